@@ -1,0 +1,130 @@
+//! PUBACK, PUBREC, PUBREL and PUBCOMP, which differ in their first byte and their codes. (3.4 to 3.7)
+
+use super::kind::PacketType;
+use super::property::{Holder, Properties};
+use super::reader::{PacketId, Reader};
+use super::reason::{Carrier, ReasonCode};
+use super::violation::Violation;
+use super::writer::{Layout, Writer};
+
+/// PUBACK, PUBREC, PUBREL or PUBCOMP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledgement<'a> {
+    /// Which of the four it is.
+    pub kind: AckType,
+    /// The identifier of the PUBLISH. [MQTT-2.3.1-6] in 3.1.1, [MQTT-2.2.1-5] in 5.0
+    pub packet_id: PacketId,
+    /// The outcome; always success in 3.1.1.
+    pub reason_code: ReasonCode,
+    /// The properties; none in 3.1.1.
+    pub properties: Properties<'a>,
+}
+
+/// The steps that follow a PUBLISH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AckType {
+    /// QoS 1: the receiver owns the message.
+    Puback,
+    /// QoS 2: the receiver owns the message.
+    Pubrec,
+    /// QoS 2: the sender has dropped the message.
+    Pubrel,
+    /// QoS 2: the receiver has forgotten the identifier.
+    Pubcomp,
+}
+
+impl AckType {
+    pub(crate) const fn packet_type(self) -> PacketType {
+        match self {
+            Self::Puback => PacketType::Puback,
+            Self::Pubrec => PacketType::Pubrec,
+            Self::Pubrel => PacketType::Pubrel,
+            Self::Pubcomp => PacketType::Pubcomp,
+        }
+    }
+
+    const fn holder(self) -> Holder {
+        match self {
+            Self::Puback => Holder::Puback,
+            Self::Pubrec => Holder::Pubrec,
+            Self::Pubrel => Holder::Pubrel,
+            Self::Pubcomp => Holder::Pubcomp,
+        }
+    }
+
+    /// Where the codes are legal, and what is broken by the others.
+    const fn codes(self) -> (Carrier, Violation) {
+        match self {
+            Self::Puback => (Carrier::Publish, Violation::PubackCodeReserved),
+            Self::Pubrec => (Carrier::Publish, Violation::PubrecCodeReserved),
+            Self::Pubrel => (Carrier::Release, Violation::PubrelCodeReserved),
+            Self::Pubcomp => (Carrier::Release, Violation::PubcompCodeReserved),
+        }
+    }
+}
+
+impl<'a> Acknowledgement<'a> {
+    /// The acknowledgement without anything but its identifier: two bytes behind the header.
+    #[must_use]
+    pub const fn new(kind: AckType, packet_id: PacketId) -> Self {
+        Self { kind, packet_id, reason_code: ReasonCode::Success, properties: Properties::EMPTY }
+    }
+
+    /// In 5.0 the properties may be left out, and before them the reason code. (3.4.2.1, 3.4.2.2.1)
+    pub(crate) fn decode(kind: AckType, mut reader: Reader<'a>) -> Result<Self, Violation> {
+        let mut packet = Self::new(kind, reader.packet_id()?);
+        if reader.version.is_v5() && !reader.is_empty() {
+            packet.reason_code = reader.reason_code(kind.codes())?;
+            if !reader.is_empty() {
+                packet.properties = reader.properties(kind.holder())?;
+            }
+        }
+        reader.end().map(|()| packet)
+    }
+}
+
+impl Layout for Acknowledgement<'_> {
+    fn first_byte(&self) -> u8 {
+        self.kind.packet_type().first_byte()
+    }
+
+    fn body(&self, to: &mut Writer<'_>) {
+        to.packet_id(self.packet_id);
+        to.outcome(self.reason_code, self.kind.codes(), self.kind.holder(), &self.properties);
+    }
+}
+
+impl Reader<'_> {
+    /// A reason code that `carrier` may carry; any other breaks `rule`.
+    pub(crate) fn reason_code(&mut self, (carrier, rule): (Carrier, Violation)) -> Result<ReasonCode, Violation> {
+        match ReasonCode::of_byte(self.byte()?) {
+            Some(code) if code.is_allowed_in(carrier) => Ok(code),
+            _ => Err(rule),
+        }
+    }
+}
+
+impl Writer<'_> {
+    pub(crate) fn reason_code(&mut self, code: ReasonCode, (carrier, rule): (Carrier, Violation)) {
+        self.check(|| if code.is_allowed_in(carrier) { Ok(()) } else { Err(rule) });
+        self.byte(code as u8);
+    }
+
+    /// A reason code and properties in the shortest form, as acknowledgements and DISCONNECT have them at their end.
+    /// In 3.1.1 there is no way to say anything but success.
+    pub(crate) fn outcome(
+        &mut self,
+        code: ReasonCode,
+        codes: (Carrier, Violation),
+        holder: Holder,
+        properties: &Properties<'_>,
+    ) {
+        let says_more = code != ReasonCode::Success || !properties.is_empty();
+        if self.is_v5_or_without(says_more) && says_more {
+            self.reason_code(code, codes);
+            if !properties.is_empty() {
+                self.properties(holder, properties);
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! CONNECT. (3.1)
+
+use core::fmt;
+
+use super::kind::PacketType;
+use super::property::{Hidden, Holder, Properties};
+use super::qos::QoS;
+use super::reader::Reader;
+use super::topic::check_topic_name;
+use super::version::Version;
+use super::violation::Violation;
+use super::writer::{Layout, Writer};
+
+/// CONNECT: the first packet of a connection. [MQTT-3.1.0-1]
+///
+/// The flags of the packet follow from the fields that are there, so they cannot disagree. `Debug` shows of the
+/// password only the length.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Connect<'a> {
+    /// Whether the server is to forget an earlier session: Clean Start, in 3.1.1 Clean Session, which also ends the new
+    /// session with the connection. [MQTT-3.1.2-6] in 3.1.1, [MQTT-3.1.2-4] in 5.0
+    pub clean_start: bool,
+    /// The longest pause between two packets of the client in seconds; 0: no limit. (3.1.2.10)
+    pub keep_alive: u16,
+    /// The client identifier. If empty, the server chooses one; in 3.1.1 only with `clean_start`. [MQTT-3.1.3-7]
+    pub client_id: &'a str,
+    /// The message to be published when the connection ends badly. (3.1.2.5)
+    pub will: Option<Will<'a>>,
+    /// The user name. [MQTT-3.1.2-19] in 3.1.1, [MQTT-3.1.2-17] in 5.0
+    pub user_name: Option<&'a str>,
+    /// The password, binary; in 3.1.1 only with a user name. [MQTT-3.1.2-22]
+    pub password: Option<&'a [u8]>,
+    /// The properties; none in 3.1.1.
+    pub properties: Properties<'a>,
+}
+
+/// The will of a client: what the server publishes when the connection ends without a clean DISCONNECT.
+/// [MQTT-3.1.2-8]
+///
+/// `Debug` shows of the payload only the length.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Will<'a> {
+    /// The topic name. [MQTT-3.1.3-10] in 3.1.1, [MQTT-3.1.3-11] in 5.0
+    pub topic: &'a str,
+    /// The application message, at most 65,535 bytes; may be empty.
+    pub payload: &'a [u8],
+    /// The QoS at which it is published. [MQTT-3.1.2-14] in 3.1.1, [MQTT-3.1.2-12] in 5.0
+    pub qos: QoS,
+    /// Whether it is published as a retained message. [MQTT-3.1.2-17] in 3.1.1, [MQTT-3.1.2-15] in 5.0
+    pub retain: bool,
+    /// The properties of the message and its delay; none in 3.1.1.
+    pub properties: Properties<'a>,
+}
+
+/// The connect flags. (3.1.2.3)
+mod flags {
+    pub(super) const RESERVED: u8 = 1;
+    pub(super) const CLEAN_START: u8 = 1 << 1;
+    pub(super) const WILL: u8 = 1 << 2;
+    pub(super) const WILL_QOS: u8 = 0b11 << WILL_QOS_SHIFT;
+    pub(super) const WILL_QOS_SHIFT: u32 = 3;
+    pub(super) const WILL_RETAIN: u8 = 1 << 5;
+    pub(super) const PASSWORD: u8 = 1 << 6;
+    pub(super) const USER_NAME: u8 = 1 << 7;
+}
+
+const PROTOCOL_NAME: &[u8] = b"MQTT";
+
+impl<'a> Connect<'a> {
+    pub(crate) fn decode(mut reader: Reader<'a>) -> Result<Self, Violation> {
+        if protocol_level(&mut reader)? != reader.version.level() {
+            return Err(Violation::ProtocolLevelUnsupported);
+        }
+        let flags = reader.byte()?;
+        check_flags(reader.version, flags)?;
+        let has = |flag| flags & flag != 0;
+        let packet = Self {
+            clean_start: has(flags::CLEAN_START),
+            keep_alive: reader.two()?,
+            properties: reader.properties(Holder::Connect)?,
+            client_id: reader.text()?,
+            will: has(flags::WILL).then(|| Will::decode(flags, &mut reader)).transpose()?,
+            user_name: has(flags::USER_NAME).then(|| reader.text()).transpose()?,
+            password: has(flags::PASSWORD).then(|| reader.binary()).transpose()?,
+        };
+        packet.check_client_id(reader.version)?;
+        reader.end().map(|()| packet)
+    }
+
+    const fn flags(&self) -> u8 {
+        let mut flags = 0;
+        if self.clean_start {
+            flags |= flags::CLEAN_START;
+        }
+        if let Some(will) = &self.will {
+            flags |= flags::WILL | (will.qos as u8) << flags::WILL_QOS_SHIFT;
+            if will.retain {
+                flags |= flags::WILL_RETAIN;
+            }
+        }
+        if self.user_name.is_some() {
+            flags |= flags::USER_NAME;
+        }
+        if self.password.is_some() {
+            flags |= flags::PASSWORD;
+        }
+        flags
+    }
+
+    /// In 3.1.1 a session that is to be kept needs a name of the client's choice. [MQTT-3.1.3-7], [MQTT-3.1.3-8]
+    const fn check_client_id(&self, version: Version) -> Result<(), Violation> {
+        if self.client_id.is_empty() && !self.clean_start && !version.is_v5() {
+            Err(Violation::ClientIdentifierEmpty)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Layout for Connect<'_> {
+    fn first_byte(&self) -> u8 {
+        PacketType::Connect.first_byte()
+    }
+
+    fn body(&self, to: &mut Writer<'_>) {
+        let version = to.version;
+        to.check(|| check_flags(version, self.flags()).and_then(|()| self.check_client_id(version)));
+        to.binary(PROTOCOL_NAME);
+        to.byte(version.level());
+        to.byte(self.flags());
+        to.two(self.keep_alive);
+        to.properties(Holder::Connect, &self.properties);
+        to.text(self.client_id);
+        if let Some(will) = &self.will {
+            will.write(to);
+        }
+        if let Some(user_name) = self.user_name {
+            to.text(user_name);
+        }
+        if let Some(password) = self.password {
+            to.binary(password);
+        }
+    }
+}
+
+impl fmt::Debug for Connect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect")
+            .field("clean_start", &self.clean_start)
+            .field("keep_alive", &self.keep_alive)
+            .field("client_id", &self.client_id)
+            .field("will", &self.will)
+            .field("user_name", &self.user_name)
+            .field("password", &self.password.map(Hidden))
+            .field("properties", &self.properties)
+            .finish()
+    }
+}
+
+impl<'a> Will<'a> {
+    fn decode(flags: u8, reader: &mut Reader<'a>) -> Result<Self, Violation> {
+        let qos = QoS::of_bits((flags & flags::WILL_QOS) >> flags::WILL_QOS_SHIFT);
+        let will = Self {
+            qos: qos.ok_or(Violation::WillQosReserved)?,
+            retain: flags & flags::WILL_RETAIN != 0,
+            properties: reader.properties(Holder::Will)?,
+            topic: reader.text()?,
+            payload: reader.binary()?,
+        };
+        check_topic_name(will.topic).map(|()| will)
+    }
+
+    fn write(&self, to: &mut Writer<'_>) {
+        to.properties(Holder::Will, &self.properties);
+        to.check(|| check_topic_name(self.topic));
+        to.text(self.topic);
+        to.binary(self.payload);
+    }
+}
+
+impl fmt::Debug for Will<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Will")
+            .field("topic", &self.topic)
+            .field("payload", &Hidden(self.payload))
+            .field("qos", &self.qos)
+            .field("retain", &self.retain)
+            .field("properties", &self.properties)
+            .finish()
+    }
+}
+
+/// The protocol level of a CONNECT, behind the protocol name. [MQTT-3.1.2-1]
+fn protocol_level(reader: &mut Reader<'_>) -> Result<u8, Violation> {
+    if reader.binary()? != PROTOCOL_NAME {
+        return Err(Violation::ProtocolNameUnknown);
+    }
+    reader.byte()
+}
+
+/// Refuses connect flags that contradict each other. (3.1.2.3)
+const fn check_flags(version: Version, flags: u8) -> Result<(), Violation> {
+    if flags & flags::RESERVED != 0 {
+        return Err(Violation::ConnectFlagReserved);
+    }
+    if flags & flags::WILL == 0 && flags & flags::WILL_QOS != 0 {
+        return Err(Violation::WillQosWithoutWill);
+    }
+    if flags & flags::WILL == 0 && flags & flags::WILL_RETAIN != 0 {
+        return Err(Violation::WillRetainWithoutWill);
+    }
+    // 5.0 allows a password alone. (5.0: 3.1.2.9)
+    if flags & flags::PASSWORD != 0 && flags & flags::USER_NAME == 0 && !version.is_v5() {
+        return Err(Violation::PasswordWithoutUserName);
+    }
+    Ok(())
+}

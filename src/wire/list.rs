@@ -1,0 +1,145 @@
+//! Sequences inside a packet: properties, subscriptions, topic filters, reason codes.
+
+use core::fmt;
+
+use super::reader::Reader;
+use super::violation::Violation;
+use super::writer::Writer;
+
+/// A sequence of fields: one type for what an application gives and for what a peer sent.
+///
+/// Of a received packet it is a part of the received bytes, checked once, which [`iter`](Self::iter) reads in place.
+/// To be sent, it is made from a slice.
+///
+/// ```
+/// use mqtt_session::wire::Properties;
+/// use mqtt_session::Property;
+///
+/// let properties = Properties::of(&[Property::ContentType("text/plain"), Property::UserProperty("k", "v")]);
+/// assert_eq!(properties.content_type(), Some("text/plain"));
+/// ```
+#[derive(Clone, Copy)]
+pub struct List<'a, T>(Source<'a, T>);
+
+#[derive(Clone, Copy)]
+enum Source<'a, T> {
+    Given(&'a [T]),
+    Received(Reader<'a>),
+}
+
+/// A field of a [`List`].
+pub trait Element<'a>: Copy {
+    /// Takes an element off received bytes.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the bytes break.
+    fn read(from: &mut Reader<'a>) -> Result<Self, Violation>;
+
+    /// Puts the element behind what is written already.
+    fn write(&self, to: &mut Writer<'_>);
+}
+
+impl<'a, T> List<'a, T> {
+    /// The sequence with no element.
+    pub const EMPTY: Self = Self::of(&[]);
+
+    /// The sequence of these elements.
+    #[must_use]
+    pub const fn of(elements: &'a [T]) -> Self {
+        Self(Source::Given(elements))
+    }
+
+    /// Whether there is no element.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        match self.0 {
+            Source::Given(elements) => elements.is_empty(),
+            Source::Received(reader) => reader.is_empty(),
+        }
+    }
+}
+
+impl<'a, T: Element<'a>> List<'a, T> {
+    /// The elements in their order.
+    #[must_use]
+    pub const fn iter(&self) -> Iter<'a, T> {
+        Iter(self.0)
+    }
+
+    /// The sequence that takes the rest of `reader`, where `read` takes an element and checks it.
+    pub(crate) fn received(
+        mut reader: Reader<'a>,
+        mut read: impl FnMut(&mut Reader<'a>) -> Result<(), Violation>,
+    ) -> Result<Self, Violation> {
+        let whole = reader;
+        while !reader.is_empty() {
+            read(&mut reader)?;
+        }
+        Ok(Self(Source::Received(whole)))
+    }
+
+    pub(crate) fn write(&self, to: &mut Writer<'_>) {
+        for element in self.iter() {
+            element.write(to);
+        }
+    }
+}
+
+impl<T> Default for List<'_, T> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl<'a, T> From<&'a [T]> for List<'a, T> {
+    fn from(elements: &'a [T]) -> Self {
+        Self::of(elements)
+    }
+}
+
+/// Equal elements in the same order, wherever they come from.
+impl<'a, T: Element<'a> + PartialEq> PartialEq for List<'a, T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl<'a, T: Element<'a> + Eq> Eq for List<'a, T> {}
+
+impl<'a, T: Element<'a> + fmt::Debug> fmt::Debug for List<'a, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl<'a, T: Element<'a>> IntoIterator for List<'a, T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+/// The elements of a [`List`] in their order.
+#[derive(Clone)]
+pub struct Iter<'a, T>(Source<'a, T>);
+
+impl<'a, T: Element<'a>> Iterator for Iter<'a, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        match &mut self.0 {
+            Source::Given(elements) => elements.split_off_first().copied(),
+            // Every element was read when the packet was decoded, so the only error here is the end.
+            Source::Received(reader) => T::read(reader).ok(),
+        }
+    }
+}
+
+impl<'a, T: Element<'a> + fmt::Debug> fmt::Debug for Iter<'a, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}

@@ -1,0 +1,42 @@
+//! Bytes to packets and back: pure functions of a version, a direction and bytes. The two versions differ only here.
+//!
+//! [`Packet::decode`] borrows from the received bytes and checks every rule of the standard that a packet alone can
+//! break; [`Packet::encode`] applies the same rules to what is sent. What is broken has a name: [`Violation`].
+
+mod acknowledgement;
+mod connack;
+mod connect;
+mod disconnect;
+mod header;
+mod kind;
+mod list;
+mod packet;
+mod property;
+mod publish;
+mod qos;
+mod reader;
+mod reason;
+mod subscribe;
+mod topic;
+mod version;
+mod violation;
+mod writer;
+
+pub use acknowledgement::{AckType, Acknowledgement};
+pub use connack::Connack;
+pub use connect::{Connect, Will};
+pub use disconnect::{Auth, Disconnect};
+pub use header::Header;
+pub use kind::PacketType;
+pub use list::{Element, Iter, List};
+pub use packet::Packet;
+pub use property::{Properties, Property};
+pub use publish::{Delivery, Publish};
+pub use qos::QoS;
+pub use reader::PacketId;
+pub use reason::ReasonCode;
+pub use subscribe::{RetainHandling, Suback, Subscribe, Subscription, Unsuback, Unsubscribe};
+pub use topic::{check_topic_filter, check_topic_name, matches, shared_subscription};
+pub use version::{Role, Version};
+pub use violation::Violation;
+pub use writer::Unencodable;

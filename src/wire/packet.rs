@@ -1,0 +1,147 @@
+//! A packet of either version, decoded and encoded.
+
+use super::acknowledgement::{AckType, Acknowledgement};
+use super::connack::Connack;
+use super::connect::Connect;
+use super::disconnect::{Auth, Disconnect};
+use super::header::Header;
+use super::kind::PacketType;
+use super::publish::Publish;
+use super::reader::Reader;
+use super::subscribe::{Suback, Subscribe, Unsuback, Unsubscribe};
+use super::version::{Role, Version};
+use super::violation::Violation;
+use super::writer::{Layout, Unencodable, Writer, encode};
+
+/// A control packet of either version. What a version lacks is empty or has its default: properties and reason codes
+/// in 3.1.1.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packet<'a> {
+    /// CONNECT.
+    Connect(Connect<'a>),
+    /// CONNACK.
+    Connack(Connack<'a>),
+    /// PUBLISH.
+    Publish(Publish<'a>),
+    /// PUBACK, PUBREC, PUBREL or PUBCOMP.
+    Acknowledgement(Acknowledgement<'a>),
+    /// SUBSCRIBE.
+    Subscribe(Subscribe<'a>),
+    /// SUBACK.
+    Suback(Suback<'a>),
+    /// UNSUBSCRIBE.
+    Unsubscribe(Unsubscribe<'a>),
+    /// UNSUBACK.
+    Unsuback(Unsuback<'a>),
+    /// PINGREQ.
+    Pingreq,
+    /// PINGRESP.
+    Pingresp,
+    /// DISCONNECT.
+    Disconnect(Disconnect<'a>),
+    /// AUTH; 5.0 only.
+    Auth(Auth<'a>),
+}
+
+impl<'a> Packet<'a> {
+    /// The packet at the front of `bytes` and its length in bytes, or `None` while bytes of it are missing.
+    ///
+    /// The packet borrows from `bytes`; nothing is copied. `to` is the end that received them. Nothing behind the packet
+    /// is looked at. The size of a packet has no limit here but that of the standard; see
+    /// [`Inbox`](crate::Inbox) for one.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that the packet breaks, as soon as the bytes show it.
+    ///
+    /// ```
+    /// use mqtt_session::wire::Packet;
+    /// use mqtt_session::{Role, Version};
+    /// # #[cfg(feature = "v3")] {
+    /// let (packet, len) = Packet::decode(Version::V3, Role::Client, b"\x30\x07\x00\x03a/bhi\xd0")?.unwrap();
+    /// let Packet::Publish(publish) = packet else { panic!() };
+    /// assert_eq!((publish.topic, publish.payload, len), ("a/b", &b"hi"[..], 9));
+    /// # }
+    /// # Ok::<(), mqtt_session::Violation>(())
+    /// ```
+    pub fn decode(version: Version, to: Role, bytes: &'a [u8]) -> Result<Option<(Self, usize)>, Violation> {
+        let Some(header) = Header::decode(version, to, bytes)? else {
+            return Ok(None);
+        };
+        let Some((packet, _)) = usize::try_from(header.packet_len()).ok().and_then(|len| bytes.split_at_checked(len))
+        else {
+            return Ok(None);
+        };
+        Self::decode_body(version, to, header, packet).map(|decoded| Some((decoded, packet.len())))
+    }
+
+    /// The packet that consists of `bytes`, whose header is `header`.
+    pub(crate) fn decode_body(version: Version, to: Role, header: Header, bytes: &'a [u8]) -> Result<Self, Violation> {
+        let mut reader = Reader::new(version, to, bytes);
+        reader.bytes(header.len.into())?;
+        match header.packet_type {
+            PacketType::Connect => Connect::decode(reader).map(Self::Connect),
+            PacketType::Connack => Connack::decode(reader).map(Self::Connack),
+            PacketType::Publish => Publish::decode(header.first_byte, reader).map(Self::Publish),
+            PacketType::Puback => Acknowledgement::decode(AckType::Puback, reader).map(Self::Acknowledgement),
+            PacketType::Pubrec => Acknowledgement::decode(AckType::Pubrec, reader).map(Self::Acknowledgement),
+            PacketType::Pubrel => Acknowledgement::decode(AckType::Pubrel, reader).map(Self::Acknowledgement),
+            PacketType::Pubcomp => Acknowledgement::decode(AckType::Pubcomp, reader).map(Self::Acknowledgement),
+            PacketType::Subscribe => Subscribe::decode(reader).map(Self::Subscribe),
+            PacketType::Suback => Suback::decode(reader).map(Self::Suback),
+            PacketType::Unsubscribe => Unsubscribe::decode(reader).map(Self::Unsubscribe),
+            PacketType::Unsuback => Unsuback::decode(reader).map(Self::Unsuback),
+            PacketType::Pingreq => reader.end().map(|()| Self::Pingreq),
+            PacketType::Pingresp => reader.end().map(|()| Self::Pingresp),
+            PacketType::Disconnect => Disconnect::decode(reader).map(Self::Disconnect),
+            PacketType::Auth => Auth::decode(reader).map(Self::Auth),
+        }
+    }
+
+    /// Writes the packet to the front of `out`, in its shortest form, and tells its length in bytes. `to` is the end
+    /// that will receive it. An empty `out` tells the length by [`Unencodable::NoRoom`].
+    ///
+    /// # Errors
+    ///
+    /// What [`Packet::decode`] would refuse cannot be encoded; see [`Unencodable`].
+    ///
+    /// ```
+    /// use mqtt_session::wire::{Packet, Unencodable};
+    /// use mqtt_session::{Role, Version};
+    /// # #[cfg(feature = "v5")] {
+    /// let mut out = [0; 2];
+    /// assert_eq!(Packet::Pingreq.encode(Version::V5, Role::Server, &mut out), Ok(2));
+    /// assert_eq!(out, [0xC0, 0x00]);
+    /// assert_eq!(Packet::Pingreq.encode(Version::V5, Role::Server, &mut []), Err(Unencodable::NoRoom(2)));
+    /// # }
+    /// ```
+    pub fn encode(&self, version: Version, to: Role, out: &mut [u8]) -> Result<usize, Unencodable> {
+        let layout: &dyn Layout = match self {
+            Self::Connect(packet) => packet,
+            Self::Connack(packet) => packet,
+            Self::Publish(packet) => packet,
+            Self::Acknowledgement(packet) => packet,
+            Self::Subscribe(packet) => packet,
+            Self::Suback(packet) => packet,
+            Self::Unsubscribe(packet) => packet,
+            Self::Unsuback(packet) => packet,
+            Self::Pingreq => &Ping(PacketType::Pingreq),
+            Self::Pingresp => &Ping(PacketType::Pingresp),
+            Self::Disconnect(packet) => packet,
+            Self::Auth(packet) => packet,
+        };
+        encode(layout, version, to, out)
+    }
+}
+
+/// PINGREQ (3.12) or PINGRESP (3.13): nothing but its header.
+struct Ping(PacketType);
+
+impl Layout for Ping {
+    fn first_byte(&self) -> u8 {
+        self.0.first_byte()
+    }
+
+    fn body(&self, _: &mut Writer<'_>) {}
+}

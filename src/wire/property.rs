@@ -1,0 +1,370 @@
+//! The properties of 5.0: conformance table 5 as one table. (5.0: 2.2.2)
+
+use core::fmt;
+
+use super::kind::PacketType;
+use super::list::{Element, List};
+use super::qos::QoS;
+use super::reader::Reader;
+use super::topic::check_topic_name;
+use super::version::Role;
+use super::violation::Violation;
+use super::writer::{Unencodable, Writer};
+
+/// The properties of a packet, in their order. Always empty in 3.1.1.
+///
+/// The getters give the value of a property that stands at most once; [`iter`](List::iter) gives all, in wire order
+/// ([MQTT-3.3.2-18], [MQTT-3.1.3-10]). A getter looks through the list anew.
+pub type Properties<'a> = List<'a, Property<'a>>;
+
+/// A packet with properties, or the will in a CONNECT, as a bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub(crate) enum Holder {
+    Will = 1,
+    Connect = 1 << PacketType::Connect as u16,
+    Connack = 1 << PacketType::Connack as u16,
+    Publish = 1 << PacketType::Publish as u16,
+    Puback = 1 << PacketType::Puback as u16,
+    Pubrec = 1 << PacketType::Pubrec as u16,
+    Pubrel = 1 << PacketType::Pubrel as u16,
+    Pubcomp = 1 << PacketType::Pubcomp as u16,
+    Subscribe = 1 << PacketType::Subscribe as u16,
+    Suback = 1 << PacketType::Suback as u16,
+    Unsubscribe = 1 << PacketType::Unsubscribe as u16,
+    Unsuback = 1 << PacketType::Unsuback as u16,
+    Disconnect = 1 << PacketType::Disconnect as u16,
+    Auth = 1 << PacketType::Auth as u16,
+}
+
+const WILL: u16 = Holder::Will as u16;
+const CONNECT: u16 = Holder::Connect as u16;
+const CONNACK: u16 = Holder::Connack as u16;
+const PUBLISH: u16 = Holder::Publish as u16;
+const SUBSCRIBE: u16 = Holder::Subscribe as u16;
+const UNSUBSCRIBE: u16 = Holder::Unsubscribe as u16;
+const DISCONNECT: u16 = Holder::Disconnect as u16;
+const AUTH: u16 = Holder::Auth as u16;
+
+/// The holders of a reason string.
+const DIAGNOSED: u16 = CONNACK
+    | Holder::Puback as u16
+    | Holder::Pubrec as u16
+    | Holder::Pubrel as u16
+    | Holder::Pubcomp as u16
+    | Holder::Suback as u16
+    | Holder::Unsuback as u16
+    | DISCONNECT
+    | AUTH;
+
+/// The holders of user properties: all.
+const EVERY: u16 = DIAGNOSED | WILL | CONNECT | PUBLISH | SUBSCRIBE | UNSUBSCRIBE;
+
+/// Identifiers that the code below speaks of.
+const AUTHENTICATION_METHOD: u8 = 0x15;
+const AUTHENTICATION_DATA: u8 = 0x16;
+const USER_PROPERTY: u8 = 0x26;
+
+/// Declares the properties: identifier, name, name in lower case, type, the method of `Reader` and `Writer` for its form
+/// on the wire, and its holders. The user property, a pair that may always repeat, stands apart.
+macro_rules! properties {
+    ($( $(#[doc = $doc:literal])+ $id:literal $name:ident $getter:ident $type:ty, $form:ident in $holders:expr; )+) => {
+        /// A property of a 5.0 packet. (5.0: 2.2.2.2)
+        ///
+        /// `Debug` shows of binary data only the length.
+        #[non_exhaustive]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Property<'a> {
+            $( $(#[doc = $doc])+ $name($type), )+
+            /// A name and a value whose meaning is the application's. Repeats and their order are kept.
+            /// [MQTT-3.3.2-18]
+            UserProperty(&'a str, &'a str),
+        }
+
+        impl<'a> Property<'a> {
+            /// The property identifier.
+            #[must_use]
+            pub const fn identifier(&self) -> u8 {
+                match self {
+                    $( Self::$name(_) => $id, )+
+                    Self::UserProperty(..) => USER_PROPERTY,
+                }
+            }
+
+            /// The name that the standard gives the property, in lower case with underscores.
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $( Self::$name(_) => stringify!($getter), )+
+                    Self::UserProperty(..) => "user_property",
+                }
+            }
+
+            const fn holders(&self) -> u16 {
+                match self {
+                    $( Self::$name(_) => $holders, )+
+                    Self::UserProperty(..) => EVERY,
+                }
+            }
+        }
+
+        impl<'a> Element<'a> for Property<'a> {
+            fn read(from: &mut Reader<'a>) -> Result<Self, Violation> {
+                let identifier = from.variable()?;
+                match u8::try_from(identifier) {
+                    $( Ok($id) => from.$form().map(Self::$name), )+
+                    Ok(USER_PROPERTY) => from.pair().map(|(name, value)| Self::UserProperty(name, value)),
+                    _ => Err(Violation::PropertyUnknown),
+                }
+            }
+
+            fn write(&self, to: &mut Writer<'_>) {
+                to.byte(self.identifier());
+                match *self {
+                    $( Self::$name(value) => to.$form(value), )+
+                    Self::UserProperty(name, value) => to.pair(name, value),
+                }
+            }
+        }
+
+        impl<'a> Properties<'a> {
+            $(
+                $(#[doc = $doc])+
+                #[must_use]
+                pub fn $getter(&self) -> Option<$type> {
+                    self.iter().find_map(|property| match property {
+                        Property::$name(value) => Some(value),
+                        _ => None,
+                    })
+                }
+            )+
+        }
+
+        impl fmt::Debug for Property<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut shown = f.debug_tuple(self.name());
+                match self {
+                    Self::CorrelationData(data) | Self::AuthenticationData(data) => shown.field(&Hidden(data)),
+                    Self::UserProperty(name, value) => shown.field(name).field(value),
+                    $(
+                        #[allow(unreachable_patterns, reason = "two of them are shown above")]
+                        Self::$name(value) => shown.field(value),
+                    )+
+                }
+                .finish()
+            }
+        }
+    };
+}
+
+properties! {
+    /// Whether the payload is UTF-8 text. Absent: it is not known to be. (3.3.2.3.2)
+    0x01 PayloadFormatIndicator payload_format_indicator bool, flag in PUBLISH | WILL;
+    /// The lifetime of the message in seconds. Absent: it does not expire. (3.3.2.3.3)
+    0x02 MessageExpiryInterval message_expiry_interval u32, four in PUBLISH | WILL;
+    /// What the payload is, for example a MIME type. [MQTT-3.3.2-19]
+    0x03 ContentType content_type &'a str, text in PUBLISH | WILL;
+    /// The topic for a response: a topic name. [MQTT-3.3.2-13], [MQTT-3.3.2-14]
+    0x08 ResponseTopic response_topic &'a str, text in PUBLISH | WILL;
+    /// What tells the requester which request a response answers. (3.3.2.3.6)
+    0x09 CorrelationData correlation_data &'a [u8], binary in PUBLISH | WILL;
+    /// The number of a subscription that the message matches: 1 to 268,435,455. A PUBLISH may carry several, a
+    /// SUBSCRIBE one. [MQTT-3.3.4-4]
+    0x0B SubscriptionIdentifier subscription_identifier u32, variable in PUBLISH | SUBSCRIBE;
+    /// How many seconds the session outlives the connection; `0xFFFF_FFFF`: for ever. Absent: 0 in CONNECT, elsewhere
+    /// the value of CONNECT. (3.1.2.11.2)
+    0x11 SessionExpiryInterval session_expiry_interval u32, four in CONNECT | CONNACK | DISCONNECT;
+    /// The client identifier that the server chose for a client that gave none. [MQTT-3.2.2-16]
+    0x12 AssignedClientIdentifier assigned_client_identifier &'a str, text in CONNACK;
+    /// The keep alive in seconds that the client must use. [MQTT-3.2.2-21]
+    0x13 ServerKeepAlive server_keep_alive u16, two in CONNACK;
+    /// The method of the enhanced authentication. [MQTT-4.12.0-5]
+    0x15 AuthenticationMethod authentication_method &'a str, text in CONNECT | CONNACK | AUTH;
+    /// Data of the enhanced authentication; a secret. (3.1.2.11.10)
+    0x16 AuthenticationData authentication_data &'a [u8], binary in CONNECT | CONNACK | AUTH;
+    /// Whether the server may send reason strings and user properties with every packet. Absent: yes. [MQTT-3.1.2-29]
+    0x17 RequestProblemInformation request_problem_information bool, flag in CONNECT;
+    /// The seconds by which the server delays the will. Absent: 0. (3.1.3.2.2)
+    0x18 WillDelayInterval will_delay_interval u32, four in WILL;
+    /// Whether the client asks for response information. Absent: no. [MQTT-3.1.2-28]
+    0x19 RequestResponseInformation request_response_information bool, flag in CONNECT;
+    /// A basis for response topics. (3.2.2.3.15)
+    0x1A ResponseInformation response_information &'a str, text in CONNACK;
+    /// Other servers to use. (3.2.2.3.16)
+    0x1C ServerReference server_reference &'a str, text in CONNACK | DISCONNECT;
+    /// A diagnostic text. (3.4.2.2.2 and the like)
+    0x1F ReasonString reason_string &'a str, text in DIAGNOSED;
+    /// How many messages of QoS 1 and 2 may be unacknowledged; never 0. Absent: 65,535. (3.1.2.11.3)
+    0x21 ReceiveMaximum receive_maximum u16, two in CONNECT | CONNACK;
+    /// The highest topic alias that the sender of this property accepts. Absent: 0, none. (3.1.2.11.5)
+    0x22 TopicAliasMaximum topic_alias_maximum u16, two in CONNECT | CONNACK;
+    /// The number that stands for the topic; never 0. [MQTT-3.3.2-8]
+    0x23 TopicAlias topic_alias u16, two in PUBLISH;
+    /// The highest QoS that the server supports: 0 or 1. Absent: 2. [MQTT-3.2.2-9]
+    0x24 MaximumQos maximum_qos QoS, maximum_qos in CONNACK;
+    /// Whether the server retains messages. Absent: yes. [MQTT-3.2.2-14]
+    0x25 RetainAvailable retain_available bool, flag in CONNACK;
+    /// The largest packet in bytes that the sender of this property accepts; never 0. Absent: no limit.
+    /// (3.1.2.11.4)
+    0x27 MaximumPacketSize maximum_packet_size u32, four in CONNECT | CONNACK;
+    /// Whether the server has wildcard subscriptions. Absent: yes. (3.2.2.3.11)
+    0x28 WildcardSubscriptionAvailable wildcard_subscription_available bool, flag in CONNACK;
+    /// Whether the server has subscription identifiers. Absent: yes. (3.2.2.3.12)
+    0x29 SubscriptionIdentifierAvailable subscription_identifier_available bool, flag in CONNACK;
+    /// Whether the server has shared subscriptions. Absent: yes. (3.2.2.3.13)
+    0x2A SharedSubscriptionAvailable shared_subscription_available bool, flag in CONNACK;
+}
+
+impl Property<'_> {
+    /// What the value of a property may not be, apart from its form.
+    fn check_value(&self) -> Result<(), Violation> {
+        match *self {
+            Self::ReceiveMaximum(0) => Err(Violation::ReceiveMaximumZero),
+            Self::MaximumPacketSize(0) => Err(Violation::MaximumPacketSizeZero),
+            Self::MaximumQos(QoS::ExactlyOnce) => Err(Violation::MaximumQosInvalid),
+            Self::TopicAlias(0) => Err(Violation::TopicAliasZero),
+            Self::SubscriptionIdentifier(0) => Err(Violation::SubscriptionIdentifierZero),
+            Self::ResponseTopic(topic) => check_topic_name(topic),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the standard forbids one end to say in a packet that both ends send.
+    const fn check_sender(&self, holder: Holder, to: Role) -> Result<(), Violation> {
+        match (self, holder, to) {
+            (Self::SubscriptionIdentifier(_), Holder::Publish, Role::Server) => {
+                Err(Violation::SubscriptionIdentifierFromClient)
+            }
+            (Self::SessionExpiryInterval(_), Holder::Disconnect, Role::Client) => {
+                Err(Violation::SessionExpiryFromServer)
+            }
+            (Self::ServerReference(_), Holder::Disconnect, Role::Server) => Err(Violation::ServerReferenceFromClient),
+            _ => Ok(()),
+        }
+    }
+
+    const fn may_repeat_in(&self, holder: Holder) -> bool {
+        match self {
+            Self::UserProperty(..) => true,
+            Self::SubscriptionIdentifier(_) => matches!(holder, Holder::Publish),
+            _ => false,
+        }
+    }
+}
+
+impl<'a> Properties<'a> {
+    /// The numbers of all subscriptions that a message matches. [MQTT-3.3.4-3]
+    pub fn subscription_identifiers(&self) -> impl Iterator<Item = u32> + use<'a> {
+        self.iter().filter_map(|property| match property {
+            Property::SubscriptionIdentifier(value) => Some(value),
+            _ => None,
+        })
+    }
+
+    /// All user properties, in their order. [MQTT-3.3.2-18]
+    pub fn user_properties(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        self.iter().filter_map(|property| match property {
+            Property::UserProperty(name, value) => Some((name, value)),
+            _ => None,
+        })
+    }
+}
+
+/// The properties of one packet, admitted one by one: the same rules for what is received and for what is sent.
+struct Admission {
+    holder: Holder,
+    to: Role,
+    /// A bit for each property identifier, all of which are below 64.
+    seen: u64,
+}
+
+impl Admission {
+    const fn new(holder: Holder, to: Role) -> Self {
+        Self { holder, to, seen: 0 }
+    }
+
+    fn admit(&mut self, property: &Property<'_>) -> Result<(), Violation> {
+        if property.holders() & self.holder as u16 == 0 {
+            return Err(Violation::PropertyNotAllowed);
+        }
+        property.check_sender(self.holder, self.to)?;
+        if self.has(property.identifier()) && !property.may_repeat_in(self.holder) {
+            return Err(Violation::PropertyRepeated);
+        }
+        self.seen |= bit(property.identifier());
+        property.check_value()
+    }
+
+    /// What the standard demands of all properties of the packet together.
+    fn finish(&self) -> Result<(), Violation> {
+        let method = self.has(AUTHENTICATION_METHOD);
+        match self.holder {
+            Holder::Connect if self.has(AUTHENTICATION_DATA) && !method => Err(Violation::AuthenticationDataAlone),
+            Holder::Auth if !method => Err(Violation::AuthenticationMethodMissing),
+            _ => Ok(()),
+        }
+    }
+
+    const fn has(&self, identifier: u8) -> bool {
+        self.seen & bit(identifier) != 0
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// The properties of `holder` behind their length; none in 3.1.1.
+    pub(crate) fn properties(&mut self, holder: Holder) -> Result<Properties<'a>, Violation> {
+        if !self.version.is_v5() {
+            return Ok(Properties::EMPTY);
+        }
+        let len = usize::try_from(self.variable()?).map_err(|_| Violation::FieldTruncated)?;
+        let mut admission = Admission::new(holder, self.to);
+        let properties = List::received(self.block(len)?, |from| admission.admit(&Property::read(from)?))?;
+        admission.finish().map(|()| properties)
+    }
+
+    fn maximum_qos(&mut self) -> Result<QoS, Violation> {
+        QoS::of_bits(self.byte()?).ok_or(Violation::MaximumQosInvalid)
+    }
+}
+
+impl Writer<'_> {
+    /// The properties of `holder` behind their length; in 3.1.1 there may be none.
+    pub(crate) fn properties(&mut self, holder: Holder, properties: &Properties<'_>) {
+        if !self.is_v5_or_without(!properties.is_empty()) {
+            return;
+        }
+        let mut admission = Admission::new(holder, self.to);
+        self.check(|| {
+            properties.iter().try_for_each(|property| admission.admit(&property))?;
+            admission.finish()
+        });
+        let mut measured = Writer::measuring(self.version, self.to);
+        properties.write(&mut measured);
+        match measured.finish().map(u32::try_from) {
+            Ok(Ok(len)) => self.variable(len),
+            Ok(Err(_)) => self.fail(Unencodable::TooLong),
+            Err(fault) => self.fail(fault),
+        }
+        properties.write(self);
+    }
+
+    fn maximum_qos(&mut self, qos: QoS) {
+        self.byte(qos as u8);
+    }
+}
+
+/// Bytes that do not belong into a log; shows their number.
+pub(crate) struct Hidden<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Debug for Hidden<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{} bytes]", self.0.len())
+    }
+}
+
+const fn bit(identifier: u8) -> u64 {
+    match 1u64.checked_shl(identifier as u32) {
+        Some(bit) => bit,
+        None => 0,
+    }
+}

@@ -1,0 +1,128 @@
+//! Topic names, topic filters, and how they match. (4.7, 4.8.2)
+
+use super::version::Version;
+use super::violation::Violation;
+
+/// What the topic filter of a shared subscription starts with.
+const SHARE: &str = "$share/";
+
+/// Checks that `name` can be published to: not empty, without wildcards. [MQTT-4.7.3-1]; [MQTT-3.3.2-2]
+///
+/// U+0000 and lengths above 65,535 bytes are refused when the packet is encoded.
+///
+/// # Errors
+///
+/// The rule that it breaks.
+///
+/// ```
+/// use mqtt_session::{Violation, wire::check_topic_name};
+/// assert_eq!(check_topic_name("sport/tennis"), Ok(()));
+/// assert_eq!(check_topic_name("sport/#"), Err(Violation::TopicNameWildcard));
+/// ```
+pub fn check_topic_name(name: &str) -> Result<(), Violation> {
+    if name.is_empty() {
+        return Err(Violation::TopicNameEmpty);
+    }
+    // Without an early exit the loop compares many bytes at a time.
+    if name.bytes().fold(false, |found, byte| found | (byte == b'+') | (byte == b'#')) {
+        return Err(Violation::TopicNameWildcard);
+    }
+    Ok(())
+}
+
+/// Checks that `filter` can be subscribed to. [MQTT-4.7.1-2] and [MQTT-4.7.1-3] in 3.1.1; [MQTT-4.7.1-1],
+/// [MQTT-4.7.1-2], [MQTT-4.8.2-1], [MQTT-4.8.2-2] in 5.0, which knows shared subscriptions
+///
+/// # Errors
+///
+/// The rule that it breaks.
+///
+/// ```
+/// use mqtt_session::{Version, Violation, wire::check_topic_filter};
+/// # #[cfg(feature = "v5")] {
+/// assert_eq!(check_topic_filter(Version::V5, "$share/group/sport/+/score"), Ok(()));
+/// assert_eq!(check_topic_filter(Version::V5, "$share//sport"), Err(Violation::ShareNameEmpty));
+/// assert_eq!(check_topic_filter(Version::V5, "sport#"), Err(Violation::MultiLevelWildcardMisplaced));
+/// # }
+/// ```
+pub fn check_topic_filter(version: Version, filter: &str) -> Result<(), Violation> {
+    let filter = match filter.strip_prefix(SHARE) {
+        Some(shared) if version.is_v5() => check_share(shared)?,
+        _ => filter,
+    };
+    if filter.is_empty() {
+        return Err(Violation::TopicFilterEmpty);
+    }
+    let mut levels = levels(filter);
+    while let Some(level) = levels.next() {
+        match level {
+            b"+" => {}
+            b"#" if levels.next().is_none() => {}
+            _ if level.contains(&b'#') => return Err(Violation::MultiLevelWildcardMisplaced),
+            _ if level.contains(&b'+') => return Err(Violation::SingleLevelWildcardMisplaced),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The share name and the topic filter of a shared subscription; `None` for any other filter. (5.0: 4.8.2)
+///
+/// ```
+/// use mqtt_session::wire::shared_subscription;
+/// assert_eq!(shared_subscription("$share/group/sport/#"), Some(("group", "sport/#")));
+/// assert_eq!(shared_subscription("$shared/group/sport"), None);
+/// ```
+#[must_use]
+pub fn shared_subscription(filter: &str) -> Option<(&str, &str)> {
+    filter.strip_prefix(SHARE)?.split_once('/')
+}
+
+/// Whether messages of topic `name` reach a subscription to `filter`. (4.7)
+///
+/// Characters are compared as they are ([MQTT-4.7.3-4]), and a wildcard at the start does not match a name that starts
+/// with `$` ([MQTT-4.7.2-1]). Of a [shared subscription](shared_subscription) the filter behind the share name counts.
+/// Both are taken to be valid; a misplaced wildcard matches no valid name.
+///
+/// ```
+/// use mqtt_session::matches;
+/// assert!(matches("sport/+/player1/#", "sport/tennis/player1"));
+/// assert!(!matches("#", "$SYS/broker/uptime"));
+/// assert!(matches("$share/group/sport/+", "sport/tennis"));
+/// ```
+#[must_use]
+pub fn matches(filter: &str, name: &str) -> bool {
+    let filter = shared_subscription(filter).map_or(filter, |(_, filter)| filter);
+    if name.starts_with('$') && filter.starts_with(['+', '#']) {
+        return false;
+    }
+    let mut names = levels(name);
+    let mut filters = levels(filter);
+    loop {
+        match (filters.next(), names.next()) {
+            // `#` stands for the level above it, too: `sport/#` matches `sport`.
+            (Some(b"#"), _) => return filters.next().is_none(),
+            (Some(b"+"), Some(_)) => {}
+            (Some(filter), Some(name)) if filter == name => {}
+            (None, None) => return true,
+            _ => return false,
+        }
+    }
+}
+
+/// The levels of a topic name or filter; empty ones count.
+fn levels(topic: &str) -> impl Iterator<Item = &[u8]> {
+    topic.as_bytes().split(|&byte| byte == b'/')
+}
+
+/// Checks the share name and gives the topic filter behind it.
+fn check_share(shared: &str) -> Result<&str, Violation> {
+    let (share_name, filter) = shared.split_once('/').ok_or(Violation::ShareNameMisplaced)?;
+    if share_name.is_empty() {
+        return Err(Violation::ShareNameEmpty);
+    }
+    if share_name.contains(['+', '#']) || filter.is_empty() {
+        return Err(Violation::ShareNameMisplaced);
+    }
+    Ok(filter)
+}

@@ -1,0 +1,177 @@
+//! Fields put behind each other into the caller's buffer.
+
+use core::{fmt, mem};
+
+use super::kind::PacketType;
+use super::reader::{PacketId, VariableByteInteger, text_is_clean};
+use super::version::{Role, Version};
+use super::violation::Violation;
+
+/// Why a packet cannot be encoded. The output buffer may have been overwritten.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unencodable {
+    /// The output is too small; the packet takes this many bytes.
+    NoRoom(usize),
+    /// A string or binary field is longer than 65,535 bytes, or the packet longer than 268,435,460.
+    TooLong,
+    /// The version of the connection has no such field: in 3.1.1 properties, most reason codes, and subscription
+    /// options other than QoS.
+    NotInVersion,
+    /// A conforming peer would refuse the packet for breaking this rule.
+    Forbidden(Violation),
+}
+
+impl fmt::Display for Unencodable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoom(needed) => write!(f, "the packet takes {needed} bytes, more than there is room for"),
+            Self::TooLong => f.write_str("a field is longer than its length can say"),
+            Self::NotInVersion => f.write_str("this version of the protocol has no such field"),
+            Self::Forbidden(violation) => write!(f, "a peer would refuse the packet: {violation}"),
+        }
+    }
+}
+
+impl core::error::Error for Unencodable {}
+
+/// Where the fields of a packet go.
+///
+/// Each packet is laid out twice by the same code: once into nothing, which tells the lengths that stand in front of
+/// what they count, and once into the output. Faults are kept until [`Writer::finish`], so that a layout reads as the
+/// list of its fields.
+#[derive(Debug)]
+pub struct Writer<'o> {
+    pub(crate) version: Version,
+    pub(crate) to: Role,
+    free: &'o mut [u8],
+    /// How many bytes there was room for at first.
+    capacity: usize,
+    written: usize,
+    fault: Option<Unencodable>,
+}
+
+impl<'o> Writer<'o> {
+    pub(crate) const fn measuring(version: Version, to: Role) -> Self {
+        Self { version, to, free: &mut [], capacity: usize::MAX, written: 0, fault: None }
+    }
+
+    pub(crate) const fn into(version: Version, to: Role, out: &'o mut [u8]) -> Self {
+        Self { version, to, capacity: out.len(), free: out, written: 0, fault: None }
+    }
+
+    /// The number of bytes laid out, unless there was a fault or too little room.
+    pub(crate) const fn finish(&self) -> Result<usize, Unencodable> {
+        match self.fault {
+            Some(fault) => Err(fault),
+            None if self.written > self.capacity => Err(Unencodable::NoRoom(self.written)),
+            None => Ok(self.written),
+        }
+    }
+
+    /// Keeps the first fault; the rest of the layout is then of no interest.
+    pub(crate) fn fail(&mut self, fault: Unencodable) {
+        self.fault = self.fault.or(Some(fault));
+    }
+
+    /// Checks what a receiver would check. Once is enough, so nothing is checked while measuring.
+    pub(crate) fn check(&mut self, rule: impl FnOnce() -> Result<(), Violation>) {
+        let measuring = self.capacity == usize::MAX;
+        if !measuring && let Err(violation) = rule() {
+            self.fail(Unencodable::Forbidden(violation));
+        }
+    }
+
+    /// Refuses what only 5.0 can say, where `present`; tells whether the version is 5.0.
+    pub(crate) fn is_v5_or_without(&mut self, present: bool) -> bool {
+        let is_v5 = self.version.is_v5();
+        if present && !is_v5 {
+            self.fail(Unencodable::NotInVersion);
+        }
+        is_v5
+    }
+
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        if let Some((target, rest)) = mem::take(&mut self.free).split_at_mut_checked(bytes.len()) {
+            target.copy_from_slice(bytes);
+            self.free = rest;
+        }
+        self.written = self.written.saturating_add(bytes.len());
+    }
+
+    pub(crate) fn byte(&mut self, byte: u8) {
+        self.bytes(&[byte]);
+    }
+
+    pub(crate) fn two(&mut self, value: u16) {
+        self.bytes(&value.to_be_bytes());
+    }
+
+    pub(crate) fn four(&mut self, value: u32) {
+        self.bytes(&value.to_be_bytes());
+    }
+
+    pub(crate) fn flag(&mut self, value: bool) {
+        self.byte(value.into());
+    }
+
+    pub(crate) fn packet_id(&mut self, packet_id: PacketId) {
+        self.two(packet_id.get());
+    }
+
+    /// A variable byte integer in its shortest form. [MQTT-1.5.5-1]
+    pub(crate) fn variable(&mut self, value: u32) {
+        if value > VariableByteInteger::MAX {
+            return self.fail(Unencodable::TooLong);
+        }
+        let [_, _, _, mut low] = value.to_be_bytes();
+        let mut high = value >> 7;
+        while high != 0 {
+            self.byte(low | 0x80);
+            [_, _, _, low] = high.to_be_bytes();
+            high >>= 7;
+        }
+        self.byte(low & 0x7F);
+    }
+
+    /// Binary data behind its two byte length.
+    pub(crate) fn binary(&mut self, bytes: &[u8]) {
+        match u16::try_from(bytes.len()) {
+            Ok(len) => self.two(len),
+            Err(_) => self.fail(Unencodable::TooLong),
+        }
+        self.bytes(bytes);
+    }
+
+    pub(crate) fn text(&mut self, text: &str) {
+        self.check(|| text_is_clean(text));
+        self.binary(text.as_bytes());
+    }
+
+    pub(crate) fn pair(&mut self, name: &str, value: &str) {
+        self.text(name);
+        self.text(value);
+    }
+}
+
+/// A packet as the list of its fields.
+pub(crate) trait Layout {
+    fn first_byte(&self) -> u8;
+
+    /// Writes what follows the fixed header.
+    fn body(&self, to: &mut Writer<'_>);
+}
+
+/// Encodes a packet into `out` and tells its length.
+pub(crate) fn encode(packet: &dyn Layout, version: Version, to: Role, out: &mut [u8]) -> Result<usize, Unencodable> {
+    let first = packet.first_byte();
+    PacketType::of_first_byte(version, to, first).map_err(Unencodable::Forbidden)?;
+    let mut measured = Writer::measuring(version, to);
+    packet.body(&mut measured);
+    let remaining = u32::try_from(measured.finish()?).map_err(|_| Unencodable::TooLong)?;
+    let mut writer = Writer::into(version, to, out);
+    writer.byte(first);
+    writer.variable(remaining);
+    packet.body(&mut writer);
+    writer.finish()
+}
