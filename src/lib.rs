@@ -10,14 +10,27 @@
 #[cfg(not(any(feature = "v3", feature = "v5")))]
 compile_error!("mqtt-session needs the feature `v3` (MQTT 3.1.1), `v5` (MQTT 5.0), or both");
 
-#[cfg(any(feature = "v3", feature = "v5"))]
+mod control;
+mod error;
+mod event;
+mod flow;
 mod inbox;
-#[cfg(any(feature = "v3", feature = "v5"))]
+mod keepalive;
+mod memory;
+mod outbox;
+mod session;
+mod time;
 pub mod wire;
 
-#[cfg(any(feature = "v3", feature = "v5"))]
 pub use self::{
+    error::{Cause, Refused},
+    event::{Event, Handle, Message, Outcome, Step, StrayPacket},
     inbox::Inbox,
+    session::{
+        Session,
+        command::{Acknowledge, Connect, Disconnect, LostSession, Publish, Subscribe, Unsubscribe},
+    },
+    time::Instant,
     wire::{PacketId, Property, QoS, ReasonCode, Role, Subscription, Version, Violation, Will, matches},
 };
 

@@ -4,8 +4,9 @@ use super::kind::PacketType;
 use super::property::{Holder, Properties};
 use super::reader::{PacketId, Reader};
 use super::reason::{Carrier, ReasonCode};
+use super::version::Version;
 use super::violation::Violation;
-use super::writer::{Layout, Writer};
+use super::writer::{Layout, Unencodable, Writer};
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,17 @@ impl<'a> Acknowledgement<'a> {
     #[must_use]
     pub const fn new(kind: AckType, packet_id: PacketId) -> Self {
         Self { kind, packet_id, reason_code: ReasonCode::Success, properties: Properties::EMPTY }
+    }
+
+    /// Whether an acknowledgement of this kind can say `code`.
+    pub(crate) fn check_code(kind: AckType, version: Version, code: ReasonCode) -> Result<(), Unencodable> {
+        let (carrier, rule) = kind.codes();
+        match code {
+            ReasonCode::Success => Ok(()),
+            _ if !version.is_v5() => Err(Unencodable::NotInVersion),
+            _ if code.is_allowed_in(carrier) => Ok(()),
+            _ => Err(Unencodable::Forbidden(rule)),
+        }
     }
 
     /// In 5.0 the properties may be left out, and before them the reason code. (3.4.2.1, 3.4.2.2.1)

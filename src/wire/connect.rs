@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::kind::PacketType;
-use super::property::{Hidden, Holder, Properties};
+use super::property::{Holder, Properties, Secret, Unshown};
 use super::qos::QoS;
 use super::reader::Reader;
 use super::topic::check_topic_name;
@@ -13,8 +13,8 @@ use super::writer::{Layout, Writer};
 
 /// CONNECT: the first packet of a connection. [MQTT-3.1.0-1]
 ///
-/// The flags of the packet follow from the fields that are there, so they cannot disagree. `Debug` shows of the
-/// password only the length.
+/// The flags of the packet follow from the fields that are there, so they cannot disagree. `Debug` does not show
+/// the password.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Connect<'a> {
     /// Whether the server is to forget an earlier session: Clean Start, in 3.1.1 Clean Session, which also ends the new
@@ -151,7 +151,7 @@ impl fmt::Debug for Connect<'_> {
             .field("client_id", &self.client_id)
             .field("will", &self.will)
             .field("user_name", &self.user_name)
-            .field("password", &self.password.map(Hidden))
+            .field("password", &self.password.map(|_| Secret))
             .field("properties", &self.properties)
             .finish()
     }
@@ -182,7 +182,7 @@ impl fmt::Debug for Will<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Will")
             .field("topic", &self.topic)
-            .field("payload", &Hidden(self.payload))
+            .field("payload", &Unshown(self.payload))
             .field("qos", &self.qos)
             .field("retain", &self.retain)
             .field("properties", &self.properties)

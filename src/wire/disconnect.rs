@@ -45,7 +45,7 @@ const fn disconnect_codes(to: Role) -> (Carrier, Violation) {
     (Carrier::disconnect(to), Violation::DisconnectCodeReserved)
 }
 
-/// AUTH: a step of the enhanced authentication, 5.0 only. [MQTT-4.12.0-2]
+/// AUTH: a step of the enhanced authentication, 5.0 only. (5.0: 3.15)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Auth<'a> {
     /// Whether the exchange goes on, starts anew, or has succeeded.

@@ -22,7 +22,7 @@ impl Header {
     ///
     /// # Errors
     ///
-    /// The rule that the header breaks, the flags of a PUBLISH included.
+    /// The rule that the header breaks: type, direction, flags, and a length that no packet of the type has.
     ///
     /// ```
     /// use mqtt_session::{Role, Version, Violation, wire::Header};
@@ -44,6 +44,11 @@ impl Header {
         if version.is_v5() && remaining.is_padded() {
             return Err(Violation::IntegerPadded);
         }
+        match packet_type.remaining_length(version) {
+            Some(expected) if remaining.value < expected => return Err(Violation::FieldTruncated),
+            Some(expected) if remaining.value > expected => return Err(Violation::TrailingBytes),
+            _ => {}
+        }
         let len = remaining.len.saturating_add(1);
         Ok(Some(Self { packet_type, first_byte, len, remaining_length: remaining.value }))
     }
@@ -54,4 +59,17 @@ impl Header {
     pub const fn packet_len(&self) -> u32 {
         self.remaining_length.saturating_add(self.len as u32)
     }
+}
+
+/// The length of the packet at the front of `bytes`, which this crate has encoded.
+pub(crate) fn packet_len(bytes: &[u8]) -> Option<usize> {
+    let remaining = variable_byte_integer(bytes.get(1..)?).ok()??;
+    usize::try_from(remaining.value).ok()?.checked_add(usize::from(remaining.len))?.checked_add(1)
+}
+
+/// Where the packet identifier lies in a PUBLISH that this crate has encoded: behind the header and the topic.
+pub(crate) fn publish_id_offset(packet: &[u8]) -> Option<usize> {
+    let header = usize::from(variable_byte_integer(packet.get(1..)?).ok()??.len).checked_add(1)?;
+    let topic = u16::from_be_bytes(*packet.get(header..)?.first_chunk()?);
+    header.checked_add(2)?.checked_add(topic.into())
 }

@@ -85,6 +85,18 @@ impl PacketType {
         })
     }
 
+    /// The only Remaining Length that a packet of this type may have, if there is but one. (3.1.1: 3.4 to 3.7, 3.11 to
+    /// 3.14; 5.0: 3.12, 3.13)
+    pub(crate) const fn remaining_length(self, version: Version) -> Option<u32> {
+        match self {
+            Self::Pingreq | Self::Pingresp => Some(0),
+            _ if version.is_v5() => None,
+            Self::Disconnect => Some(0),
+            Self::Connack | Self::Puback | Self::Pubrec | Self::Pubrel | Self::Pubcomp | Self::Unsuback => Some(2),
+            _ => None,
+        }
+    }
+
     /// The column "direction of flow" of the standard's table of packet types.
     const fn is_received_by(self, version: Version, to: Role) -> bool {
         match (self, to) {

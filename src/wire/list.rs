@@ -23,12 +23,13 @@ pub struct List<'a, T>(Source<'a, T>);
 
 #[derive(Clone, Copy)]
 enum Source<'a, T> {
-    Given(&'a [T]),
+    /// One slice and another one behind it.
+    Given(&'a [T], &'a [T]),
     Received(Reader<'a>),
 }
 
-/// A field of a [`List`].
-pub trait Element<'a>: Copy {
+/// A field of a [`List`]. Only this crate implements it.
+pub trait Element<'a>: Copy + Sealed {
     /// Takes an element off received bytes.
     ///
     /// # Errors
@@ -40,6 +41,9 @@ pub trait Element<'a>: Copy {
     fn write(&self, to: &mut Writer<'_>);
 }
 
+/// Keeps [`Element`] to this crate.
+pub trait Sealed {}
+
 impl<'a, T> List<'a, T> {
     /// The sequence with no element.
     pub const EMPTY: Self = Self::of(&[]);
@@ -47,14 +51,20 @@ impl<'a, T> List<'a, T> {
     /// The sequence of these elements.
     #[must_use]
     pub const fn of(elements: &'a [T]) -> Self {
-        Self(Source::Given(elements))
+        Self::joined(elements, &[])
+    }
+
+    /// The elements of two slices, one behind the other.
+    #[must_use]
+    pub const fn joined(first: &'a [T], second: &'a [T]) -> Self {
+        Self(Source::Given(first, second))
     }
 
     /// Whether there is no element.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         match self.0 {
-            Source::Given(elements) => elements.is_empty(),
+            Source::Given(first, second) => first.is_empty() && second.is_empty(),
             Source::Received(reader) => reader.is_empty(),
         }
     }
@@ -126,12 +136,14 @@ impl<'a, T: Element<'a>> IntoIterator for List<'a, T> {
 #[derive(Clone)]
 pub struct Iter<'a, T>(Source<'a, T>);
 
+impl<'a, T: Element<'a>> core::iter::FusedIterator for Iter<'a, T> {}
+
 impl<'a, T: Element<'a>> Iterator for Iter<'a, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
         match &mut self.0 {
-            Source::Given(elements) => elements.split_off_first().copied(),
+            Source::Given(first, second) => first.split_off_first().or_else(|| second.split_off_first()).copied(),
             // Every element was read when the packet was decoded, so the only error here is the end.
             Source::Received(reader) => T::read(reader).ok(),
         }

@@ -40,3 +40,7 @@ pub use topic::{check_topic_filter, check_topic_name, matches, shared_subscripti
 pub use version::{Role, Version};
 pub use violation::Violation;
 pub use writer::Unencodable;
+
+pub(crate) use header::{packet_len, publish_id_offset};
+pub(crate) use kind::PublishFlags;
+pub(crate) use writer::{Layout, Measured, Writer};

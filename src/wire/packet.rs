@@ -11,7 +11,7 @@ use super::reader::Reader;
 use super::subscribe::{Suback, Subscribe, Unsuback, Unsubscribe};
 use super::version::{Role, Version};
 use super::violation::Violation;
-use super::writer::{Layout, Unencodable, Writer, encode};
+use super::writer::{Layout, Measured, Unencodable, Writer};
 
 /// A control packet of either version. What a version lacks is empty or has its default: properties and reason codes
 /// in 3.1.1.
@@ -53,7 +53,8 @@ impl<'a> Packet<'a> {
     ///
     /// # Errors
     ///
-    /// The first rule that the packet breaks, as soon as the bytes show it.
+    /// The first rule that the packet breaks: one of the header as soon as its bytes show it, any other once the packet
+    /// is whole.
     ///
     /// ```
     /// use mqtt_session::wire::Packet;
@@ -117,7 +118,11 @@ impl<'a> Packet<'a> {
     /// # }
     /// ```
     pub fn encode(&self, version: Version, to: Role, out: &mut [u8]) -> Result<usize, Unencodable> {
-        let layout: &dyn Layout = match self {
+        Measured::new(self.layout(), version, to)?.encode(out)
+    }
+
+    pub(crate) fn layout(&self) -> &dyn Layout {
+        match self {
             Self::Connect(packet) => packet,
             Self::Connack(packet) => packet,
             Self::Publish(packet) => packet,
@@ -130,8 +135,7 @@ impl<'a> Packet<'a> {
             Self::Pingresp => &Ping(PacketType::Pingresp),
             Self::Disconnect(packet) => packet,
             Self::Auth(packet) => packet,
-        };
-        encode(layout, version, to, out)
+        }
     }
 }
 

@@ -3,13 +3,13 @@
 use core::fmt;
 
 use super::kind::PacketType;
-use super::list::{Element, List};
+use super::list::{Element, List, Sealed};
 use super::qos::QoS;
 use super::reader::Reader;
 use super::topic::check_topic_name;
 use super::version::Role;
 use super::violation::Violation;
-use super::writer::{Unencodable, Writer};
+use super::writer::{Purpose, Unencodable, Writer};
 
 /// The properties of a packet, in their order. Always empty in 3.1.1.
 ///
@@ -71,7 +71,7 @@ macro_rules! properties {
     ($( $(#[doc = $doc:literal])+ $id:literal $name:ident $getter:ident $type:ty, $form:ident in $holders:expr; )+) => {
         /// A property of a 5.0 packet. (5.0: 2.2.2.2)
         ///
-        /// `Debug` shows of binary data only the length.
+        /// `Debug` shows of correlation data only the length, and nothing of authentication data.
         #[non_exhaustive]
         #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Property<'a> {
@@ -100,10 +100,12 @@ macro_rules! properties {
                 }
             }
 
-            const fn holders(&self) -> u16 {
-                match self {
-                    $( Self::$name(_) => $holders, )+
-                    Self::UserProperty(..) => EVERY,
+            /// The holders of the property with this identifier; none if there is no such property.
+            const fn holders(identifier: u32) -> u16 {
+                match identifier {
+                    $( $id => $holders, )+
+                    0x26 => EVERY,
+                    _ => 0,
                 }
             }
         }
@@ -144,7 +146,8 @@ macro_rules! properties {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let mut shown = f.debug_tuple(self.name());
                 match self {
-                    Self::CorrelationData(data) | Self::AuthenticationData(data) => shown.field(&Hidden(data)),
+                    Self::CorrelationData(data) => shown.field(&Unshown(data)),
+                    Self::AuthenticationData(_) => shown.field(&Secret),
                     Self::UserProperty(name, value) => shown.field(name).field(value),
                     $(
                         #[allow(unreachable_patterns, reason = "two of them are shown above")]
@@ -215,6 +218,8 @@ properties! {
     0x2A SharedSubscriptionAvailable shared_subscription_available bool, flag in CONNACK;
 }
 
+impl Sealed for Property<'_> {}
+
 impl Property<'_> {
     /// What the value of a property may not be, apart from its form.
     fn check_value(&self) -> Result<(), Violation> {
@@ -283,10 +288,24 @@ impl Admission {
         Self { holder, to, seen: 0 }
     }
 
-    fn admit(&mut self, property: &Property<'_>) -> Result<(), Violation> {
-        if property.holders() & self.holder as u16 == 0 {
-            return Err(Violation::PropertyNotAllowed);
+    /// Checks the identifier alone: a misplaced property is that, whatever its value.
+    fn check_holder(&self, identifier: u32) -> Result<(), Violation> {
+        match Property::holders(identifier) {
+            0 => Err(Violation::PropertyUnknown),
+            holders if holders & self.holder as u16 == 0 => Err(Violation::PropertyNotAllowed),
+            _ => Ok(()),
         }
+    }
+
+    /// Takes the next property of a packet that was received.
+    fn read(&mut self, from: &mut Reader<'_>) -> Result<(), Violation> {
+        let mut ahead = *from;
+        self.check_holder(ahead.variable()?)?;
+        self.admit(&Property::read(from)?)
+    }
+
+    fn admit(&mut self, property: &Property<'_>) -> Result<(), Violation> {
+        self.check_holder(property.identifier().into())?;
         property.check_sender(self.holder, self.to)?;
         if self.has(property.identifier()) && !property.may_repeat_in(self.holder) {
             return Err(Violation::PropertyRepeated);
@@ -318,7 +337,7 @@ impl<'a> Reader<'a> {
         }
         let len = usize::try_from(self.variable()?).map_err(|_| Violation::FieldTruncated)?;
         let mut admission = Admission::new(holder, self.to);
-        let properties = List::received(self.block(len)?, |from| admission.admit(&Property::read(from)?))?;
+        let properties = List::received(self.block(len)?, |from| admission.read(from))?;
         admission.finish().map(|()| properties)
     }
 
@@ -338,7 +357,7 @@ impl Writer<'_> {
             properties.iter().try_for_each(|property| admission.admit(&property))?;
             admission.finish()
         });
-        let mut measured = Writer::measuring(self.version, self.to);
+        let mut measured = Writer::new(Purpose::Measure, self.version, self.to, &mut []);
         properties.write(&mut measured);
         match measured.finish().map(u32::try_from) {
             Ok(Ok(len)) => self.variable(len),
@@ -354,11 +373,20 @@ impl Writer<'_> {
 }
 
 /// Bytes that do not belong into a log; shows their number.
-pub(crate) struct Hidden<'a>(pub(crate) &'a [u8]);
+pub(crate) struct Unshown<'a>(pub(crate) &'a [u8]);
 
-impl fmt::Debug for Hidden<'_> {
+impl fmt::Debug for Unshown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{} bytes]", self.0.len())
+    }
+}
+
+/// Bytes of which not even the number belongs into a log.
+pub(crate) struct Secret;
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hidden]")
     }
 }
 

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::kind::PublishFlags;
-use super::property::{Hidden, Holder, Properties};
+use super::property::{Holder, Properties, Unshown};
 use super::qos::QoS;
 use super::reader::{PacketId, Reader};
 use super::topic::check_topic_name;
@@ -117,7 +117,7 @@ impl fmt::Debug for Publish<'_> {
             .field("retain", &self.retain)
             .field("topic", &self.topic)
             .field("properties", &self.properties)
-            .field("payload", &Hidden(self.payload))
+            .field("payload", &Unshown(self.payload))
             .finish()
     }
 }

@@ -1,7 +1,7 @@
 //! Fields taken off the front of received bytes.
 
 use core::num::NonZeroU16;
-use core::str;
+use core::{fmt, str};
 
 use super::version::{Role, Version};
 use super::violation::Violation;
@@ -11,7 +11,7 @@ use super::violation::Violation;
 pub type PacketId = NonZeroU16;
 
 /// The bytes of a packet that are still to be read. What does not fit into them is [`Violation::FieldTruncated`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Reader<'a> {
     pub(crate) version: Version,
     /// The end that received the bytes.
@@ -119,6 +119,12 @@ impl<'a> Reader<'a> {
     /// A name and its value. [MQTT-1.5.7-1]
     pub(crate) fn pair(&mut self) -> Result<(&'a str, &'a str), Violation> {
         Ok((self.text()?, self.text()?))
+    }
+}
+
+impl fmt::Debug for Reader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("left", &self.rest.len()).finish_non_exhaustive()
     }
 }
 

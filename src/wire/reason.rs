@@ -6,7 +6,7 @@ use super::version::Role;
 macro_rules! reason_codes {
     ($( $(#[doc = $doc:literal])+ $value:literal $name:ident in $($carrier:ident)|+; )+) => {
         /// A reason code: the outcome of an operation, as acknowledgements, CONNACK, DISCONNECT and AUTH carry it.
-        /// Below 0x80 the operation succeeded. [MQTT-4.13.2-1]
+        /// Below 0x80 the operation succeeded. (5.0: 2.4)
         ///
         /// The return codes of a 3.1.1 CONNACK are given as the codes of 5.0 that mean the same; see
         /// [`ReasonCode::of_return_code`].

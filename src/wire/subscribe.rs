@@ -1,7 +1,7 @@
 //! SUBSCRIBE, SUBACK, UNSUBSCRIBE and UNSUBACK. (3.8 to 3.11)
 
 use super::kind::PacketType;
-use super::list::{Element, List};
+use super::list::{Element, List, Sealed};
 use super::property::{Holder, Properties};
 use super::qos::QoS;
 use super::reader::{PacketId, Reader};
@@ -107,6 +107,8 @@ impl<'a> Subscription<'a> {
     }
 }
 
+impl Sealed for Subscription<'_> {}
+
 impl<'a> Element<'a> for Subscription<'a> {
     fn read(from: &mut Reader<'a>) -> Result<Self, Violation> {
         let filter = from.text()?;
@@ -115,9 +117,9 @@ impl<'a> Element<'a> for Subscription<'a> {
 
     fn write(&self, to: &mut Writer<'_>) {
         let version = to.version;
+        to.is_v5_or_without(self.options() != self.qos as u8);
         to.check(|| self.check(version));
         to.text(self.filter);
-        to.is_v5_or_without(self.options() != self.qos as u8);
         to.byte(self.options());
     }
 }
@@ -177,6 +179,8 @@ impl Layout for Unsubscribe<'_> {
         to.some(&self.filters, Violation::UnsubscribeEmpty);
     }
 }
+
+impl Sealed for &str {}
 
 /// A topic filter.
 impl<'a> Element<'a> for &'a str {
@@ -282,6 +286,8 @@ impl Layout for Unsuback<'_> {
         }
     }
 }
+
+impl Sealed for ReasonCode {}
 
 impl<'a> Element<'a> for ReasonCode {
     fn read(from: &mut Reader<'a>) -> Result<Self, Violation> {

@@ -30,7 +30,7 @@ pub fn check_topic_name(name: &str) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Checks that `filter` can be subscribed to. [MQTT-4.7.1-2] and [MQTT-4.7.1-3] in 3.1.1; [MQTT-4.7.1-1],
+/// Checks that `filter` can be subscribed to; U+0000 and length are checked when the packet is encoded. [MQTT-4.7.1-2] and [MQTT-4.7.1-3] in 3.1.1; [MQTT-4.7.1-1],
 /// [MQTT-4.7.1-2], [MQTT-4.8.2-1], [MQTT-4.8.2-2] in 5.0, which knows shared subscriptions
 ///
 /// # Errors
@@ -82,7 +82,8 @@ pub fn shared_subscription(filter: &str) -> Option<(&str, &str)> {
 ///
 /// Characters are compared as they are ([MQTT-4.7.3-4]), and a wildcard at the start does not match a name that starts
 /// with `$` ([MQTT-4.7.2-1]). Of a [shared subscription](shared_subscription) the filter behind the share name counts.
-/// Both are taken to be valid; a misplaced wildcard matches no valid name.
+/// 3.1.1 has no shared subscriptions; a filter of its clients that starts with `$share/` is one by agreement, and counts
+/// as such here. Both are taken to be valid; a misplaced wildcard matches no valid name.
 ///
 /// ```
 /// use mqtt_session::matches;

@@ -8,8 +8,8 @@ pub enum Version {
     /// MQTT 3.1.1, protocol level 4.
     #[cfg(feature = "v3")]
     V3,
-    /// MQTT 5.0, protocol level 5.
-    #[cfg(feature = "v5")]
+    /// MQTT 5.0, protocol level 5. (Also where neither feature is on, so that the one error is that.)
+    #[cfg(any(feature = "v5", not(feature = "v3")))]
     V5,
 }
 
@@ -33,18 +33,25 @@ impl Version {
         match level {
             #[cfg(feature = "v3")]
             4 => Some(Self::V3),
-            #[cfg(feature = "v5")]
+            #[cfg(any(feature = "v5", not(feature = "v3")))]
             5 => Some(Self::V5),
             _ => None,
         }
     }
+
+    /// The newest version of this build.
+    #[cfg(any(feature = "v5", not(feature = "v3")))]
+    pub(crate) const LATEST: Self = Self::V5;
+    /// The newest version of this build.
+    #[cfg(all(feature = "v3", not(feature = "v5")))]
+    pub(crate) const LATEST: Self = Self::V3;
 
     /// The one question that the code of this crate asks of a version; constant where only one version is built.
     pub(crate) const fn is_v5(self) -> bool {
         match self {
             #[cfg(feature = "v3")]
             Self::V3 => false,
-            #[cfg(feature = "v5")]
+            #[cfg(any(feature = "v5", not(feature = "v3")))]
             Self::V5 => true,
         }
     }

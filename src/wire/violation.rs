@@ -11,7 +11,7 @@ macro_rules! rules {
         /// A rule of the standard that a packet breaks.
         ///
         /// It knows its [reason code](Self::reason_code), with which a 5.0 connection is closed (3.1.1 closes without
-        /// a word, [MQTT-4.8.0-1]), and the [statement](Self::statement) of the standard.
+        /// a word, [MQTT-4.8.0-1], unless CONNACK has a return code for it), and the [statement](Self::statement) of the standard.
         ///
         /// ```
         /// use mqtt_session::{ReasonCode, Violation};
@@ -21,7 +21,7 @@ macro_rules! rules {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum Violation {
-            $( $(#[doc = $doc])+ #[doc = concat!("\n\n3.1.1: ", $v3, "; 5.0: ", $v5)] $name, )+
+            $( $(#[doc = $doc])+ #[doc = concat!("\n\n[", $v3, " | ", $v5, "]")] $name, )+
         }
 
         impl Violation {
@@ -51,7 +51,7 @@ macro_rules! rules {
             #[must_use]
             pub const fn description(self) -> &'static str {
                 match self {
-                    $( Self::$name => concat!($($doc),+).trim_ascii(), )+
+                    $( Self::$name => const { concat!($($doc),+).trim_ascii() }, )+
                 }
             }
         }
@@ -62,13 +62,13 @@ rules! {
     // The fixed header.
 
     /// The packet type is reserved: 0, or 15 in 3.1.1.
-    PacketTypeReserved MalformedPacket ["MQTT-2.2.2-2" | "MQTT-2.1.3-1"]
+    PacketTypeReserved MalformedPacket ["section 2.2.1" | "section 2.1.2"]
     /// The flags of the fixed header are not those of the packet type.
     PacketFlagsReserved MalformedPacket ["MQTT-2.2.2-2" | "MQTT-2.1.3-1"]
     /// This end never receives packets of this type.
-    PacketNotForThisEnd ProtocolError ["MQTT-4.8.0-1" | "MQTT-4.13.1-1"]
+    PacketNotForThisEnd ProtocolError ["section 2.2.1" | "section 2.1.2"]
     /// A variable byte integer has more than four bytes.
-    IntegerTooLong MalformedPacket ["section 2.2.3" | "MQTT-1.5.5-1"]
+    IntegerTooLong MalformedPacket ["section 2.2.3" | "section 1.5.5"]
     /// A variable byte integer is longer than it needs to be.
     IntegerPadded MalformedPacket ["" | "MQTT-1.5.5-1"]
     /// The packet is larger than this end accepts.
@@ -92,7 +92,7 @@ rules! {
     /// A topic name is empty, and there is no topic alias to stand in for it.
     TopicNameEmpty ProtocolError ["MQTT-4.7.3-1" | "MQTT-4.7.3-1"]
     /// A topic name contains a wildcard.
-    TopicNameWildcard ProtocolError ["MQTT-3.3.2-2" | "MQTT-3.3.2-2"]
+    TopicNameWildcard ProtocolError ["MQTT-4.7.1-1" | "MQTT-4.7.0-1"]
     /// A topic filter is empty.
     TopicFilterEmpty ProtocolError ["MQTT-4.7.3-1" | "MQTT-4.7.3-1"]
     /// The wildcard `#` does not stand alone in the last level of its topic filter.
@@ -110,10 +110,10 @@ rules! {
     PropertyUnknown MalformedPacket ["" | "section 2.2.2.2"]
     /// A property does not belong to this packet.
     PropertyNotAllowed MalformedPacket ["" | "section 2.2.2.2"]
-    /// A property stands twice where it may stand once.
-    PropertyRepeated ProtocolError ["" | "section 2.2.2.2"]
+    /// A property stands twice where it may stand once; each property of 5.0 has its own sentence for that.
+    PropertyRepeated ProtocolError ["" | "section 3.1.2.11"]
     /// A property that is a flag is neither 0 nor 1.
-    PropertyNotFlag ProtocolError ["" | "section 3.2.2.3"]
+    PropertyNotFlag ProtocolError ["" | "section 3.1.2.11"]
     /// The receive maximum is 0.
     ReceiveMaximumZero ProtocolError ["" | "section 3.1.2.11.3"]
     /// The maximum packet size is 0.
@@ -133,7 +133,7 @@ rules! {
     /// There is authentication data without an authentication method.
     AuthenticationDataAlone ProtocolError ["" | "section 3.1.2.11.10"]
     /// An AUTH has no authentication method.
-    AuthenticationMethodMissing ProtocolError ["" | "MQTT-4.12.0-5"]
+    AuthenticationMethodMissing ProtocolError ["" | "section 3.15.2.2.2"]
 
     // CONNECT and CONNACK.
 
@@ -152,7 +152,7 @@ rules! {
     /// There is a password, but no user name.
     PasswordWithoutUserName ProtocolError ["MQTT-3.1.2-22" | ""]
     /// The client identifier is empty, though the session is to be kept.
-    ClientIdentifierEmpty ClientIdentifierNotValid ["MQTT-3.1.3-8" | ""]
+    ClientIdentifierEmpty ClientIdentifierNotValid ["MQTT-3.1.3-7" | ""]
     /// A reserved flag of a CONNACK is set.
     ConnackFlagsReserved MalformedPacket ["section 3.2.2.1" | "MQTT-3.2.2-1"]
     /// A CONNACK that refuses says that a session is present.

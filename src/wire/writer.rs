@@ -13,7 +13,8 @@ use super::violation::Violation;
 pub enum Unencodable {
     /// The output is too small; the packet takes this many bytes.
     NoRoom(usize),
-    /// A string or binary field is longer than 65,535 bytes, or the packet longer than 268,435,460.
+    /// A string or binary field is longer than 65,535 bytes, the packet longer than 268,435,460, or a subscription
+    /// identifier above 268,435,455.
     TooLong,
     /// The version of the connection has no such field: in 3.1.1 properties, most reason codes, and subscription
     /// options other than QoS.
@@ -40,10 +41,10 @@ impl core::error::Error for Unencodable {}
 /// Each packet is laid out twice by the same code: once into nothing, which tells the lengths that stand in front of
 /// what they count, and once into the output. Faults are kept until [`Writer::finish`], so that a layout reads as the
 /// list of its fields.
-#[derive(Debug)]
 pub struct Writer<'o> {
     pub(crate) version: Version,
     pub(crate) to: Role,
+    purpose: Purpose,
     free: &'o mut [u8],
     /// How many bytes there was room for at first.
     capacity: usize,
@@ -51,20 +52,29 @@ pub struct Writer<'o> {
     fault: Option<Unencodable>,
 }
 
-impl<'o> Writer<'o> {
-    pub(crate) const fn measuring(version: Version, to: Role) -> Self {
-        Self { version, to, free: &mut [], capacity: usize::MAX, written: 0, fault: None }
-    }
+/// What a packet is laid out for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To learn its length, and whether a peer would take it.
+    Check,
+    /// To learn the length of a part.
+    Measure,
+    /// To be sent.
+    Write,
+}
 
-    pub(crate) const fn into(version: Version, to: Role, out: &'o mut [u8]) -> Self {
-        Self { version, to, capacity: out.len(), free: out, written: 0, fault: None }
+impl<'o> Writer<'o> {
+    pub(crate) const fn new(purpose: Purpose, version: Version, to: Role, out: &'o mut [u8]) -> Self {
+        Self { version, to, purpose, capacity: out.len(), free: out, written: 0, fault: None }
     }
 
     /// The number of bytes laid out, unless there was a fault or too little room.
     pub(crate) const fn finish(&self) -> Result<usize, Unencodable> {
         match self.fault {
             Some(fault) => Err(fault),
-            None if self.written > self.capacity => Err(Unencodable::NoRoom(self.written)),
+            None if matches!(self.purpose, Purpose::Write) && self.written > self.capacity => {
+                Err(Unencodable::NoRoom(self.written))
+            }
             None => Ok(self.written),
         }
     }
@@ -74,10 +84,11 @@ impl<'o> Writer<'o> {
         self.fault = self.fault.or(Some(fault));
     }
 
-    /// Checks what a receiver would check. Once is enough, so nothing is checked while measuring.
+    /// Checks what a receiver would check. Once is enough.
     pub(crate) fn check(&mut self, rule: impl FnOnce() -> Result<(), Violation>) {
-        let measuring = self.capacity == usize::MAX;
-        if !measuring && let Err(violation) = rule() {
+        if self.purpose == Purpose::Check
+            && let Err(violation) = rule()
+        {
             self.fail(Unencodable::Forbidden(violation));
         }
     }
@@ -97,6 +108,14 @@ impl<'o> Writer<'o> {
             self.free = rest;
         }
         self.written = self.written.saturating_add(bytes.len());
+    }
+
+    /// Leaves `len` bytes as they are, for the caller to fill.
+    pub(crate) fn skip(&mut self, len: usize) {
+        if let Some((_, rest)) = mem::take(&mut self.free).split_at_mut_checked(len) {
+            self.free = rest;
+        }
+        self.written = self.written.saturating_add(len);
     }
 
     pub(crate) fn byte(&mut self, byte: u8) {
@@ -154,6 +173,12 @@ impl<'o> Writer<'o> {
     }
 }
 
+impl fmt::Debug for Writer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("written", &self.written).finish_non_exhaustive()
+    }
+}
+
 /// A packet as the list of its fields.
 pub(crate) trait Layout {
     fn first_byte(&self) -> u8;
@@ -162,16 +187,37 @@ pub(crate) trait Layout {
     fn body(&self, to: &mut Writer<'_>);
 }
 
-/// Encodes a packet into `out` and tells its length.
-pub(crate) fn encode(packet: &dyn Layout, version: Version, to: Role, out: &mut [u8]) -> Result<usize, Unencodable> {
-    let first = packet.first_byte();
-    PacketType::of_first_byte(version, to, first).map_err(Unencodable::Forbidden)?;
-    let mut measured = Writer::measuring(version, to);
-    packet.body(&mut measured);
-    let remaining = u32::try_from(measured.finish()?).map_err(|_| Unencodable::TooLong)?;
-    let mut writer = Writer::into(version, to, out);
-    writer.byte(first);
-    writer.variable(remaining);
-    packet.body(&mut writer);
-    writer.finish()
+/// A packet whose length is known and which the other end may be sent.
+pub(crate) struct Measured<'p> {
+    packet: &'p dyn Layout,
+    version: Version,
+    to: Role,
+    remaining: u32,
+}
+
+impl<'p> Measured<'p> {
+    pub(crate) fn new(packet: &'p dyn Layout, version: Version, to: Role) -> Result<Self, Unencodable> {
+        PacketType::of_first_byte(version, to, packet.first_byte()).map_err(Unencodable::Forbidden)?;
+        let mut measured = Writer::new(Purpose::Check, version, to, &mut []);
+        packet.body(&mut measured);
+        match u32::try_from(measured.finish()?) {
+            Ok(remaining) if remaining <= VariableByteInteger::MAX => Ok(Self { packet, version, to, remaining }),
+            _ => Err(Unencodable::TooLong),
+        }
+    }
+
+    /// The length of the whole packet in bytes.
+    pub(crate) fn len(&self) -> usize {
+        let remaining = usize::try_from(self.remaining).unwrap_or(usize::MAX);
+        remaining.saturating_add(1).saturating_add(VariableByteInteger::shortest(self.remaining).into())
+    }
+
+    /// Writes the packet to the front of `out` and tells its length.
+    pub(crate) fn encode(&self, out: &mut [u8]) -> Result<usize, Unencodable> {
+        let mut writer = Writer::new(Purpose::Write, self.version, self.to, out);
+        writer.byte(self.packet.first_byte());
+        writer.variable(self.remaining);
+        self.packet.body(&mut writer);
+        writer.finish()
+    }
 }

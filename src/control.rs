@@ -1,0 +1,148 @@
+//! Packets that a full store must never hold up: CONNECT, AUTH, acknowledgements, PUBREL, PINGREQ and DISCONNECT.
+
+use crate::wire::{Measured, packet_len};
+
+/// What is kept free for the shortest DISCONNECT that says all it must: a reason code and a session expiry interval.
+pub(crate) const FAREWELL: usize = 9;
+
+/// The state of a queue of whole packets, which leave together; the bytes are the caller's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Control {
+    /// What is reported as written, what was shown, and what is queued: ends of ranges that begin at 0.
+    written: u16,
+    shown: u16,
+    end: u16,
+    /// The length of the farewell that waits at the end of the bytes; 0: none does.
+    farewell: u16,
+}
+
+/// A queue and its state.
+#[derive(Debug)]
+pub(crate) struct Queue<'m> {
+    pub(crate) control: &'m mut Control,
+    pub(crate) bytes: &'m mut [u8],
+}
+
+impl Control {
+    pub(crate) const EMPTY: Self = Self { written: 0, shown: 0, end: 0, farewell: 0 };
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.end == self.written
+    }
+
+    /// Whether a packet is half written, or may be.
+    pub(crate) const fn is_writing(&self) -> bool {
+        self.shown != self.written
+    }
+}
+
+impl<'m> Queue<'m> {
+    /// Whether `len` bytes fit besides a farewell.
+    pub(crate) fn has_room(&self, len: usize) -> bool {
+        len.saturating_add(FAREWELL) <= self.free()
+    }
+
+    /// The bytes that are free, those for a farewell included.
+    pub(crate) fn free(&self) -> usize {
+        self.capacity().saturating_sub(self.control.end.into()).saturating_sub(self.control.farewell.into())
+    }
+
+    /// Queues a packet; `false` if it does not fit.
+    pub(crate) fn push(&mut self, packet: &Measured<'_>) -> bool {
+        let end = usize::from(self.control.end);
+        let Some(free) = end.checked_add(packet.len()).and_then(|stop| self.bytes.get_mut(end..stop)) else {
+            return false;
+        };
+        match packet.encode(free).map(u16::try_from) {
+            Ok(Ok(len)) if self.control.end.checked_add(len).is_some() => {
+                self.control.end = self.control.end.saturating_add(len);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Notes that all of the queue is shown.
+    pub(crate) const fn show(&mut self) {
+        self.control.shown = self.control.end;
+    }
+
+    /// Keeps a packet for the time when all others have left; `false` if it does not fit.
+    pub(crate) fn keep_farewell(&mut self, packet: &Measured<'_>) -> bool {
+        let (len, capacity) = (packet.len(), self.capacity());
+        let start = capacity.saturating_sub(len);
+        if len > capacity || start < self.control.end.into() {
+            return false;
+        }
+        let Some(tail) = self.bytes.get_mut(start..capacity) else { return false };
+        match packet.encode(tail).map(u16::try_from) {
+            Ok(Ok(len)) => {
+                self.control.farewell = len;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Queues the packet that was kept, if there is one.
+    pub(crate) fn release_farewell(&mut self) {
+        let len = usize::from(core::mem::take(&mut self.control.farewell));
+        let (end, capacity) = (usize::from(self.control.end), self.capacity());
+        let start = capacity.saturating_sub(len);
+        if end <= start && capacity <= self.bytes.len() {
+            self.bytes.copy_within(start..capacity, end);
+            self.control.end = self.control.end.saturating_add(u16::try_from(len).unwrap_or_default());
+        }
+    }
+
+    /// What was shown and is not yet written, for as long as the queue lives.
+    pub(crate) fn into_shown(self) -> &'m [u8] {
+        let Self { control, bytes } = self;
+        bytes.get(control.written.into()..control.shown.into()).unwrap_or_default()
+    }
+
+    /// Notes that `len` bytes more were written. An empty queue is wiped: it may have held secrets.
+    pub(crate) fn written(&mut self, len: usize) {
+        let len = u16::try_from(len).unwrap_or(u16::MAX);
+        self.control.written = self.control.written.saturating_add(len).min(self.control.shown);
+        if self.control.is_empty() {
+            self.wipe();
+        }
+    }
+
+    /// Drops everything.
+    pub(crate) fn clear(&mut self) {
+        self.wipe();
+        self.control.farewell = 0;
+    }
+
+    fn wipe(&mut self) {
+        if let Some(used) = self.bytes.get_mut(..self.control.end.into()) {
+            used.fill(0);
+        }
+        *self.control = Control { farewell: self.control.farewell, ..Control::EMPTY };
+    }
+
+    /// Drops everything but the packet that is half written.
+    pub(crate) fn cut_short(&mut self) {
+        let written = usize::from(self.control.written);
+        let mut end = 0;
+        while end < written {
+            let packet = self.bytes.get(end..).and_then(packet_len).unwrap_or(usize::MAX);
+            end = end.saturating_add(packet);
+        }
+        if let Some(dropped) = self.bytes.get_mut(end..self.control.end.into()) {
+            dropped.fill(0);
+            self.control.end = u16::try_from(end).unwrap_or(self.control.end);
+            self.control.shown = self.control.shown.min(self.control.end);
+        }
+        self.control.farewell = 0;
+        if self.control.is_empty() {
+            self.wipe();
+        }
+    }
+
+    fn capacity(&self) -> usize {
+        self.bytes.len().min(u16::MAX.into())
+    }
+}

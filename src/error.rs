@@ -1,0 +1,177 @@
+//! What was refused (your call) and why a connection ended (the peer, the transport, you).
+
+use core::fmt;
+
+use crate::wire::{ReasonCode, Unencodable, Violation};
+
+/// Why a command was refused. A refused command has changed nothing.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refused {
+    /// There is no room now: neither in the store nor, perhaps, for one exchange more. `Event::Writable` tells when to
+    /// try again.
+    Full,
+    /// It will never fit: into the store, the control bytes, or the peer's Maximum Packet Size. [MQTT-3.2.2-15]
+    TooLarge,
+    /// It needs a connection, and there is none, or CONNACK is not yet here.
+    Offline,
+    /// The connection is being closed.
+    Closing,
+    /// The packet breaks this rule of the standard; a peer would refuse it.
+    Forbidden(Violation),
+    /// The version of the connection has no such field.
+    NotInVersion,
+    /// The server does not support this QoS. [MQTT-3.2.2-11]
+    QosUnsupported,
+    /// The server does not retain messages. [MQTT-3.2.2-14]
+    RetainUnsupported,
+    /// The server has no wildcard subscriptions. (5.0: 3.2.2.3.11)
+    WildcardUnsupported,
+    /// The server has no subscription identifiers. (5.0: 3.2.2.3.12)
+    SubscriptionIdentifierUnsupported,
+    /// The server has no shared subscriptions. (5.0: 3.2.2.3.13)
+    SharedUnsupported,
+    /// The session belongs to another client identifier or version, and is not given up by a clean start.
+    OtherSession,
+    /// The message that the handle stands for is acknowledged already, or gone with its connection or session.
+    Dead,
+    /// A session that was to end with its connection cannot be kept. (5.0: 3.14.2.2.2)
+    ExpiryRaised,
+    /// The connection has no authentication method, or this is not the moment. [MQTT-4.12.0-7]
+    NotAuthenticating,
+    /// The session sets this property itself.
+    Reserved,
+}
+
+impl From<Unencodable> for Refused {
+    fn from(error: Unencodable) -> Self {
+        match error {
+            Unencodable::NoRoom(_) | Unencodable::TooLong => Self::TooLarge,
+            Unencodable::NotInVersion => Self::NotInVersion,
+            Unencodable::Forbidden(violation) => Self::Forbidden(violation),
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "there is no room now",
+            Self::TooLarge => "it is larger than what there is room for",
+            Self::Offline => "there is no connection",
+            Self::Closing => "the connection is being closed",
+            Self::Forbidden(violation) => return write!(f, "a peer would refuse it: {violation}"),
+            Self::NotInVersion => "the version of the connection has no such field",
+            Self::QosUnsupported => "the server does not support this QoS",
+            Self::RetainUnsupported => "the server does not retain messages",
+            Self::WildcardUnsupported => "the server has no wildcard subscriptions",
+            Self::SubscriptionIdentifierUnsupported => "the server has no subscription identifiers",
+            Self::SharedUnsupported => "the server has no shared subscriptions",
+            Self::OtherSession => "the session belongs to another client identifier or version",
+            Self::Dead => "the message is acknowledged or gone",
+            Self::ExpiryRaised => "a session that ends with its connection cannot be kept",
+            Self::NotAuthenticating => "there is no authentication to go on with",
+            Self::Reserved => "the session sets this property itself",
+        })
+    }
+}
+
+impl core::error::Error for Refused {}
+
+/// Why a connection ended.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Cause {
+    /// There was no connection yet.
+    #[default]
+    NotConnected,
+    /// The transport was lost, as the caller said.
+    ConnectionLost,
+    /// The application disconnected.
+    Disconnected,
+    /// The server refused the connection with this code. [MQTT-3.2.2-5] in 3.1.1, [MQTT-3.2.2-7] in 5.0
+    Refused(ReasonCode),
+    /// The server does not speak this version; another one may work. [MQTT-3.1.2-2]
+    UnsupportedVersion,
+    /// The server disconnected with this code. [MQTT-4.13.2-1]
+    DisconnectedByPeer(ReasonCode),
+    /// CONNACK did not come in time. (5.0: 3.2)
+    ConnackTimeout,
+    /// Nothing came in although we asked. (5.0: 3.1.2.10)
+    PingTimeout,
+    /// A received packet broke this rule.
+    Violation(Violation),
+    /// A packet came before CONNACK. [MQTT-3.2.0-1]
+    ConnackMissing,
+    /// A second CONNACK came. [MQTT-3.2.0-2]
+    ConnackRepeated,
+    /// CONNACK speaks of a session though we asked for a clean start. [MQTT-3.2.2-1] in 3.1.1, [MQTT-3.2.2-2] in 5.0
+    SessionNotClean,
+    /// CONNACK speaks of a session that we know nothing of. [MQTT-3.2.2-4] of 5.0
+    SessionUnknown,
+    /// CONNACK assigns no client identifier though we gave none. [MQTT-3.2.2-16]
+    ClientIdentifierMissing,
+    /// The authentication method is not that of CONNECT. [MQTT-4.12.0-5], [MQTT-4.12.0-6]
+    AuthenticationMethodChanged,
+    /// AUTH came, but no authentication is going on, or with a code that is not due. [MQTT-4.12.0-2]
+    AuthenticationUnexpected,
+    /// An acknowledgement contradicts its exchange.
+    AcknowledgementContradicts,
+    /// SUBACK or UNSUBACK does not answer its request. [MQTT-3.8.4-5] in 3.1.1, [MQTT-3.8.4-6] in 5.0
+    AnswerMismatched,
+    /// The peer used an identifier again before its exchange was over. [MQTT-2.3.1-2] in 3.1.1, [MQTT-2.2.1-4] in 5.0
+    PacketIdentifierReused,
+    /// More messages are unacknowledged than we allowed. [MQTT-3.3.4-9]
+    ReceiveMaximumExceeded,
+    /// More QoS 2 messages are open than the session has places for; nothing is lost. [MQTT-4.8.0-2] in 3.1.1
+    TooManyHeld,
+    /// A topic alias is above our maximum. [MQTT-3.3.2-11]
+    TopicAliasTooHigh,
+    /// A topic alias has no topic. (5.0: 3.3.4)
+    TopicAliasUnknown,
+    /// A diagnostic property came though we asked for none. [MQTT-3.1.2-29]
+    DiagnosticsUnrequested,
+}
+
+impl Cause {
+    /// The reason code with which a 5.0 connection is closed for this cause; `None` where no DISCONNECT is sent.
+    #[must_use]
+    pub const fn reason_code(self) -> Option<ReasonCode> {
+        match self {
+            Self::NotConnected
+            | Self::ConnectionLost
+            | Self::Refused(_)
+            | Self::UnsupportedVersion
+            | Self::DisconnectedByPeer(_)
+            | Self::ConnackTimeout
+            | Self::PingTimeout => None,
+            Self::Disconnected => Some(ReasonCode::NORMAL_DISCONNECTION),
+            Self::Violation(violation) => Some(violation.reason_code()),
+            Self::ReceiveMaximumExceeded => Some(ReasonCode::ReceiveMaximumExceeded),
+            Self::TooManyHeld => Some(ReasonCode::QuotaExceeded),
+            Self::TopicAliasTooHigh => Some(ReasonCode::TopicAliasInvalid),
+            Self::ConnackMissing
+            | Self::ConnackRepeated
+            | Self::SessionNotClean
+            | Self::SessionUnknown
+            | Self::ClientIdentifierMissing
+            | Self::AuthenticationMethodChanged
+            | Self::AuthenticationUnexpected
+            | Self::AcknowledgementContradicts
+            | Self::AnswerMismatched
+            | Self::PacketIdentifierReused
+            | Self::TopicAliasUnknown
+            | Self::DiagnosticsUnrequested => Some(ReasonCode::ProtocolError),
+        }
+    }
+}
+
+impl From<Violation> for Cause {
+    fn from(violation: Violation) -> Self {
+        match violation {
+            Violation::RefusedByOlderServer => Self::UnsupportedVersion,
+            _ => Self::Violation(violation),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What a poll answers.
+
+use core::fmt;
+
+use crate::error::Cause;
+use crate::time::Instant;
+use crate::wire::{AckType, Auth, Connack, Delivery, Disconnect, List, PacketId, Properties, Publish, QoS, ReasonCode};
+
+/// What to do next. "Do what the step says, then poll again" is the whole contract.
+///
+/// Events borrow the inbox (`'i`) and bytes to write borrow the session (`'s`), so a handler may call commands of the
+/// session while it holds a payload.
+#[derive(Debug)]
+pub enum Step<'s, 'i> {
+    /// Something happened.
+    Event(Event<'i>),
+    /// Write these bytes, or a part of them, and report how many by `transmitted`. Never empty.
+    Transmit(&'s [u8]),
+    /// There is nothing to do until bytes come in, or until this instant; `None`: no instant. The space of the inbox is
+    /// not empty.
+    Wait(Option<Instant>),
+    /// The connection is over: close the transport. Repeated until `connect`.
+    Close(Cause),
+}
+
+/// Something that happened.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<'i> {
+    /// The server accepted the connection.
+    Connected(Connack<'i>),
+    /// The server refused the connection; `Close` follows.
+    Refused(Connack<'i>),
+    /// The server ends the connection; `Close` follows. 5.0 only.
+    Disconnected(Disconnect<'i>),
+    /// The server goes on with the authentication; answer with `authenticate`, or go on if it says success.
+    Authenticating(Auth<'i>),
+    /// A message arrived.
+    Message(Message<'i>),
+    /// A publish of QoS 1 or 2 has come to its end.
+    Published {
+        /// What `publish` returned.
+        packet_id: PacketId,
+        /// How it ended.
+        outcome: Outcome,
+        /// The properties of the packet that ended it; none if no packet did.
+        properties: Properties<'i>,
+    },
+    /// A message that was in flight when the server lost the session is published anew, as a new message.
+    Republished {
+        /// The identifier that it had.
+        lost: PacketId,
+        /// The identifier that it has.
+        packet_id: PacketId,
+    },
+    /// SUBACK. A code of 0x80 or above says that the subscription failed.
+    Subscribed {
+        /// What `subscribe` returned.
+        packet_id: PacketId,
+        /// The granted QoS or the failure, in the order of the subscriptions.
+        reason_codes: List<'i, ReasonCode>,
+        /// The properties.
+        properties: Properties<'i>,
+    },
+    /// UNSUBACK.
+    Unsubscribed {
+        /// What `unsubscribe` returned.
+        packet_id: PacketId,
+        /// The outcomes in the order of the filters; none in 3.1.1.
+        reason_codes: List<'i, ReasonCode>,
+        /// The properties.
+        properties: Properties<'i>,
+    },
+    /// A subscribe or unsubscribe was lost with the connection; whether the server acted on it is unknown.
+    RequestLost {
+        /// What `subscribe` or `unsubscribe` returned.
+        packet_id: PacketId,
+    },
+    /// An acknowledgement came that nobody waits for. Nothing else follows from it.
+    Stray {
+        /// The packet.
+        packet: StrayPacket,
+        /// Its identifier.
+        packet_id: PacketId,
+    },
+    /// A command that was refused as [`Full`](crate::Refused::Full) may work now.
+    Writable,
+}
+
+/// A packet that nobody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StrayPacket {
+    /// PUBACK, PUBREC or PUBCOMP.
+    Acknowledgement(AckType),
+    /// SUBACK.
+    Suback,
+    /// UNSUBACK.
+    Unsuback,
+}
+
+/// How a publish of QoS 1 or 2 ended: exactly one of these for each. (promise 1)
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The server has it: PUBACK or PUBCOMP, with the code of PUBACK.
+    Acknowledged(ReasonCode),
+    /// The server refused it: PUBACK or PUBREC with a code of 0x80 or above. [MQTT-4.4.0-2]
+    Rejected(ReasonCode),
+    /// It could not be sent again, because the limits of the new connection forbid it. [MQTT-3.2.2-11],
+    /// [MQTT-3.2.2-14], [MQTT-3.2.2-15]
+    Unsendable,
+    /// Its expiry interval passed before it was ever sent.
+    Expired,
+    /// The session was lost while it was in flight; whether the server has it is unknown.
+    Lost,
+    /// The session was lost after the server had confirmed by PUBREC that it has it.
+    LostUnconfirmed,
+}
+
+/// A message that arrived.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Message<'i> {
+    /// The topic name.
+    pub topic: &'i str,
+    /// The payload, or its first part.
+    pub payload: &'i [u8],
+    /// How many bytes of the payload are still to come; 0: it is whole.
+    pub remaining: u32,
+    /// How it was delivered.
+    pub delivery: Delivery,
+    /// Whether the server had kept it.
+    pub retain: bool,
+    /// The properties; none in 3.1.1.
+    pub properties: Properties<'i>,
+    /// What to acknowledge it by, if that is the application's task.
+    pub handle: Option<Handle>,
+}
+
+impl<'i> Message<'i> {
+    pub(crate) const fn new(publish: &Publish<'i>, handle: Option<Handle>) -> Self {
+        let Publish { delivery, retain, topic, properties, payload } = *publish;
+        Self { topic, payload, remaining: 0, delivery, retain, properties, handle }
+    }
+
+    /// The quality of service.
+    #[must_use]
+    pub const fn qos(&self) -> QoS {
+        self.delivery.qos()
+    }
+}
+
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("topic", &self.topic)
+            .field("payload", &self.payload.len())
+            .field("remaining", &self.remaining)
+            .field("delivery", &self.delivery)
+            .field("retain", &self.retain)
+            .field("properties", &self.properties)
+            .field("handle", &self.handle)
+            .finish()
+    }
+}
+
+/// What a message is acknowledged by. That of a QoS 1 message dies with its connection, that of a QoS 2 message with its
+/// session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Handle {
+    pub(crate) entry: u16,
+    pub(crate) generation: u16,
+}

@@ -1,0 +1,103 @@
+//! What becomes of a message that we send: conformance tables S1 (4.2) and S2 (4.3) as values.
+
+use crate::wire::{AckType, ReasonCode};
+
+/// Where an exchange that we began stands. `repr(u8)`, so that a table of zeros is an empty one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Sent {
+    /// There is none.
+    #[default]
+    Free,
+    /// PUBLISH accepted, never shown to a transport.
+    Queued(Level),
+    /// PUBLISH shown on this connection; it counts against the quota.
+    Published(Level),
+    /// PUBLISH carried over from an earlier connection and not yet shown on this one.
+    Resend(Level),
+    /// PUBREC received, PUBREL on its way on this connection.
+    Released(Counted),
+    /// PUBREL carried over from an earlier connection and not yet sent on this one.
+    ResendRelease,
+    /// SUBSCRIBE accepted.
+    Subscribing,
+    /// UNSUBSCRIBE accepted.
+    Unsubscribing,
+}
+
+/// The QoS of a PUBLISH that is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Level {
+    AtLeastOnce,
+    ExactlyOnce,
+}
+
+/// Whether the PUBLISH of an exchange took quota on this connection. (table F1)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Counted {
+    Here,
+    Before,
+}
+
+/// What an acknowledgement does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reaction {
+    /// The exchange is over: accepted.
+    Accepted(Counted),
+    /// The exchange is over: refused by the peer.
+    Rejected(Counted),
+    /// The peer owns the message: drop it, send PUBREL.
+    Release(Counted),
+    /// PUBREL once more.
+    ReleaseAgain,
+    /// Nobody waits for it. A PUBREC below 0x80 is answered all the same, which unblocks the peer.
+    Stray { release: bool },
+    /// It contradicts what went before: the connection ends.
+    Contradiction,
+}
+
+impl Sent {
+    /// The reaction to PUBACK, PUBREC or PUBCOMP with `code` (success in 3.1.1).
+    ///
+    /// S1: [MQTT-4.3.2-1] in 3.1.1, [MQTT-4.3.2-3] and [MQTT-4.4.0-2] in 5.0. S2: [MQTT-4.3.3-1] in 3.1.1,
+    /// [MQTT-4.3.3-3] to [MQTT-4.3.3-6] in 5.0. Identifiers: [MQTT-2.3.1-3] in 3.1.1, section 2.2.1 in 5.0.
+    pub(crate) const fn acknowledged(self, by: AckType, code: ReasonCode) -> Reaction {
+        use AckType::{Puback, Pubcomp, Pubrec};
+        use Level::{AtLeastOnce, ExactlyOnce};
+        use Reaction::{Accepted, Contradiction, Rejected, Release, ReleaseAgain, Stray};
+        match (self, by, code.is_error()) {
+            (Self::Published(AtLeastOnce), Puback, false) => Accepted(Counted::Here),
+            (Self::Published(AtLeastOnce), Puback, true) => Rejected(Counted::Here),
+            (Self::Resend(AtLeastOnce), Puback, false) => Accepted(Counted::Before),
+            (Self::Resend(AtLeastOnce), Puback, true) => Rejected(Counted::Before),
+
+            (Self::Published(ExactlyOnce), Pubrec, false) => Release(Counted::Here),
+            (Self::Published(ExactlyOnce), Pubrec, true) => Rejected(Counted::Here),
+            (Self::Resend(ExactlyOnce), Pubrec, false) => Release(Counted::Before),
+            (Self::Resend(ExactlyOnce), Pubrec, true) => Rejected(Counted::Before),
+
+            (Self::Released(_) | Self::ResendRelease, Pubrec, false) => ReleaseAgain,
+            (Self::Released(_) | Self::ResendRelease, Pubrec, true) => Contradiction,
+            // Also with 0x92, which is normal after a reconnect.
+            (Self::Released(counted), Pubcomp, _) => Accepted(counted),
+            (Self::ResendRelease, Pubcomp, _) => Accepted(Counted::Before),
+
+            // What was never shown cannot have been answered: the answer is to an exchange long gone.
+            (Self::Free | Self::Queued(_) | Self::Subscribing | Self::Unsubscribing, _, failed) => {
+                Stray { release: matches!(by, Pubrec) && !failed }
+            }
+            (Self::Published(_) | Self::Resend(_) | Self::Released(_) | Self::ResendRelease, _, _) => Contradiction,
+        }
+    }
+
+    /// The state once the connection is gone and the session is kept. A queued message stays what it was; a request is
+    /// no session state.
+    pub(crate) const fn carried_over(self) -> Self {
+        match self {
+            Self::Published(level) => Self::Resend(level),
+            Self::Released(_) => Self::ResendRelease,
+            Self::Subscribing | Self::Unsubscribing => Self::Free,
+            Self::Free | Self::Queued(_) | Self::Resend(_) | Self::ResendRelease => self,
+        }
+    }
+}

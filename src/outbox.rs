@@ -1,0 +1,478 @@
+//! Packets in the order in which they leave, until they are written or acknowledged.
+//!
+//! The store is a ring of records. A record is fourteen bytes of links and an encoded packet, which is sent from where
+//! it lies. Records come in the order of acceptance and go in any order; what is free is known from the oldest record
+//! that is left, so nothing is ever searched for. Two sequences run through the ring (promise 5): PUBLISHes of QoS 1
+//! and 2, which stay until they are acknowledged, and everything else, which stays until it is written.
+
+use core::num::NonZeroU32;
+
+use crate::wire::{PacketId, PublishFlags, packet_len, publish_id_offset};
+
+/// Where a record begins, plus one, so that a state of zeros is a valid one.
+pub(crate) type Place = NonZeroU32;
+
+/// One of the two sequences of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Order {
+    /// PUBLISHes of QoS 1 and 2: they wait for quota, and stay until they are acknowledged.
+    Acknowledged,
+    /// PUBLISHes of QoS 0, SUBSCRIBE and UNSUBSCRIBE: they never wait, and stay until they are written.
+    Immediate,
+}
+
+/// What a record is besides its packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Label {
+    /// The exchange that the packet belongs to; 0 for QoS 0.
+    pub(crate) slot: u16,
+    /// The second of the caller's clock after which the packet need not be sent; 0 for never.
+    pub(crate) deadline: u32,
+}
+
+/// How many bytes of the store a packet takes besides its own.
+pub(crate) const OVERHEAD: usize = 14;
+
+#[derive(Clone, Copy, Debug)]
+struct Sequence {
+    first: Option<Place>,
+    last: Option<Place>,
+    /// The first one that was not yet shown on this connection.
+    next: Option<Place>,
+}
+
+/// The packet that was shown to the transport and is not yet reported as written, if there is one.
+#[derive(Clone, Copy, Debug)]
+struct Writing {
+    place: Option<Place>,
+    written: u32,
+    hold: Hold,
+}
+
+/// What becomes of a record once it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Hold {
+    /// It is in no sequence any more: its acknowledgement came before its last byte was reported.
+    Detached,
+    /// It waits for its acknowledgement.
+    Acknowledged,
+    /// It has done its work.
+    Immediate,
+}
+
+/// The state of a store; the bytes are the caller's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outbox {
+    acknowledged: Sequence,
+    immediate: Sequence,
+    /// Where the next record begins.
+    end: u32,
+    writing: Writing,
+}
+
+/// A store and its state.
+#[derive(Debug)]
+pub(crate) struct Store<'m> {
+    pub(crate) outbox: &'m mut Outbox,
+    pub(crate) bytes: &'m mut [u8],
+}
+
+impl Sequence {
+    const EMPTY: Self = Self { first: None, last: None, next: None };
+}
+
+impl Writing {
+    const NONE: Self = Self { place: None, written: 0, hold: Hold::Detached };
+}
+
+impl Outbox {
+    pub(crate) const EMPTY: Self =
+        Self { acknowledged: Sequence::EMPTY, immediate: Sequence::EMPTY, end: 0, writing: Writing::NONE };
+
+    const fn sequence(&self, order: Order) -> &Sequence {
+        match order {
+            Order::Acknowledged => &self.acknowledged,
+            Order::Immediate => &self.immediate,
+        }
+    }
+
+    const fn sequence_mut(&mut self, order: Order) -> &mut Sequence {
+        match order {
+            Order::Acknowledged => &mut self.acknowledged,
+            Order::Immediate => &mut self.immediate,
+        }
+    }
+
+    /// The first record of a sequence that was not yet shown on this connection.
+    pub(crate) const fn next(&self, order: Order) -> Option<Place> {
+        self.sequence(order).next
+    }
+
+    /// The first record of a sequence.
+    pub(crate) const fn first(&self, order: Order) -> Option<Place> {
+        self.sequence(order).first
+    }
+
+    /// Whether a packet is half written, or may be.
+    pub(crate) const fn is_writing(&self) -> bool {
+        self.writing.place.is_some()
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.acknowledged.first.is_none() && self.immediate.first.is_none()
+    }
+}
+
+impl<'m> Store<'m> {
+    /// Makes room for a packet of `len` bytes and enters it at the end of a sequence. Where it does not fit, the records
+    /// are moved together if that helps; `moved` is told of each. `None`: nothing has changed but, perhaps, places.
+    pub(crate) fn accept(
+        &mut self,
+        order: Order,
+        label: Label,
+        len: usize,
+        moved: impl FnMut(u16, Place),
+    ) -> Option<Place> {
+        let size = u32::try_from(len.checked_add(OVERHEAD)?).ok()?;
+        let start = match self.free_run(size) {
+            Some(start) => start,
+            None => {
+                self.compact(moved);
+                self.free_run(size)?
+            }
+        };
+        let place = Place::new(start.checked_add(1)?)?;
+        self.outbox.end = start.checked_add(size)?;
+        let previous = self.outbox.sequence(order).last;
+        self.write_links(place, Links { next: None, previous, label });
+        match previous {
+            Some(previous) => self.update_links(previous, |links| links.next = Some(place)),
+            None => self.outbox.sequence_mut(order).first = Some(place),
+        }
+        let sequence = self.outbox.sequence_mut(order);
+        sequence.last = Some(place);
+        sequence.next = sequence.next.or(Some(place));
+        Some(place)
+    }
+
+    /// Whether a packet of `len` bytes would be accepted.
+    pub(crate) fn fits(&self, len: usize) -> bool {
+        let Some(size) = len.checked_add(OVERHEAD) else { return false };
+        match u32::try_from(size) {
+            Ok(wanted) if self.free_run(wanted).is_some() => true,
+            _ if self.outbox.is_writing() => false,
+            _ => size <= self.bytes.len().saturating_sub(self.used()),
+        }
+    }
+
+    /// Takes a record out of its sequence. Its bytes stay as long as they are half written.
+    pub(crate) fn remove(&mut self, order: Order, place: Place) {
+        let Links { next, previous, .. } = self.links(place);
+        match previous {
+            Some(previous) => self.update_links(previous, |links| links.next = next),
+            None => self.outbox.sequence_mut(order).first = next,
+        }
+        match next {
+            Some(next) => self.update_links(next, |links| links.previous = previous),
+            None => self.outbox.sequence_mut(order).last = previous,
+        }
+        let sequence = self.outbox.sequence_mut(order);
+        if sequence.next == Some(place) {
+            sequence.next = next;
+        }
+        if self.outbox.writing.place == Some(place) {
+            self.outbox.writing.hold = Hold::Detached;
+        }
+    }
+
+    /// Notes that a packet is being shown. It is the first of its sequence that was not.
+    pub(crate) fn show(&mut self, order: Order, place: Place) {
+        self.outbox.sequence_mut(order).next = self.links(place).next;
+        let hold = match order {
+            Order::Acknowledged => Hold::Acknowledged,
+            Order::Immediate => Hold::Immediate,
+        };
+        self.outbox.writing = Writing { place: Some(place), written: 0, hold };
+    }
+
+    /// What was shown and is not yet written.
+    pub(crate) fn shown(&self) -> &[u8] {
+        let Writing { place, written, .. } = self.outbox.writing;
+        place.and_then(|place| self.packet(place).get(index(written)..)).unwrap_or_default()
+    }
+
+    /// What was shown and is not yet written, for as long as the store lives.
+    pub(crate) fn into_shown(self) -> &'m [u8] {
+        let Self { outbox, bytes } = self;
+        let Writing { place, written, .. } = outbox.writing;
+        let start = place.map_or(0, packet_start);
+        let packet = &*bytes.get_mut(start..).unwrap_or_default();
+        let len = packet_len(packet).unwrap_or_default();
+        packet.get(index(written)..len).unwrap_or_default()
+    }
+
+    /// Notes that `len` bytes more of the packet were written.
+    pub(crate) fn written(&mut self, len: usize) {
+        let left = self.shown().len();
+        if len < left {
+            let len = u32::try_from(len).unwrap_or(u32::MAX);
+            self.outbox.writing.written = self.outbox.writing.written.saturating_add(len);
+        } else {
+            self.stop_writing();
+        }
+    }
+
+    /// The connection is gone: what was half written is not, and everything is still to be shown on the next one.
+    pub(crate) fn carry_over(&mut self) {
+        self.stop_writing();
+        self.rewind();
+    }
+
+    /// Everything is still to be shown on this connection.
+    pub(crate) const fn rewind(&mut self) {
+        self.outbox.acknowledged.next = self.outbox.acknowledged.first;
+        self.outbox.immediate.next = self.outbox.immediate.first;
+    }
+
+    fn stop_writing(&mut self) {
+        let Writing { place, hold, .. } = core::mem::replace(&mut self.outbox.writing, Writing::NONE);
+        if let (Some(place), Hold::Immediate) = (place, hold) {
+            self.remove(Order::Immediate, place);
+        }
+    }
+
+    /// The packet of a record.
+    pub(crate) fn packet(&self, place: Place) -> &[u8] {
+        let rest = self.bytes.get(packet_start(place)..).unwrap_or_default();
+        let len = packet_len(rest).unwrap_or_default();
+        rest.get(..len).unwrap_or_default()
+    }
+
+    /// The `len` bytes of a record that was just accepted.
+    pub(crate) fn packet_mut(&mut self, place: Place, len: usize) -> &mut [u8] {
+        self.bytes.get_mut(packet_start(place)..).and_then(|rest| rest.get_mut(..len)).unwrap_or_default()
+    }
+
+    /// Sets DUP in a PUBLISH that is sent again. [MQTT-3.3.1-1]
+    pub(crate) fn set_dup(&mut self, place: Place) {
+        if let Some(first) = self.bytes.get_mut(packet_start(place)) {
+            *first |= PublishFlags::DUP;
+        }
+    }
+
+    /// Gives a PUBLISH that was sent another identifier, as if it were a new one.
+    pub(crate) fn renew(&mut self, place: Place, packet_id: PacketId) {
+        let offset = publish_id_offset(self.packet(place));
+        let Some(packet) = self.bytes.get_mut(packet_start(place)..) else { return };
+        if let Some(first) = packet.first_mut() {
+            *first &= !PublishFlags::DUP;
+        }
+        if let Some(bytes) = offset.and_then(|offset| packet.get_mut(offset..)).and_then(|rest| rest.first_chunk_mut())
+        {
+            *bytes = packet_id.get().to_be_bytes();
+        }
+        self.outbox.acknowledged.next = self.links(place).next;
+    }
+
+    pub(crate) fn label(&self, place: Place) -> Label {
+        self.links(place).label
+    }
+
+    /// The record behind `place` in its sequence.
+    pub(crate) fn after(&self, place: Place) -> Option<Place> {
+        self.links(place).next
+    }
+
+    /// Whether the record at `a` was accepted before the one at `b`.
+    pub(crate) fn is_older(&self, a: Place, b: Place) -> bool {
+        self.age(a) > self.age(b)
+    }
+
+    /// The bytes from the end of the ring back to a record: the larger, the older.
+    fn age(&self, place: Place) -> u32 {
+        let start = start(place);
+        let lap = if start < self.outbox.end { 0 } else { self.len() };
+        lap.saturating_add(self.outbox.end).saturating_sub(start)
+    }
+
+    /// The oldest record whose bytes are in use.
+    fn oldest(&self) -> Option<Place> {
+        let candidates = [self.outbox.acknowledged.first, self.outbox.immediate.first, self.outbox.writing.place];
+        candidates.into_iter().flatten().max_by_key(|&place| self.age(place))
+    }
+
+    /// Where `size` bytes are free in one piece.
+    fn free_run(&self, size: u32) -> Option<u32> {
+        let len = self.len();
+        let Some(oldest) = self.oldest().map(start) else {
+            return (size <= len).then_some(0);
+        };
+        let end = self.outbox.end;
+        // The free bytes lie behind the end and, if the records do not go around, also in front of the oldest one.
+        let (behind, in_front) = if end > oldest { (len, oldest) } else { (oldest, 0) };
+        if size <= behind.saturating_sub(end) {
+            Some(end)
+        } else if size <= in_front {
+            Some(0)
+        } else {
+            None
+        }
+    }
+
+    /// The bytes that live records take; only asked before a refusal.
+    fn used(&self) -> usize {
+        let mut used = 0_usize;
+        for order in [Order::Acknowledged, Order::Immediate] {
+            let mut next = self.outbox.first(order);
+            while let Some(place) = next {
+                used = used.saturating_add(self.packet(place).len()).saturating_add(OVERHEAD);
+                next = self.after(place);
+            }
+        }
+        used
+    }
+
+    /// Moves all records together at the front, oldest first. Not while one is half written.
+    fn compact(&mut self, mut moved: impl FnMut(u16, Place)) {
+        let (None, Some(oldest)) = (self.outbox.writing.place, self.oldest()) else { return };
+        let turn = start(oldest);
+        let turn = if self.outbox.end > turn { 0 } else { turn };
+        self.bytes.rotate_left(index(turn).min(self.bytes.len()));
+        let mut merge = Merge {
+            turned: Turn { by: turn, len: self.len() },
+            acknowledged: self.outbox.acknowledged,
+            immediate: self.outbox.immediate,
+        };
+        self.outbox.acknowledged = Sequence::EMPTY;
+        self.outbox.immediate = Sequence::EMPTY;
+        self.outbox.end = 0;
+        while let Some((order, from, was_next)) = merge.pop(self) {
+            let place = self.settle(order, from, was_next);
+            moved(self.links(place).label.slot, place);
+        }
+    }
+
+    /// Moves the record at `from` to the end of the records that are moved already, and of its sequence.
+    fn settle(&mut self, order: Order, from: Place, was_next: bool) -> Place {
+        let links = self.links(from);
+        let size = self.packet(from).len().saturating_add(OVERHEAD);
+        let (old, new) = (index(start(from)), index(self.outbox.end));
+        if let Some(stop) = old.checked_add(size).filter(|&stop| stop <= self.bytes.len() && new <= old) {
+            self.bytes.copy_within(old..stop, new);
+        }
+        let place = Place::MIN.saturating_add(self.outbox.end);
+        self.outbox.end = self.outbox.end.saturating_add(u32::try_from(size).unwrap_or(u32::MAX));
+        let previous = self.outbox.sequence(order).last;
+        self.write_links(place, Links { next: None, previous, label: links.label });
+        if let Some(previous) = previous {
+            self.update_links(previous, |links| links.next = Some(place));
+        }
+        let sequence = self.outbox.sequence_mut(order);
+        sequence.first = sequence.first.or(Some(place));
+        sequence.last = Some(place);
+        if was_next {
+            sequence.next = Some(place);
+        }
+        place
+    }
+
+    fn len(&self) -> u32 {
+        u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
+    }
+
+    fn links(&self, place: Place) -> Links {
+        let bytes = self.bytes.get(index(start(place))..).and_then(|rest| rest.first_chunk());
+        bytes.map_or_else(Links::default, Links::from_bytes)
+    }
+
+    fn write_links(&mut self, place: Place, links: Links) {
+        if let Some(bytes) = self.bytes.get_mut(index(start(place))..).and_then(|rest| rest.first_chunk_mut()) {
+            *bytes = links.to_bytes();
+        }
+    }
+
+    fn update_links(&mut self, place: Place, change: impl FnOnce(&mut Links)) {
+        let mut links = self.links(place);
+        change(&mut links);
+        self.write_links(place, links);
+    }
+}
+
+/// The fourteen bytes in front of a packet.
+#[derive(Clone, Copy, Default)]
+struct Links {
+    next: Option<Place>,
+    previous: Option<Place>,
+    label: Label,
+}
+
+impl Links {
+    const fn from_bytes(bytes: &[u8; OVERHEAD]) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = *bytes;
+        Self {
+            next: Place::new(u32::from_le_bytes([a, b, c, d])),
+            previous: Place::new(u32::from_le_bytes([e, f, g, h])),
+            label: Label { deadline: u32::from_le_bytes([i, j, k, l]), slot: u16::from_le_bytes([m, n]) },
+        }
+    }
+
+    fn to_bytes(self) -> [u8; OVERHEAD] {
+        let [a, b, c, d] = self.next.map_or(0, Place::get).to_le_bytes();
+        let [e, f, g, h] = self.previous.map_or(0, Place::get).to_le_bytes();
+        let [i, j, k, l] = self.label.deadline.to_le_bytes();
+        let [m, n] = self.label.slot.to_le_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n]
+    }
+}
+
+/// Both sequences as they were before the ring was turned, merged by age.
+struct Merge {
+    turned: Turn,
+    acknowledged: Sequence,
+    immediate: Sequence,
+}
+
+impl Merge {
+    /// The oldest record that is left, where it lies now, and whether it was the next one to be shown.
+    fn pop(&mut self, store: &Store<'_>) -> Option<(Order, Place, bool)> {
+        let acknowledged = self.acknowledged.first.map(|place| self.turned.apply(place));
+        let immediate = self.immediate.first.map(|place| self.turned.apply(place));
+        let (order, sequence, place) = match (acknowledged, immediate) {
+            (Some(a), Some(b)) if a < b => (Order::Acknowledged, &mut self.acknowledged, a),
+            (Some(a), None) => (Order::Acknowledged, &mut self.acknowledged, a),
+            (_, Some(b)) => (Order::Immediate, &mut self.immediate, b),
+            (None, None) => return None,
+        };
+        let was_next = sequence.next == sequence.first;
+        sequence.first = store.links(place).next;
+        Some((order, place, was_next))
+    }
+}
+
+/// A rotation of the ring to the left.
+#[derive(Clone, Copy)]
+struct Turn {
+    by: u32,
+    len: u32,
+}
+
+impl Turn {
+    fn apply(self, place: Place) -> Place {
+        let start = start(place);
+        let lap = if start < self.by { self.len } else { 0 };
+        Place::MIN.saturating_add(start.saturating_add(lap).saturating_sub(self.by))
+    }
+}
+
+const fn start(place: Place) -> u32 {
+    place.get().saturating_sub(1)
+}
+
+fn index(start: u32) -> usize {
+    usize::try_from(start).unwrap_or(usize::MAX)
+}
+
+fn packet_start(place: Place) -> usize {
+    index(start(place)).saturating_add(OVERHEAD)
+}

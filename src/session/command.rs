@@ -1,0 +1,165 @@
+//! What the application asks of a session.
+
+use core::fmt;
+
+use crate::wire::{Properties, Property, QoS, ReasonCode, Subscription, Version, Will};
+
+/// How to connect. It becomes CONNECT, and says how the session behaves until the next one.
+///
+/// Receive Maximum and Maximum Packet Size are announced by the session itself: what its places for received messages
+/// and the inbox allow. `Debug` does not show the password.
+#[derive(Clone, Copy)]
+pub struct Connect<'a> {
+    /// The version to speak. A session that is resumed must speak the one that it began with.
+    pub version: Version,
+    /// The client identifier; empty: the server chooses one.
+    pub client_id: &'a str,
+    /// Whether to begin a new session. [MQTT-3.1.2-6] in 3.1.1, [MQTT-3.1.2-4] in 5.0
+    pub clean_start: bool,
+    /// The longest pause between two packets in seconds; 0: any. [MQTT-3.1.2-23] in 3.1.1, [MQTT-3.1.2-20] in 5.0
+    pub keep_alive: u16,
+    /// What the server publishes if the connection ends badly.
+    pub will: Option<Will<'a>>,
+    /// The user name.
+    pub user_name: Option<&'a str>,
+    /// The password; wiped from the session once it is transmitted.
+    pub password: Option<&'a [u8]>,
+    /// Session Expiry Interval, User Properties, Authentication Method and the like; none in 3.1.1.
+    pub properties: &'a [Property<'a>],
+    /// Who acknowledges received messages.
+    pub acknowledgement: Acknowledge,
+    /// What becomes of messages in flight when the server has lost the session.
+    pub lost_session: LostSession,
+    /// 3.1.1 only: seconds after which what is unanswered is sent again; 0: never, as in 5.0.
+    pub retry_interval: u16,
+    /// How many seconds CONNACK and PINGRESP may take.
+    pub patience: u16,
+    /// How many seconds the last packets of a connection may take.
+    pub farewell: u16,
+}
+
+impl<'a> Connect<'a> {
+    /// A clean start as `client_id`, keep alive after 60 seconds, everything else at its default.
+    #[must_use]
+    pub const fn new(version: Version, client_id: &'a str) -> Self {
+        Self {
+            version,
+            client_id,
+            clean_start: true,
+            keep_alive: 60,
+            will: None,
+            user_name: None,
+            password: None,
+            properties: &[],
+            acknowledgement: Acknowledge::AfterHandling,
+            lost_session: LostSession::AsTheStandardSays,
+            retry_interval: 0,
+            patience: 10,
+            farewell: 5,
+        }
+    }
+}
+
+impl fmt::Debug for Connect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect")
+            .field("version", &self.version)
+            .field("client_id", &self.client_id)
+            .field("clean_start", &self.clean_start)
+            .field("keep_alive", &self.keep_alive)
+            .field("will", &self.will)
+            .field("user_name", &self.user_name)
+            .field("password", &self.password.map(|_| "hidden"))
+            .field("properties", &self.properties)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who acknowledges received messages of QoS 1 and 2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Acknowledge {
+    /// The session, with the poll that follows the event: the handler has run by then.
+    #[default]
+    AfterHandling,
+    /// The application, with `acknowledge`.
+    Manually,
+}
+
+/// What becomes of messages that were in flight when the server turns out to have lost the session. What was never
+/// sent stays queued in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum LostSession {
+    /// 3.1.1 sends them again ([MQTT-4.4.0-1]); 5.0 may not, and reports each as lost. [MQTT-3.2.2-5]
+    #[default]
+    AsTheStandardSays,
+    /// Each is reported as lost.
+    Report,
+    /// Each is published as a new message, which may arrive twice; one whose PUBREC was seen is reported as lost.
+    Republish,
+}
+
+/// A message to publish.
+///
+/// DUP and the packet identifier are the session's affair. [MQTT-3.3.1-3]
+#[derive(Clone, Copy)]
+pub struct Publish<'a> {
+    /// The topic name.
+    pub topic: &'a str,
+    /// The application message.
+    pub payload: &'a [u8],
+    /// The quality of service.
+    pub qos: QoS,
+    /// Whether the server is to keep it. [MQTT-3.3.1-5]
+    pub retain: bool,
+    /// The properties; none in 3.1.1, and no topic alias.
+    pub properties: Properties<'a>,
+}
+
+impl<'a> Publish<'a> {
+    /// A message of QoS 0.
+    #[must_use]
+    pub const fn new(topic: &'a str, payload: &'a [u8]) -> Self {
+        Self { topic, payload, qos: QoS::AtMostOnce, retain: false, properties: Properties::EMPTY }
+    }
+}
+
+impl fmt::Debug for Publish<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publish")
+            .field("topic", &self.topic)
+            .field("payload", &self.payload.len())
+            .field("qos", &self.qos)
+            .field("retain", &self.retain)
+            .field("properties", &self.properties)
+            .finish()
+    }
+}
+
+/// Subscriptions to ask for, at least one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Subscribe<'a> {
+    /// What to subscribe to.
+    pub subscriptions: &'a [Subscription<'a>],
+    /// Subscription Identifier and User Properties; none in 3.1.1.
+    pub properties: Properties<'a>,
+}
+
+/// Subscriptions to end, at least one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unsubscribe<'a> {
+    /// The topic filters of the subscriptions.
+    pub filters: &'a [&'a str],
+    /// User Properties; none in 3.1.1.
+    pub properties: Properties<'a>,
+}
+
+/// How to disconnect; by default normally, without a will.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Disconnect<'a> {
+    /// Why; in 3.1.1 always success. [`ReasonCode::DisconnectWithWill`] keeps the will. [MQTT-3.14.4-3]
+    pub reason_code: ReasonCode,
+    /// Session Expiry Interval, Reason String and User Properties; none in 3.1.1.
+    pub properties: Properties<'a>,
+}

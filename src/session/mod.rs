@@ -1,0 +1,241 @@
+//! The client's session.
+
+pub(crate) mod command;
+mod connection;
+mod engine;
+mod receiving;
+mod sending;
+
+use crate::control::{Control, Queue};
+use crate::error::Refused;
+use crate::event::{Handle, Step};
+use crate::inbox::Inbox;
+use crate::memory::Memory;
+use crate::outbox::{Outbox, Store};
+use crate::time::Instant;
+use crate::wire::{Auth, PacketId, ReasonCode};
+
+use self::command::{Connect, Disconnect, Publish, Subscribe, Unsubscribe};
+use self::engine::{Core, Engine};
+
+/// The client's end of an MQTT session, over any number of connections.
+///
+/// It does no I/O and reads no clock: [`poll`](Self::poll) is the only door of time and of events, and says what to do
+/// next. Commands ([`connect`](Self::connect), [`publish`](Self::publish), [`subscribe`](Self::subscribe), ...) may be
+/// called at any time, also from within the handling of an event. A refused command has changed nothing.
+///
+/// The memory is in the type:
+///
+/// * `STORE`: bytes for packets that wait to be sent or acknowledged; each takes 14 bytes besides its own.
+/// * `SENT`: how many publishes of QoS 1 and 2, subscribes and unsubscribes may be under way: 0 to 65,535.
+/// * `HELD`: how many received messages may be under way, those of QoS 1 only with manual acknowledgement: 0 to 65,535.
+/// * `CONTROL`: bytes for CONNECT, AUTH, DISCONNECT and acknowledgements, which a full store never blocks: up to 65,535.
+///
+/// ```
+/// use mqtt_session::{Connect, Event, Inbox, Instant, Publish, QoS, Session, Step, Version};
+///
+/// # #[cfg(feature = "v3")] {
+/// let mut session: Session<256, 8, 8> = Session::new();
+/// let mut inbox: Inbox<[u8; 256]> = Inbox::new();
+/// session.connect(&mut inbox, &Connect::new(Version::V3, "meter-7"))?;
+/// let Step::Transmit(connect) = session.poll(&mut inbox, Instant::from_millis(0)) else { panic!() };
+/// assert_eq!(connect[0], 0x10);
+/// let written = connect.len();
+/// session.transmitted(written);
+///
+/// inbox.space()[..4].copy_from_slice(&[0x20, 2, 0, 0]);
+/// inbox.filled(4);
+/// let Step::Event(Event::Connected(_)) = session.poll(&mut inbox, Instant::from_millis(5)) else { panic!() };
+/// session.publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("power", b"230 W") })?;
+/// # }
+/// # Ok::<(), mqtt_session::Refused>(())
+/// ```
+#[derive(Clone)]
+pub struct Session<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize = 256> {
+    core: Core,
+    outbox: Outbox,
+    control: Control,
+    memory: Memory<STORE, SENT, HELD, CONTROL>,
+}
+
+impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize>
+    Session<STORE, SENT, HELD, CONTROL>
+{
+    /// A session that was never connected, all zero bits: in a `static` it takes no flash.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { core: Core::NEW, outbox: Outbox::EMPTY, control: Control::EMPTY, memory: Memory::ZERO }
+    }
+
+    /// Begins a connection over a new transport; an earlier one counts as lost. The inbox is cleared and belongs to this
+    /// connection.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::TooLarge`] if CONNECT takes more than `CONTROL` bytes; [`Refused::OtherSession`] if the session
+    /// belongs to another client identifier or version and is not given up by a clean start; [`Refused::Forbidden`],
+    /// [`Refused::NotInVersion`] or [`Refused::Reserved`] for what CONNECT cannot say.
+    pub fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Result<(), Refused> {
+        self.engine().connect(inbox, connect)
+    }
+
+    /// What to do next; do it, then poll again. It is given the inbox of the connection and the time.
+    ///
+    /// Received packets come first, as long as there is room for their answers; then what time demands; then what is to
+    /// be written.
+    pub fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, 'i> {
+        self.engine().poll(inbox, now)
+    }
+
+    /// Reports that the first `len` bytes of the last [`Step::Transmit`] were written: all, some, or none. More than
+    /// there were counts as all.
+    pub fn transmitted(&mut self, len: usize) {
+        self.engine().transmitted(len);
+    }
+
+    /// Reports that the transport is gone. Polls after it hand out whole packets that are still in the inbox, then the
+    /// outcomes that the loss decides, then [`Step::Close`].
+    pub fn connection_lost(&mut self) {
+        self.engine().connection_lost();
+    }
+
+    /// Publishes a message, now or, if there is no connection, later. The payload is copied once.
+    ///
+    /// A message of QoS 1 or 2 returns its packet identifier and ends in exactly one
+    /// [`Event::Published`](crate::Event::Published); one of QoS 0 returns `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Full`], [`Refused::TooLarge`], what the server does not support, or what the standard forbids;
+    /// [`Refused::Offline`] before the first [`connect`](Self::connect), which decides on the version.
+    pub fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, Refused> {
+        self.publish_with(publish, publish.payload.len(), |buffer| {
+            for (to, from) in buffer.iter_mut().zip(publish.payload) {
+                *to = *from;
+            }
+        })
+    }
+
+    /// Publishes a message whose payload of `len` bytes is written in place by `fill`; the payload in `publish` does not
+    /// count.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish); `fill` is not called then.
+    pub fn publish_with(
+        &mut self,
+        publish: &Publish<'_>,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]),
+    ) -> Result<Option<PacketId>, Refused> {
+        self.engine().publish_with(publish, len, fill)
+    }
+
+    /// Asks for subscriptions. It ends in [`Event::Subscribed`](crate::Event::Subscribed) or, with its connection, in
+    /// [`Event::RequestLost`](crate::Event::RequestLost).
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Offline`] unless connected, and as [`publish`](Self::publish).
+    pub fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<PacketId, Refused> {
+        self.engine().subscribe(subscribe)
+    }
+
+    /// Ends subscriptions. It ends in [`Event::Unsubscribed`](crate::Event::Unsubscribed) or, with its connection, in
+    /// [`Event::RequestLost`](crate::Event::RequestLost).
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Offline`] unless connected, and as [`publish`](Self::publish).
+    pub fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<PacketId, Refused> {
+        self.engine().unsubscribe(unsubscribe)
+    }
+
+    /// Acknowledges a message, where that is the application's task. Messages may be acknowledged in any order; their
+    /// acknowledgements leave in the order of the messages. [MQTT-4.6.0-2], [MQTT-4.6.0-3]
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Dead`] if the message is acknowledged already, or gone; [`Refused::Forbidden`] or
+    /// [`Refused::NotInVersion`] for a reason code that the acknowledgement cannot carry.
+    pub fn acknowledge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), Refused> {
+        self.engine().judge(handle, reason_code)
+    }
+
+    /// Ends the connection, after everything that needs no answer has left: acknowledgements, messages of QoS 0, and
+    /// those of QoS 1 and 2 within the quota. Nothing more is received.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Offline`] unless connected; [`Refused::ExpiryRaised`]; [`Refused::Full`] if a DISCONNECT with long
+    /// properties does not fit now.
+    pub fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
+        self.engine().disconnect(disconnect)
+    }
+
+    /// Sends AUTH: the answer to [`Event::Authenticating`](crate::Event::Authenticating), or a re-authentication.
+    /// [MQTT-4.12.0-3], [MQTT-4.12.1-1]
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::NotAuthenticating`] unless it is due and has the method of CONNECT; [`Refused::Full`].
+    pub fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), Refused> {
+        self.engine().authenticate(auth)
+    }
+
+    /// Takes back a publish that was never shown to a transport; no event follows. `false` if it is too late.
+    pub fn cancel(&mut self, packet_id: PacketId) -> bool {
+        self.engine().cancel(packet_id)
+    }
+
+    /// Whether a packet of `len` bytes fits into the store now.
+    #[must_use]
+    pub fn has_room(&mut self, len: usize) -> bool {
+        self.engine().has_room(len)
+    }
+
+    /// How many publishes of QoS 1 and 2, subscribes and unsubscribes are under way, queued ones included.
+    #[must_use]
+    pub const fn in_flight(&self) -> u16 {
+        self.core.identifiers.taken()
+    }
+
+    /// The next instant at which time demands something of the session.
+    #[must_use]
+    pub fn deadline(&mut self) -> Option<Instant> {
+        self.engine().deadline()
+    }
+
+    fn engine(&mut self) -> Engine<'_> {
+        Engine {
+            core: &mut self.core,
+            store: Store { outbox: &mut self.outbox, bytes: &mut self.memory.store },
+            queue: Queue { control: &mut self.control, bytes: &mut self.memory.control },
+            slots: &mut self.memory.slots,
+            held: &mut self.memory.held,
+        }
+    }
+}
+
+impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> Default
+    for Session<STORE, SENT, HELD, CONTROL>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Shows the state, never stored bytes.
+impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> core::fmt::Debug
+    for Session<STORE, SENT, HELD, CONTROL>
+{
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Session")
+            .field("phase", &self.core.phase)
+            .field("cause", &self.core.cause)
+            .field("in_flight", &self.in_flight())
+            .field("held", &self.core.table.len())
+            .field("quota", &self.core.quota)
+            .finish_non_exhaustive()
+    }
+}
