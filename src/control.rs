@@ -30,6 +30,11 @@ impl Control {
         self.end == self.written
     }
 
+    /// What is queued and not yet written, without a farewell that is kept.
+    pub(crate) fn unwritten<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        bytes.get(self.written.into()..self.end.into()).unwrap_or_default()
+    }
+
     /// Whether a packet is half written, or may be.
     pub(crate) const fn is_writing(&self) -> bool {
         self.shown != self.written

@@ -61,6 +61,25 @@ enum Hold {
     Immediate,
 }
 
+/// A packet in a store, and all that it means besides its exchange.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Stored<'a> {
+    packet: &'a [u8],
+    /// The slot of its exchange, which says nothing by itself.
+    pub(crate) slot: u16,
+    deadline: u32,
+    /// How much of it is written, if it is being written.
+    shown: Option<u32>,
+    /// Whether it is the next of its sequence to be shown.
+    is_next: bool,
+}
+
+impl Stored<'_> {
+    pub(crate) const fn without_slot(self) -> Self {
+        Self { slot: 0, ..self }
+    }
+}
+
 /// The state of a store; the bytes are the caller's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outbox {
@@ -117,6 +136,16 @@ impl Outbox {
     /// Whether a packet is half written, or may be.
     pub(crate) const fn is_writing(&self) -> bool {
         self.writing.place.is_some()
+    }
+
+    /// The packets of a sequence in `bytes`, in order.
+    pub(crate) fn stored<'a>(&self, bytes: &'a [u8], order: Order) -> impl Iterator<Item = Stored<'a>> {
+        let (next, writing) = (self.next(order), self.writing);
+        core::iter::successors(self.first(order), move |&place| Links::at(bytes, place).next).map(move |place| {
+            let Label { slot, deadline } = Links::at(bytes, place).label;
+            let shown = if writing.place == Some(place) { Some(writing.written) } else { None };
+            Stored { packet: packet_at(bytes, place), slot, deadline, shown, is_next: next == Some(place) }
+        })
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -244,9 +273,7 @@ impl<'m> Store<'m> {
 
     /// The packet of a record.
     pub(crate) fn packet(&self, place: Place) -> &[u8] {
-        let rest = self.bytes.get(packet_start(place)..).unwrap_or_default();
-        let len = packet_len(rest).unwrap_or_default();
-        rest.get(..len).unwrap_or_default()
+        packet_at(self.bytes, place)
     }
 
     /// The `len` bytes of a record that was just accepted.
@@ -382,8 +409,7 @@ impl<'m> Store<'m> {
     }
 
     fn links(&self, place: Place) -> Links {
-        let bytes = self.bytes.get(index(start(place))..).and_then(|rest| rest.first_chunk());
-        bytes.map_or_else(Links::default, Links::from_bytes)
+        Links::at(self.bytes, place)
     }
 
     fn write_links(&mut self, place: Place, links: Links) {
@@ -408,6 +434,11 @@ struct Links {
 }
 
 impl Links {
+    fn at(bytes: &[u8], place: Place) -> Self {
+        let links = bytes.get(index(start(place))..).and_then(|rest| rest.first_chunk());
+        links.map_or_else(Self::default, Self::from_bytes)
+    }
+
     const fn from_bytes(bytes: &[u8; OVERHEAD]) -> Self {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = *bytes;
         Self {
@@ -463,6 +494,12 @@ impl Turn {
         let lap = if start < self.by { self.len } else { 0 };
         Place::MIN.saturating_add(start.saturating_add(lap).saturating_sub(self.by))
     }
+}
+
+fn packet_at(bytes: &[u8], place: Place) -> &[u8] {
+    let rest = bytes.get(packet_start(place)..).unwrap_or_default();
+    let len = packet_len(rest).unwrap_or_default();
+    rest.get(..len).unwrap_or_default()
 }
 
 const fn start(place: Place) -> u32 {

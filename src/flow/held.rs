@@ -30,7 +30,7 @@ pub(crate) struct Entry {
 pub(crate) type EntryId = NonZeroU16;
 
 /// What there is to know about a table of entries as a whole.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Table {
     free: Option<EntryId>,
     /// How many entries were ever used; those behind them are free, too.
@@ -103,6 +103,11 @@ impl Table {
     /// The exchange whose acknowledgement is due first. [MQTT-4.6.0-2], [MQTT-4.6.0-3]
     pub(crate) const fn first_due(&self) -> Option<EntryId> {
         self.first_due
+    }
+
+    /// The exchanges whose acknowledgements are due, in the order of their arrival.
+    pub(crate) fn due(self, entries: &[Entry]) -> impl Iterator<Item = EntryId> {
+        core::iter::successors(self.first_due, |&id| entry(entries, id).and_then(|entry| entry.due))
     }
 
     /// Takes the first exchange out of the queue of due acknowledgements.

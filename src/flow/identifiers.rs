@@ -23,13 +23,17 @@ pub(crate) struct Slot {
 
 impl Slot {
     pub(crate) const FREE: Self = Self { sent: Sent::Free, generation: 0, link: 0 };
+
+    pub(crate) const fn is_request(&self) -> bool {
+        matches!(self.sent, Sent::Subscribing | Sent::Unsubscribing)
+    }
 }
 
 /// The index of a slot plus one, so that a table of zeros is a valid one.
 pub(crate) type SlotId = NonZeroU16;
 
 /// The slots that are free, and how identifiers map to slots.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Identifiers {
     /// The queue of slots that were used before and are free again, chained by `link`.
     first_free: Option<SlotId>,
@@ -117,6 +121,11 @@ pub(crate) fn slot(slots: &[Slot], id: SlotId) -> Option<&Slot> {
 
 pub(crate) fn slot_mut(slots: &mut [Slot], id: SlotId) -> Option<&mut Slot> {
     slots.get_mut(usize::from(id.get()).wrapping_sub(1))
+}
+
+/// The identifier of the exchange in the slot at `index`.
+pub(crate) fn packet_id_at(slots: &[Slot], index: usize) -> Option<PacketId> {
+    packet_id(slots, SlotId::new(u16::try_from(index.checked_add(1)?).ok()?)?)
 }
 
 /// How many bits of an identifier tell the slot: 0 to 16.

@@ -4,7 +4,7 @@ use super::identifiers::{Slot, SlotId, slot, slot_mut};
 
 /// The exchanges that wait for PUBCOMP, in the order of their PUBRECs. They are chained both ways through the links of
 /// their slots, so that a PUBCOMP takes its exchange out wherever it stands.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Releases {
     first: Option<SlotId>,
     last: Option<SlotId>,

@@ -16,7 +16,7 @@ use crate::wire::{AckType, Acknowledgement, Measured, Packet, PacketId, Properti
 use super::command::{Acknowledge, LostSession};
 
 /// All that a session is besides its arrays; all zero bits at first.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Core {
     pub(crate) now: Instant,
     pub(crate) keep_alive: KeepAlive,

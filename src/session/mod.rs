@@ -2,9 +2,13 @@
 
 pub(crate) mod command;
 mod connection;
+mod content;
 mod engine;
 mod receiving;
 mod sending;
+
+use core::fmt;
+use core::hash::{Hash, Hasher};
 
 use crate::control::{Control, Queue};
 use crate::error::Refused;
@@ -16,6 +20,7 @@ use crate::time::Instant;
 use crate::wire::{Auth, PacketId, ReasonCode};
 
 use self::command::{Connect, Disconnect, Publish, Subscribe, Unsubscribe};
+use self::content::Content;
 use self::engine::{Core, Engine};
 
 /// The client's end of an MQTT session, over any number of connections.
@@ -206,6 +211,18 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         self.engine().deadline()
     }
 
+    const fn content(&self) -> Content<'_> {
+        Content {
+            core: &self.core,
+            outbox: &self.outbox,
+            control: &self.control,
+            store: &self.memory.store,
+            queue: &self.memory.control,
+            slots: &self.memory.slots,
+            held: &self.memory.held,
+        }
+    }
+
     fn engine(&mut self) -> Engine<'_> {
         Engine {
             core: &mut self.core,
@@ -225,11 +242,35 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     }
 }
 
-/// Shows the state, never stored bytes.
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> core::fmt::Debug
+/// Equal if they mean the same: the same packets in the same order, the same exchanges, the same state of the
+/// connection and its timers. Where things lie, what is left over of earlier packets, the clock, and which identifiers
+/// come next do not count.
+impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> PartialEq
     for Session<STORE, SENT, HELD, CONTROL>
 {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+    fn eq(&self, other: &Self) -> bool {
+        self.content() == other.content()
+    }
+}
+
+impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> Eq
+    for Session<STORE, SENT, HELD, CONTROL>
+{
+}
+
+impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> Hash
+    for Session<STORE, SENT, HELD, CONTROL>
+{
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.content().hash(state);
+    }
+}
+
+/// Shows the state, never stored bytes.
+impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> fmt::Debug
+    for Session<STORE, SENT, HELD, CONTROL>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
             .field("phase", &self.core.phase)
             .field("cause", &self.core.cause)
