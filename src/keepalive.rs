@@ -1,16 +1,16 @@
 //! When to ask whether the other end is still there, and when to give up. (conformance table 4.12)
 
-/// The pauses of a connection, in milliseconds. All saturate.
+/// The pauses of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct KeepAlive {
-    /// The longest pause allowed; 0: any.
-    interval: u32,
-    /// How long an answer may take.
-    patience: u32,
-    /// Since the last byte went out.
+    /// Milliseconds since the last byte went out; saturates.
     unsent: u32,
-    /// Since the last byte came in.
+    /// Milliseconds since the last byte came in, or since we asked; saturates.
     unheard: u32,
+    /// The longest pause allowed, in seconds; 0: any.
+    interval: u16,
+    /// How long an answer may take, in seconds.
+    patience: u16,
     alive: Alive,
 }
 
@@ -18,16 +18,18 @@ pub(crate) struct KeepAlive {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 enum Alive {
+    /// There is no connection yet, or none any more: nobody is asked.
+    Off,
     /// Nothing was asked.
     Quiet,
-    /// PINGREQ was sent; so long ago nothing has come in since.
-    Asked(u32),
+    /// PINGREQ was sent.
+    Asked,
 }
 
 /// What the time demands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Demand {
-    /// Nothing for so long; `None`: nothing ever.
+    /// Nothing for so many milliseconds; `None`: nothing ever.
     Nothing(Option<u32>),
     /// PINGREQ.
     Ask,
@@ -37,20 +39,22 @@ pub(crate) enum Demand {
 
 impl KeepAlive {
     /// No limits.
-    pub(crate) const OFF: Self = Self { interval: 0, patience: 0, unsent: 0, unheard: 0, alive: Alive::Quiet };
+    pub(crate) const OFF: Self = Self { unsent: 0, unheard: 0, interval: 0, patience: 0, alive: Alive::Off };
 
-    /// Pauses of at most `seconds`, counted from now; 0 switches everything off. An answer may take `patience`
-    /// milliseconds.
-    pub(crate) fn start(seconds: u16, patience: u32) -> Self {
-        Self { interval: u32::from(seconds).saturating_mul(1000), patience, ..Self::OFF }
+    /// What CONNECT asks for: pauses of at most `interval` seconds, answers within `patience` seconds.
+    pub(crate) const fn proposed(interval: u16, patience: u16) -> Self {
+        Self { interval, patience, ..Self::OFF }
+    }
+
+    /// Begins now, with the interval that the server wants, if it wants another one. [MQTT-3.1.2-21]
+    pub(crate) fn start(&mut self, wanted: Option<u16>) {
+        let interval = wanted.unwrap_or(self.interval);
+        *self = Self { interval, unsent: 0, unheard: 0, alive: Alive::Quiet, ..*self };
     }
 
     pub(crate) const fn elapse(&mut self, millis: u32) {
         self.unsent = self.unsent.saturating_add(millis);
         self.unheard = self.unheard.saturating_add(millis);
-        if let Alive::Asked(since) = &mut self.alive {
-            *since = since.saturating_add(millis);
-        }
     }
 
     /// A packet went out. [MQTT-3.1.2-23] in 3.1.1, [MQTT-3.1.2-20] in 5.0
@@ -61,25 +65,26 @@ impl KeepAlive {
     /// Something came in.
     pub(crate) const fn heard(&mut self) {
         self.unheard = 0;
-        if let Alive::Asked(since) = &mut self.alive {
-            *since = 0;
-        }
     }
 
     /// PINGREQ is on its way.
     pub(crate) const fn asked(&mut self) {
-        self.alive = Alive::Asked(0);
+        self.alive = Alive::Asked;
+        self.unheard = 0;
     }
 
     /// PINGRESP came.
-    pub(crate) const fn answered(&mut self) {
-        self.alive = Alive::Quiet;
+    pub(crate) fn answered(&mut self) {
+        if self.alive == Alive::Asked {
+            self.alive = Alive::Quiet;
+        }
     }
 
     pub(crate) fn demand(&self) -> Demand {
         match self.alive {
+            Alive::Off => Demand::Nothing(None),
             _ if self.interval == 0 => Demand::Nothing(None),
-            Alive::Asked(since) => match self.patience.checked_sub(since) {
+            Alive::Asked => match millis(self.patience).checked_sub(self.unheard) {
                 None | Some(0) => Demand::GiveUp,
                 left => Demand::Nothing(left),
             },
@@ -91,9 +96,14 @@ impl KeepAlive {
     }
 
     /// The other end measures arrival, so we ask a little early.
-    const fn ask_after(&self) -> u32 {
-        self.interval.saturating_sub(self.interval / 8)
+    fn ask_after(&self) -> u32 {
+        let interval = millis(self.interval);
+        interval.saturating_sub(interval / 8)
     }
+}
+
+fn millis(seconds: u16) -> u32 {
+    u32::from(seconds).saturating_mul(1000)
 }
 
 #[cfg(test)]
@@ -101,7 +111,25 @@ mod tests {
     use super::*;
 
     fn quiet(seconds: u16) -> KeepAlive {
-        KeepAlive::start(seconds, 10_000)
+        let mut keep_alive = KeepAlive::proposed(seconds, 10);
+        keep_alive.start(None);
+        keep_alive
+    }
+
+    #[test]
+    fn nothing_is_demanded_before_the_start() {
+        let mut keep_alive = KeepAlive::proposed(8, 10);
+        keep_alive.elapse(u32::MAX);
+        assert_eq!(keep_alive.demand(), Demand::Nothing(None));
+    }
+
+    #[test]
+    fn the_server_may_want_another_interval() {
+        let mut keep_alive = KeepAlive::proposed(8, 10);
+        keep_alive.start(Some(16));
+        assert_eq!(keep_alive.demand(), Demand::Nothing(Some(14_000)));
+        keep_alive.start(Some(0));
+        assert_eq!(keep_alive.demand(), Demand::Nothing(None));
     }
 
     #[test]

@@ -92,13 +92,11 @@ impl Engine<'_> {
             },
             undiagnosed: properties.request_problem_information() == Some(false),
         };
-        self.core.keep_alive = KeepAlive::OFF;
-        self.core.asked_keep_alive = connect.keep_alive;
+        self.core.keep_alive = KeepAlive::proposed(connect.keep_alive, connect.patience);
         self.core.receive_maximum = receive_maximum;
         self.core.acknowledge = connect.acknowledgement;
         self.core.lost_session = connect.lost_session;
         self.core.retry_interval = connect.retry_interval;
-        self.core.patience = connect.patience;
         self.core.farewell = connect.farewell;
         self.core.awaits_connack = true;
         self.core.phase = Phase::Connecting;
@@ -145,10 +143,8 @@ impl Engine<'_> {
         self.core.awaits_connack = false;
         self.core.limits = Limits::of(&connack.properties);
         self.core.quota = self.core.limits.receive_maximum;
-        let keep_alive = connack.properties.server_keep_alive().unwrap_or(self.core.asked_keep_alive);
-        self.core.keep_alive = KeepAlive::start(keep_alive, millis(self.core.patience));
+        self.core.keep_alive.start(connack.properties.server_keep_alive());
         self.core.deadline = 0;
-        self.core.unanswered = 0;
         if !connack.session_present && self.core.life == Life::Kept {
             self.session_was_lost();
         }

@@ -20,10 +20,8 @@ use super::command::{Acknowledge, LostSession};
 pub(crate) struct Core {
     pub(crate) now: Instant,
     pub(crate) keep_alive: KeepAlive,
-    /// Milliseconds until the phase must be over; 0: no limit.
+    /// Milliseconds until the phase must be over or, online, until all that is unanswered is sent again; 0: no limit.
     pub(crate) deadline: u32,
-    /// Milliseconds since the last acknowledgement, or since the last time all was sent again. (`retry_interval`)
-    pub(crate) unanswered: u32,
     pub(crate) limits: Limits,
     /// The client identifier that the session belongs to, and the authentication method of the connection, as hashes.
     pub(crate) client: u32,
@@ -44,7 +42,6 @@ pub(crate) struct Core {
     pub(crate) closing: u16,
     pub(crate) retry_interval: u16,
     pub(crate) farewell: u16,
-    pub(crate) patience: u16,
     /// The message that was handed out last, if the session is to acknowledge it.
     pub(crate) owed: Option<PacketId>,
     pub(crate) owed_by: Owed,
@@ -61,8 +58,6 @@ pub(crate) struct Core {
     pub(crate) level: u8,
     /// Whether CONNACK is still to come.
     pub(crate) awaits_connack: bool,
-    /// The keep alive of CONNECT, which holds unless CONNACK says otherwise.
-    pub(crate) asked_keep_alive: u16,
 }
 
 impl Core {
@@ -71,7 +66,6 @@ impl Core {
         now: Instant::from_millis(0),
         keep_alive: KeepAlive::OFF,
         deadline: 0,
-        unanswered: 0,
         limits: Limits::NONE,
         client: 0,
         method: 0,
@@ -86,7 +80,6 @@ impl Core {
         closing: 0,
         retry_interval: 0,
         farewell: 0,
-        patience: 0,
         owed: None,
         owed_by: Owed::Puback,
         phase: Phase::Offline,
@@ -100,7 +93,6 @@ impl Core {
         lost_session: LostSession::AsTheStandardSays,
         level: 0,
         awaits_connack: false,
-        asked_keep_alive: 0,
     };
 }
 
@@ -293,11 +285,11 @@ impl<'m> Engine<'m> {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let keep_alive = match self.core.keep_alive.demand() {
             Demand::Nothing(left) => left,
-            Demand::Ask | Demand::GiveUp => Some(0),
+            // Only for as long as there is no room to ask.
+            Demand::Ask | Demand::GiveUp => None,
         };
         let limit = Some(self.core.deadline).filter(|&left| left != 0);
-        let retry = self.retries().then(|| self.retry_millis().saturating_sub(self.core.unanswered));
-        let left = [keep_alive, limit, retry].into_iter().flatten().min()?;
+        let left = [keep_alive, limit].into_iter().flatten().min()?;
         Some(self.core.now.after_millis(left.into()))
     }
 
@@ -311,7 +303,6 @@ impl<'m> Engine<'m> {
         let millis = u32::try_from(now.millis_since(self.core.now)).unwrap_or(u32::MAX);
         self.core.now = self.core.now.max(now);
         self.core.keep_alive.elapse(millis);
-        self.core.unanswered = self.core.unanswered.saturating_add(millis);
         if self.core.deadline != 0 {
             // 0 says that there is no limit, so a limit that is reached stays at 1.
             self.core.deadline = self.core.deadline.saturating_sub(millis).max(1);
@@ -338,7 +329,11 @@ impl<'m> Engine<'m> {
             Demand::GiveUp => self.end(Cause::PingTimeout),
             Demand::Ask | Demand::Nothing(_) => {}
         }
-        if self.retries() && self.core.unanswered >= self.retry_millis() {
+        if !self.retries() {
+            self.core.deadline = 0;
+        } else if self.core.deadline == 0 {
+            self.core.deadline = self.retry_millis();
+        } else if self.core.deadline == 1 {
             self.retry();
         }
     }
@@ -486,10 +481,10 @@ impl<'m> Engine<'m> {
 
     /// Sends again what is unanswered, in order.
     fn retry(&mut self) {
-        self.core.unanswered = 0;
         if self.store.outbox.is_writing() {
             return;
         }
+        self.core.deadline = self.retry_millis();
         for slot in self.slots.iter_mut() {
             if let Sent::Published(level) = slot.sent {
                 slot.sent = Sent::Resend(level);

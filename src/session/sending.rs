@@ -314,7 +314,7 @@ impl Engine<'_> {
             }
             return Ok(Some(Event::Stray { packet: StrayPacket::Acknowledgement(kind), packet_id }));
         }
-        self.core.unanswered = 0;
+        self.core.deadline = 0;
         let id = found.ok_or(Cause::AcknowledgementContradicts)?;
         match reaction {
             Reaction::Accepted(counted) => {
