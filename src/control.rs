@@ -49,55 +49,51 @@ impl<'m> Queue<'m> {
 
     /// The bytes that are free, those for a farewell included.
     pub(crate) fn free(&self) -> usize {
-        self.capacity().saturating_sub(self.control.end.into()).saturating_sub(self.control.farewell.into())
+        self.limit().saturating_sub(self.control.end.into())
     }
 
     /// Queues a packet; `false` if it does not fit.
     pub(crate) fn push(&mut self, packet: &Measured<'_>) -> bool {
-        let end = usize::from(self.control.end);
-        let Some(free) = end.checked_add(packet.len()).and_then(|stop| self.bytes.get_mut(end..stop)) else {
+        let len = packet.len();
+        if len > self.free() {
             return false;
-        };
-        match packet.encode(free).map(u16::try_from) {
-            Ok(Ok(len)) if self.control.end.checked_add(len).is_some() => {
-                self.control.end = self.control.end.saturating_add(len);
-                true
-            }
-            _ => false,
         }
+        let Some(free) = self.bytes.get_mut(self.control.end.into()..) else { return false };
+        let is_whole = packet.encode(free).is_ok();
+        if is_whole {
+            self.control.end = self.control.end.saturating_add(short(len));
+        }
+        is_whole
+    }
+
+    /// Keeps a packet for the time when all others have left; `false` if it does not fit.
+    pub(crate) fn keep_farewell(&mut self, packet: &Measured<'_>) -> bool {
+        let len = packet.len();
+        if len > self.capacity().saturating_sub(self.control.end.into()) {
+            return false;
+        }
+        self.drop_farewell();
+        let start = self.capacity().saturating_sub(len);
+        let Some(tail) = self.bytes.get_mut(start..) else { return false };
+        let is_whole = packet.encode(tail).is_ok();
+        if is_whole {
+            self.control.farewell = short(len);
+        }
+        is_whole
+    }
+
+    /// Queues the packet that was kept, if there is one.
+    pub(crate) fn release_farewell(&mut self) {
+        let (end, stop, gap) = (usize::from(self.control.end), self.capacity(), self.free());
+        if let Some(rest) = self.bytes.get_mut(end..stop) {
+            rest.rotate_left(gap.min(rest.len()));
+        }
+        self.control.end = self.control.end.saturating_add(core::mem::take(&mut self.control.farewell));
     }
 
     /// Notes that all of the queue is shown.
     pub(crate) const fn show(&mut self) {
         self.control.shown = self.control.end;
-    }
-
-    /// Keeps a packet for the time when all others have left; `false` if it does not fit.
-    pub(crate) fn keep_farewell(&mut self, packet: &Measured<'_>) -> bool {
-        let (len, capacity) = (packet.len(), self.capacity());
-        let start = capacity.saturating_sub(len);
-        if len > capacity || start < self.control.end.into() {
-            return false;
-        }
-        let Some(tail) = self.bytes.get_mut(start..capacity) else { return false };
-        match packet.encode(tail).map(u16::try_from) {
-            Ok(Ok(len)) => {
-                self.control.farewell = len;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Queues the packet that was kept, if there is one.
-    pub(crate) fn release_farewell(&mut self) {
-        let len = usize::from(core::mem::take(&mut self.control.farewell));
-        let (end, capacity) = (usize::from(self.control.end), self.capacity());
-        let start = capacity.saturating_sub(len);
-        if end <= start && capacity <= self.bytes.len() {
-            self.bytes.copy_within(start..capacity, end);
-            self.control.end = self.control.end.saturating_add(u16::try_from(len).unwrap_or_default());
-        }
     }
 
     /// What was shown and is not yet written, for as long as the queue lives.
@@ -117,7 +113,15 @@ impl<'m> Queue<'m> {
 
     /// Drops everything.
     pub(crate) fn clear(&mut self) {
+        self.drop_farewell();
         self.wipe();
+    }
+
+    fn drop_farewell(&mut self) {
+        let (start, stop) = (self.limit(), self.capacity());
+        if let Some(kept) = self.bytes.get_mut(start..stop) {
+            kept.fill(0);
+        }
         self.control.farewell = 0;
     }
 
@@ -138,16 +142,30 @@ impl<'m> Queue<'m> {
         }
         if let Some(dropped) = self.bytes.get_mut(end..self.control.end.into()) {
             dropped.fill(0);
-            self.control.end = u16::try_from(end).unwrap_or(self.control.end);
+            self.control.end = short(end);
             self.control.shown = self.control.shown.min(self.control.end);
         }
-        self.control.farewell = 0;
+        self.drop_farewell();
         if self.control.is_empty() {
             self.wipe();
         }
+    }
+
+    /// Where a farewell that is kept begins.
+    fn limit(&self) -> usize {
+        self.capacity().saturating_sub(self.control.farewell.into())
     }
 
     fn capacity(&self) -> usize {
         self.bytes.len().min(u16::MAX.into())
     }
 }
+
+/// A length within the capacity.
+fn short(len: usize) -> u16 {
+    u16::try_from(len).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+#[path = "control_tests.rs"]
+mod tests;

@@ -235,10 +235,7 @@ impl<'m> Store<'m> {
     pub(crate) fn into_shown(self) -> &'m [u8] {
         let Self { outbox, bytes } = self;
         let Writing { place, written, .. } = outbox.writing;
-        let start = place.map_or(0, packet_start);
-        let packet = &*bytes.get_mut(start..).unwrap_or_default();
-        let len = packet_len(packet).unwrap_or_default();
-        packet.get(index(written)..len).unwrap_or_default()
+        place.and_then(|place| packet_at(bytes, place).get(index(written)..)).unwrap_or_default()
     }
 
     /// Notes that `len` bytes more of the packet were written.
@@ -513,3 +510,7 @@ fn index(start: u32) -> usize {
 fn packet_start(place: Place) -> usize {
     index(start(place)).saturating_add(OVERHEAD)
 }
+
+#[cfg(test)]
+#[path = "outbox_tests.rs"]
+mod tests;

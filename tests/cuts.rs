@@ -101,9 +101,13 @@ impl Client {
     fn run(&mut self, peer: &mut Peer, mut link: Link) {
         peer.accept();
         self.connect();
+        let mut is_accepted = false;
         loop {
             match self.session.poll(&mut self.inbox, Instant::from_millis(0)) {
-                Step::Event(Event::Connected(_)) => self.publish(),
+                Step::Event(Event::Connected(_)) => {
+                    self.publish();
+                    is_accepted = true;
+                }
                 Step::Event(Event::Message(message)) => {
                     *self.delivered.entry((message.qos(), message.payload[0])).or_default() += 1;
                     if let Some(handle) = message.handle {
@@ -115,6 +119,8 @@ impl Client {
                 }
                 Step::Event(_) => {}
                 Step::Transmit(bytes) => {
+                    let is_connect = bytes[0] >> 4 == 1 || peer.has_half_a_connect();
+                    assert!(is_accepted || is_connect, "nothing but CONNECT leaves before CONNACK");
                     let (all, arrived) = (bytes.len(), bytes.len().min(link.to_server));
                     peer.receive(&bytes[..arrived]);
                     link.to_server -= arrived;

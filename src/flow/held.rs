@@ -201,3 +201,7 @@ pub(crate) fn entry_mut(entries: &mut [Entry], id: EntryId) -> Option<&mut Entry
 fn bucket(entries: &[Entry], packet_id: PacketId) -> Option<usize> {
     usize::from(packet_id.get()).checked_rem(entries.len())
 }
+
+#[cfg(test)]
+#[path = "held_tests.rs"]
+mod tests;

@@ -146,3 +146,7 @@ fn next_generation(bits: u32, id: SlotId, generation: u16) -> u16 {
     let number = next.checked_shl(bits).unwrap_or(0) | id.get().wrapping_sub(1);
     if number == u16::MAX { 0 } else { next }
 }
+
+#[cfg(test)]
+#[path = "identifiers_tests.rs"]
+mod tests;

@@ -61,3 +61,7 @@ impl Held {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "receiver_tests.rs"]
+mod tests;

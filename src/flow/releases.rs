@@ -75,3 +75,7 @@ impl Neighbours {
 fn number(id: Option<SlotId>) -> u16 {
     id.map_or(0, SlotId::get)
 }
+
+#[cfg(test)]
+#[path = "releases_tests.rs"]
+mod tests;

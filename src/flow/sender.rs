@@ -101,3 +101,7 @@ impl Sent {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "sender_tests.rs"]
+mod tests;

@@ -355,7 +355,7 @@ impl<'m> Engine<'m> {
             }
             Phase::Failing => self.say_farewell(),
             Phase::Parting if self.queue.control.is_empty() => self.end(self.core.cause),
-            _ => return,
+            Phase::Parting | Phase::Offline | Phase::Draining | Phase::Reporting => {}
         }
         if !self.queue.control.is_empty() {
             self.core.receiving = self.core.receiving.saturating_sub(core::mem::take(&mut self.core.closing));

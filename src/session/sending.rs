@@ -207,8 +207,11 @@ impl Engine<'_> {
         u32::try_from(now.saturating_add(seconds.into())).unwrap_or(u32::MAX).max(1)
     }
 
-    /// The record that is to be shown next: the older of the two that may be.
+    /// The record that is to be shown next: the older of the two that may be. None before CONNACK. [MQTT-3.1.2-30]
     pub(crate) fn eligible(&self) -> Option<(Order, Place)> {
+        if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
+            return None;
+        }
         let immediate = self.store.outbox.next(Order::Immediate);
         let acknowledged = self.store.outbox.next(Order::Acknowledged).filter(|_| {
             self.core.quota != 0 && self.core.next_release.is_none() && self.core.losing == Losing::Nothing
@@ -330,7 +333,10 @@ impl Engine<'_> {
                 Ok(None)
             }
             Reaction::ReleaseAgain => {
-                self.answer(AckType::Pubrel, packet_id, ReasonCode::Success);
+                // One that is still to be sent again keeps its place behind the older ones.
+                if sent != Sent::ResendRelease {
+                    self.answer(AckType::Pubrel, packet_id, ReasonCode::Success);
+                }
                 Ok(None)
             }
             Reaction::Contradiction | Reaction::Stray { .. } => Err(Cause::AcknowledgementContradicts),

@@ -24,6 +24,8 @@ pub(crate) struct Peer {
     next_id: u16,
     /// How often each payload was handed on, by QoS.
     pub(crate) delivered: BTreeMap<(QoS, u8), u32>,
+    /// Whether CONNECT has come on the present connection.
+    is_connected: bool,
     input: Vec<u8>,
     /// What is on its way to the client.
     pub(crate) output: Vec<u8>,
@@ -38,6 +40,7 @@ impl Peer {
             outgoing: Vec::new(),
             next_id: 0,
             delivered: BTreeMap::new(),
+            is_connected: false,
             input: Vec::new(),
             output: Vec::new(),
         }
@@ -45,6 +48,7 @@ impl Peer {
 
     /// A new connection: what was under way on the last one is gone.
     pub(crate) fn accept(&mut self) {
+        self.is_connected = false;
         self.input.clear();
         self.output.clear();
     }
@@ -52,6 +56,11 @@ impl Peer {
     /// Whether every message of the server's own has reached its end.
     pub(crate) fn is_settled(&self) -> bool {
         self.outgoing.is_empty()
+    }
+
+    /// Whether the last bytes of CONNECT are still to come.
+    pub(crate) fn has_half_a_connect(&self) -> bool {
+        !self.is_connected && !self.input.is_empty()
     }
 
     pub(crate) fn publish(&mut self, qos: QoS, payload: u8) {
@@ -75,6 +84,8 @@ impl Peer {
     }
 
     fn take(&mut self, packet: Packet<'_>) {
+        assert_eq!(matches!(packet, Packet::Connect(_)), !self.is_connected, "CONNECT comes first, and once");
+        self.is_connected = true;
         match packet {
             Packet::Connect(connect) => self.connected(connect.clean_start),
             Packet::Publish(publish) => self.published(&publish),

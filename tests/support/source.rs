@@ -8,7 +8,10 @@ use std::path::Path as FilePath;
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::visit::{self, Visit};
-use syn::{Attribute, Block, ImplItemFn, ItemExternCrate, ItemFn, ItemMod, ItemUse, Macro, Meta, Path, Signature};
+use syn::{
+    Attribute, Block, Expr, ExprLit, ImplItemFn, ItemExternCrate, ItemFn, ItemMod, ItemUse, Lit, Macro, Meta, Path,
+    Signature,
+};
 use syn::{TraitItemFn, UseTree, Visibility};
 
 /// The path of a module from the crate root, which is itself the empty path.
@@ -148,6 +151,8 @@ impl<'ast> Visit<'ast> for Reader {
         self.within(&item.attrs, |this| {
             if item.content.is_none() && this.in_test {
                 this.source.test_modules.push(this.by.clone());
+                let beside = this.file.split_last().map_or(&[][..], |(_, folder)| folder);
+                this.source.test_modules.extend(path_stem(&item.attrs).map(|stem| [beside, &[stem]].concat()));
             }
             visit::visit_item_mod(this, item);
         });
@@ -189,6 +194,17 @@ impl<'ast> Visit<'ast> for Reader {
         }
         visit::visit_trait_item_fn(self, item);
     }
+}
+
+/// The file of `#[path = "name.rs"]`, without its ending.
+fn path_stem(attributes: &[Attribute]) -> Option<String> {
+    attributes.iter().find_map(|attribute| match &attribute.meta {
+        Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(file), .. }) => file.value().strip_suffix(".rs").map(str::to_owned),
+            _ => None,
+        },
+        _ => None,
+    })
 }
 
 /// `#[cfg(test)]`, alone or with further conditions.

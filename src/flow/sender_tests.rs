@@ -1,0 +1,207 @@
+//! Conformance tables S1 and S2 row by row, and every combination that there is.
+
+use super::Counted::{Before, Here};
+use super::Level::{AtLeastOnce, ExactlyOnce};
+use super::Sent::{Free, Published, Queued, Released, Resend, ResendRelease, Subscribing, Unsubscribing};
+use super::{Reaction, Sent};
+use crate::wire::AckType::{self, Puback, Pubcomp, Pubrec};
+use crate::wire::ReasonCode;
+
+/// Which reason codes a row is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Codes {
+    Below80,
+    From80,
+    All,
+}
+
+impl Codes {
+    fn contain(self, code: ReasonCode) -> bool {
+        match self {
+            Self::Below80 => (code as u8) < 0x80,
+            Self::From80 => (code as u8) >= 0x80,
+            Self::All => true,
+        }
+    }
+}
+
+use Codes::{All, Below80, From80};
+
+struct Row {
+    states: &'static [Sent],
+    kind: AckType,
+    codes: Codes,
+    reaction: Reaction,
+    statement: &'static str,
+}
+
+const fn row(states: &'static [Sent], kind: AckType, codes: Codes, reaction: Reaction, statement: &'static str) -> Row {
+    Row { states, kind, codes, reaction, statement }
+}
+
+const STATES: [Sent; 12] = [
+    Free,
+    Queued(AtLeastOnce),
+    Queued(ExactlyOnce),
+    Published(AtLeastOnce),
+    Published(ExactlyOnce),
+    Resend(AtLeastOnce),
+    Resend(ExactlyOnce),
+    Released(Here),
+    Released(Before),
+    ResendRelease,
+    Subscribing,
+    Unsubscribing,
+];
+
+/// The kinds that answer what we send; PUBREL goes the other way.
+const KINDS: [AckType; 3] = [Puback, Pubrec, Pubcomp];
+
+const SHOWN_ONCE: &[Sent] = &[Published(AtLeastOnce)];
+const SHOWN_TWICE: &[Sent] = &[Published(ExactlyOnce)];
+const AGAIN_ONCE: &[Sent] = &[Resend(AtLeastOnce)];
+const AGAIN_TWICE: &[Sent] = &[Resend(ExactlyOnce)];
+const RELEASED: &[Sent] = &[Released(Here), Released(Before), ResendRelease];
+const NOT_SHOWN: &[Sent] = &[Queued(AtLeastOnce), Queued(ExactlyOnce)];
+/// A request is no PUBLISH, so its identifier is unknown to these tables.
+const UNKNOWN: &[Sent] = &[Free, Subscribing, Unsubscribing];
+
+const ENDS: Reaction = Reaction::Contradiction;
+const STRAY: Reaction = Reaction::Stray { release: false };
+const STRAY_PUBREC: Reaction = Reaction::Stray { release: true };
+
+/// Table S1 (4.2).
+const S1: &[Row] = &[
+    row(NOT_SHOWN, Puback, All, STRAY, "S1 Queued: any ack is as for an unknown id"),
+    row(NOT_SHOWN, Pubrec, Below80, STRAY_PUBREC, "S1 Queued: any ack is as for an unknown id"),
+    row(NOT_SHOWN, Pubrec, From80, STRAY, "S1 Queued: any ack is as for an unknown id"),
+    row(NOT_SHOWN, Pubcomp, All, STRAY, "S1 Queued: any ack is as for an unknown id"),
+    row(SHOWN_ONCE, Puback, Below80, Reaction::Accepted(Here), "MQTT-4.3.2-1 (3.1.1), MQTT-4.3.2-3 (5.0)"),
+    row(SHOWN_ONCE, Puback, From80, Reaction::Rejected(Here), "MQTT-4.4.0-2 (5.0)"),
+    row(SHOWN_ONCE, Pubrec, All, ENDS, "S1 Sent: PUBREC or PUBCOMP with this id"),
+    row(SHOWN_ONCE, Pubcomp, All, ENDS, "S1 Sent: PUBREC or PUBCOMP with this id"),
+    row(AGAIN_ONCE, Puback, Below80, Reaction::Accepted(Before), "S1 Resend: no re-send, quota unchanged"),
+    row(AGAIN_ONCE, Puback, From80, Reaction::Rejected(Before), "S1 Resend: no re-send, quota unchanged"),
+    row(AGAIN_ONCE, Pubrec, All, ENDS, "S1 Sent, carried over"),
+    row(AGAIN_ONCE, Pubcomp, All, ENDS, "S1 Sent, carried over"),
+    row(UNKNOWN, Puback, All, STRAY, "S1 unknown id: ignore, quota unchanged"),
+];
+
+/// Table S2 (4.3).
+const S2: &[Row] = &[
+    row(SHOWN_TWICE, Pubrec, Below80, Reaction::Release(Here), "MQTT-4.3.3-1 (3.1.1), MQTT-4.3.3-4 (5.0)"),
+    row(SHOWN_TWICE, Pubrec, From80, Reaction::Rejected(Here), "MQTT-4.4.0-2, MQTT-4.3.3-4 (5.0): no PUBREL"),
+    row(SHOWN_TWICE, Puback, All, ENDS, "S2 AwaitRec: PUBACK or PUBCOMP with this id"),
+    row(SHOWN_TWICE, Pubcomp, All, ENDS, "S2 AwaitRec: PUBACK or PUBCOMP with this id"),
+    row(&[Released(Here), Released(Before)], Pubrec, Below80, Reaction::ReleaseAgain, "S2 AwaitComp: PUBREC again"),
+    row(RELEASED, Pubrec, From80, ENDS, "S2 AwaitComp: the peer contradicts itself"),
+    row(&[Released(Here)], Pubcomp, All, Reaction::Accepted(Here), "MQTT-4.3.3-5, F1: its PUBLISH took quota here"),
+    row(&[Released(Before)], Pubcomp, All, Reaction::Accepted(Before), "F1: PUBCOMP of an earlier PUBREC: no quota"),
+    row(RELEASED, Puback, All, ENDS, "S2 AwaitComp: PUBACK with this id"),
+    row(AGAIN_TWICE, Pubrec, Below80, Reaction::Release(Before), "S2 ResendPub: PUBREC before its re-send"),
+    row(AGAIN_TWICE, Pubrec, From80, Reaction::Rejected(Before), "S2 ResendPub: PUBREC before its re-send"),
+    row(AGAIN_TWICE, Puback, All, ENDS, "S2 AwaitRec, carried over"),
+    row(AGAIN_TWICE, Pubcomp, All, ENDS, "S2 AwaitRec, carried over"),
+    row(&[ResendRelease], Pubrec, Below80, Reaction::ReleaseAgain, "S2 AwaitComp, carried over: PUBREC again"),
+    row(&[ResendRelease], Pubcomp, All, Reaction::Accepted(Before), "S2 ResendRel: PUBCOMP before its re-send"),
+    row(UNKNOWN, Pubrec, Below80, STRAY_PUBREC, "MQTT-4.3.3-1 (3.1.1); 5.0: PUBREL 0x92"),
+    row(UNKNOWN, Pubrec, From80, STRAY, "S2 unknown id: nothing is sent"),
+    row(UNKNOWN, Pubcomp, All, STRAY, "S2 unknown id: ignore, quota unchanged"),
+];
+
+fn rows() -> impl Iterator<Item = &'static Row> {
+    S1.iter().chain(S2)
+}
+
+#[test]
+fn each_row_holds_for_each_of_its_codes() {
+    for row in rows() {
+        for &state in row.states {
+            for &code in ReasonCode::ALL.iter().filter(|&&code| row.codes.contain(code)) {
+                let reaction = state.acknowledged(row.kind, code);
+                assert_eq!(reaction, row.reaction, "{state:?}, {:?} {code:?}: {}", row.kind, row.statement);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_combination_is_in_exactly_one_row() {
+    for state in STATES {
+        for kind in KINDS {
+            for &code in ReasonCode::ALL {
+                let found = rows().filter(|row| row.states.contains(&state) && row.kind == kind);
+                assert_eq!(found.filter(|row| row.codes.contain(code)).count(), 1, "{state:?}, {kind:?} {code:?}");
+            }
+        }
+    }
+}
+
+/// Fails to compile when a state is added, so that it is added to `STATES` too.
+const fn place_in_states(state: Sent) -> usize {
+    match state {
+        Free => 0,
+        Queued(AtLeastOnce) => 1,
+        Queued(ExactlyOnce) => 2,
+        Published(AtLeastOnce) => 3,
+        Published(ExactlyOnce) => 4,
+        Resend(AtLeastOnce) => 5,
+        Resend(ExactlyOnce) => 6,
+        Released(Here) => 7,
+        Released(Before) => 8,
+        ResendRelease => 9,
+        Subscribing => 10,
+        Unsubscribing => 11,
+    }
+}
+
+#[test]
+fn every_state_is_listed() {
+    for (place, state) in STATES.into_iter().enumerate() {
+        assert_eq!(place_in_states(state), place);
+    }
+}
+
+/// "transport closed, session kept", and the requests, which are no session state. (table 4.1)
+#[test]
+fn carried_over_to_the_next_connection() {
+    let rows = [
+        (Free, Free, "nothing"),
+        (Queued(AtLeastOnce), Queued(AtLeastOnce), "S1 Queued: nothing"),
+        (Queued(ExactlyOnce), Queued(ExactlyOnce), "S2 Queued, as in S1"),
+        (Published(AtLeastOnce), Resend(AtLeastOnce), "S1 Sent: keep message and order; MQTT-4.4.0-1"),
+        (Published(ExactlyOnce), Resend(ExactlyOnce), "S2 AwaitRec: keep; MQTT-4.4.0-1"),
+        (Resend(AtLeastOnce), Resend(AtLeastOnce), "S1 Resend: it was shown before"),
+        (Resend(ExactlyOnce), Resend(ExactlyOnce), "S2 ResendPub: it was shown before"),
+        (Released(Here), ResendRelease, "S2 AwaitComp: keep id; MQTT-4.4.0-1"),
+        (Released(Before), ResendRelease, "S2 AwaitComp: keep id; MQTT-4.4.0-1"),
+        (ResendRelease, ResendRelease, "S2 AwaitComp: even if the PUBREL was never written"),
+        (Subscribing, Free, "4.1: ids of pending SUBSCRIBE are freed"),
+        (Unsubscribing, Free, "4.1: ids of pending UNSUBSCRIBE are freed"),
+    ];
+    assert_eq!(rows.map(|(before, ..)| before), STATES);
+    for (before, after, statement) in rows {
+        assert_eq!(before.carried_over(), after, "{before:?}: {statement}");
+        // A connection on which nothing happens changes nothing further.
+        assert_eq!(after.carried_over(), after, "{after:?}");
+    }
+}
+
+/// Whatever an old exchange took on its own connection is not given back to the quota of this one. (table F1)
+#[test]
+fn what_was_carried_over_is_not_counted_here() {
+    for state in STATES.map(Sent::carried_over) {
+        for kind in KINDS {
+            for &code in ReasonCode::ALL {
+                let reaction = state.acknowledged(kind, code);
+                let counted = [Reaction::Accepted(Here), Reaction::Rejected(Here), Reaction::Release(Here)];
+                assert!(!counted.contains(&reaction), "{state:?}, {kind:?} {code:?}: {reaction:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_table_of_zeros_is_empty() {
+    assert_eq!(Sent::default(), Free);
+}

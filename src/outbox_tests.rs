@@ -1,0 +1,505 @@
+//! The store against a naive model: a list of packets in the order of their acceptance.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    reason = "lengths and places of small stores; a fault here is a failed test"
+)]
+
+extern crate std;
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use std::vec::Vec;
+
+use super::{Label, OVERHEAD, Order, Outbox, PacketId, Place, Store};
+
+const ORDERS: [Order; 2] = [Order::Acknowledged, Order::Immediate];
+const DUP: u8 = 0x08;
+
+#[derive(Clone, Debug)]
+struct Record {
+    order: Order,
+    label: Label,
+    packet: Vec<u8>,
+    place: Place,
+    shown: bool,
+    /// On this connection or an earlier one.
+    shown_before: bool,
+    /// In no sequence any more: half written when it was removed.
+    detached: bool,
+}
+
+impl Record {
+    fn start(&self) -> usize {
+        self.place.get() as usize - 1
+    }
+
+    fn stop(&self) -> usize {
+        self.start() + self.packet.len() + OVERHEAD
+    }
+}
+
+/// A store and what it should hold.
+struct Pair {
+    outbox: Outbox,
+    bytes: Vec<u8>,
+    records: Vec<Record>,
+    /// The place of the packet that is half written, and how much of it is.
+    writing: Option<(Place, usize)>,
+    end: usize,
+    count: u16,
+}
+
+#[derive(Clone, Debug)]
+enum Operation {
+    Accept(Order, usize),
+    /// Shows the next record of a sequence, with DUP set before if it is a PUBLISH that was shown before.
+    Show(Order),
+    Write(Index),
+    WriteAll,
+    Remove(Index),
+    RemoveHalfWritten,
+    CarryOver,
+    Rewind,
+    Renew(u16),
+    RemoveAll,
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let order = || select(ORDERS.to_vec());
+    let body = prop_oneof![6 => 0..24_usize, 3 => 0..100_usize, 2 => 100..160_usize, 1 => 0..600_usize];
+    prop_oneof![
+        24 => (order(), body).prop_map(|(order, body)| Operation::Accept(order, body)),
+        12 => order().prop_map(Operation::Show),
+        6 => any::<Index>().prop_map(Operation::Write),
+        7 => Just(Operation::WriteAll),
+        12 => any::<Index>().prop_map(Operation::Remove),
+        2 => Just(Operation::RemoveHalfWritten),
+        2 => Just(Operation::CarryOver),
+        1 => Just(Operation::Rewind),
+        2 => (1..=u16::MAX).prop_map(Operation::Renew),
+        1 => Just(Operation::RemoveAll),
+    ]
+}
+
+/// A packet whose body has this many bytes, no two alike: a PUBLISH with a topic of up to three bytes if there is room.
+fn packet(order: Order, body: usize, count: u16) -> Vec<u8> {
+    let first = if order == Order::Acknowledged { 0x32 } else { 0x82 };
+    let mut packet = std::vec![first];
+    match u8::try_from(body) {
+        Ok(len @ 0..=127) => packet.push(len),
+        _ => packet.extend([body as u8 | 0x80, (body >> 7) as u8]),
+    }
+    let start = packet.len();
+    packet.extend((0..body).map(|at| (at as u8).wrapping_mul(31) ^ (count as u8).wrapping_mul(7)));
+    if order == Order::Acknowledged && body >= 4 {
+        let topic = (body - 4).min(3) as u8;
+        packet[start..start + 2].copy_from_slice(&[0, topic]);
+    }
+    packet
+}
+
+/// Where the identifier of such a PUBLISH lies, if it has one.
+fn identifier_at(packet: &[u8]) -> Option<usize> {
+    let header = if packet[1] < 0x80 { 2 } else { 3 };
+    let topic = packet.get(header + 1).filter(|_| packet.len() >= header + 4)?;
+    Some(header + 2 + usize::from(*topic))
+}
+
+impl Pair {
+    fn new(size: usize) -> Self {
+        // Stale bytes must not matter.
+        let bytes = std::vec![0xA5; size];
+        Self { outbox: Outbox::EMPTY, bytes, records: Vec::new(), writing: None, end: 0, count: 0 }
+    }
+
+    fn store(&mut self) -> Store<'_> {
+        Store { outbox: &mut self.outbox, bytes: &mut self.bytes }
+    }
+
+    fn sequence(&self, order: Order) -> impl Iterator<Item = &Record> {
+        self.records.iter().filter(move |record| record.order == order && !record.detached)
+    }
+
+    /// The places of a sequence as the store has them.
+    fn places(&mut self, order: Order) -> Vec<Place> {
+        let most = self.records.len();
+        let store = self.store();
+        let mut places = Vec::new();
+        let mut next = store.outbox.first(order);
+        while let Some(place) = next {
+            places.push(place);
+            assert!(places.len() <= most, "a circle, or a record too many: {places:?}");
+            next = store.after(place);
+        }
+        places
+    }
+
+    /// Whether `size` bytes are free in one piece, behind the newest record or in front of the oldest one.
+    fn has_run(&self, size: usize) -> bool {
+        let Some(oldest) = self.records.first().map(Record::start) else { return size <= self.bytes.len() };
+        if self.end > oldest {
+            size <= self.bytes.len() - self.end || size <= oldest
+        } else {
+            size <= oldest - self.end
+        }
+    }
+
+    fn should_fit(&self, len: usize) -> bool {
+        let used: usize = self.records.iter().map(|record| record.packet.len() + OVERHEAD).sum();
+        let size = len + OVERHEAD;
+        self.has_run(size) || (self.writing.is_none() && used + size <= self.bytes.len())
+    }
+
+    fn accept(&mut self, order: Order, body: usize) {
+        self.count += 1;
+        let packet = packet(order, body, self.count);
+        let slot = if order == Order::Immediate && self.count.is_multiple_of(3) { 0 } else { self.count };
+        let label = Label { slot, deadline: u32::from(self.count).wrapping_mul(0x0101_0101) };
+        let (fits, must_stay) = (self.should_fit(packet.len()), self.has_run(packet.len() + OVERHEAD));
+        assert_eq!(self.store().fits(packet.len()), fits, "{} bytes", packet.len());
+        let mut told = Vec::new();
+        let place = self.store().accept(order, label, packet.len(), |slot, place| told.push((slot, place)));
+        assert_eq!(place.is_some(), fits, "{} bytes", packet.len());
+        assert!(told.is_empty() || !must_stay, "moved although there was room: {told:?}");
+        assert!(told.is_empty() || self.writing.is_none(), "moved under a half-written packet: {told:?}");
+        if let Some(place) = place {
+            self.store().packet_mut(place, packet.len()).copy_from_slice(&packet);
+            self.records.push(Record {
+                order,
+                label,
+                packet,
+                place,
+                shown: false,
+                shown_before: false,
+                detached: false,
+            });
+        }
+        self.follow_moves(&told);
+        if let (Some(place), Some(newest)) = (place, self.records.last()) {
+            assert_eq!(place, newest.place);
+        }
+        if place.is_some() || !told.is_empty() {
+            self.end = self.records.last().map_or(0, Record::stop);
+        }
+    }
+
+    /// Looks up where the records lie after they may have been moved, and whether that was told.
+    fn follow_moves(&mut self, told: &[(u16, Place)]) {
+        for order in ORDERS {
+            let places = self.places(order);
+            let records = self.records.iter_mut().filter(|record| record.order == order && !record.detached);
+            let mut followed = 0;
+            for (record, &place) in records.zip(&places) {
+                let slot = record.label.slot;
+                let new: Vec<_> = told.iter().filter(|&&(of, _)| of == slot && slot != 0).collect();
+                assert!(new.iter().all(|&&(_, to)| to == place) && new.len() <= 1, "slot {slot}: {new:?}");
+                assert!(record.place == place || slot == 0 || new.len() == 1, "slot {slot} was not told of {place}");
+                record.place = place;
+                followed += 1;
+            }
+            assert_eq!(places.len(), followed);
+        }
+    }
+
+    fn show(&mut self, order: Order) {
+        if self.writing.is_some() {
+            return;
+        }
+        let Some(place) = self.outbox.next(order) else { return };
+        let record = self.records.iter_mut().find(|record| record.place == place).unwrap();
+        record.shown = true;
+        let again = order == Order::Acknowledged && core::mem::replace(&mut record.shown_before, true);
+        if again {
+            record.packet[0] |= DUP;
+            self.store().set_dup(place);
+        }
+        self.store().show(order, place);
+        self.writing = Some((place, 0));
+    }
+
+    fn write(&mut self, len: usize) {
+        self.store().written(len);
+        let Some((place, written)) = self.writing else { return };
+        let packet = &self.records.iter().find(|record| record.place == place).unwrap().packet;
+        if written + len < packet.len() {
+            self.writing = Some((place, written + len));
+        } else {
+            self.stop_writing();
+        }
+    }
+
+    /// What is written or cut: a packet without acknowledgement is done with, one that was acknowledged is free.
+    fn stop_writing(&mut self) {
+        if let Some((place, _)) = self.writing.take() {
+            self.records
+                .retain(|record| record.place != place || (record.order == Order::Acknowledged && !record.detached));
+        }
+    }
+
+    fn remove(&mut self, place: Place) {
+        let at = self.records.iter().position(|record| record.place == place && !record.detached).unwrap();
+        let order = self.records[at].order;
+        self.store().remove(order, place);
+        if self.writing.is_some_and(|(writing, _)| writing == place) {
+            self.records[at].detached = true;
+        } else {
+            self.records.remove(at);
+        }
+    }
+
+    fn rewind(&mut self) {
+        for record in &mut self.records {
+            record.shown = false;
+        }
+    }
+
+    fn renew(&mut self, id: u16) {
+        let Some(place) = self.outbox.next(Order::Acknowledged) else { return };
+        let record = self.records.iter_mut().find(|record| record.place == place).unwrap();
+        let Some(at) = identifier_at(&record.packet) else { return };
+        if self.writing.is_some_and(|(writing, _)| writing == place) {
+            return;
+        }
+        record.packet[0] &= !DUP;
+        record.packet[at..at + 2].copy_from_slice(&id.to_be_bytes());
+        record.shown = true;
+        record.shown_before = false;
+        self.store().renew(place, PacketId::new(id).unwrap());
+    }
+
+    fn apply(&mut self, operation: &Operation) {
+        let live: Vec<Place> =
+            self.records.iter().filter(|record| !record.detached).map(|record| record.place).collect();
+        let half_written = self.writing.map(|(place, _)| place).filter(|place| live.contains(place));
+        match *operation {
+            Operation::Accept(order, body) => self.accept(order, body),
+            Operation::Show(order) => self.show(order),
+            Operation::Write(part) => {
+                let left = self.store().shown().len();
+                self.write(part.index(left + 1));
+            }
+            Operation::WriteAll => self.write(usize::MAX / 2),
+            Operation::Remove(which) if !live.is_empty() => self.remove(*which.get(&live)),
+            Operation::Remove(_) => {}
+            Operation::RemoveHalfWritten => half_written.into_iter().for_each(|place| self.remove(place)),
+            Operation::CarryOver => {
+                self.store().carry_over();
+                self.stop_writing();
+                self.rewind();
+            }
+            Operation::Rewind => {
+                self.store().rewind();
+                self.rewind();
+            }
+            Operation::Renew(id) => self.renew(id),
+            Operation::RemoveAll => live.into_iter().for_each(|place| self.remove(place)),
+        }
+    }
+
+    fn check(&mut self) {
+        for order in ORDERS {
+            let places: Vec<_> = self.sequence(order).map(|record| record.place).collect();
+            let next = self.sequence(order).find(|record| !record.shown).map(|record| record.place);
+            assert_eq!(self.places(order), places, "{order:?}");
+            assert_eq!(self.outbox.next(order), next, "{order:?}");
+            assert_eq!(self.outbox.first(order), places.first().copied());
+            assert_eq!(self.outbox.sequence(order).last, places.last().copied());
+            for (at, &place) in places.iter().enumerate() {
+                let previous = at.checked_sub(1).map(|at| places[at]);
+                assert_eq!(self.store().links(place).previous, previous, "{order:?} {places:?}");
+            }
+        }
+        self.check_bytes();
+        self.check_writing();
+        self.check_room();
+    }
+
+    fn check_bytes(&mut self) {
+        let records = self.records.clone();
+        let mut taken = std::vec![false; self.bytes.len()];
+        for record in &records {
+            for taken in &mut taken[record.start()..record.stop()] {
+                assert!(!*taken, "two records overlap: {records:?}");
+                *taken = true;
+            }
+            let store = self.store();
+            assert_eq!(store.packet(record.place), record.packet, "at {}", record.place);
+            assert_eq!(store.label(record.place), record.label, "at {}", record.place);
+        }
+        for (at, older) in records.iter().enumerate() {
+            for newer in &records[at + 1..] {
+                assert!(self.store().is_older(older.place, newer.place), "{older:?} {newer:?}");
+                assert!(!self.store().is_older(newer.place, older.place), "{older:?} {newer:?}");
+            }
+        }
+        assert_eq!(self.outbox.is_empty(), records.iter().all(|record| record.detached));
+    }
+
+    fn check_writing(&mut self) {
+        let left = self.writing.map(|(place, written)| {
+            let record = self.records.iter().find(|record| record.place == place).unwrap();
+            record.packet[written..].to_vec()
+        });
+        assert_eq!(self.outbox.is_writing(), left.is_some());
+        let Some(left) = left else { return assert_eq!(self.store().shown(), [0; 0]) };
+        assert_eq!(self.store().shown(), left);
+        assert_eq!(self.store().into_shown(), left);
+    }
+
+    /// Asks of many lengths whether they fit, and tries them on a copy.
+    fn check_room(&mut self) {
+        let size = self.bytes.len();
+        let used: usize = self.records.iter().map(|record| record.packet.len() + OVERHEAD).sum();
+        let whole = size.saturating_sub(OVERHEAD);
+        let rest = (size - used).saturating_sub(OVERHEAD);
+        let behind = size.saturating_sub(self.end + OVERHEAD);
+        for len in [0, 2, 30, 131, behind, behind + 1, rest, rest + 1, whole, whole + 1, usize::MAX] {
+            let fits = len < usize::MAX / 2 && self.should_fit(len);
+            assert_eq!(self.store().fits(len), fits, "{len} bytes");
+            let (mut outbox, mut bytes) = (self.outbox, self.bytes.clone());
+            let mut copy = Store { outbox: &mut outbox, bytes: &mut bytes };
+            let place = copy.accept(Order::Immediate, Label::default(), len, |_, _| {});
+            assert_eq!(place.is_some(), fits, "{len} bytes");
+        }
+        if self.records.is_empty() && size >= OVERHEAD {
+            assert!(self.store().fits(size - OVERHEAD), "an empty store takes a packet of full size");
+        }
+    }
+}
+
+/// The body of a packet that fills a store, if there is a length of header that makes it fit.
+fn full_body(size: usize) -> Option<usize> {
+    let packet = size.checked_sub(OVERHEAD)?;
+    match packet {
+        2..=129 => Some(packet - 2),
+        131.. => Some(packet - 3),
+        _ => None,
+    }
+}
+
+fn run(size: usize, operations: &[Operation]) {
+    let mut pair = Pair::new(size);
+    pair.check();
+    for operation in operations {
+        pair.apply(operation);
+        pair.check();
+    }
+    pair.apply(&Operation::CarryOver);
+    pair.apply(&Operation::RemoveAll);
+    pair.check();
+    if let Some(body) = full_body(size) {
+        pair.accept(Order::Acknowledged, body);
+        assert_eq!(pair.records.len(), 1, "an emptied store takes a packet of full size");
+        pair.check();
+    }
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config(1500))]
+
+    #[test]
+    fn behaves_like_a_list(size in 0..420_usize, operations in prop::collection::vec(operation(), 0..120)) {
+        run(size, &operations);
+    }
+
+    /// Stores in which a few records fill everything: the ring goes around, is full to the byte, and is compacted.
+    #[test]
+    fn behaves_like_a_list_when_it_is_tight(
+        size in 14..120_usize,
+        operations in prop::collection::vec(operation(), 0..160),
+    ) {
+        run(size, &operations);
+    }
+}
+
+/// Two sizes of packets that fill the store exactly, in each of their orders, over several laps.
+#[test]
+fn laps_without_a_byte_to_spare() {
+    for (first, second) in [(16, 16), (2, 30), (30, 2), (131, 16), (0, 129)] {
+        let len = |body| packet(Order::Acknowledged, body, 1).len() + OVERHEAD;
+        let mut pair = Pair::new(len(first) + len(second));
+        for lap in 0..40 {
+            let order = ORDERS[lap % 2];
+            pair.accept(order, first);
+            pair.accept(ORDERS[lap / 2 % 2], second);
+            assert_eq!(pair.records.len(), 2, "lap {lap}");
+            pair.check();
+            pair.apply(&Operation::Accept(order, 0));
+            assert_eq!(pair.records.len(), 2, "lap {lap}: no room for a third");
+            let oldest = pair.records[0].place;
+            pair.remove(oldest);
+            pair.check();
+            pair.accept(order, first);
+            pair.check();
+            pair.apply(&Operation::RemoveAll);
+            pair.check();
+        }
+    }
+}
+
+/// The acknowledgement comes before the last byte is reported: the bytes stay, and go when they are written.
+#[test]
+fn a_half_written_packet_outlives_its_acknowledgement() {
+    for ends in [Operation::WriteAll, Operation::CarryOver] {
+        let mut pair = Pair::new(100);
+        pair.accept(Order::Acknowledged, 40);
+        pair.show(Order::Acknowledged);
+        pair.write(7);
+        pair.apply(&Operation::RemoveHalfWritten);
+        assert!(pair.outbox.is_empty() && pair.outbox.is_writing());
+        pair.accept(Order::Acknowledged, 60);
+        assert_eq!(pair.records.len(), 1, "its bytes are not given away");
+        pair.accept(Order::Immediate, 20);
+        pair.check();
+        assert_eq!(pair.records.len(), 2);
+        pair.apply(&ends);
+        pair.check();
+        assert_eq!(pair.records.len(), 1);
+    }
+}
+
+/// While one is half written, only a free run helps; afterwards the records are moved together.
+#[test]
+fn nothing_moves_under_a_half_written_packet() {
+    let mut pair = Pair::new(3 * 34);
+    for _ in 0..3 {
+        pair.accept(Order::Acknowledged, 18);
+    }
+    let middle = pair.records[1].place;
+    pair.remove(middle);
+    pair.show(Order::Acknowledged);
+    pair.write(1);
+    let places: Vec<_> = pair.records.iter().map(|record| record.place).collect();
+    pair.accept(Order::Immediate, 18);
+    assert_eq!(pair.records.iter().map(|record| record.place).collect::<Vec<_>>(), places);
+    pair.apply(&Operation::WriteAll);
+    pair.accept(Order::Immediate, 18);
+    assert_eq!(pair.records.len(), 3);
+    pair.check();
+}
+
+/// A place is 32 bits wide, and so is what is asked for: more than that is refused, not cut off.
+#[test]
+fn absurd_lengths_are_refused() {
+    let mut pair = Pair::new(200);
+    for len in [usize::MAX, usize::MAX - OVERHEAD, usize::MAX - OVERHEAD + 1, u32::MAX as usize, 187] {
+        assert!(!pair.store().fits(len), "{len}");
+        assert_eq!(pair.store().accept(Order::Immediate, Label::default(), len, |_, _| {}), None, "{len}");
+    }
+    pair.check();
+}
+
+/// Both ways to ask for what is half written agree that nothing is.
+#[test]
+fn nothing_is_shown_before_it_is_shown() {
+    let mut pair = Pair::new(64);
+    assert_eq!(pair.store().into_shown(), [0; 0], "stale bytes of an empty store");
+    pair.accept(Order::Acknowledged, 20);
+    assert_eq!(pair.store().shown(), [0; 0]);
+    assert_eq!(pair.store().into_shown(), [0; 0], "the links of the first record");
+}
