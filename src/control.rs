@@ -35,6 +35,11 @@ impl Control {
         bytes.get(self.written.into()..self.end.into()).unwrap_or_default()
     }
 
+    /// Whether not a byte of what is queued was written.
+    pub(crate) const fn is_untouched(&self) -> bool {
+        self.written == 0 && self.end != 0
+    }
+
     /// Whether a packet is half written, or may be.
     pub(crate) const fn is_writing(&self) -> bool {
         self.shown != self.written
@@ -42,9 +47,10 @@ impl Control {
 }
 
 impl<'m> Queue<'m> {
-    /// Whether `len` bytes fit besides a farewell.
+    /// Whether `len` bytes fit besides a farewell, kept or to come.
     pub(crate) fn has_room(&self, len: usize) -> bool {
-        len.saturating_add(FAREWELL) <= self.free()
+        let farewell = if self.control.farewell == 0 { FAREWELL } else { 0 };
+        len.saturating_add(farewell) <= self.free()
     }
 
     /// The bytes that are free, those for a farewell included.

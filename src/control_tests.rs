@@ -197,8 +197,10 @@ impl Pair {
         assert_eq!(self.queue().into_shown(), shown);
         let free = self.free();
         assert_eq!(self.queue().free(), free);
-        for len in [0, 1, free.saturating_sub(FAREWELL), free.saturating_sub(FAREWELL) + 1, free, usize::MAX] {
-            assert_eq!(self.queue().has_room(len), len <= free.saturating_sub(FAREWELL) && free >= FAREWELL, "{len}");
+        // One that is kept needs no room besides.
+        let farewell = if self.farewell.is_empty() { FAREWELL } else { 0 };
+        for len in [0, 1, free.saturating_sub(farewell), free.saturating_sub(farewell) + 1, free, usize::MAX] {
+            assert_eq!(self.queue().has_room(len), len <= free.saturating_sub(farewell) && free >= farewell, "{len}");
         }
         let tail = self.memory.len() - self.farewell.len();
         assert_eq!(self.memory[tail..], self.farewell);

@@ -130,6 +130,8 @@ pub enum Cause {
     TopicAliasTooHigh,
     /// A topic alias has no topic. (5.0: 3.3.4)
     TopicAliasUnknown,
+    /// The server takes packets only so small that an acknowledgement does not fit. [MQTT-3.2.2-15]
+    MaximumPacketSizeTooSmall,
     /// A diagnostic property came though we asked for none. [MQTT-3.1.2-29]
     DiagnosticsUnrequested,
 }
@@ -150,6 +152,7 @@ impl Cause {
             Self::Violation(violation) => Some(violation.reason_code()),
             Self::ReceiveMaximumExceeded => Some(ReasonCode::ReceiveMaximumExceeded),
             Self::TooManyHeld => Some(ReasonCode::QuotaExceeded),
+            Self::MaximumPacketSizeTooSmall => Some(ReasonCode::ImplementationSpecificError),
             Self::TopicAliasTooHigh => Some(ReasonCode::TopicAliasInvalid),
             Self::ConnackMissing
             | Self::ConnackRepeated

@@ -150,6 +150,11 @@ impl<'i> Unread<'i> {
         Ok(Some(packet))
     }
 
+    /// Whether what is not yet taken leaves no room for more.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.received.len().saturating_sub(*self.start) >= self.capacity
+    }
+
     /// Where the next packet begins; [`Unread::go_back`] to it takes the packets behind it back.
     pub(crate) const fn position(&self) -> usize {
         *self.start

@@ -24,6 +24,8 @@ enum Alive {
     Quiet,
     /// PINGREQ was sent.
     Asked,
+    /// PINGREQ was due, but the transport takes nothing.
+    Stalled,
 }
 
 /// What the time demands.
@@ -58,8 +60,13 @@ impl KeepAlive {
     }
 
     /// A packet went out. [MQTT-3.1.2-23] in 3.1.1, [MQTT-3.1.2-20] in 5.0
-    pub(crate) const fn sent(&mut self) {
+    pub(crate) fn sent(&mut self) {
         self.unsent = 0;
+        if self.alive == Alive::Stalled {
+            self.alive = Alive::Quiet;
+            // PINGREQ is still due.
+            self.unheard = u32::MAX;
+        }
     }
 
     /// Something came in.
@@ -70,6 +77,12 @@ impl KeepAlive {
     /// PINGREQ is on its way.
     pub(crate) const fn asked(&mut self) {
         self.alive = Alive::Asked;
+        self.unheard = 0;
+    }
+
+    /// PINGREQ is due, but does not fit behind what waits to be written.
+    pub(crate) const fn stalled(&mut self) {
+        self.alive = Alive::Stalled;
         self.unheard = 0;
     }
 
@@ -84,7 +97,7 @@ impl KeepAlive {
         match self.alive {
             Alive::Off => Demand::Nothing(None),
             _ if self.interval == 0 => Demand::Nothing(None),
-            Alive::Asked => match millis(self.patience).checked_sub(self.unheard) {
+            Alive::Asked | Alive::Stalled => match millis(self.patience).checked_sub(self.unheard) {
                 None | Some(0) => Demand::GiveUp,
                 left => Demand::Nothing(left),
             },
@@ -160,6 +173,18 @@ mod tests {
         keep_alive.elapse(9_999);
         assert_eq!(keep_alive.demand(), Demand::Nothing(Some(1)));
         keep_alive.elapse(1);
+        assert_eq!(keep_alive.demand(), Demand::GiveUp);
+    }
+
+    #[test]
+    fn a_stalled_transport_is_asked_later_or_given_up() {
+        let mut keep_alive = quiet(8);
+        keep_alive.elapse(7_000);
+        keep_alive.stalled();
+        let mut moves_again = keep_alive;
+        moves_again.sent();
+        assert_eq!(moves_again.demand(), Demand::Ask);
+        keep_alive.elapse(10_000);
         assert_eq!(keep_alive.demand(), Demand::GiveUp);
     }
 

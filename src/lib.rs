@@ -20,6 +20,7 @@ mod memory;
 mod outbox;
 mod session;
 mod time;
+mod timer;
 pub mod wire;
 
 pub use self::{

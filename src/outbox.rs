@@ -26,8 +26,43 @@ pub(crate) enum Order {
 pub(crate) struct Label {
     /// The exchange that the packet belongs to; 0 for QoS 0.
     pub(crate) slot: u16,
-    /// The second of the caller's clock after which the packet need not be sent; 0 for never.
-    pub(crate) deadline: u32,
+    /// How long the packet may wait to be sent.
+    pub(crate) lifetime: Lifetime,
+}
+
+/// How long a packet may wait: without end, or so many seconds from the poll that follows, or until a second of the
+/// caller's clock. The clock may begin anywhere, so seconds are compared in a circle; intervals of more than 17 years
+/// count as endless.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Lifetime(u32);
+
+impl Lifetime {
+    pub(crate) const ENDLESS: Self = Self(0);
+
+    /// The value is a number of seconds from the poll that follows.
+    const UNSTAMPED: u32 = 1 << 31;
+    /// The value is a second of the clock.
+    const STAMPED: u32 = 1 << 30;
+    const VALUE: u32 = Self::STAMPED - 1;
+    const HALF: u32 = 1 << 29;
+
+    pub(crate) const fn of(seconds: u32) -> Self {
+        if seconds < Self::HALF { Self(seconds | Self::UNSTAMPED) } else { Self::ENDLESS }
+    }
+
+    /// Says that it is this second, where that was not yet said.
+    const fn stamped(self, second: u32) -> Self {
+        if self.0 & Self::UNSTAMPED == 0 {
+            self
+        } else {
+            Self(self.0.wrapping_add(second) & Self::VALUE | Self::STAMPED)
+        }
+    }
+
+    /// Whether it is over in this second.
+    pub(crate) const fn is_over(self, second: u32) -> bool {
+        self.0 & Self::STAMPED != 0 && second.wrapping_sub(self.0) & Self::VALUE < Self::HALF
+    }
 }
 
 /// How many bytes of the store a packet takes besides its own.
@@ -67,7 +102,7 @@ pub(crate) struct Stored<'a> {
     packet: &'a [u8],
     /// The slot of its exchange, which says nothing by itself.
     pub(crate) slot: u16,
-    deadline: u32,
+    lifetime: Lifetime,
     /// How much of it is written, if it is being written.
     shown: Option<u32>,
     /// Whether it is the next of its sequence to be shown.
@@ -142,9 +177,9 @@ impl Outbox {
     pub(crate) fn stored<'a>(&self, bytes: &'a [u8], order: Order) -> impl Iterator<Item = Stored<'a>> {
         let (next, writing) = (self.next(order), self.writing);
         core::iter::successors(self.first(order), move |&place| Links::at(bytes, place).next).map(move |place| {
-            let Label { slot, deadline } = Links::at(bytes, place).label;
+            let Label { slot, lifetime } = Links::at(bytes, place).label;
             let shown = if writing.place == Some(place) { Some(writing.written) } else { None };
-            Stored { packet: packet_at(bytes, place), slot, deadline, shown, is_next: next == Some(place) }
+            Stored { packet: packet_at(bytes, place), slot, lifetime, shown, is_next: next == Some(place) }
         })
     }
 
@@ -308,6 +343,18 @@ impl<'m> Store<'m> {
         self.links(place).next
     }
 
+    /// Says that it is this second of the caller's clock to the last `count` records, in whichever sequence.
+    pub(crate) fn stamp(&mut self, count: u16, second: u32) {
+        for order in [Order::Acknowledged, Order::Immediate] {
+            let mut next = self.outbox.sequence(order).last;
+            for _ in 0..count {
+                let Some(place) = next else { break };
+                self.update_links(place, |links| links.label.lifetime = links.label.lifetime.stamped(second));
+                next = self.links(place).previous;
+            }
+        }
+    }
+
     /// Whether the record at `a` was accepted before the one at `b`.
     pub(crate) fn is_older(&self, a: Place, b: Place) -> bool {
         self.age(a) > self.age(b)
@@ -441,14 +488,14 @@ impl Links {
         Self {
             next: Place::new(u32::from_le_bytes([a, b, c, d])),
             previous: Place::new(u32::from_le_bytes([e, f, g, h])),
-            label: Label { deadline: u32::from_le_bytes([i, j, k, l]), slot: u16::from_le_bytes([m, n]) },
+            label: Label { lifetime: Lifetime(u32::from_le_bytes([i, j, k, l])), slot: u16::from_le_bytes([m, n]) },
         }
     }
 
     fn to_bytes(self) -> [u8; OVERHEAD] {
         let [a, b, c, d] = self.next.map_or(0, Place::get).to_le_bytes();
         let [e, f, g, h] = self.previous.map_or(0, Place::get).to_le_bytes();
-        let [i, j, k, l] = self.label.deadline.to_le_bytes();
+        let [i, j, k, l] = self.label.lifetime.0.to_le_bytes();
         let [m, n] = self.label.slot.to_le_bytes();
         [a, b, c, d, e, f, g, h, i, j, k, l, m, n]
     }

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use std::vec::Vec;
 
-use super::{Label, OVERHEAD, Order, Outbox, PacketId, Place, Store};
+use super::{Label, Lifetime, OVERHEAD, Order, Outbox, PacketId, Place, Store};
 
 const ORDERS: [Order; 2] = [Order::Acknowledged, Order::Immediate];
 const DUP: u8 = 0x08;
@@ -155,7 +155,7 @@ impl Pair {
         self.count += 1;
         let packet = packet(order, body, self.count);
         let slot = if order == Order::Immediate && self.count.is_multiple_of(3) { 0 } else { self.count };
-        let label = Label { slot, deadline: u32::from(self.count).wrapping_mul(0x0101_0101) };
+        let label = Label { slot, lifetime: Lifetime::of(self.count.into()) };
         let (fits, must_stay) = (self.should_fit(packet.len()), self.has_run(packet.len() + OVERHEAD));
         assert_eq!(self.store().fits(packet.len()), fits, "{} bytes", packet.len());
         let mut told = Vec::new();
@@ -502,4 +502,19 @@ fn nothing_is_shown_before_it_is_shown() {
     pair.accept(Order::Acknowledged, 20);
     assert_eq!(pair.store().shown(), [0; 0]);
     assert_eq!(pair.store().into_shown(), [0; 0], "the links of the first record");
+}
+
+#[test]
+fn a_lifetime_begins_when_the_clock_is_told_and_ends_once() {
+    for second in [0, 1, 1_800_000_000, u32::MAX - 3, (1 << 30) - 2] {
+        let lifetime = Lifetime::of(10);
+        assert!(!lifetime.is_over(second.wrapping_add(1000)), "not yet told the time");
+        let lifetime = lifetime.stamped(second);
+        assert_eq!(lifetime.stamped(second.wrapping_add(99)), lifetime, "told once");
+        for (later, over) in [(0, false), (9, false), (10, true), (11, true), (500_000_000, true)] {
+            assert_eq!(lifetime.is_over(second.wrapping_add(later)), over, "{second} {later}");
+        }
+    }
+    assert_eq!(Lifetime::of(u32::MAX), Lifetime::ENDLESS);
+    assert!(!Lifetime::ENDLESS.stamped(5).is_over(u32::MAX));
 }

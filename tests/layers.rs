@@ -12,7 +12,7 @@ use source::{Module, Said, Sources, read, read_folder};
 /// The top modules of each layer; a module may import only from layers before its own.
 const LAYERS: [&[&str]; 6] = [
     &["time", "wire"],
-    &["error", "flow", "keepalive", "inbox", "outbox", "control"],
+    &["error", "flow", "keepalive", "timer", "inbox", "outbox", "control"],
     &["event", "memory"],
     &["session", "server"],
     &["io", "sim"],

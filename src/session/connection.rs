@@ -4,10 +4,11 @@ use crate::error::{Cause, Refused};
 use crate::event::Event;
 use crate::inbox::Inbox;
 use crate::keepalive::KeepAlive;
+use crate::timer::Timer;
 use crate::wire::{self, Auth, Connack, List, Measured, Packet, Properties, Property, QoS, ReasonCode, Role};
 
 use super::command::{Connect, Disconnect, LostSession};
-use super::engine::{Authentication, Core, Engine, Life, Limits, Losing, Phase, Request};
+use super::engine::{ANSWER, Authentication, Core, Engine, Life, Limits, Losing, Phase, Request, Starved};
 use super::receiving::Taken;
 
 impl Core {
@@ -81,7 +82,7 @@ impl Engine<'_> {
         self.core.level = connect.version.level();
         self.core.client = client;
         self.core.method = method.map_or(0, |method| hash(method.as_bytes()));
-        self.core.authentication = if method.is_some() { Authentication::Going } else { Authentication::Without };
+        self.core.authentication = if method.is_some() { Authentication::Awaited } else { Authentication::Without };
         self.core.request = Request {
             clean_start: connect.clean_start,
             nameless: connect.client_id.is_empty(),
@@ -99,8 +100,9 @@ impl Engine<'_> {
         self.core.retry_interval = connect.retry_interval;
         self.core.farewell = connect.farewell;
         self.core.awaits_connack = true;
+        self.core.limits = Limits::NONE;
         self.core.phase = Phase::Connecting;
-        self.core.deadline = millis(connect.patience);
+        self.core.deadline = Timer::set(connect.patience);
     }
 
     pub(crate) fn take_before_connack<'i>(&mut self, packet: Packet<'i>) -> Result<Taken<'i>, Cause> {
@@ -137,14 +139,14 @@ impl Engine<'_> {
         if let Some(assigned) = connack.properties.assigned_client_identifier() {
             self.core.client = hash(assigned.as_bytes());
         }
-        if self.core.authentication == Authentication::Going {
+        if self.core.authentication != Authentication::Without {
             self.core.authentication = Authentication::Settled;
         }
         self.core.awaits_connack = false;
         self.core.limits = Limits::of(&connack.properties);
         self.core.quota = self.core.limits.receive_maximum;
         self.core.keep_alive.start(connack.properties.server_keep_alive());
-        self.core.deadline = 0;
+        self.core.deadline = Timer::OFF;
         if !connack.session_present && self.core.life == Life::Kept {
             self.session_was_lost();
         }
@@ -182,14 +184,13 @@ impl Engine<'_> {
         let Disconnect { reason_code, properties } = *disconnect;
         let packet = Packet::Disconnect(wire::Disconnect { reason_code, properties });
         let measured = Measured::new(packet.layout(), self.version(), Role::Server)?;
-        let limit = self.core.limits.packet_size;
-        if measured.len() > self.queue.bytes.len()
-            || (limit != 0 && u32::try_from(measured.len()).map_or(true, |len| len > limit))
-        {
+        // Beside it there must be room for acknowledgements, which leave before it.
+        let with_answer = measured.len().saturating_add(ANSWER);
+        if with_answer > self.queue.bytes.len() || self.is_oversize(measured.len()) {
             return Err(Refused::TooLarge);
         }
-        if !self.queue.keep_farewell(&measured) {
-            self.core.starved = super::engine::Starved::Yes;
+        if with_answer > self.queue.free() || !self.queue.keep_farewell(&measured) {
+            self.core.starved = Starved::Yes;
             return Err(Refused::Full);
         }
         match expiry {
@@ -199,7 +200,7 @@ impl Engine<'_> {
         }
         self.core.cause = Cause::Disconnected;
         self.core.phase = Phase::Leaving;
-        self.core.deadline = millis(self.core.farewell);
+        self.core.deadline = Timer::set(self.core.farewell);
         Ok(())
     }
 
@@ -210,8 +211,9 @@ impl Engine<'_> {
                 self.core.cause = Cause::ConnectionLost;
                 self.core.phase = Phase::Draining;
                 self.core.keep_alive = KeepAlive::OFF;
-                self.core.deadline = 0;
+                self.core.deadline = Timer::OFF;
                 self.core.closing = 0;
+                self.core.owed = None;
                 self.queue.clear();
             }
             Phase::Leaving => self.end(Cause::ConnectionLost),
@@ -225,9 +227,13 @@ impl Engine<'_> {
         if self.core.phase == Phase::Draining || !self.version().is_v5() || cause.reason_code().is_none() {
             return self.end(cause);
         }
+        // Nothing may come before CONNECT, not even a farewell. [MQTT-3.1.0-1]
+        if self.core.phase == Phase::Connecting && self.queue.control.is_untouched() {
+            return self.end(cause);
+        }
         self.core.cause = cause;
         self.core.phase = Phase::Failing;
-        self.core.deadline = millis(self.core.farewell);
+        self.core.deadline = Timer::set(self.core.farewell);
         self.queue.cut_short();
     }
 
@@ -245,7 +251,7 @@ impl Engine<'_> {
     pub(crate) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), Refused> {
         let due = matches!(
             (self.core.phase, self.core.authentication, auth.reason_code),
-            (Phase::Connecting | Phase::Online, Authentication::Going, ReasonCode::ContinueAuthentication)
+            (Phase::Connecting | Phase::Online, Authentication::Due, ReasonCode::ContinueAuthentication)
                 | (Phase::Online, Authentication::Settled, ReasonCode::Reauthenticate)
         );
         let method = auth.properties.authentication_method().map(|method| hash(method.as_bytes()));
@@ -254,15 +260,15 @@ impl Engine<'_> {
         }
         let packet = Packet::Auth(*auth);
         let measured = Measured::new(packet.layout(), self.version(), Role::Server)?;
-        if measured.len() > self.queue.bytes.len() {
+        if measured.len() > self.queue.bytes.len() || self.is_oversize(measured.len()) {
             return Err(Refused::TooLarge);
         }
         if !self.queue.has_room(measured.len()) {
-            self.core.starved = super::engine::Starved::Yes;
+            self.core.starved = Starved::Yes;
             return Err(Refused::Full);
         }
         self.queue.push(&measured);
-        self.core.authentication = Authentication::Going;
+        self.core.authentication = Authentication::Awaited;
         Ok(())
     }
 
@@ -273,18 +279,20 @@ impl Engine<'_> {
             return Err(Cause::AuthenticationUnexpected);
         }
         self.check_method(&auth.properties)?;
+        self.core.authentication = Authentication::Due;
         Ok(Taken::Event(Event::Authenticating(auth)))
     }
 
     /// AUTH of a re-authentication, which we began. (5.0: 4.12.1)
     pub(crate) fn take_reauthentication<'i>(&mut self, auth: Auth<'i>) -> Result<Taken<'i>, Cause> {
-        if self.core.authentication != Authentication::Going {
+        if !matches!(self.core.authentication, Authentication::Awaited | Authentication::Due) {
             return Err(Cause::AuthenticationUnexpected);
         }
         self.check_method(&auth.properties)?;
-        if auth.reason_code == ReasonCode::Success {
-            self.core.authentication = Authentication::Settled;
-        }
+        self.core.authentication = match auth.reason_code {
+            ReasonCode::Success => Authentication::Settled,
+            _ => Authentication::Due,
+        };
         Ok(Taken::Event(Event::Authenticating(auth)))
     }
 
@@ -309,10 +317,6 @@ impl Limits {
             shared: properties.shared_subscription_available().unwrap_or(true),
         }
     }
-}
-
-fn millis(seconds: u16) -> u32 {
-    u32::from(seconds).saturating_mul(1000).max(2)
 }
 
 /// FNV-1a.

@@ -6,11 +6,12 @@ use crate::event::{Event, Outcome, Step};
 use crate::flow::held::{Entry, Table};
 use crate::flow::identifiers::{self, Identifiers, Slot, SlotId, slot, slot_mut};
 use crate::flow::releases::Releases;
-use crate::flow::sender::Sent;
+use crate::flow::sender::{Level, Sent};
 use crate::inbox::Inbox;
 use crate::keepalive::{Demand, KeepAlive};
-use crate::outbox::{Order, Store};
+use crate::outbox::{Order, Place, Store};
 use crate::time::Instant;
+use crate::timer::Timer;
 use crate::wire::{AckType, Acknowledgement, Measured, Packet, PacketId, Properties, QoS, ReasonCode, Role, Version};
 
 use super::command::{Acknowledge, LostSession};
@@ -20,8 +21,8 @@ use super::command::{Acknowledge, LostSession};
 pub(crate) struct Core {
     pub(crate) now: Instant,
     pub(crate) keep_alive: KeepAlive,
-    /// Milliseconds until the phase must be over or, online, until all that is unanswered is sent again; 0: no limit.
-    pub(crate) deadline: u32,
+    /// When the phase must be over or, online, when all that is unanswered is sent again.
+    pub(crate) deadline: Timer,
     pub(crate) limits: Limits,
     /// The client identifier that the session belongs to, and the authentication method of the connection, as hashes.
     pub(crate) client: u32,
@@ -33,6 +34,8 @@ pub(crate) struct Core {
     /// The requests that were lost with the connection, chained by their links.
     pub(crate) lost_requests: Option<SlotId>,
     pub(crate) table: Table,
+    /// How many packets were stored since the last poll, from the first one on that may expire.
+    pub(crate) unstamped: u16,
     /// How many PUBLISHes of QoS 1 and 2 may be shown. (table F1)
     pub(crate) quota: u16,
     /// How many received messages are open on this connection, how many we allowed, and how many of them will be closed
@@ -65,7 +68,8 @@ impl Core {
     pub(crate) const NEW: Self = Self {
         now: Instant::from_millis(0),
         keep_alive: KeepAlive::OFF,
-        deadline: 0,
+        deadline: Timer::OFF,
+        unstamped: 0,
         limits: Limits::NONE,
         client: 0,
         method: 0,
@@ -172,8 +176,10 @@ pub(crate) enum Authentication {
     Without,
     /// There is a method, and no exchange is going on.
     Settled,
-    /// An exchange is going on.
-    Going,
+    /// An exchange is going on, and it is the server's turn.
+    Awaited,
+    /// An exchange is going on, and it is our turn.
+    Due,
 }
 
 /// What CONNECT asked for, as far as an answer depends on it.
@@ -205,7 +211,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    const NONE: Self = Self {
+    pub(crate) const NONE: Self = Self {
         packet_size: 0,
         receive_maximum: 0,
         maximum_qos: QoS::AtMostOnce,
@@ -236,8 +242,7 @@ impl<'m> Engine<'m> {
         if inbox.take_news() {
             self.core.keep_alive.heard();
         }
-        self.answer_handled();
-        self.answer_judged();
+        self.answer_owed();
         if let Some(event) = self.report() {
             return Step::Event(event);
         }
@@ -269,15 +274,19 @@ impl<'m> Engine<'m> {
 
     /// The bytes that were shown last and are written by now.
     pub(crate) fn transmitted(&mut self, len: usize) {
-        if len == 0 {
+        let stores = self.store.outbox.is_writing();
+        if len == 0 || !(stores || self.queue.control.is_writing()) {
             return;
         }
         self.core.keep_alive.sent();
-        if self.store.outbox.is_writing() {
+        if stores {
             self.store.written(len);
-            self.relieve();
         } else {
             self.queue.written(len);
+        }
+        let is_whole = !(self.store.outbox.is_writing() || self.queue.control.is_writing());
+        if is_whole {
+            self.relieve();
         }
     }
 
@@ -285,11 +294,9 @@ impl<'m> Engine<'m> {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let keep_alive = match self.core.keep_alive.demand() {
             Demand::Nothing(left) => left,
-            // Only for as long as there is no room to ask.
-            Demand::Ask | Demand::GiveUp => None,
+            Demand::Ask | Demand::GiveUp => Some(0),
         };
-        let limit = Some(self.core.deadline).filter(|&left| left != 0);
-        let left = [keep_alive, limit].into_iter().flatten().min()?;
+        let left = [keep_alive, self.core.deadline.left()].into_iter().flatten().min()?;
         Some(self.core.now.after_millis(left.into()))
     }
 
@@ -303,15 +310,13 @@ impl<'m> Engine<'m> {
         let millis = u32::try_from(now.millis_since(self.core.now)).unwrap_or(u32::MAX);
         self.core.now = self.core.now.max(now);
         self.core.keep_alive.elapse(millis);
-        if self.core.deadline != 0 {
-            // 0 says that there is no limit, so a limit that is reached stays at 1.
-            self.core.deadline = self.core.deadline.saturating_sub(millis).max(1);
-        }
+        self.core.deadline.elapse(millis);
+        self.stamp();
     }
 
     /// What time demands of the connection.
     fn meet_deadlines(&mut self) {
-        if self.core.deadline == 1 {
+        if self.core.deadline.is_over() {
             match self.core.phase {
                 Phase::Connecting => self.end(Cause::ConnackTimeout),
                 Phase::Leaving | Phase::Failing | Phase::Parting => self.end(self.core.cause),
@@ -326,14 +331,15 @@ impl<'m> Engine<'m> {
                 self.core.keep_alive.asked();
                 self.push(&Packet::Pingreq);
             }
+            Demand::Ask => self.core.keep_alive.stalled(),
             Demand::GiveUp => self.end(Cause::PingTimeout),
-            Demand::Ask | Demand::Nothing(_) => {}
+            Demand::Nothing(_) => {}
         }
         if !self.retries() {
-            self.core.deadline = 0;
-        } else if self.core.deadline == 0 {
-            self.core.deadline = self.retry_millis();
-        } else if self.core.deadline == 1 {
+            self.core.deadline = Timer::OFF;
+        } else if self.core.deadline.is_off() {
+            self.begin_retry_interval();
+        } else if self.core.deadline.is_over() {
             self.retry();
         }
     }
@@ -394,9 +400,7 @@ impl<'m> Engine<'m> {
         if let Some(id) = self.core.releases.first() {
             return self.finish(id, Outcome::LostUnconfirmed, Properties::EMPTY);
         }
-        let place = self.store.outbox.next(Order::Acknowledged)?;
-        let id = SlotId::new(self.store.label(place).slot)?;
-        let Sent::Resend(level) = slot(self.slots, id)?.sent else { return None };
+        let (place, id, level) = self.next_resend()?;
         if self.core.losing == Losing::InFlight {
             return self.finish(id, Outcome::Lost, Properties::EMPTY);
         }
@@ -405,6 +409,19 @@ impl<'m> Engine<'m> {
         slot_mut(self.slots, id)?.sent = Sent::Queued(level);
         self.store.renew(place, packet_id);
         Some(Event::Republished { lost, packet_id })
+    }
+
+    /// The first PUBLISH that was in flight. Those in front of it were published anew before a cut.
+    fn next_resend(&mut self) -> Option<(Place, SlotId, Level)> {
+        let mut next = self.store.outbox.next(Order::Acknowledged);
+        while let Some(place) = next {
+            let id = SlotId::new(self.store.label(place).slot)?;
+            if let Sent::Resend(level) = slot(self.slots, id)?.sent {
+                return Some((place, id, level));
+            }
+            next = self.store.after(place);
+        }
+        None
     }
 
     /// Notes that something has become free.
@@ -418,7 +435,7 @@ impl<'m> Engine<'m> {
     pub(crate) fn end(&mut self, cause: Cause) {
         self.core.cause = cause;
         self.core.phase = Phase::Reporting;
-        self.core.deadline = 0;
+        self.core.deadline = Timer::OFF;
         self.core.keep_alive = KeepAlive::OFF;
         self.core.owed = None;
         self.core.closing = 0;
@@ -475,8 +492,9 @@ impl<'m> Engine<'m> {
             && self.core.identifiers.taken() != 0
     }
 
-    fn retry_millis(&self) -> u32 {
-        u32::from(self.core.retry_interval).saturating_mul(1000)
+    fn begin_retry_interval(&mut self) {
+        self.core.deadline = Timer::set(self.core.retry_interval);
+        self.core.deadline.elapse(0);
     }
 
     /// Sends again what is unanswered, in order.
@@ -484,7 +502,7 @@ impl<'m> Engine<'m> {
         if self.store.outbox.is_writing() {
             return;
         }
-        self.core.deadline = self.retry_millis();
+        self.begin_retry_interval();
         for slot in self.slots.iter_mut() {
             if let Sent::Published(level) = slot.sent {
                 slot.sent = Sent::Resend(level);
@@ -500,19 +518,46 @@ impl<'m> Engine<'m> {
         Version::of_level(self.core.level).unwrap_or(Version::LATEST)
     }
 
-    /// Queues an answer. There is room for it, or the packet that it answers would not have been taken.
-    pub(crate) fn answer(&mut self, kind: AckType, packet_id: PacketId, reason_code: ReasonCode) -> bool {
+    /// Queues an answer. There is room for it, or the packet that it answers would not have been taken; a connection that
+    /// is gone gets none.
+    pub(crate) fn answer(&mut self, kind: AckType, packet_id: PacketId, reason_code: ReasonCode) {
+        if self.core.phase == Phase::Draining {
+            return;
+        }
         let mut packet = Acknowledgement::new(kind, packet_id);
         if self.version().is_v5() {
             packet.reason_code = reason_code;
         }
-        self.push(&Packet::Acknowledgement(packet))
+        if !self.push(&Packet::Acknowledgement(packet)) {
+            self.fail(Cause::MaximumPacketSizeTooSmall);
+        }
     }
 
+    /// Queues a packet that has room; `false` if the server does not take it.
     pub(crate) fn push(&mut self, packet: &Packet<'_>) -> bool {
         match Measured::new(packet.layout(), self.version(), Role::Server) {
-            Ok(measured) => self.queue.push(&measured),
+            Ok(measured) => !self.is_oversize(measured.len()) && self.queue.push(&measured),
             Err(_) => false,
         }
     }
+
+    /// Whether the server does not take a packet of `len` bytes on this connection. [MQTT-3.2.2-15]
+    pub(crate) fn is_oversize(&self, len: usize) -> bool {
+        let limit = self.core.limits.packet_size;
+        limit != 0 && u32::try_from(len).map_or(true, |len| len > limit)
+    }
+
+    /// A message lives from its acceptance on, which is told the time by the poll that follows.
+    fn stamp(&mut self) {
+        let count = core::mem::take(&mut self.core.unstamped);
+        if count != 0 {
+            self.store.stamp(count, second_of(self.core.now.as_millis().div_ceil(1000)));
+        }
+    }
+}
+
+/// A second of the caller's clock, in the circle in which lifetimes are compared.
+#[expect(clippy::cast_possible_truncation, reason = "the rest goes around the circle")]
+pub(crate) const fn second_of(seconds: u64) -> u32 {
+    seconds as u32
 }

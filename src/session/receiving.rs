@@ -31,7 +31,7 @@ impl<'i> From<Option<Event<'i>>> for Taken<'i> {
 impl Engine<'_> {
     /// Takes packets until one is worth an event, as long as there is room for the answer.
     pub(crate) fn receive<'i>(&mut self, mut inbox: Unread<'i>) -> Option<Event<'i>> {
-        while self.listens() && self.core.owed.is_none() && self.queue.has_room(ANSWER) {
+        while self.listens() {
             let position = inbox.position();
             match inbox.packet(self.version(), Role::Client) {
                 Ok(Some(packet)) => match self.take(packet) {
@@ -39,6 +39,10 @@ impl Engine<'_> {
                     Ok(Taken::Silently) => {}
                     Ok(Taken::NotYet) => {
                         inbox.go_back(position);
+                        // Nothing more could come in, and an empty buffer looks like the end of the stream.
+                        if inbox.is_full() {
+                            self.fail(Cause::TooManyHeld);
+                        }
                         break;
                     }
                     Err(cause) => self.fail(cause),
@@ -53,8 +57,13 @@ impl Engine<'_> {
         None
     }
 
-    const fn listens(&self) -> bool {
-        matches!(self.core.phase, Phase::Connecting | Phase::Online | Phase::Draining)
+    /// Whether the next packet is taken: its answer must have room. Once the link is gone there are no answers.
+    fn listens(&self) -> bool {
+        match self.core.phase {
+            Phase::Connecting | Phase::Online => self.core.owed.is_none() && self.queue.has_room(ANSWER),
+            Phase::Draining => true,
+            _ => false,
+        }
     }
 
     fn take<'i>(&mut self, packet: Packet<'i>) -> Result<Taken<'i>, Cause> {
@@ -220,8 +229,19 @@ impl Engine<'_> {
         Ok(())
     }
 
+    /// Acknowledges what is to be acknowledged, as long as acknowledgements may leave.
+    pub(crate) fn answer_owed(&mut self) {
+        match self.core.phase {
+            Phase::Connecting | Phase::Online | Phase::Leaving => {
+                self.answer_handled();
+                self.answer_judged();
+            }
+            _ => self.core.owed = None,
+        }
+    }
+
     /// Acknowledges the message whose event was returned by the last poll: its handler has run.
-    pub(crate) fn answer_handled(&mut self) {
+    fn answer_handled(&mut self) {
         let Some(packet_id) = self.core.owed else { return };
         let kind = match self.core.owed_by {
             Owed::Puback => AckType::Puback,
@@ -239,7 +259,7 @@ impl Engine<'_> {
 
     /// Sends the acknowledgements that the application gave, in the order of their messages. [MQTT-4.6.0-2],
     /// [MQTT-4.6.0-3]
-    pub(crate) fn answer_judged(&mut self) {
+    fn answer_judged(&mut self) {
         while let Some(id) = self.core.table.first_due() {
             let Some(&due) = entry(self.held, id) else { return };
             let (Some(verdict), Some(packet_id)) = (due.verdict(), due.packet_id) else { return };

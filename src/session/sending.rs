@@ -5,14 +5,15 @@ use crate::event::{Event, Outcome, StrayPacket};
 use crate::flow::identifiers::{self, SlotId, slot, slot_mut};
 use crate::flow::releases::Releases;
 use crate::flow::sender::{Counted, Level, Reaction, Sent};
-use crate::outbox::{Label, Order, Place};
+use crate::outbox::{Label, Lifetime, Order, Place};
+use crate::timer::Timer;
 use crate::wire::{
     self, AckType, Acknowledgement, Delivery, Layout, List, Measured, PacketId, Properties, PublishFlags, QoS,
     ReasonCode, Role, Writer, shared_subscription,
 };
 
 use super::command::{Publish, Subscribe, Unsubscribe};
-use super::engine::{ANSWER, Engine, Losing, Phase, Starved};
+use super::engine::{ANSWER, Engine, Losing, Phase, Starved, second_of};
 
 /// A PUBLISH whose payload is put in later.
 struct Head<'a> {
@@ -55,14 +56,14 @@ impl Engine<'_> {
             payload,
         };
         let len = self.check_room(&head, level.is_some())?;
-        let deadline = publish.properties.message_expiry_interval().map_or(0, |seconds| self.deadline_in(seconds));
+        let lifetime = publish.properties.message_expiry_interval().map_or(Lifetime::ENDLESS, Lifetime::of);
         let slot = level.and_then(|level| self.core.identifiers.take(self.slots, Sent::Queued(level)));
         let packet_id = slot.map(|(_, packet_id)| packet_id);
         if let Some(packet_id) = packet_id {
             head.publish.delivery = delivery(level, packet_id);
         }
         let order = if level.is_some() { Order::Acknowledged } else { Order::Immediate };
-        let label = Label { slot: slot.map_or(0, |(id, _)| id.get()), deadline };
+        let label = Label { slot: slot.map_or(0, |(id, _)| id.get()), lifetime };
         let place = self.enter(&head, order, label, len)?;
         if let Some(slot) = slot.and_then(|(id, _)| slot_mut(self.slots, id)) {
             slot.link = place.get();
@@ -114,7 +115,7 @@ impl Engine<'_> {
     }
 
     fn request(&mut self, packet: &dyn Layout, id: SlotId, filters: usize, len: usize) -> Result<(), Refused> {
-        self.enter(packet, Order::Immediate, Label { slot: id.get(), deadline: 0 }, len)?;
+        self.enter(packet, Order::Immediate, Label { slot: id.get(), lifetime: Lifetime::ENDLESS }, len)?;
         if let Some(slot) = slot_mut(self.slots, id) {
             slot.link = u32::try_from(filters).unwrap_or(u32::MAX);
         }
@@ -179,12 +180,6 @@ impl Engine<'_> {
         Ok(len)
     }
 
-    /// Whether the server does not take a packet of `len` bytes. [MQTT-3.2.2-15]
-    fn is_oversize(&self, len: usize) -> bool {
-        let limit = self.core.limits.packet_size;
-        self.core.phase == Phase::Online && limit != 0 && u32::try_from(len).map_or(true, |len| len > limit)
-    }
-
     /// Puts a packet into the store; there is room for it.
     fn enter(&mut self, packet: &dyn Layout, order: Order, label: Label, len: usize) -> Result<Place, Refused> {
         let measured = Measured::new(packet, self.version(), Role::Server)?;
@@ -198,13 +193,10 @@ impl Engine<'_> {
         };
         let place = self.store.accept(order, label, len, moved).ok_or(Refused::Full)?;
         measured.encode(self.store.packet_mut(place, len))?;
+        if label.lifetime != Lifetime::ENDLESS || self.core.unstamped != 0 {
+            self.core.unstamped = self.core.unstamped.saturating_add(1);
+        }
         Ok(place)
-    }
-
-    /// The second of the caller's clock by which a message expires that lives for `seconds`.
-    fn deadline_in(&self, seconds: u32) -> u32 {
-        let now = self.core.now.as_millis().div_ceil(1000);
-        u32::try_from(now.saturating_add(seconds.into())).unwrap_or(u32::MAX).max(1)
     }
 
     /// The record that is to be shown next: the older of the two that may be. None before CONNACK. [MQTT-3.1.2-30]
@@ -250,13 +242,12 @@ impl Engine<'_> {
     }
 
     fn is_expired(&self, place: Place) -> bool {
-        let deadline = self.store.label(place).deadline;
-        deadline != 0 && self.core.now.as_millis() / 1000 >= deadline.into()
+        self.store.label(place).lifetime.is_over(second_of(self.core.now.as_millis() / 1000))
     }
 
     /// Whether the limits of this connection forbid a stored PUBLISH. (conformance table 4.7)
     fn is_unsendable(&self, place: Place) -> bool {
-        if self.core.phase != Phase::Online {
+        if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
             return false;
         }
         let packet = self.store.packet(place);
@@ -317,7 +308,7 @@ impl Engine<'_> {
             }
             return Ok(Some(Event::Stray { packet: StrayPacket::Acknowledgement(kind), packet_id }));
         }
-        self.core.deadline = 0;
+        self.core.deadline = Timer::OFF;
         let id = found.ok_or(Cause::AcknowledgementContradicts)?;
         match reaction {
             Reaction::Accepted(counted) => {

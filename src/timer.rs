@@ -1,0 +1,83 @@
+//! A limit of time.
+
+/// The milliseconds that are left until something must be over; a state of zeros is a timer that does not run.
+///
+/// Commands do not know the time, so a timer that a command sets begins with the poll that follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Timer(u32);
+
+impl Timer {
+    pub(crate) const OFF: Self = Self(0);
+
+    /// Says that the timer has not begun.
+    const SET: u32 = 1 << 31;
+
+    /// What is left of a timer that is over.
+    const OVER: u32 = 1;
+
+    /// A timer of so many seconds, which begins with the next poll.
+    pub(crate) const fn set(seconds: u16) -> Self {
+        Self((seconds as u32).saturating_mul(1000).saturating_add(Self::OVER) | Self::SET)
+    }
+
+    /// Time passes, from one poll to the next.
+    pub(crate) fn elapse(&mut self, millis: u32) {
+        if self.0 & Self::SET != 0 {
+            self.0 &= !Self::SET;
+        } else if self.0 != 0 {
+            self.0 = self.0.saturating_sub(millis).max(Self::OVER);
+        }
+    }
+
+    pub(crate) const fn is_off(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) const fn is_over(self) -> bool {
+        self.0 == Self::OVER
+    }
+
+    /// The milliseconds that are left; `None` if the timer does not run.
+    pub(crate) const fn left(self) -> Option<u32> {
+        match self.0 {
+            0 => None,
+            // It begins as soon as it is told the time.
+            set if set & Self::SET != 0 => Some(0),
+            left => Some(left.saturating_sub(Self::OVER)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn begins_with_the_next_poll() {
+        let mut timer = Timer::set(5);
+        assert_eq!(timer.left(), Some(0));
+        timer.elapse(u32::MAX);
+        assert_eq!((timer.left(), timer.is_over()), (Some(5_000), false));
+        timer.elapse(4_999);
+        assert_eq!((timer.left(), timer.is_over()), (Some(1), false));
+        timer.elapse(1);
+        assert_eq!((timer.left(), timer.is_over()), (Some(0), true));
+        timer.elapse(u32::MAX);
+        assert!(timer.is_over());
+    }
+
+    #[test]
+    fn does_not_run_unless_set() {
+        let mut timer = Timer::OFF;
+        timer.elapse(u32::MAX);
+        assert!(timer.is_off());
+        assert_eq!((timer.left(), timer.is_over()), (None, false));
+    }
+
+    #[test]
+    fn the_longest_timer() {
+        let mut timer = Timer::set(u16::MAX);
+        timer.elapse(0);
+        assert_eq!(timer.left(), Some(65_535_000));
+    }
+}
