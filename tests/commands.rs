@@ -801,6 +801,8 @@ fn what_waits_too_long_expires_and_what_was_shown_does_not() {
             let mut rig = Rig::<1024>::online(Version::V5);
             rig.lose();
             publish_expiring(&mut rig, qos, 10);
+            // A message lives from the poll on that follows its acceptance.
+            rig.settle();
             rig.now += wait;
             rig.settle();
             rig.connect(Connect::new(Version::V5, "c")).unwrap();

@@ -85,7 +85,7 @@ impl Client {
 
     /// Two messages of each QoS, once.
     fn publish(&mut self) {
-        if std::mem::replace(&mut self.has_published, true) {
+        if core::mem::replace(&mut self.has_published, true) {
             return;
         }
         for payload in 0..6 {

@@ -107,7 +107,8 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// Publishes a message, now or, if there is no connection, later. The payload is copied once.
     ///
     /// A message of QoS 1 or 2 returns its packet identifier and ends in exactly one
-    /// [`Event::Published`](crate::Event::Published); one of QoS 0 returns `None`.
+    /// [`Event::Published`](crate::Event::Published); one of QoS 0 returns `None`. A Message Expiry Interval counts from
+    /// the poll that follows until the message is first shown to a transport.
     ///
     /// # Errors
     ///

@@ -74,7 +74,7 @@ impl Peer {
 
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
-        let input = std::mem::take(&mut self.input);
+        let input = core::mem::take(&mut self.input);
         let mut rest = &input[..];
         while let Some((packet, len)) = Packet::decode(self.version, Role::Server, rest).unwrap() {
             rest = &rest[len..];
