@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a fault here is a failed test")]
 
-use std::hint::black_box;
+use core::hint::black_box;
 use std::sync::Mutex;
 
 use mqtt_session::{Inbox, Session};
