@@ -8,15 +8,8 @@ use crate::timer::Timer;
 use crate::wire::{self, Auth, Connack, List, Measured, Packet, Properties, Property, QoS, ReasonCode, Role};
 
 use super::command::{Connect, Disconnect, LostSession};
-use super::engine::{ANSWER, Authentication, Core, Engine, Life, Limits, Losing, Phase, Request, Starved};
+use super::engine::{ANSWER, Authentication, Engine, Life, Limits, Losing, Phase, Request, Starved};
 use super::receiving::Taken;
-
-impl Core {
-    /// Before CONNACK nothing else may come. [MQTT-3.2.0-1]
-    pub(crate) fn authentication_only(&self) -> bool {
-        self.level != 0 && self.awaits_connack
-    }
-}
 
 impl Engine<'_> {
     pub(crate) fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Result<(), Refused> {

@@ -67,7 +67,8 @@ impl Engine<'_> {
     }
 
     fn take<'i>(&mut self, packet: Packet<'i>) -> Result<Taken<'i>, Cause> {
-        if self.core.authentication_only() {
+        // [MQTT-3.2.0-1]
+        if self.core.awaits_connack {
             return self.take_before_connack(packet);
         }
         self.check_diagnostics(&packet)?;
