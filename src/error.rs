@@ -31,7 +31,8 @@ pub enum Refused {
     SubscriptionIdentifierUnsupported,
     /// The server has no shared subscriptions. (5.0: 3.2.2.3.13)
     SharedUnsupported,
-    /// The session belongs to another client identifier or version, and is not given up by a clean start.
+    /// The session belongs to another client identifier or version, and is not given up by a clean start; or packets are
+    /// stored that were made for another version.
     OtherSession,
     /// The message that the handle stands for is acknowledged already, or gone with its connection or session.
     Dead,
@@ -169,6 +170,40 @@ impl Cause {
         }
     }
 }
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotConnected => "there was no connection yet",
+            Self::ConnectionLost => "the transport was lost",
+            Self::Disconnected => "disconnected as asked",
+            Self::Refused(code) => return write!(f, "the server refused the connection: {code:?}"),
+            Self::UnsupportedVersion => "the server does not speak this version",
+            Self::DisconnectedByPeer(code) => return write!(f, "the server disconnected: {code:?}"),
+            Self::ConnackTimeout => "CONNACK did not come in time",
+            Self::PingTimeout => "the server does not answer",
+            Self::Violation(violation) => return write!(f, "the server broke a rule: {violation}"),
+            Self::ConnackMissing => "a packet came before CONNACK",
+            Self::ConnackRepeated => "a second CONNACK came",
+            Self::SessionNotClean => "the server resumes a session though a clean start was asked for",
+            Self::SessionUnknown => "the server resumes a session that is not known here",
+            Self::ClientIdentifierMissing => "the server assigned no client identifier",
+            Self::AuthenticationMethodChanged => "the authentication method is not that of CONNECT",
+            Self::AuthenticationUnexpected => "AUTH came though none was due",
+            Self::AcknowledgementContradicts => "an acknowledgement contradicts its exchange",
+            Self::AnswerMismatched => "SUBACK or UNSUBACK does not answer its request",
+            Self::PacketIdentifierReused => "the server used a packet identifier again too early",
+            Self::ReceiveMaximumExceeded => "more messages are unacknowledged than allowed",
+            Self::TooManyHeld => "more messages are under way than there are places for",
+            Self::TopicAliasTooHigh => "a topic alias is above the maximum",
+            Self::TopicAliasUnknown => "a topic alias has no topic",
+            Self::MaximumPacketSizeTooSmall => "the server takes only packets too small for an acknowledgement",
+            Self::DiagnosticsUnrequested => "the server sent diagnostics that were not asked for",
+        })
+    }
+}
+
+impl core::error::Error for Cause {}
 
 impl From<Violation> for Cause {
     fn from(violation: Violation) -> Self {

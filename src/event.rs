@@ -14,7 +14,8 @@ use crate::wire::{AckType, Auth, Connack, Delivery, Disconnect, List, PacketId, 
 pub enum Step<'s, 'i> {
     /// Something happened.
     Event(Event<'i>),
-    /// Write these bytes, or a part of them, and report how many by `transmitted`. Never empty.
+    /// Write these bytes, or a part of them, and report how many by `transmitted`. Never empty; repeated, less what was
+    /// reported, until all is.
     Transmit(&'s [u8]),
     /// There is nothing to do until bytes come in, or until this instant; `None`: no instant. The space of the inbox is
     /// not empty.
@@ -27,7 +28,7 @@ pub enum Step<'s, 'i> {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<'i> {
-    /// The server accepted the connection.
+    /// The server accepted the connection. Without `session_present` it has no subscriptions of ours.
     Connected(Connack<'i>),
     /// The server refused the connection; `Close` follows.
     Refused(Connack<'i>),
@@ -98,7 +99,7 @@ pub enum StrayPacket {
     Unsuback,
 }
 
-/// How a publish of QoS 1 or 2 ended: exactly one of these for each. (promise 1)
+/// How a publish of QoS 1 or 2 ended: exactly one of these for each.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -122,9 +123,9 @@ pub enum Outcome {
 pub struct Message<'i> {
     /// The topic name.
     pub topic: &'i str,
-    /// The payload, or its first part.
+    /// The payload.
     pub payload: &'i [u8],
-    /// How many bytes of the payload are still to come; 0: it is whole.
+    /// How many bytes of the payload are still to come; always 0 in this version, which hands out whole messages.
     pub remaining: u32,
     /// How it was delivered.
     pub delivery: Delivery,

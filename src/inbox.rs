@@ -11,8 +11,8 @@ use crate::wire::{Header, Packet, Role, Version, Violation};
 /// any number of packets, and any part of one. Nothing is allocated, and each byte moves at most as often as [`space`]
 /// is called before its packet is taken.
 ///
-/// `B` is where the bytes lie: `Inbox<[u8; 1024]>`, or `Inbox<&mut [u8]>`, or any other buffer that stays the same. A
-/// `&mut Inbox<[u8; N]>` coerces to `&mut Inbox`, so that functions need not be generic.
+/// `B` is where the bytes lie: `Inbox<[u8; 1024]>`, or, for use without a session, `Inbox<&mut [u8]>` or any other buffer
+/// that stays the same. A `&mut Inbox<[u8; N]>` coerces to `&mut Inbox`, which is what a session takes.
 ///
 /// Two inboxes are equal if the bytes in them that are not yet taken are equal.
 ///

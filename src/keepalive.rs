@@ -1,4 +1,4 @@
-//! When to ask whether the other end is still there, and when to give up. (conformance table 4.12)
+//! When to ask whether the other end is still there, and when to give up. (3.1.2.10)
 
 /// The pauses of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,9 +1,26 @@
-//! The MQTT protocol as a value.
+//! The MQTT protocol as a value: 3.1.1 and 5.0, without I/O, allocation, clock or `unsafe`.
 //!
-//! Bytes come in, packets come out, and back: without I/O, allocation, clock or `unsafe`, for MQTT 3.1.1 and 5.0.
+//! A [`Session`] is the client's end of an MQTT session. It is fed received bytes, through an [`Inbox`], and the time, and
+//! answers with a [`Step`]: an [`Event`], bytes to transmit, the time to wait, or the end of the connection.
 //!
-//! * [`wire`]: bytes to packets and back, every rule of the standard checked.
-//! * [`Inbox`]: received bytes until they are packets.
+//! ```text
+//!            commands: connect, publish, subscribe, acknowledge, disconnect, ...
+//!                                     |
+//!   socket -- read --> Inbox -- poll(now) --> Session -- Step::Transmit --> write -- transmitted(n)
+//!                                     |
+//!                       Step::Event, Step::Wait, Step::Close
+//! ```
+//!
+//! "Do what the step says, then poll again" is the whole contract; the README shows the loop, and [`Session`] an example
+//! without a socket.
+//!
+//! * [`Connect`], [`Publish`], [`Subscribe`], [`Unsubscribe`], [`Disconnect`]: what commands take. Their namesakes in
+//!   [`wire`] are the packets.
+//! * [`Event`], [`Message`], [`Outcome`]: what happened. [`Refused`]: why a command was refused. [`Cause`]: why a
+//!   connection ended.
+//! * [`wire`]: bytes to packets and back, for both ends, every rule of the standard checked.
+//!
+//! Features: `v3` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -32,7 +49,10 @@ pub use self::{
         command::{Acknowledge, Connect, Disconnect, LostSession, Publish, Subscribe, Unsubscribe},
     },
     time::Instant,
-    wire::{PacketId, Property, QoS, ReasonCode, Role, Subscription, Version, Violation, Will, matches},
+    wire::{
+        AckType, Auth, Connack, Delivery, List, PacketId, Properties, Property, QoS, ReasonCode, RetainHandling, Role,
+        Subscription, Version, Violation, Will, matches,
+    },
 };
 
 /// The README's examples, run as tests.

@@ -2,7 +2,7 @@
 //!
 //! The store is a ring of records. A record is fourteen bytes of links and an encoded packet, which is sent from where
 //! it lies. Records come in the order of acceptance and go in any order; what is free is known from the oldest record
-//! that is left, so nothing is ever searched for. Two sequences run through the ring (promise 5): PUBLISHes of QoS 1
+//! that is left, so nothing is ever searched for. Two sequences run through the ring: PUBLISHes of QoS 1
 //! and 2, which stay until they are acknowledged, and everything else, which stays until it is written.
 
 use core::num::NonZeroU32;

@@ -183,7 +183,7 @@ impl Entry {
         self.verdict = (verdict as u8).wrapping_add(1);
     }
 
-    /// Whether the exchange counts against our Receive Maximum on this connection. (table F2)
+    /// Whether the exchange counts against our Receive Maximum on this connection. (5.0: 3.3.4)
     pub(crate) const fn is_counted(&self) -> bool {
         !matches!(self.held, Held::ReceivedBefore | Held::HandedBefore | Held::Free)
     }

@@ -293,7 +293,7 @@ fn what_is_free_is_not_freed_again() {
     assert!(taken[0].is_some() && taken[1].is_some() && taken[0] != taken[1] && taken[2].is_none());
 }
 
-/// Table F2: what was carried over does not count on this connection.
+/// (5.0: 3.3.4) What was carried over does not count on this connection.
 #[test]
 fn what_counts_against_the_receive_maximum() {
     let rows = [

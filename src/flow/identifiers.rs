@@ -1,4 +1,4 @@
-//! The packet identifiers of what we send. (conformance table 4.1)
+//! The packet identifiers of what we send. (2.3.1 in 3.1.1, 2.2.1 in 5.0)
 //!
 //! The sender chooses its identifiers, so it chooses them such that the slot of an identifier can be computed:
 //! `identifier - 1 = generation << bits | slot`. Nothing is searched. Free slots are taken in the order in which they

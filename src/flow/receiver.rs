@@ -1,4 +1,5 @@
-//! What becomes of a message that we receive: conformance tables R1 (4.4) and R2 (4.5) as values.
+//! What becomes of a message that we receive: the receiver's tables of QoS 1 (R1) and QoS 2 (R2) as
+//! values. (4.3.2, 4.3.3)
 
 use super::sender::Level;
 

@@ -1,4 +1,4 @@
-//! Conformance tables R1 and R2 row by row, and every combination that there is.
+//! The tables of receivers row by row, R1 for QoS 1 and R2 for QoS 2, and every combination that there is.
 
 use super::Arrival::{self, Deliver, HandedAgain, InUse, ReceivedAgain, Repeated};
 use super::Held::{self, Free, Handed, HandedBefore, Pending, Received, ReceivedBefore};

@@ -1,4 +1,5 @@
-//! What becomes of a message that we send: conformance tables S1 (4.2) and S2 (4.3) as values.
+//! What becomes of a message that we send: the sender's tables of QoS 1 (S1) and QoS 2 (S2) as values.
+//! (4.3.2, 4.3.3)
 
 use crate::wire::{AckType, ReasonCode};
 
@@ -32,7 +33,7 @@ pub(crate) enum Level {
     ExactlyOnce,
 }
 
-/// Whether the PUBLISH of an exchange took quota on this connection. (table F1)
+/// Whether the PUBLISH of an exchange took quota on this connection. (5.0: 4.9)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Counted {
     Here,

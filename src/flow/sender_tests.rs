@@ -1,4 +1,4 @@
-//! Conformance tables S1 and S2 row by row, and every combination that there is.
+//! The tables of senders row by row, S1 for QoS 1 and S2 for QoS 2, and every combination that there is.
 
 use super::Counted::{Before, Here};
 use super::Level::{AtLeastOnce, ExactlyOnce};
@@ -95,8 +95,8 @@ const S2: &[Row] = &[
     row(SHOWN_TWICE, Pubcomp, All, ENDS, "S2 AwaitRec: PUBACK or PUBCOMP with this id"),
     row(&[Released(Here), Released(Before)], Pubrec, Below80, Reaction::ReleaseAgain, "S2 AwaitComp: PUBREC again"),
     row(RELEASED, Pubrec, From80, ENDS, "S2 AwaitComp: the peer contradicts itself"),
-    row(&[Released(Here)], Pubcomp, All, Reaction::Accepted(Here), "MQTT-4.3.3-5, F1: its PUBLISH took quota here"),
-    row(&[Released(Before)], Pubcomp, All, Reaction::Accepted(Before), "F1: PUBCOMP of an earlier PUBREC: no quota"),
+    row(&[Released(Here)], Pubcomp, All, Reaction::Accepted(Here), "MQTT-4.3.3-5, 4.9: its PUBLISH took quota here"),
+    row(&[Released(Before)], Pubcomp, All, Reaction::Accepted(Before), "4.9: PUBCOMP of an earlier PUBREC: no quota"),
     row(RELEASED, Puback, All, ENDS, "S2 AwaitComp: PUBACK with this id"),
     row(AGAIN_TWICE, Pubrec, Below80, Reaction::Release(Before), "S2 ResendPub: PUBREC before its re-send"),
     row(AGAIN_TWICE, Pubrec, From80, Reaction::Rejected(Before), "S2 ResendPub: PUBREC before its re-send"),
@@ -187,7 +187,7 @@ fn carried_over_to_the_next_connection() {
     }
 }
 
-/// Whatever an old exchange took on its own connection is not given back to the quota of this one. (table F1)
+/// Whatever an old exchange took on its own connection is not given back to the quota of this one. (5.0: 4.9)
 #[test]
 fn what_was_carried_over_is_not_counted_here() {
     for state in STATES.map(Sent::carried_over) {

@@ -15,8 +15,13 @@ pub struct Connect<'a> {
     /// The client identifier; empty: the server chooses one.
     pub client_id: &'a str,
     /// Whether to begin a new session. [MQTT-3.1.2-6] in 3.1.1, [MQTT-3.1.2-4] in 5.0
+    ///
+    /// A session outlives its connection only if it is asked for: in 3.1.1 by `false` here from the first connection on, in
+    /// 5.0 by a Session Expiry Interval above 0 in the `properties` of each connection. Otherwise what is in flight when
+    /// the connection ends is reported as lost.
     pub clean_start: bool,
-    /// The longest pause between two packets in seconds; 0: any. [MQTT-3.1.2-23] in 3.1.1, [MQTT-3.1.2-20] in 5.0
+    /// The longest pause between two packets in seconds; 0: any. PINGREQ is sent after seven eighths of it without a packet
+    /// sent, or without one received. [MQTT-3.1.2-23] in 3.1.1, [MQTT-3.1.2-20] in 5.0
     pub keep_alive: u16,
     /// What the server publishes if the connection ends badly.
     pub will: Option<Will<'a>>,
@@ -24,7 +29,8 @@ pub struct Connect<'a> {
     pub user_name: Option<&'a str>,
     /// The password; wiped from the session once it is transmitted.
     pub password: Option<&'a [u8]>,
-    /// Session Expiry Interval, User Properties, Authentication Method and the like; none in 3.1.1.
+    /// Session Expiry Interval, User Properties, Authentication Method and the like; none in 3.1.1. Receive Maximum,
+    /// Maximum Packet Size and Topic Alias Maximum are the session's own: `Refused::Reserved`.
     pub properties: &'a [Property<'a>],
     /// Who acknowledges received messages.
     pub acknowledgement: Acknowledge,
@@ -32,9 +38,9 @@ pub struct Connect<'a> {
     pub lost_session: LostSession,
     /// 3.1.1 only: seconds after which what is unanswered is sent again; 0: never, as in 5.0.
     pub retry_interval: u16,
-    /// How many seconds CONNACK and PINGRESP may take.
+    /// How many seconds CONNACK and PINGRESP may take; 10 by default.
     pub patience: u16,
-    /// How many seconds the last packets of a connection may take.
+    /// How many seconds the last packets of a connection may take; 5 by default.
     pub farewell: u16,
 }
 
@@ -86,8 +92,8 @@ pub enum Acknowledge {
     Manually,
 }
 
-/// What becomes of messages that were in flight when the server turns out to have lost the session. What was never
-/// sent stays queued in any case.
+/// What becomes of messages that were in flight when the server turns out to have lost a session that was to outlive its
+/// connection. What was never sent stays queued in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum LostSession {

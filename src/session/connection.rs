@@ -1,4 +1,4 @@
-//! How a connection begins and ends: conformance tables C (4.6), 4.7 and 4.8.
+//! How a connection begins and ends: CONNECT, CONNACK, AUTH, DISCONNECT, and what becomes of the session.
 
 use crate::error::{Cause, Refused};
 use crate::event::Event;
@@ -56,7 +56,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// What is stored speaks for one client and one version. (conformance table 4.7)
+    /// What is stored speaks for one client and one version. [MQTT-3.1.3-2]
     fn check_session(&self, connect: &Connect<'_>, client: u32) -> Result<(), Refused> {
         let same_version = self.core.level == connect.version.level();
         let resumed = self.core.life == Life::Kept && !connect.clean_start;
@@ -155,7 +155,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// The server knows nothing of our session. (conformance table 4.7)
+    /// The server knows nothing of our session. [MQTT-3.2.2-5] of 5.0
     fn session_was_lost(&mut self) {
         match (self.core.lost_session, self.version().is_v5()) {
             (LostSession::AsTheStandardSays, false) => self.core.table.clear(self.held),

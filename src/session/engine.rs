@@ -36,10 +36,10 @@ pub(crate) struct Core {
     pub(crate) table: Table,
     /// How many packets were stored since the last poll, from the first one on that may expire.
     pub(crate) unstamped: u16,
-    /// How many PUBLISHes of QoS 1 and 2 may be shown. (table F1)
+    /// How many PUBLISHes of QoS 1 and 2 may be shown. (5.0: 4.9)
     pub(crate) quota: u16,
     /// How many received messages are open on this connection, how many we allowed, and how many of them will be closed
-    /// by what is queued. (table F2)
+    /// by what is queued. (5.0: 3.3.4)
     pub(crate) receiving: u16,
     pub(crate) receive_maximum: u16,
     pub(crate) closing: u16,
@@ -98,6 +98,18 @@ impl Core {
         level: 0,
         awaits_connack: false,
     };
+}
+
+impl Core {
+    /// The next instant at which time demands something.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let keep_alive = match self.keep_alive.demand() {
+            Demand::Nothing(left) => left,
+            Demand::Ask | Demand::GiveUp => Some(0),
+        };
+        let left = [keep_alive, self.deadline.left()].into_iter().flatten().min()?;
+        Some(self.now.after_millis(left.into()))
+    }
 }
 
 /// Where the connection stands.
@@ -269,7 +281,7 @@ impl<'m> Engine<'m> {
         if self.queue.control.is_writing() {
             return Step::Transmit(self.queue.into_shown());
         }
-        Step::Wait(self.deadline())
+        Step::Wait(self.core.next_deadline())
     }
 
     /// The bytes that were shown last and are written by now.
@@ -288,16 +300,6 @@ impl<'m> Engine<'m> {
         if is_whole {
             self.relieve();
         }
-    }
-
-    /// The next instant at which time demands something.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        let keep_alive = match self.core.keep_alive.demand() {
-            Demand::Nothing(left) => left,
-            Demand::Ask | Demand::GiveUp => Some(0),
-        };
-        let left = [keep_alive, self.core.deadline.left()].into_iter().flatten().min()?;
-        Some(self.core.now.after_millis(left.into()))
     }
 
     fn close(&mut self) -> Step<'m, 'static> {

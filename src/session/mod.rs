@@ -21,7 +21,7 @@ use crate::wire::{Auth, PacketId, ReasonCode};
 
 use self::command::{Connect, Disconnect, Publish, Subscribe, Unsubscribe};
 use self::content::Content;
-use self::engine::{Core, Engine};
+use self::engine::{Core, Engine, Phase};
 
 /// The client's end of an MQTT session, over any number of connections.
 ///
@@ -78,7 +78,8 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// # Errors
     ///
     /// [`Refused::TooLarge`] if CONNECT takes more than `CONTROL` bytes; [`Refused::OtherSession`] if the session
-    /// belongs to another client identifier or version and is not given up by a clean start; [`Refused::Forbidden`],
+    /// belongs to another client identifier or version and is not given up by a clean start, or if packets are stored
+    /// that were made for another version; [`Refused::Forbidden`],
     /// [`Refused::NotInVersion`] or [`Refused::Reserved`] for what CONNECT cannot say.
     pub fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Result<(), Refused> {
         self.engine().connect(inbox, connect)
@@ -104,7 +105,8 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         self.engine().connection_lost();
     }
 
-    /// Publishes a message, now or, if there is no connection, later. The payload is copied once.
+    /// Publishes a message, now or, if there is no connection, later; one of QoS 0, too, is kept until then. The payload is
+    /// copied once.
     ///
     /// A message of QoS 1 or 2 returns its packet identifier and ends in exactly one
     /// [`Event::Published`](crate::Event::Published); one of QoS 0 returns `None`. A Message Expiry Interval counts from
@@ -208,8 +210,14 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
 
     /// The next instant at which time demands something of the session.
     #[must_use]
-    pub fn deadline(&mut self) -> Option<Instant> {
-        self.engine().deadline()
+    pub fn deadline(&self) -> Option<Instant> {
+        self.core.next_deadline()
+    }
+
+    /// Whether CONNACK has come and nothing has ended the connection since.
+    #[must_use]
+    pub fn is_online(&self) -> bool {
+        self.core.phase == Phase::Online
     }
 
     const fn content(&self) -> Content<'_> {

@@ -245,7 +245,7 @@ impl Engine<'_> {
         self.store.label(place).lifetime.is_over(second_of(self.core.now.as_millis() / 1000))
     }
 
-    /// Whether the limits of this connection forbid a stored PUBLISH. (conformance table 4.7)
+    /// Whether the limits of this connection forbid a stored PUBLISH. [MQTT-3.2.2-11], [MQTT-3.2.2-14], [MQTT-3.2.2-15]
     fn is_unsendable(&self, place: Place) -> bool {
         if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
             return false;
@@ -256,7 +256,7 @@ impl Engine<'_> {
         qos > self.core.limits.maximum_qos || (retain && !self.core.limits.retain) || self.is_oversize(packet.len())
     }
 
-    /// Notes that a packet is shown, which counts as sent. (table F1)
+    /// Notes that a packet is shown, which counts as sent. (5.0: 4.9)
     pub(crate) fn show(&mut self, order: Order, place: Place) {
         if order == Order::Acknowledged {
             let id = SlotId::new(self.store.label(place).slot);
@@ -349,7 +349,7 @@ impl Engine<'_> {
         }
     }
 
-    /// A PUBLISH of this connection is acknowledged: its quota is free. (table F1)
+    /// A PUBLISH of this connection is acknowledged: its quota is free. (5.0: 4.9)
     fn count(&mut self, counted: Counted) {
         if counted == Counted::Here {
             self.core.quota = self.core.quota.saturating_add(1).min(self.core.limits.receive_maximum);

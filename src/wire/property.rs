@@ -1,4 +1,4 @@
-//! The properties of 5.0: conformance table 5 as one table. (5.0: 2.2.2)
+//! The properties of 5.0: the tables of the standard as one. (5.0: 2.2.2)
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! Reason codes and the packets that may carry them: conformance tables 6.1 and 6.2 as one table.
+//! Reason codes and the packets that may carry them: the tables of the standard as one.
 
 use super::version::Role;
 
@@ -220,7 +220,7 @@ impl ReasonCode {
 mod tests {
     use super::*;
 
-    /// Conformance table 6.1, read off a second time, packet by packet.
+    /// The tables of the standard, read off a second time, packet by packet.
     #[test]
     fn each_packet_carries_its_codes_and_no_others() {
         let expected: [(Carrier, &[u8]); 9] = [
