@@ -31,8 +31,8 @@ pub enum Refused {
     SubscriptionIdentifierUnsupported,
     /// The server has no shared subscriptions. (5.0: 3.2.2.3.13)
     SharedUnsupported,
-    /// The session belongs to another client identifier or version, and is not given up by a clean start; or packets are
-    /// stored that were made for another version.
+    /// The session, or what is stored, belongs to another client identifier or version, and is not given up by a clean
+    /// start.
     OtherSession,
     /// The message that the handle stands for is acknowledged already, or gone with its connection or session.
     Dead,
@@ -109,7 +109,7 @@ pub enum Cause {
     ConnackRepeated,
     /// CONNACK speaks of a session though we asked for a clean start. [MQTT-3.2.2-1] in 3.1.1, [MQTT-3.2.2-2] in 5.0
     SessionNotClean,
-    /// CONNACK speaks of a session that we know nothing of. [MQTT-3.2.2-4] of 5.0
+    /// CONNACK speaks of a session that we know nothing of; a clean start ends it. [MQTT-3.2.2-4] of 5.0
     SessionUnknown,
     /// CONNACK assigns no client identifier though we gave none. [MQTT-3.2.2-16]
     ClientIdentifierMissing,
@@ -125,7 +125,8 @@ pub enum Cause {
     PacketIdentifierReused,
     /// More messages are unacknowledged than we allowed. [MQTT-3.3.4-9]
     ReceiveMaximumExceeded,
-    /// More QoS 2 messages are open than the session has places for; nothing is lost. [MQTT-4.8.0-2] in 3.1.1
+    /// More messages are open than the session has places for; nothing is lost. Should it come back at each connection, the
+    /// server has forgotten what is open here, and a clean start helps. [MQTT-4.8.0-2] in 3.1.1
     TooManyHeld,
     /// A topic alias is above our maximum. [MQTT-3.3.2-11]
     TopicAliasTooHigh,

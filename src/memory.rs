@@ -16,6 +16,8 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     Memory<STORE, SENT, HELD, CONTROL>
 {
     /// All zero bits.
-    pub(crate) const ZERO: Self =
-        Self { store: [0; STORE], slots: [Slot::FREE; SENT], held: [Entry::FREE; HELD], control: [0; CONTROL] };
+    pub(crate) const ZERO: Self = {
+        assert!(SENT <= 65_535 && HELD <= 65_535, "there are no more than 65,535 packet identifiers");
+        Self { store: [0; STORE], slots: [Slot::FREE; SENT], held: [Entry::FREE; HELD], control: [0; CONTROL] }
+    };
 }

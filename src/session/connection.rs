@@ -2,8 +2,10 @@
 
 use crate::error::{Cause, Refused};
 use crate::event::Event;
+use crate::flow::sender::Sent;
 use crate::inbox::Inbox;
 use crate::keepalive::KeepAlive;
+use crate::outbox::Order;
 use crate::timer::Timer;
 use crate::wire::{self, Auth, Connack, List, Measured, Packet, Properties, Property, QoS, ReasonCode, Role};
 
@@ -59,9 +61,13 @@ impl Engine<'_> {
     /// What is stored speaks for one client and one version. [MQTT-3.1.3-2]
     fn check_session(&self, connect: &Connect<'_>, client: u32) -> Result<(), Refused> {
         let same_version = self.core.level == connect.version.level();
-        let resumed = self.core.life == Life::Kept && !connect.clean_start;
-        let refused =
-            if same_version { resumed && self.core.client != client } else { resumed || !self.store.outbox.is_empty() };
+        let resumed = self.core.life == Life::Kept;
+        let refused = !connect.clean_start
+            && if same_version {
+                resumed && self.core.client != client
+            } else {
+                resumed || !self.store.outbox.is_empty()
+            };
         if refused { Err(Refused::OtherSession) } else { Ok(()) }
     }
 
@@ -69,6 +75,9 @@ impl Engine<'_> {
         if connect.clean_start && self.core.life != Life::None {
             self.lose_session(Losing::InFlight);
             self.core.life = Life::None;
+        }
+        if self.core.level != 0 && self.core.level != connect.version.level() {
+            self.give_up_store();
         }
         let properties = List::of(connect.properties);
         let method = properties.authentication_method();
@@ -96,6 +105,19 @@ impl Engine<'_> {
         self.core.limits = Limits::NONE;
         self.core.phase = Phase::Connecting;
         self.core.deadline = Timer::set(connect.patience);
+    }
+
+    /// What is stored was made for another version: it will be reported as lost, and QoS 0 is dropped.
+    fn give_up_store(&mut self) {
+        while let Some(place) = self.store.outbox.first(Order::Immediate) {
+            self.store.remove(Order::Immediate, place);
+        }
+        for slot in self.slots.iter_mut() {
+            if let Sent::Queued(level) = slot.sent {
+                slot.sent = Sent::Resend(level);
+            }
+        }
+        self.lose_session(Losing::InFlight);
     }
 
     pub(crate) fn take_before_connack<'i>(&mut self, packet: Packet<'i>) -> Result<Taken<'i>, Cause> {

@@ -12,7 +12,7 @@ use crate::outbox::{Order, Outbox, Stored};
 use crate::time::Instant;
 use crate::wire::PacketId;
 
-use super::engine::Core;
+use super::engine::{Core, Starved};
 
 /// A session borrowed for reading.
 #[derive(Clone, Copy)]
@@ -39,6 +39,7 @@ impl<'a> Content<'a> {
             next_release: None,
             lost_requests: None,
             table: Table::NEW,
+            starved: Starved::No,
             ..*self.core
         }
     }

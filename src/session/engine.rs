@@ -144,6 +144,8 @@ pub(crate) enum Life {
     None,
     /// As long as its connection.
     UntilClose,
+    /// The server may have begun one: CONNECT asked for it, CONNACK never came.
+    Sought,
     /// Longer than its connection.
     Kept,
 }
@@ -351,19 +353,17 @@ impl<'m> Engine<'m> {
         if self.store.outbox.is_writing() || self.queue.control.is_writing() {
             return;
         }
+        if matches!(self.core.phase, Phase::Online | Phase::Leaving) {
+            self.release_again();
+        }
         match self.core.phase {
-            Phase::Connecting => {}
-            Phase::Online => self.release_again(),
-            Phase::Leaving => {
-                self.release_again();
-                if self.queue.control.is_empty() && self.eligible().is_none() {
-                    self.queue.release_farewell();
-                    self.core.phase = Phase::Parting;
-                }
+            Phase::Leaving if self.queue.control.is_empty() && self.eligible().is_none() => {
+                self.queue.release_farewell();
+                self.core.phase = Phase::Parting;
             }
             Phase::Failing => self.say_farewell(),
             Phase::Parting if self.queue.control.is_empty() => self.end(self.core.cause),
-            Phase::Parting | Phase::Offline | Phase::Draining | Phase::Reporting => {}
+            _ => {}
         }
         if !self.queue.control.is_empty() {
             self.core.receiving = self.core.receiving.saturating_sub(core::mem::take(&mut self.core.closing));
@@ -443,6 +443,11 @@ impl<'m> Engine<'m> {
         self.core.closing = 0;
         self.core.receiving = 0;
         self.core.authentication = Authentication::Without;
+        self.core.limits = Limits::NONE;
+        self.core.quota = 0;
+        if self.core.awaits_connack && self.core.request.lasting && self.core.life == Life::None {
+            self.core.life = Life::Sought;
+        }
         self.queue.clear();
         self.store.carry_over();
         self.drop_requests();
@@ -464,6 +469,8 @@ impl<'m> Engine<'m> {
 
     /// Each exchange as it stands after the loss of a connection.
     fn carry_over(&mut self) {
+        // Those of an earlier connection that were not told yet are found again.
+        self.core.lost_requests = None;
         for id in (1..=u16::MAX).map_while(SlotId::new).take(self.slots.len()) {
             let Some(slot) = slot_mut(self.slots, id) else { return };
             if matches!(slot.sent, Sent::Subscribing | Sent::Unsubscribing) {
@@ -521,18 +528,20 @@ impl<'m> Engine<'m> {
     }
 
     /// Queues an answer. There is room for it, or the packet that it answers would not have been taken; a connection that
-    /// is gone gets none.
-    pub(crate) fn answer(&mut self, kind: AckType, packet_id: PacketId, reason_code: ReasonCode) {
+    /// is gone gets none. `false`: the server does not take it, and the connection ends.
+    pub(crate) fn answer(&mut self, kind: AckType, packet_id: PacketId, reason_code: ReasonCode) -> bool {
         if self.core.phase == Phase::Draining {
-            return;
+            return true;
         }
         let mut packet = Acknowledgement::new(kind, packet_id);
         if self.version().is_v5() {
             packet.reason_code = reason_code;
         }
-        if !self.push(&Packet::Acknowledgement(packet)) {
+        let fits = self.push(&Packet::Acknowledgement(packet));
+        if !fits {
             self.fail(Cause::MaximumPacketSizeTooSmall);
         }
+        fits
     }
 
     /// Queues a packet that has room; `false` if the server does not take it.

@@ -77,9 +77,9 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// # Errors
     ///
-    /// [`Refused::TooLarge`] if CONNECT takes more than `CONTROL` bytes; [`Refused::OtherSession`] if the session
-    /// belongs to another client identifier or version and is not given up by a clean start, or if packets are stored
-    /// that were made for another version; [`Refused::Forbidden`],
+    /// [`Refused::TooLarge`] if CONNECT takes more than `CONTROL` bytes; [`Refused::OtherSession`] if the session, or what
+    /// is stored, belongs to another client identifier or version and is not given up by a clean start (which, with another
+    /// version, gives up what was never sent, too: it is reported as lost, and QoS 0 dropped); [`Refused::Forbidden`],
     /// [`Refused::NotInVersion`] or [`Refused::Reserved`] for what CONNECT cannot say.
     pub fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Result<(), Refused> {
         self.engine().connect(inbox, connect)

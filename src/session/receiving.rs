@@ -39,6 +39,8 @@ impl Engine<'_> {
                     Ok(Taken::Silently) => {}
                     Ok(Taken::NotYet) => {
                         inbox.go_back(position);
+                        // What would show that the server is alive may be behind.
+                        self.core.keep_alive.heard();
                         // Nothing more could come in, and an empty buffer looks like the end of the stream.
                         if inbox.is_full() {
                             self.fail(Cause::TooManyHeld);
@@ -171,8 +173,10 @@ impl Engine<'_> {
         let id = match held.map(|held| self.core.table.insert(self.held, packet_id, held)) {
             None => None,
             Some(Some(id)) => Some(id),
-            // The application frees a place in time, while a PUBREL that would is behind in the stream.
-            Some(None) if level == Level::AtLeastOnce && !self.version().is_v5() => return Ok(Taken::NotYet),
+            // An application that has yet to acknowledge frees a place; a PUBREL that would is behind in the stream.
+            Some(None) if level == Level::AtLeastOnce && !self.version().is_v5() && self.awaits_verdict() => {
+                return Ok(Taken::NotYet);
+            }
             Some(None) => return Err(Cause::TooManyHeld),
         };
         self.core.receiving = self.core.receiving.saturating_add(1);
@@ -188,6 +192,12 @@ impl Engine<'_> {
             }
         };
         Ok(Taken::Event(Event::Message(Message::new(publish, handle))))
+    }
+
+    /// Whether a message is in the hands of the application.
+    fn awaits_verdict(&self) -> bool {
+        let first = self.core.table.first_due().and_then(|id| entry(self.held, id));
+        first.is_some_and(|entry| entry.verdict().is_none())
     }
 
     /// An exchange of an earlier connection goes on, on this one.
@@ -269,7 +279,9 @@ impl Engine<'_> {
             }
             self.core.table.dequeue(self.held);
             let level = if due.held == Held::Pending { Level::AtLeastOnce } else { Level::ExactlyOnce };
-            self.answer(first_answer(level), packet_id, verdict);
+            if !self.answer(first_answer(level), packet_id, verdict) {
+                return;
+            }
             if level == Level::ExactlyOnce && !verdict.is_error() {
                 if let Some(entry) = entry_mut(self.held, id) {
                     entry.held = Held::Received;

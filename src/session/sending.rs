@@ -15,6 +15,9 @@ use crate::wire::{
 use super::command::{Publish, Subscribe, Unsubscribe};
 use super::engine::{ANSWER, Engine, Losing, Phase, Starved, second_of};
 
+/// Of a request, says in the link of its slot that it was shown; the rest is the number of its filters.
+const SHOWN: u32 = 1 << 31;
+
 /// A PUBLISH whose payload is put in later.
 struct Head<'a> {
     publish: wire::Publish<'a>,
@@ -57,7 +60,10 @@ impl Engine<'_> {
         };
         let len = self.check_room(&head, level.is_some())?;
         let lifetime = publish.properties.message_expiry_interval().map_or(Lifetime::ENDLESS, Lifetime::of);
-        let slot = level.and_then(|level| self.core.identifiers.take(self.slots, Sent::Queued(level)));
+        let slot = match level {
+            None => None,
+            Some(level) => Some(self.core.identifiers.take(self.slots, Sent::Queued(level)).ok_or(Refused::Full)?),
+        };
         let packet_id = slot.map(|(_, packet_id)| packet_id);
         if let Some(packet_id) = packet_id {
             head.publish.delivery = delivery(level, packet_id);
@@ -117,7 +123,7 @@ impl Engine<'_> {
     fn request(&mut self, packet: &dyn Layout, id: SlotId, filters: usize, len: usize) -> Result<(), Refused> {
         self.enter(packet, Order::Immediate, Label { slot: id.get(), lifetime: Lifetime::ENDLESS }, len)?;
         if let Some(slot) = slot_mut(self.slots, id) {
-            slot.link = u32::try_from(filters).unwrap_or(u32::MAX);
+            slot.link = u32::try_from(filters).unwrap_or(u32::MAX) & !SHOWN;
         }
         Ok(())
     }
@@ -186,7 +192,7 @@ impl Engine<'_> {
         let slots = &mut *self.slots;
         let moved = |id, place: Place| {
             if let Some(slot) = SlotId::new(id).and_then(|id| slot_mut(slots, id))
-                && !matches!(slot.sent, Sent::Subscribing | Sent::Unsubscribing)
+                && matches!(slot.sent, Sent::Queued(_) | Sent::Published(_) | Sent::Resend(_))
             {
                 slot.link = place.get();
             }
@@ -272,6 +278,11 @@ impl Engine<'_> {
             }
             self.core.quota = self.core.quota.saturating_sub(1);
         }
+        if order == Order::Immediate
+            && let Some(slot) = SlotId::new(self.store.label(place).slot).and_then(|id| slot_mut(self.slots, id))
+        {
+            slot.link |= SHOWN;
+        }
         self.store.show(order, place);
     }
 
@@ -284,8 +295,9 @@ impl Engine<'_> {
             if !self.queue.has_room(ANSWER) {
                 return;
             }
-            if let Some(packet_id) = identifiers::packet_id(self.slots, id) {
-                self.answer(AckType::Pubrel, packet_id, ReasonCode::Success);
+            let Some(packet_id) = identifiers::packet_id(self.slots, id) else { return };
+            if !self.answer(AckType::Pubrel, packet_id, ReasonCode::Success) {
+                return;
             }
             if let Some(slot) = slot_mut(self.slots, id)
                 && slot.sent == Sent::ResendRelease
@@ -324,8 +336,8 @@ impl Engine<'_> {
                 Ok(None)
             }
             Reaction::ReleaseAgain => {
-                // One that is still to be sent again keeps its place behind the older ones.
-                if sent != Sent::ResendRelease {
+                // As long as PUBRELs are still to be sent again, each goes out in its turn.
+                if self.core.next_release.is_none() {
                     self.answer(AckType::Pubrel, packet_id, ReasonCode::Success);
                 }
                 Ok(None)
@@ -395,8 +407,10 @@ impl Engine<'_> {
         let Some(id) = identifiers::find(self.slots, packet_id) else { return Ok(false) };
         let Some(slot) = slot(self.slots, id) else { return Ok(false) };
         match slot.sent {
+            // What was never shown cannot have been answered.
+            Sent::Subscribing | Sent::Unsubscribing if slot.link & SHOWN == 0 => Ok(false),
             sent if sent == request => {
-                if codes.is_some_and(|codes| u32::try_from(codes) != Ok(slot.link)) {
+                if codes.is_some_and(|codes| u32::try_from(codes) != Ok(slot.link & !SHOWN)) {
                     return Err(Cause::AnswerMismatched);
                 }
                 self.free(id);

@@ -1,0 +1,195 @@
+//! What comes at a bad moment: connections that are given up before anything of them is seen, answers before their
+//! questions, places that nobody can free.
+#![cfg(all(feature = "v3", feature = "v5"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a fault here is a failed test"
+)]
+
+use mqtt_session::{
+    Acknowledge, Cause, Connect, Event, Handle, Inbox, Instant, PacketId, Property, Publish, QoS, ReasonCode, Session,
+    Step, Subscribe, Subscription, Version,
+};
+
+/// A session, its inbox, and what it did.
+struct Rig<const STORE: usize, const SENT: usize, const HELD: usize> {
+    session: Session<STORE, SENT, HELD>,
+    inbox: Inbox<[u8; 128]>,
+    events: Vec<String>,
+    written: Vec<u8>,
+    handles: Vec<Handle>,
+    closed: Option<Cause>,
+}
+
+impl<const STORE: usize, const SENT: usize, const HELD: usize> Rig<STORE, SENT, HELD> {
+    fn connecting(connect: &Connect<'_>) -> Self {
+        let (session, inbox) = (Session::new(), Inbox::new());
+        let mut rig = Self { session, inbox, events: vec![], written: vec![], handles: vec![], closed: None };
+        rig.connect(connect);
+        rig
+    }
+
+    fn connect(&mut self, connect: &Connect<'_>) {
+        self.closed = None;
+        self.session.connect(&mut self.inbox, connect).unwrap();
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        self.inbox.space()[..bytes.len()].copy_from_slice(bytes);
+        self.inbox.filled(bytes.len());
+        self.run();
+    }
+
+    /// Runs until there is nothing to do; more steps than can be due are a fault.
+    fn run(&mut self) {
+        for _ in 0..100 {
+            match self.session.poll(&mut self.inbox, Instant::from_millis(0)) {
+                Step::Event(Event::Message(message)) => {
+                    self.events.push(format!("Message {:?}", message.delivery.packet_id()));
+                    self.handles.extend(message.handle);
+                }
+                Step::Event(event) => self.events.push(format!("{event:?}")),
+                Step::Transmit(bytes) => {
+                    let len = bytes.len();
+                    self.written.extend_from_slice(bytes);
+                    self.session.transmitted(len);
+                }
+                Step::Wait(_) => return,
+                Step::Close(cause) => {
+                    self.closed = Some(cause);
+                    return;
+                }
+            }
+        }
+        assert_eq!(self.events.len(), 0, "no end of steps");
+    }
+
+    fn publish(&mut self, qos: QoS, payload: &[u8]) -> Option<PacketId> {
+        self.session.publish(&Publish { qos, ..Publish::new("t", payload) }).unwrap()
+    }
+
+    fn subscribe(&mut self) -> PacketId {
+        let subscriptions = [Subscription::new("a", QoS::AtMostOnce)];
+        self.session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }).unwrap()
+    }
+}
+
+const CONNACK: [u8; 4] = [0x20, 2, 0, 0];
+
+#[test]
+fn requests_are_lost_once_however_often_the_connection_is_given_up() {
+    let connect = Connect::new(Version::V3, "c");
+    let mut rig = Rig::<256, 4, 4>::connecting(&connect);
+    rig.receive(&CONNACK);
+    let requests = [rig.subscribe(), rig.subscribe()];
+    rig.events.clear();
+    for _ in 0..3 {
+        rig.connect(&connect);
+    }
+    rig.run();
+    rig.events.sort();
+    assert_eq!(rig.events, requests.map(|packet_id| format!("RequestLost {{ packet_id: {packet_id} }}")));
+    rig.receive(&CONNACK);
+    let mut identifiers: Vec<_> = (0..4).map(|_| rig.publish(QoS::AtLeastOnce, b"x").unwrap()).collect();
+    identifiers.dedup();
+    assert_eq!(identifiers.len(), 4);
+}
+
+#[test]
+fn a_request_that_was_never_shown_cannot_be_answered() {
+    let mut rig = Rig::<120, 3, 4>::connecting(&Connect::new(Version::V3, "c"));
+    rig.receive(&CONNACK);
+    rig.publish(QoS::AtMostOnce, &[0; 20]);
+    let Step::Transmit(_) = rig.session.poll(&mut rig.inbox, Instant::from_millis(0)) else { unreachable!() };
+    let packet_id = rig.subscribe();
+    rig.events.clear();
+    rig.written.clear();
+    rig.receive(&[0x90, 3, 0, 1, 0]);
+    assert_eq!(rig.events, [format!("Stray {{ packet: Suback, packet_id: {packet_id} }}")]);
+    assert!(rig.written.ends_with(&[0x82, 6, 0, 1, 0, 1, b'a', 0]));
+    rig.events.clear();
+    rig.receive(&[0x90, 3, 0, 1, 0]);
+    assert!(rig.events[0].starts_with("Subscribed { packet_id: 1"));
+    assert_eq!(rig.session.in_flight(), 0);
+}
+
+#[test]
+fn a_place_that_the_application_cannot_free_is_not_waited_for() {
+    let manual = Connect { acknowledgement: Acknowledge::Manually, ..Connect::new(Version::V3, "c") };
+    let mut rig = Rig::<256, 4, 1>::connecting(&manual);
+    rig.receive(&CONNACK);
+    rig.receive(&[0x34, 5, 0, 1, b't', 0, 1]);
+    // Its place is the application's: the next message waits.
+    rig.receive(&[0x32, 5, 0, 1, b't', 0, 2]);
+    assert_eq!(rig.closed, None);
+    // Its place waits for the PUBREL, which would be behind in the stream.
+    let handle = rig.handles[0];
+    rig.session.acknowledge(handle, ReasonCode::Success).unwrap();
+    rig.run();
+    assert_eq!(rig.closed, Some(Cause::TooManyHeld));
+}
+
+#[test]
+fn the_older_version_is_spoken_though_something_was_queued() {
+    let mut rig = Rig::<256, 4, 4>::connecting(&Connect::new(Version::V5, "c"));
+    rig.publish(QoS::AtMostOnce, b"zero");
+    let queued = rig.publish(QoS::AtLeastOnce, b"one").unwrap();
+    rig.run();
+    rig.receive(&[0x20, 2, 0, 1]);
+    assert_eq!(rig.closed, Some(Cause::UnsupportedVersion));
+    let older = Connect::new(Version::V3, "c");
+    let keep = Connect { clean_start: false, ..older };
+    assert!(rig.session.connect(&mut rig.inbox, &keep).is_err(), "what is queued was made for 5.0");
+    rig.events.clear();
+    rig.written.clear();
+    rig.connect(&older);
+    rig.run();
+    assert_eq!(rig.events, [format!("Published {{ packet_id: {queued}, outcome: Lost, properties: [] }}")]);
+    rig.receive(&CONNACK);
+    assert_eq!(rig.written[0], 0x10);
+    assert!(!rig.written.windows(4).any(|bytes| bytes == b"zero"));
+}
+
+#[test]
+fn limits_end_with_their_connection() {
+    let mut rig = Rig::<256, 4, 4>::connecting(&Connect::new(Version::V5, "c"));
+    rig.receive(&[0x20, 8, 0, 0, 5, 0x27, 0, 0, 0, 10]);
+    rig.session.connection_lost();
+    rig.run();
+    assert!(rig.publish(QoS::AtLeastOnce, &[0; 20]).is_some());
+}
+
+#[test]
+fn a_session_that_connect_asked_for_may_be_resumed_though_connack_was_lost() {
+    let lasting = [Property::SessionExpiryInterval(100)];
+    let connect = Connect { clean_start: false, properties: &lasting, ..Connect::new(Version::V5, "c") };
+    let resumed = [0x20, 3, 1, 0, 0];
+    let mut rig = Rig::<256, 4, 4>::connecting(&connect);
+    rig.run();
+    rig.session.connection_lost();
+    rig.run();
+    rig.connect(&connect);
+    rig.receive(&resumed);
+    assert_eq!(rig.closed, None);
+    // One that nobody asked for may not. [MQTT-3.2.2-4]
+    let mut rig = Rig::<256, 4, 4>::connecting(&connect);
+    rig.receive(&resumed);
+    assert_eq!(rig.closed, Some(Cause::SessionUnknown));
+}
+
+#[test]
+fn nothing_but_the_farewell_leaves_once_the_connection_has_failed() {
+    let manual = Connect { acknowledgement: Acknowledge::Manually, ..Connect::new(Version::V5, "c") };
+    let mut rig = Rig::<256, 4, 4>::connecting(&manual);
+    rig.receive(&[0x20, 8, 0, 0, 5, 0x27, 0, 0, 0, 4]);
+    rig.receive(&[0x32, 6, 0, 1, b't', 0, 1, 0, 0x32, 6, 0, 1, b't', 0, 2, 0]);
+    rig.written.clear();
+    // Five bytes are more than the server takes.
+    rig.session.acknowledge(rig.handles[0], ReasonCode::UnspecifiedError).unwrap();
+    rig.session.acknowledge(rig.handles[1], ReasonCode::Success).unwrap();
+    rig.run();
+    assert_eq!(rig.written, [0xE0, 1, 0x83]);
+    assert_eq!(rig.closed, Some(Cause::MaximumPacketSizeTooSmall));
+}
