@@ -141,15 +141,12 @@ impl Engine<'_> {
         match held.published(level) {
             Arrival::Deliver => self.deliver(publish, level, packet_id),
             Arrival::ReceivedAgain => {
-                self.reopen(found, Held::Received)?;
                 self.answer(AckType::Pubrec, packet_id, ReasonCode::Success);
                 Ok(Taken::Silently)
             }
             Arrival::HandedAgain => {
-                self.reopen(found, Held::Handed)?;
                 if let Some(id) = found {
-                    self.core.table.enqueue(self.held, id);
-                    self.answer_judged();
+                    self.reopen(id);
                 }
                 Ok(Taken::Silently)
             }
@@ -200,16 +197,15 @@ impl Engine<'_> {
         first.is_some_and(|entry| entry.verdict().is_none())
     }
 
-    /// An exchange of an earlier connection goes on, on this one.
-    fn reopen(&mut self, id: Option<EntryId>, as_held: Held) -> Result<(), Cause> {
-        let Some(entry) = id.and_then(|id| entry_mut(self.held, id)) else { return Ok(()) };
-        if entry.is_counted() {
-            return Ok(());
+    /// A message that was handed out on an earlier connection is acknowledged on this one. A repeat takes no new place, and
+    /// servers repeat what they sent under an earlier Receive Maximum, so none is refused for exceeding ours.
+    fn reopen(&mut self, id: EntryId) {
+        if let Some(entry) = entry_mut(self.held, id) {
+            entry.held = Held::Handed;
         }
-        entry.held = as_held;
-        self.check_receive_maximum()?;
         self.core.receiving = self.core.receiving.saturating_add(1);
-        Ok(())
+        self.core.table.enqueue(self.held, id);
+        self.answer_judged();
     }
 
     /// [MQTT-3.3.4-9]
