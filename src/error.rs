@@ -130,8 +130,6 @@ pub enum Cause {
     TooManyHeld,
     /// A topic alias is above our maximum. [MQTT-3.3.2-11]
     TopicAliasTooHigh,
-    /// A topic alias has no topic. (5.0: 3.3.4)
-    TopicAliasUnknown,
     /// The server takes packets only so small that an acknowledgement does not fit. [MQTT-3.2.2-15]
     MaximumPacketSizeTooSmall,
     /// A diagnostic property came though we asked for none. [MQTT-3.1.2-29]
@@ -166,7 +164,6 @@ impl Cause {
             | Self::AcknowledgementContradicts
             | Self::AnswerMismatched
             | Self::PacketIdentifierReused
-            | Self::TopicAliasUnknown
             | Self::DiagnosticsUnrequested => Some(ReasonCode::ProtocolError),
         }
     }
@@ -197,7 +194,6 @@ impl fmt::Display for Cause {
             Self::ReceiveMaximumExceeded => "more messages are unacknowledged than allowed",
             Self::TooManyHeld => "more messages are under way than there are places for",
             Self::TopicAliasTooHigh => "a topic alias is above the maximum",
-            Self::TopicAliasUnknown => "a topic alias has no topic",
             Self::MaximumPacketSizeTooSmall => "the server takes only packets too small for an acknowledgement",
             Self::DiagnosticsUnrequested => "the server sent diagnostics that were not asked for",
         })

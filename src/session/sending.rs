@@ -138,7 +138,7 @@ impl Engine<'_> {
         queued
     }
 
-    /// How long a packet may be to be accepted now: its own length.
+    /// Whether a packet of `len` bytes would be accepted now, as far as the store goes.
     pub(crate) fn has_room(&self, len: usize) -> bool {
         self.store.fits(len)
     }
