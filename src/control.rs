@@ -1,5 +1,6 @@
 //! Packets that a full store must never hold up: CONNECT, AUTH, acknowledgements, PUBREL, PINGREQ and DISCONNECT.
 
+use crate::aliases::{BadAlias, TopicAliases};
 use crate::wire::{Measured, packet_len};
 
 /// What is kept free for the shortest DISCONNECT that says all it must: a reason code and a session expiry interval.
@@ -14,6 +15,8 @@ pub(crate) struct Control {
     end: u16,
     /// The length of the farewell that waits at the end of the bytes; 0: none does.
     farewell: u16,
+    /// The topics that our aliases stand for, behind the end of those bytes.
+    aliases: TopicAliases,
 }
 
 /// A queue and its state.
@@ -24,7 +27,7 @@ pub(crate) struct Queue<'m> {
 }
 
 impl Control {
-    pub(crate) const EMPTY: Self = Self { written: 0, shown: 0, end: 0, farewell: 0 };
+    pub(crate) const EMPTY: Self = Self { written: 0, shown: 0, end: 0, farewell: 0, aliases: TopicAliases::NONE };
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.end == self.written
@@ -33,6 +36,11 @@ impl Control {
     /// What is queued and not yet written, without a farewell that is kept.
     pub(crate) fn unwritten<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         bytes.get(self.written.into()..self.end.into()).unwrap_or_default()
+    }
+
+    /// What our aliases stand for.
+    pub(crate) fn topics<'a>(&self, bytes: &'a [u8]) -> (TopicAliases, &'a [u8]) {
+        (self.aliases, bytes.get(capacity(bytes, self.aliases)..).unwrap_or_default())
     }
 
     /// Whether not a byte of what is queued was written.
@@ -53,14 +61,20 @@ impl<'m> Queue<'m> {
         len.saturating_add(farewell) <= self.free()
     }
 
+    /// How many bytes are in use, a farewell not counted.
+    #[cfg(feature = "server")]
+    pub(crate) fn end(&self) -> usize {
+        self.control.end.into()
+    }
+
     /// The bytes that are free, those for a farewell included.
     pub(crate) fn free(&self) -> usize {
         self.limit().saturating_sub(self.control.end.into())
     }
 
-    /// Queues a packet; `false` if it does not fit.
+    /// Queues a packet, or the front of one that ends elsewhere; `false` if it does not fit.
     pub(crate) fn push(&mut self, packet: &Measured<'_>) -> bool {
-        let len = packet.len();
+        let len = packet.front_len();
         if len > self.free() {
             return false;
         }
@@ -121,6 +135,43 @@ impl<'m> Queue<'m> {
     pub(crate) fn clear(&mut self) {
         self.drop_farewell();
         self.wipe();
+        self.set_aliases(TopicAliases::NONE);
+    }
+
+    /// Sets bytes aside for the topics of aliases, which stand for nothing yet. The queue is empty.
+    pub(crate) fn set_aliases(&mut self, aliases: TopicAliases) {
+        let reserved = self.capacity().min(capacity(self.bytes, aliases));
+        self.control.aliases = aliases;
+        if let Some(topics) = self.bytes.get_mut(reserved..) {
+            topics.fill(0);
+        }
+    }
+
+    /// How many aliases there are.
+    pub(crate) const fn alias_maximum(&self) -> u16 {
+        self.control.aliases.maximum
+    }
+
+    /// The topic that one of our aliases stands for.
+    pub(crate) fn topic(&self, alias: u16) -> Option<&[u8]> {
+        self.control.aliases.topic(self.bytes.get(self.capacity()..)?, alias)
+    }
+
+    /// Says what one of our aliases stands for.
+    pub(crate) fn set_topic(&mut self, alias: u16, topic: &[u8]) -> Result<(), BadAlias> {
+        let capacity = self.capacity();
+        self.control.aliases.set(self.bytes.get_mut(capacity..).unwrap_or_default(), alias, topic)
+    }
+
+    /// Where the packet ends that is half written.
+    fn packet_end(&self) -> u16 {
+        let written = usize::from(self.control.written);
+        let mut end = 0;
+        while end < written {
+            let packet = self.bytes.get(end..).and_then(packet_len).unwrap_or(usize::MAX);
+            end = end.saturating_add(packet);
+        }
+        short(end)
     }
 
     fn drop_farewell(&mut self) {
@@ -135,17 +186,12 @@ impl<'m> Queue<'m> {
         if let Some(used) = self.bytes.get_mut(..self.control.end.into()) {
             used.fill(0);
         }
-        *self.control = Control { farewell: self.control.farewell, ..Control::EMPTY };
+        *self.control = Control { farewell: self.control.farewell, aliases: self.control.aliases, ..Control::EMPTY };
     }
 
-    /// Drops everything but the packet that is half written.
-    pub(crate) fn cut_short(&mut self) {
-        let written = usize::from(self.control.written);
-        let mut end = 0;
-        while end < written {
-            let packet = self.bytes.get(end..).and_then(packet_len).unwrap_or(usize::MAX);
-            end = end.saturating_add(packet);
-        }
+    /// Drops everything but the packet that is half written; where that ends elsewhere, but what is shown.
+    pub(crate) fn cut_short(&mut self, ends_elsewhere: bool) {
+        let end = usize::from(if ends_elsewhere { self.control.shown } else { self.packet_end() });
         if let Some(dropped) = self.bytes.get_mut(end..self.control.end.into()) {
             dropped.fill(0);
             self.control.end = short(end);
@@ -162,9 +208,15 @@ impl<'m> Queue<'m> {
         self.capacity().saturating_sub(self.control.farewell.into())
     }
 
-    fn capacity(&self) -> usize {
-        self.bytes.len().min(u16::MAX.into())
+    /// How many bytes there are for packets.
+    pub(crate) fn capacity(&self) -> usize {
+        capacity(self.bytes, self.control.aliases)
     }
+}
+
+/// How many bytes are left for packets besides the topics of these aliases.
+pub(crate) fn capacity(bytes: &[u8], aliases: TopicAliases) -> usize {
+    bytes.len().min(u16::MAX.into()).saturating_sub(aliases.len())
 }
 
 /// A length within the capacity.

@@ -130,7 +130,7 @@ impl Pair {
 
     /// Whole packets as far as one is begun; one that was only shown may be taken back.
     fn cut_short(&mut self) {
-        self.queue().cut_short();
+        self.queue().cut_short(false);
         let mut end = 0;
         let written = self.written;
         self.packets.retain(|packet| {

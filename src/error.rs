@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::aliases::BadAlias;
 use crate::wire::{ReasonCode, Unencodable, Violation};
 
 /// Why a command was refused. A refused command has changed nothing.
@@ -25,6 +26,8 @@ pub enum Refused {
     QosUnsupported,
     /// The server does not retain messages. [MQTT-3.2.2-14]
     RetainUnsupported,
+    /// The topic alias is above what the peer allows, or what was set aside. [MQTT-3.2.2-17], [MQTT-3.1.2-26]
+    TopicAliasUnsupported,
     /// The server has no wildcard subscriptions. (5.0: 3.2.2.3.11)
     WildcardUnsupported,
     /// The server has no subscription identifiers. (5.0: 3.2.2.3.12)
@@ -42,6 +45,11 @@ pub enum Refused {
     NotAuthenticating,
     /// The session sets this property itself.
     Reserved,
+    /// There is nothing that this would answer: CONNECT, SUBSCRIBE or UNSUBSCRIBE did not come, is answered already, or has
+    /// another number of filters.
+    Unasked,
+    /// The client gave no identifier, so the server must assign one. [MQTT-3.2.2-16]
+    ClientIdentifierMissing,
 }
 
 impl From<Unencodable> for Refused {
@@ -65,6 +73,7 @@ impl fmt::Display for Refused {
             Self::NotInVersion => "the version of the connection has no such field",
             Self::QosUnsupported => "the server does not support this QoS",
             Self::RetainUnsupported => "the server does not retain messages",
+            Self::TopicAliasUnsupported => "there is no such topic alias",
             Self::WildcardUnsupported => "the server has no wildcard subscriptions",
             Self::SubscriptionIdentifierUnsupported => "the server has no subscription identifiers",
             Self::SharedUnsupported => "the server has no shared subscriptions",
@@ -73,6 +82,8 @@ impl fmt::Display for Refused {
             Self::ExpiryRaised => "a session that ends with its connection cannot be kept",
             Self::NotAuthenticating => "there is no authentication to go on with",
             Self::Reserved => "the session sets this property itself",
+            Self::Unasked => "there is nothing that this would answer",
+            Self::ClientIdentifierMissing => "the client needs an identifier",
         })
     }
 }
@@ -130,10 +141,48 @@ pub enum Cause {
     TooManyHeld,
     /// A topic alias is above our maximum. [MQTT-3.3.2-11]
     TopicAliasTooHigh,
+    /// A topic alias stands for no topic. (5.0: 3.3.4)
+    TopicAliasUnknown,
+    /// The topic of an alias is longer than the inbox has room for.
+    TopicTooLong,
     /// The server takes packets only so small that an acknowledgement does not fit. [MQTT-3.2.2-15]
     MaximumPacketSizeTooSmall,
     /// A diagnostic property came though we asked for none. [MQTT-3.1.2-29]
     DiagnosticsUnrequested,
+    /// The client's first packet is not CONNECT, which closes the connection without a word. [MQTT-3.1.0-1]
+    ConnectMissing,
+    /// CONNECT, or what was due of the authentication, did not come in time. (3.1.4)
+    ConnectTimeout,
+    /// A second CONNECT came. [MQTT-3.1.0-2]
+    ConnectRepeated,
+    /// This server's end refused the connection with this code. [MQTT-3.1.4-2]
+    Rejected(ReasonCode),
+    /// Nothing came for one and a half times the keep alive. [MQTT-3.1.2-24] in 3.1.1, [MQTT-3.1.2-22] in 5.0
+    KeepAliveTimeout,
+    /// A message came with a QoS that this server does not support. [MQTT-3.2.2-11]
+    QosUnsupported,
+    /// A message to be retained came, which this server does not do. [MQTT-3.2.2-14]
+    RetainUnsupported,
+    /// A wildcard subscription was asked for, which this server does not have. (5.0: 3.2.2.3.11)
+    WildcardUnsupported,
+    /// A subscription identifier was given, which this server does not have. (5.0: 3.2.2.3.12)
+    SubscriptionIdentifierUnsupported,
+    /// A shared subscription was asked for, which this server does not have. (5.0: 3.2.2.3.13)
+    SharedUnsupported,
+    /// SUBSCRIBE or UNSUBSCRIBE names more filters than `CONTROL` bytes can answer.
+    RequestTooLarge,
+    /// DISCONNECT wants to keep a session that was to end with its connection. (5.0: 3.14.2.2.2)
+    ExpiryRaised,
+}
+
+impl From<BadAlias> for Cause {
+    fn from(bad: BadAlias) -> Self {
+        match bad {
+            BadAlias::TooHigh => Self::TopicAliasTooHigh,
+            BadAlias::Unknown => Self::TopicAliasUnknown,
+            BadAlias::TopicTooLong => Self::TopicTooLong,
+        }
+    }
 }
 
 impl Cause {
@@ -147,13 +196,23 @@ impl Cause {
             | Self::UnsupportedVersion
             | Self::DisconnectedByPeer(_)
             | Self::ConnackTimeout
-            | Self::PingTimeout => None,
+            | Self::PingTimeout
+            | Self::ConnectMissing
+            | Self::ConnectTimeout
+            | Self::Rejected(_) => None,
             Self::Disconnected => Some(ReasonCode::NORMAL_DISCONNECTION),
             Self::Violation(violation) => Some(violation.reason_code()),
             Self::ReceiveMaximumExceeded => Some(ReasonCode::ReceiveMaximumExceeded),
             Self::TooManyHeld => Some(ReasonCode::QuotaExceeded),
             Self::MaximumPacketSizeTooSmall => Some(ReasonCode::ImplementationSpecificError),
             Self::TopicAliasTooHigh => Some(ReasonCode::TopicAliasInvalid),
+            Self::TopicTooLong | Self::RequestTooLarge => Some(ReasonCode::QuotaExceeded),
+            Self::KeepAliveTimeout => Some(ReasonCode::KeepAliveTimeout),
+            Self::QosUnsupported => Some(ReasonCode::QosNotSupported),
+            Self::RetainUnsupported => Some(ReasonCode::RetainNotSupported),
+            Self::WildcardUnsupported => Some(ReasonCode::WildcardSubscriptionsNotSupported),
+            Self::SubscriptionIdentifierUnsupported => Some(ReasonCode::SubscriptionIdentifiersNotSupported),
+            Self::SharedUnsupported => Some(ReasonCode::SharedSubscriptionsNotSupported),
             Self::ConnackMissing
             | Self::ConnackRepeated
             | Self::SessionNotClean
@@ -164,6 +223,9 @@ impl Cause {
             | Self::AcknowledgementContradicts
             | Self::AnswerMismatched
             | Self::PacketIdentifierReused
+            | Self::TopicAliasUnknown
+            | Self::ConnectRepeated
+            | Self::ExpiryRaised
             | Self::DiagnosticsUnrequested => Some(ReasonCode::ProtocolError),
         }
     }
@@ -177,10 +239,10 @@ impl fmt::Display for Cause {
             Self::Disconnected => "disconnected as asked",
             Self::Refused(code) => return write!(f, "the server refused the connection: {code:?}"),
             Self::UnsupportedVersion => "the server does not speak this version",
-            Self::DisconnectedByPeer(code) => return write!(f, "the server disconnected: {code:?}"),
+            Self::DisconnectedByPeer(code) => return write!(f, "the peer disconnected: {code:?}"),
             Self::ConnackTimeout => "CONNACK did not come in time",
             Self::PingTimeout => "the server does not answer",
-            Self::Violation(violation) => return write!(f, "the server broke a rule: {violation}"),
+            Self::Violation(violation) => return write!(f, "the peer broke a rule: {violation}"),
             Self::ConnackMissing => "a packet came before CONNACK",
             Self::ConnackRepeated => "a second CONNACK came",
             Self::SessionNotClean => "the server resumes a session though a clean start was asked for",
@@ -190,12 +252,26 @@ impl fmt::Display for Cause {
             Self::AuthenticationUnexpected => "AUTH came though none was due",
             Self::AcknowledgementContradicts => "an acknowledgement contradicts its exchange",
             Self::AnswerMismatched => "SUBACK or UNSUBACK does not answer its request",
-            Self::PacketIdentifierReused => "the server used a packet identifier again too early",
+            Self::PacketIdentifierReused => "the peer used a packet identifier again too early",
             Self::ReceiveMaximumExceeded => "more messages are unacknowledged than allowed",
             Self::TooManyHeld => "more messages are under way than there are places for",
             Self::TopicAliasTooHigh => "a topic alias is above the maximum",
-            Self::MaximumPacketSizeTooSmall => "the server takes only packets too small for an acknowledgement",
+            Self::TopicAliasUnknown => "a topic alias stands for no topic",
+            Self::TopicTooLong => "the topic of an alias is longer than there is room for",
+            Self::MaximumPacketSizeTooSmall => "the peer takes only packets too small for an acknowledgement",
             Self::DiagnosticsUnrequested => "the server sent diagnostics that were not asked for",
+            Self::ConnectMissing => "the first packet is not CONNECT",
+            Self::ConnectTimeout => "the client did not connect in time",
+            Self::ConnectRepeated => "a second CONNECT came",
+            Self::Rejected(code) => return write!(f, "the connection was refused: {code:?}"),
+            Self::KeepAliveTimeout => "nothing came in for too long",
+            Self::QosUnsupported => "a message came with a QoS that is not supported",
+            Self::RetainUnsupported => "a message to be retained came, which is not supported",
+            Self::WildcardUnsupported => "a wildcard subscription was asked for, which is not supported",
+            Self::SubscriptionIdentifierUnsupported => "a subscription identifier was given, which is not supported",
+            Self::SharedUnsupported => "a shared subscription was asked for, which is not supported",
+            Self::RequestTooLarge => "a request names more filters than can be answered",
+            Self::ExpiryRaised => "a session that ends with its connection cannot be kept",
         })
     }
 }

@@ -8,12 +8,12 @@ use crate::wire::{AckType, Auth, Connack, Delivery, Disconnect, List, PacketId, 
 
 /// What to do next. "Do what the step says, then poll again" is the whole contract.
 ///
-/// Events borrow the inbox (`'i`) and bytes to write borrow the session (`'s`), so a handler may call commands of the
-/// session while it holds a payload.
+/// Events, [`Event<'i>`](Event) of a client, borrow the inbox, and bytes to write borrow the session (`'s`), so a handler may
+/// call commands of the session while it holds a payload.
 #[derive(Debug)]
-pub enum Step<'s, 'i> {
+pub enum Step<'s, E> {
     /// Something happened.
-    Event(Event<'i>),
+    Event(E),
     /// Write these bytes, or a part of them, and report how many by `transmitted`. Never empty; repeated, less what was
     /// reported, until all is.
     Transmit(&'s [u8]),
@@ -84,8 +84,42 @@ pub enum Event<'i> {
         /// Its identifier.
         packet_id: PacketId,
     },
+    /// A message larger than the inbox came; it was acknowledged and let pass, as `Connect` asked.
+    Skipped {
+        /// The topic name.
+        topic: &'i str,
+        /// The quality of service.
+        qos: QoS,
+        /// Whether the server had kept it.
+        retain: bool,
+        /// The length in bytes of the whole packet.
+        len: u32,
+    },
     /// A command that was refused as [`Full`](crate::Refused::Full) may work now.
     Writable,
+}
+
+/// What happens on either end.
+pub(crate) enum Happened<'i> {
+    Message(Message<'i>),
+    Published { packet_id: PacketId, outcome: Outcome, properties: Properties<'i> },
+    Stray { packet: StrayPacket, packet_id: PacketId },
+    Skipped { topic: &'i str, qos: QoS, retain: bool, len: u32 },
+    Writable,
+}
+
+impl<'i> From<Happened<'i>> for Event<'i> {
+    fn from(happened: Happened<'i>) -> Self {
+        match happened {
+            Happened::Message(message) => Self::Message(message),
+            Happened::Published { packet_id, outcome, properties } => {
+                Self::Published { packet_id, outcome, properties }
+            }
+            Happened::Stray { packet, packet_id } => Self::Stray { packet, packet_id },
+            Happened::Skipped { topic, qos, retain, len } => Self::Skipped { topic, qos, retain, len },
+            Happened::Writable => Self::Writable,
+        }
+    }
 }
 
 /// A packet that nobody waits for.
@@ -165,9 +199,10 @@ impl fmt::Debug for Message<'_> {
 }
 
 /// What a message is acknowledged by. That of a QoS 1 message dies with its connection, that of a QoS 2 message with its
-/// session.
+/// session, and each with its acknowledgement. A dead one is known for at least 255 further messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Handle {
+    pub(crate) packet_id: PacketId,
     pub(crate) entry: u16,
-    pub(crate) generation: u16,
+    pub(crate) generation: u8,
 }

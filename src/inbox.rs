@@ -3,7 +3,8 @@
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
-use crate::wire::{Header, Packet, Role, Version, Violation};
+use crate::aliases::{BadAlias, TopicAliases};
+use crate::wire::{self, Header, Packet, Role, Version, Violation, connect_version};
 
 /// The receive buffer of one connection.
 ///
@@ -14,7 +15,7 @@ use crate::wire::{Header, Packet, Role, Version, Violation};
 /// `B` is where the bytes lie: `Inbox<[u8; 1024]>`, or, for use without a session, `Inbox<&mut [u8]>` or any other buffer
 /// that stays the same. A `&mut Inbox<[u8; N]>` coerces to `&mut Inbox`, which is what a session takes.
 ///
-/// Two inboxes are equal if the bytes in them that are not yet taken are equal.
+/// Two inboxes are equal if the bytes in them that are not yet taken are equal, and what the aliases stand for is.
 ///
 /// [`space`]: Self::space
 ///
@@ -36,6 +37,10 @@ pub struct Inbox<B: ?Sized = [u8]> {
     start: usize,
     /// Where they end; never before `start` nor behind the buffer.
     end: usize,
+    /// How many bytes of a packet that is being skipped are still to come.
+    skipping: u32,
+    /// The topics that the peer's aliases stand for, behind everything else in the buffer.
+    aliases: TopicAliases,
     /// Whether bytes came in since that was last asked.
     news: bool,
     bytes: B,
@@ -45,7 +50,7 @@ impl<const N: usize> Inbox<[u8; N]> {
     /// An empty inbox with a capacity of `N` bytes, all zero bits: in a `static` it takes no flash.
     #[must_use]
     pub const fn new() -> Self {
-        Self { start: 0, end: 0, news: false, bytes: [0; N] }
+        Self::over([0; N])
     }
 }
 
@@ -59,7 +64,7 @@ impl<B> Inbox<B> {
     /// An empty inbox over a buffer of the caller's.
     #[must_use]
     pub const fn over(buffer: B) -> Self {
-        Self { start: 0, end: 0, news: false, bytes: buffer }
+        Self { start: 0, end: 0, skipping: 0, aliases: TopicAliases::NONE, news: false, bytes: buffer }
     }
 }
 
@@ -67,7 +72,23 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// The length in bytes of the largest packet that fits, header included.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.bytes.as_ref().len()
+        self.bytes.as_ref().len().saturating_sub(self.aliases.len())
+    }
+
+    /// Sets memory aside for the topic aliases of the peer, from the next connection on: their maximum is announced, and
+    /// messages arrive with their topics whether those were sent or not. The capacity shrinks by it. There are none at
+    /// first. The inbox is cleared.
+    ///
+    /// A topic that is longer than was planned for ends the connection, [`Cause::TopicTooLong`](crate::Cause::TopicTooLong).
+    pub fn set_topic_aliases(&mut self, aliases: TopicAliases) {
+        self.aliases = aliases;
+        self.clear();
+    }
+
+    /// What was set aside for topic aliases.
+    #[must_use]
+    pub const fn topic_aliases(&self) -> TopicAliases {
+        self.aliases
     }
 
     /// The bytes that are not yet taken as packets.
@@ -81,7 +102,8 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// It is not empty once [`packet`](Self::packet) has returned `Ok(None)`; it may be empty otherwise. To make room, bytes that are not yet taken
     /// may be moved to the front; that is never more than a part of one packet where all whole packets were taken.
     pub fn space(&mut self) -> &mut [u8] {
-        let behind = self.capacity().saturating_sub(self.end);
+        let capacity = self.capacity();
+        let behind = capacity.saturating_sub(self.end);
         let unread = self.end.saturating_sub(self.start);
         // A move is worth it once it gains as much as it costs, and needed if there is no room otherwise.
         if self.start >= unread || behind == 0 {
@@ -89,20 +111,31 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
             self.end = self.end.saturating_sub(self.start);
             self.start = 0;
         }
-        self.bytes.as_mut().get_mut(self.end..).unwrap_or_default()
+        self.bytes.as_mut().get_mut(self.end..capacity).unwrap_or_default()
     }
 
     /// Says that the first `len` bytes of [`space`](Self::space) were filled; more than there is counts as all of it.
     pub fn filled(&mut self, len: usize) {
-        self.end = self.end.saturating_add(len).min(self.capacity());
+        let end = self.end.saturating_add(len).min(self.capacity());
+        let filled = u32::try_from(end.saturating_sub(self.end)).unwrap_or(u32::MAX);
+        let skipped = self.skipping.min(filled);
+        self.skipping = self.skipping.saturating_sub(skipped);
+        // While a packet is being skipped, nothing else is here.
+        self.start = self.start.saturating_add(usize::try_from(skipped).unwrap_or(usize::MAX)).min(end);
+        self.end = end;
         self.news |= len != 0;
     }
 
     /// Forgets everything: what one connection left behind is nothing to the next.
-    pub const fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.start = 0;
         self.end = 0;
+        self.skipping = 0;
         self.news = false;
+        let capacity = self.capacity();
+        if let Some(topics) = self.bytes.as_mut().get_mut(capacity..) {
+            topics.fill(0);
+        }
     }
 
     /// Whether bytes came in since this was last asked.
@@ -122,12 +155,50 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
         self.split().packet(version, to)
     }
 
+    /// The CONNECT that a server's end received as its first packet, and the version that it speaks, without taking it, or
+    /// `None` while bytes of it are missing. So a server can first look for the session that it belongs to.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the packet breaks. A session that is polled with this inbox answers as is due.
+    ///
+    /// ```
+    /// use mqtt_session::{Inbox, Version};
+    /// # #[cfg(feature = "v3")] {
+    /// let mut inbox: Inbox<[u8; 64]> = Inbox::new();
+    /// let connect = b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01a";
+    /// inbox.space()[..connect.len()].copy_from_slice(connect);
+    /// inbox.filled(connect.len());
+    /// let (version, connect) = inbox.peek_connect()?.unwrap();
+    /// assert_eq!((version, connect.client_id), (Version::V3, "a"));
+    /// # }
+    /// # Ok::<(), mqtt_session::Violation>(())
+    /// ```
+    pub fn peek_connect(&self) -> Result<Option<(Version, wire::Connect<'_>)>, Violation> {
+        let unread = self.unread();
+        // Whether it is too large is known before its version is.
+        let version = connect_version(unread)?.unwrap_or(Version::LATEST);
+        let Some((header, len)) = next_whole(version, Role::Server, unread, self.capacity())? else { return Ok(None) };
+        match Packet::decode_body(version, Role::Server, header, unread.get(..len).unwrap_or_default())? {
+            Packet::Connect(connect) => Ok(Some((version, connect))),
+            _ => Err(Violation::PacketNotForThisEnd),
+        }
+    }
+
     /// The bytes and the mark between what is taken and what is not, borrowed apart, so that a packet may be held while
     /// the next one is taken.
     pub(crate) fn split(&mut self) -> Unread<'_> {
-        let Self { start, end, bytes, .. } = self;
-        let bytes = (*bytes).as_ref();
-        Unread { start, received: bytes.get(..*end).unwrap_or_default(), capacity: bytes.len() }
+        let capacity = self.capacity();
+        let Self { start, end, skipping, aliases, bytes, .. } = self;
+        let (received, topics) = (*bytes).as_mut().split_at_mut_checked(capacity).unwrap_or_default();
+        Unread {
+            start,
+            received: received.get(..*end).unwrap_or_default(),
+            capacity,
+            skipping,
+            aliases: *aliases,
+            topics,
+        }
     }
 }
 
@@ -136,18 +207,71 @@ pub(crate) struct Unread<'i> {
     start: &'i mut usize,
     received: &'i [u8],
     capacity: usize,
+    skipping: &'i mut u32,
+    aliases: TopicAliases,
+    topics: &'i mut [u8],
 }
 
 impl<'i> Unread<'i> {
     pub(crate) fn packet(&mut self, version: Version, to: Role) -> Result<Option<Packet<'i>>, Violation> {
-        let Some((header, len)) = self.next_whole(version, to)? else {
-            return Ok(None);
-        };
+        let Some((header, len)) = next_whole(version, to, self.unread(), self.capacity)? else { return Ok(None) };
         let end = self.start.saturating_add(len);
         let bytes = self.received.get(*self.start..end).unwrap_or_default();
         let packet = Packet::decode_body(version, to, header, bytes)?;
         *self.start = end;
         Ok(Some(packet))
+    }
+
+    /// The version of the CONNECT in front, as far as it is here. [MQTT-3.1.0-1]
+    #[cfg(feature = "server")]
+    pub(crate) fn connect_version(&self) -> Result<Option<Version>, Violation> {
+        connect_version(self.unread())
+    }
+
+    /// How much fits: the largest packet, and the aliases.
+    #[cfg(feature = "server")]
+    pub(crate) const fn extent(&self) -> (usize, TopicAliases) {
+        (self.capacity, self.aliases)
+    }
+
+    /// Skips a PUBLISH that is larger than the inbox, and tells what its front says: all but the payload. `None` as long
+    /// as the front is not here.
+    pub(crate) fn skip(&mut self, version: Version, to: Role) -> Result<Option<(wire::Publish<'i>, u32)>, Violation> {
+        let unread = self.unread();
+        let Some(header) = Header::decode(version, to, unread)? else { return Ok(None) };
+        let publish = match Packet::decode_body(version, to, header, unread) {
+            Ok(Packet::Publish(publish)) => publish,
+            Err(Violation::FieldTruncated) if unread.len() < self.capacity => return Ok(None),
+            _ => return Err(Violation::PacketTooLarge),
+        };
+        let len = header.packet_len();
+        *self.skipping = len.saturating_sub(u32::try_from(unread.len()).unwrap_or(u32::MAX));
+        *self.start = self.received.len();
+        Ok(Some((wire::Publish { payload: &[], ..publish }, len)))
+    }
+
+    /// Notes what an alias of the peer stands for. With an empty topic it must stand for something already.
+    pub(crate) fn map_topic(&mut self, alias: u16, topic: &str) -> Result<(), BadAlias> {
+        if alias > self.aliases.maximum {
+            Err(BadAlias::TooHigh)
+        } else if !topic.is_empty() {
+            self.aliases.set(self.topics, alias, topic.as_bytes())
+        } else if self.aliases.topic(self.topics, alias).is_some() {
+            Ok(())
+        } else {
+            Err(BadAlias::Unknown)
+        }
+    }
+
+    /// The topic that an alias stands for. No alias can be given another meaning any more.
+    pub(crate) fn take_topic(&mut self, alias: u16) -> &'i str {
+        let topics: &'i mut [u8] = core::mem::take(&mut self.topics);
+        let topic = self.aliases.topic(topics, alias).unwrap_or_default();
+        core::str::from_utf8(topic).unwrap_or_default()
+    }
+
+    fn unread(&self) -> &'i [u8] {
+        self.received.get(*self.start..).unwrap_or_default()
     }
 
     /// Whether what is not yet taken leaves no room for more.
@@ -163,25 +287,37 @@ impl<'i> Unread<'i> {
     pub(crate) const fn go_back(&mut self, position: usize) {
         *self.start = position;
     }
+}
 
-    /// The header and length of the next packet if all of it is here.
-    fn next_whole(&self, version: Version, to: Role) -> Result<Option<(Header, usize)>, Violation> {
-        let unread = self.received.get(*self.start..).unwrap_or_default();
-        let Some(header) = Header::decode(version, to, unread)? else {
-            // A capacity below five bytes can be exhausted by a header.
-            return if unread.len() < self.capacity { Ok(None) } else { Err(Violation::PacketTooLarge) };
-        };
-        match usize::try_from(header.packet_len()) {
-            Ok(len) if len <= unread.len() => Ok(Some((header, len))),
-            Ok(len) if len <= self.capacity => Ok(None),
-            _ => Err(Violation::PacketTooLarge),
-        }
+/// The header and length of the packet in front if all of it is here.
+fn next_whole(
+    version: Version,
+    to: Role,
+    unread: &[u8],
+    capacity: usize,
+) -> Result<Option<(Header, usize)>, Violation> {
+    let Some(header) = Header::decode(version, to, unread)? else {
+        // A capacity below five bytes can be exhausted by a header.
+        return if unread.len() < capacity { Ok(None) } else { Err(Violation::PacketTooLarge) };
+    };
+    match usize::try_from(header.packet_len()) {
+        Ok(len) if len <= unread.len() => Ok(Some((header, len))),
+        Ok(len) if len <= capacity => Ok(None),
+        _ => Err(Violation::PacketTooLarge),
+    }
+}
+
+impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
+    /// What an inbox means, as opposed to where it lies.
+    fn content(&self) -> (&[u8], u32, TopicAliases, &[u8]) {
+        let topics = self.bytes.as_ref().get(self.capacity()..).unwrap_or_default();
+        (self.unread(), self.skipping, self.aliases, topics)
     }
 }
 
 impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> PartialEq for Inbox<B> {
     fn eq(&self, other: &Self) -> bool {
-        self.unread() == other.unread()
+        self.content() == other.content()
     }
 }
 
@@ -189,7 +325,7 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Eq for Inbox<B> {}
 
 impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Hash for Inbox<B> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.unread().hash(state);
+        self.content().hash(state);
     }
 }
 

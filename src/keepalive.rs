@@ -10,7 +10,7 @@ pub(crate) struct KeepAlive {
     /// The longest pause allowed, in seconds; 0: any.
     interval: u16,
     /// How long an answer may take, in seconds.
-    patience: u16,
+    patience: u8,
     alive: Alive,
 }
 
@@ -26,6 +26,8 @@ enum Alive {
     Asked,
     /// PINGREQ was due, but the transport takes nothing.
     Stalled,
+    /// This is the server's end, which does not ask.
+    Watching,
 }
 
 /// What the time demands.
@@ -44,7 +46,7 @@ impl KeepAlive {
     pub(crate) const OFF: Self = Self { unsent: 0, unheard: 0, interval: 0, patience: 0, alive: Alive::Off };
 
     /// What CONNECT asks for: pauses of at most `interval` seconds, answers within `patience` seconds.
-    pub(crate) const fn proposed(interval: u16, patience: u16) -> Self {
+    pub(crate) const fn proposed(interval: u16, patience: u8) -> Self {
         Self { interval, patience, ..Self::OFF }
     }
 
@@ -52,6 +54,13 @@ impl KeepAlive {
     pub(crate) fn start(&mut self, wanted: Option<u16>) {
         let interval = wanted.unwrap_or(self.interval);
         *self = Self { interval, unsent: 0, unheard: 0, alive: Alive::Quiet, ..*self };
+    }
+
+    /// Begins now on the server's end, which waits one and a half times the interval for the next packet. [MQTT-3.1.2-24]
+    /// in 3.1.1, [MQTT-3.1.2-22] in 5.0
+    #[cfg(feature = "server")]
+    pub(crate) const fn watching(interval: u16) -> Self {
+        Self { interval, alive: Alive::Watching, ..Self::OFF }
     }
 
     pub(crate) const fn elapse(&mut self, millis: u32) {
@@ -69,7 +78,14 @@ impl KeepAlive {
         }
     }
 
-    /// Something came in.
+    /// Bytes came in, which is enough for a client.
+    pub(crate) fn stirred(&mut self) {
+        if self.alive != Alive::Watching {
+            self.heard();
+        }
+    }
+
+    /// A packet came in.
     pub(crate) const fn heard(&mut self) {
         self.unheard = 0;
     }
@@ -97,7 +113,11 @@ impl KeepAlive {
         match self.alive {
             Alive::Off => Demand::Nothing(None),
             _ if self.interval == 0 => Demand::Nothing(None),
-            Alive::Asked | Alive::Stalled => match millis(self.patience).checked_sub(self.unheard) {
+            Alive::Asked | Alive::Stalled => match millis(self.patience.into()).checked_sub(self.unheard) {
+                None | Some(0) => Demand::GiveUp,
+                left => Demand::Nothing(left),
+            },
+            Alive::Watching => match self.watch().checked_sub(self.unheard) {
                 None | Some(0) => Demand::GiveUp,
                 left => Demand::Nothing(left),
             },
@@ -106,6 +126,11 @@ impl KeepAlive {
                 left => Demand::Nothing(left),
             },
         }
+    }
+
+    fn watch(&self) -> u32 {
+        let interval = millis(self.interval);
+        interval.saturating_add(interval / 2)
     }
 
     /// The other end measures arrival, so we ask a little early.

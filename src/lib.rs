@@ -27,26 +27,32 @@
 #[cfg(not(any(feature = "v3", feature = "v5")))]
 compile_error!("mqtt-session needs the feature `v3` (MQTT 3.1.1), `v5` (MQTT 5.0), or both");
 
+mod aliases;
+mod command;
 mod control;
+mod engine;
 mod error;
 mod event;
 mod flow;
 mod inbox;
 mod keepalive;
-mod memory;
 mod outbox;
+#[cfg(feature = "server")]
+pub mod server;
 mod session;
 mod time;
 mod timer;
 pub mod wire;
 
 pub use self::{
+    aliases::TopicAliases,
+    command::{Acknowledge, Disconnect, Offline, Oversized, Publish},
     error::{Cause, Refused},
     event::{Event, Handle, Message, Outcome, Step, StrayPacket},
     inbox::Inbox,
     session::{
         Session,
-        command::{Acknowledge, Connect, Disconnect, LostSession, Publish, Subscribe, Unsubscribe},
+        command::{Connect, LostSession, Subscribe, Unsubscribe},
     },
     time::Instant,
     wire::{

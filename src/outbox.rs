@@ -1,6 +1,6 @@
 //! Packets in the order in which they leave, until they are written or acknowledged.
 //!
-//! The store is a ring of records. A record is fourteen bytes of links and an encoded packet, which is sent from where
+//! The store is a ring of records. A record is sixteen bytes of links and an encoded packet, which is sent from where
 //! it lies. Records come in the order of acceptance and go in any order; what is free is known from the oldest record
 //! that is left, so nothing is ever searched for. Two sequences run through the ring: PUBLISHes of QoS 1
 //! and 2, which stay until they are acknowledged, and everything else, which stays until it is written.
@@ -26,6 +26,8 @@ pub(crate) enum Order {
 pub(crate) struct Label {
     /// The exchange that the packet belongs to; 0 for QoS 0.
     pub(crate) slot: u16,
+    /// The topic alias that is asked for; 0: none.
+    pub(crate) alias: u16,
     /// How long the packet may wait to be sent.
     pub(crate) lifetime: Lifetime,
 }
@@ -66,11 +68,11 @@ impl Lifetime {
 }
 
 /// How many bytes of the store a packet takes besides its own.
-pub(crate) const OVERHEAD: usize = 14;
+pub(crate) const OVERHEAD: usize = 16;
 
+/// The PUBLISHes of QoS 1 and 2.
 #[derive(Clone, Copy, Debug)]
-struct Sequence {
-    first: Option<Place>,
+struct Acknowledged {
     last: Option<Place>,
     /// The first one that was not yet shown on this connection.
     next: Option<Place>,
@@ -81,19 +83,6 @@ struct Sequence {
 struct Writing {
     place: Option<Place>,
     written: u32,
-    hold: Hold,
-}
-
-/// What becomes of a record once it is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-enum Hold {
-    /// It is in no sequence any more: its acknowledgement came before its last byte was reported.
-    Detached,
-    /// It waits for its acknowledgement.
-    Acknowledged,
-    /// It has done its work.
-    Immediate,
 }
 
 /// A packet in a store, and all that it means besides its exchange.
@@ -102,6 +91,7 @@ pub(crate) struct Stored<'a> {
     packet: &'a [u8],
     /// The slot of its exchange, which says nothing by itself.
     pub(crate) slot: u16,
+    alias: u16,
     lifetime: Lifetime,
     /// How much of it is written, if it is being written.
     shown: Option<u32>,
@@ -115,11 +105,12 @@ impl Stored<'_> {
     }
 }
 
-/// The state of a store; the bytes are the caller's.
+/// The state of a store; the bytes are the caller's. Each sequence is a circle: behind its last record comes its first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outbox {
-    acknowledged: Sequence,
-    immediate: Sequence,
+    acknowledged: Acknowledged,
+    /// The last record of everything else. What of it was shown is the first and being written, or gone.
+    immediate: Option<Place>,
     /// Where the next record begins.
     end: u32,
     writing: Writing,
@@ -132,40 +123,49 @@ pub(crate) struct Store<'m> {
     pub(crate) bytes: &'m mut [u8],
 }
 
-impl Sequence {
-    const EMPTY: Self = Self { first: None, last: None, next: None };
+impl Acknowledged {
+    const EMPTY: Self = Self { last: None, next: None };
 }
 
 impl Writing {
-    const NONE: Self = Self { place: None, written: 0, hold: Hold::Detached };
+    const NONE: Self = Self { place: None, written: 0 };
 }
 
 impl Outbox {
     pub(crate) const EMPTY: Self =
-        Self { acknowledged: Sequence::EMPTY, immediate: Sequence::EMPTY, end: 0, writing: Writing::NONE };
+        Self { acknowledged: Acknowledged::EMPTY, immediate: None, end: 0, writing: Writing::NONE };
 
-    const fn sequence(&self, order: Order) -> &Sequence {
+    const fn last(&self, order: Order) -> Option<Place> {
         match order {
-            Order::Acknowledged => &self.acknowledged,
-            Order::Immediate => &self.immediate,
+            Order::Acknowledged => self.acknowledged.last,
+            Order::Immediate => self.immediate,
         }
     }
 
-    const fn sequence_mut(&mut self, order: Order) -> &mut Sequence {
+    const fn last_mut(&mut self, order: Order) -> &mut Option<Place> {
         match order {
-            Order::Acknowledged => &mut self.acknowledged,
+            Order::Acknowledged => &mut self.acknowledged.last,
             Order::Immediate => &mut self.immediate,
         }
     }
 
-    /// The first record of a sequence that was not yet shown on this connection.
-    pub(crate) const fn next(&self, order: Order) -> Option<Place> {
-        self.sequence(order).next
+    fn first(&self, bytes: &[u8], order: Order) -> Option<Place> {
+        Links::at(bytes, self.last(order)?).next
     }
 
-    /// The first record of a sequence.
-    pub(crate) const fn first(&self, order: Order) -> Option<Place> {
-        self.sequence(order).first
+    fn next(&self, bytes: &[u8], order: Order) -> Option<Place> {
+        match order {
+            Order::Acknowledged => self.acknowledged.next,
+            Order::Immediate => match self.first(bytes, order) {
+                Some(first) if self.writing.place == Some(first) => self.after(bytes, first),
+                first => first,
+            },
+        }
+    }
+
+    fn after(&self, bytes: &[u8], place: Place) -> Option<Place> {
+        let is_last = [self.acknowledged.last, self.immediate].contains(&Some(place));
+        if is_last { None } else { Links::at(bytes, place).next }
     }
 
     /// Whether a packet is half written, or may be.
@@ -175,16 +175,16 @@ impl Outbox {
 
     /// The packets of a sequence in `bytes`, in order.
     pub(crate) fn stored<'a>(&self, bytes: &'a [u8], order: Order) -> impl Iterator<Item = Stored<'a>> {
-        let (next, writing) = (self.next(order), self.writing);
-        core::iter::successors(self.first(order), move |&place| Links::at(bytes, place).next).map(move |place| {
-            let Label { slot, lifetime } = Links::at(bytes, place).label;
+        let (next, writing) = (self.next(bytes, order), self.writing);
+        core::iter::successors(self.first(bytes, order), move |&place| self.after(bytes, place)).map(move |place| {
+            let Label { slot, alias, lifetime } = Links::at(bytes, place).label;
             let shown = if writing.place == Some(place) { Some(writing.written) } else { None };
-            Stored { packet: packet_at(bytes, place), slot, lifetime, shown, is_next: next == Some(place) }
+            Stored { packet: packet_at(bytes, place), slot, alias, lifetime, shown, is_next: next == Some(place) }
         })
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
-        self.acknowledged.first.is_none() && self.immediate.first.is_none()
+        self.acknowledged.last.is_none() && self.immediate.is_none()
     }
 }
 
@@ -208,68 +208,65 @@ impl<'m> Store<'m> {
         };
         let place = Place::new(start.checked_add(1)?)?;
         self.outbox.end = start.checked_add(size)?;
-        let previous = self.outbox.sequence(order).last;
-        self.write_links(place, Links { next: None, previous, label });
-        match previous {
-            Some(previous) => self.update_links(previous, |links| links.next = Some(place)),
-            None => self.outbox.sequence_mut(order).first = Some(place),
+        self.append(order, place, label);
+        if order == Order::Acknowledged {
+            self.outbox.acknowledged.next = self.outbox.acknowledged.next.or(Some(place));
         }
-        let sequence = self.outbox.sequence_mut(order);
-        sequence.last = Some(place);
-        sequence.next = sequence.next.or(Some(place));
         Some(place)
     }
 
-    /// Whether a packet of `len` bytes would be accepted.
+    /// Whether a packet of `len` bytes would be accepted; none is empty.
     pub(crate) fn fits(&self, len: usize) -> bool {
-        let Some(size) = len.checked_add(OVERHEAD) else { return false };
-        match u32::try_from(size) {
-            Ok(wanted) if self.free_run(wanted).is_some() => true,
-            _ if self.outbox.is_writing() => false,
-            _ => size <= self.bytes.len().saturating_sub(self.used()),
-        }
+        let size = len.checked_add(OVERHEAD).and_then(|size| u32::try_from(size).ok());
+        // The sum of all records is asked for only if there is no run.
+        size.and_then(|size| self.free_run(size)).is_some() || (len != 0 && len <= self.room())
+    }
+
+    /// The length of the largest packet that would be accepted; 0: none would.
+    pub(crate) fn room(&self) -> usize {
+        let free = if self.outbox.is_writing() {
+            let (behind, in_front) = self.gaps();
+            behind.max(in_front)
+        } else {
+            self.len().saturating_sub(self.used())
+        };
+        index(free).saturating_sub(OVERHEAD)
     }
 
     /// Takes a record out of its sequence. Its bytes stay as long as they are half written.
     pub(crate) fn remove(&mut self, order: Order, place: Place) {
-        let Links { next, previous, .. } = self.links(place);
-        match previous {
-            Some(previous) => self.update_links(previous, |links| links.next = next),
-            None => self.outbox.sequence_mut(order).first = next,
+        let Links { next: Some(next), previous: Some(previous), .. } = self.links(place) else { return };
+        if self.outbox.acknowledged.next == Some(place) {
+            self.outbox.acknowledged.next = self.after(place);
         }
-        match next {
-            Some(next) => self.update_links(next, |links| links.previous = previous),
-            None => self.outbox.sequence_mut(order).last = previous,
+        let last = self.outbox.last_mut(order);
+        if *last == Some(place) {
+            *last = Some(previous).filter(|&previous| previous != place);
         }
-        let sequence = self.outbox.sequence_mut(order);
-        if sequence.next == Some(place) {
-            sequence.next = next;
-        }
-        if self.outbox.writing.place == Some(place) {
-            self.outbox.writing.hold = Hold::Detached;
-        }
+        self.update_links(previous, |links| links.next = Some(next));
+        self.update_links(next, |links| links.previous = Some(previous));
     }
 
-    /// Notes that a packet is being shown. It is the first of its sequence that was not.
-    pub(crate) fn show(&mut self, order: Order, place: Place) {
-        self.outbox.sequence_mut(order).next = self.links(place).next;
-        let hold = match order {
-            Order::Acknowledged => Hold::Acknowledged,
-            Order::Immediate => Hold::Immediate,
-        };
-        self.outbox.writing = Writing { place: Some(place), written: 0, hold };
+    /// Notes that a packet is being shown. It is the first of its sequence that was not. Its first `skipped` bytes are sent
+    /// in another form and count as written; if that is all of it, it is written already.
+    pub(crate) fn show(&mut self, order: Order, place: Place, skipped: usize) {
+        if order == Order::Acknowledged {
+            self.outbox.acknowledged.next = self.after(place);
+        }
+        self.outbox.writing = Writing { place: Some(place), written: 0 };
+        self.written(skipped);
     }
 
     /// What was shown and is not yet written.
     pub(crate) fn shown(&self) -> &[u8] {
-        let Writing { place, written, .. } = self.outbox.writing;
+        let Writing { place, written } = self.outbox.writing;
         place.and_then(|place| self.packet(place).get(index(written)..)).unwrap_or_default()
     }
 
     /// What was shown and is not yet written, for as long as the store lives.
     pub(crate) fn into_shown(self) -> &'m [u8] {
         let Self { outbox, bytes } = self;
-        let Writing { place, written, .. } = outbox.writing;
+        let Writing { place, written } = outbox.writing;
         place.and_then(|place| packet_at(bytes, place).get(index(written)..)).unwrap_or_default()
     }
 
@@ -290,15 +287,16 @@ impl<'m> Store<'m> {
         self.rewind();
     }
 
-    /// Everything is still to be shown on this connection.
-    pub(crate) const fn rewind(&mut self) {
-        self.outbox.acknowledged.next = self.outbox.acknowledged.first;
-        self.outbox.immediate.next = self.outbox.immediate.first;
+    /// Everything that is not being written is still to be shown on this connection.
+    pub(crate) fn rewind(&mut self) {
+        self.outbox.acknowledged.next = self.first(Order::Acknowledged);
     }
 
+    /// What needs no acknowledgement has done its work once it was written. It is the first of its sequence, if it is still
+    /// in it; of the others, one that was acknowledged early gives its bytes back.
     fn stop_writing(&mut self) {
-        let Writing { place, hold, .. } = core::mem::replace(&mut self.outbox.writing, Writing::NONE);
-        if let (Some(place), Hold::Immediate) = (place, hold) {
+        let Writing { place, .. } = core::mem::replace(&mut self.outbox.writing, Writing::NONE);
+        if let Some(place) = place.filter(|&place| self.first(Order::Immediate) == Some(place)) {
             self.remove(Order::Immediate, place);
         }
     }
@@ -331,26 +329,36 @@ impl<'m> Store<'m> {
         {
             *bytes = packet_id.get().to_be_bytes();
         }
-        self.outbox.acknowledged.next = self.links(place).next;
+        self.outbox.acknowledged.next = self.after(place);
     }
 
     pub(crate) fn label(&self, place: Place) -> Label {
         self.links(place).label
     }
 
+    /// The first record of a sequence.
+    pub(crate) fn first(&self, order: Order) -> Option<Place> {
+        self.outbox.first(self.bytes, order)
+    }
+
+    /// The first record of a sequence that was not yet shown on this connection.
+    pub(crate) fn next(&self, order: Order) -> Option<Place> {
+        self.outbox.next(self.bytes, order)
+    }
+
     /// The record behind `place` in its sequence.
     pub(crate) fn after(&self, place: Place) -> Option<Place> {
-        self.links(place).next
+        self.outbox.after(self.bytes, place)
     }
 
     /// Says that it is this second of the caller's clock to the last `count` records, in whichever sequence.
     pub(crate) fn stamp(&mut self, count: u16, second: u32) {
         for order in [Order::Acknowledged, Order::Immediate] {
-            let mut next = self.outbox.sequence(order).last;
+            let (first, mut next) = (self.first(order), self.outbox.last(order));
             for _ in 0..count {
                 let Some(place) = next else { break };
                 self.update_links(place, |links| links.label.lifetime = links.label.lifetime.stamped(second));
-                next = self.links(place).previous;
+                next = self.links(place).previous.filter(|_| first != Some(place));
             }
         }
     }
@@ -369,21 +377,15 @@ impl<'m> Store<'m> {
 
     /// The oldest record whose bytes are in use.
     fn oldest(&self) -> Option<Place> {
-        let candidates = [self.outbox.acknowledged.first, self.outbox.immediate.first, self.outbox.writing.place];
+        let candidates = [self.first(Order::Acknowledged), self.first(Order::Immediate), self.outbox.writing.place];
         candidates.into_iter().flatten().max_by_key(|&place| self.age(place))
     }
 
     /// Where `size` bytes are free in one piece.
     fn free_run(&self, size: u32) -> Option<u32> {
-        let len = self.len();
-        let Some(oldest) = self.oldest().map(start) else {
-            return (size <= len).then_some(0);
-        };
-        let end = self.outbox.end;
-        // The free bytes lie behind the end and, if the records do not go around, also in front of the oldest one.
-        let (behind, in_front) = if end > oldest { (len, oldest) } else { (oldest, 0) };
-        if size <= behind.saturating_sub(end) {
-            Some(end)
+        let (behind, in_front) = self.gaps();
+        if size <= behind {
+            Some(self.outbox.end)
         } else if size <= in_front {
             Some(0)
         } else {
@@ -391,17 +393,27 @@ impl<'m> Store<'m> {
         }
     }
 
-    /// The bytes that live records take; only asked before a refusal.
-    fn used(&self) -> usize {
+    /// How many bytes are free behind the newest record and, if the records do not go around, in front of the oldest one.
+    fn gaps(&self) -> (u32, u32) {
+        let (len, end) = (self.len(), self.outbox.end);
+        match self.oldest().map(start) {
+            None => (0, len),
+            Some(oldest) if end > oldest => (len.saturating_sub(end), oldest),
+            Some(oldest) => (oldest.saturating_sub(end), 0),
+        }
+    }
+
+    /// The bytes that live records take; not asked on the way of a packet that finds a run.
+    fn used(&self) -> u32 {
         let mut used = 0_usize;
         for order in [Order::Acknowledged, Order::Immediate] {
-            let mut next = self.outbox.first(order);
+            let mut next = self.first(order);
             while let Some(place) = next {
                 used = used.saturating_add(self.packet(place).len()).saturating_add(OVERHEAD);
                 next = self.after(place);
             }
         }
-        used
+        u32::try_from(used).unwrap_or(u32::MAX)
     }
 
     /// Moves all records together at the front, oldest first. Not while one is half written.
@@ -409,24 +421,25 @@ impl<'m> Store<'m> {
         let (None, Some(oldest)) = (self.outbox.writing.place, self.oldest()) else { return };
         let turn = start(oldest);
         let turn = if self.outbox.end > turn { 0 } else { turn };
+        let part = |order| Part { first: self.first(order), last: self.outbox.last(order) };
+        let turned = Turn { by: turn, len: self.len() };
+        let mut merge = Merge { turned, acknowledged: part(Order::Acknowledged), immediate: part(Order::Immediate) };
         self.bytes.rotate_left(index(turn).min(self.bytes.len()));
-        let mut merge = Merge {
-            turned: Turn { by: turn, len: self.len() },
-            acknowledged: self.outbox.acknowledged,
-            immediate: self.outbox.immediate,
-        };
-        self.outbox.acknowledged = Sequence::EMPTY;
-        self.outbox.immediate = Sequence::EMPTY;
+        let next = core::mem::replace(&mut self.outbox.acknowledged, Acknowledged::EMPTY).next;
+        self.outbox.immediate = None;
         self.outbox.end = 0;
-        while let Some((order, from, was_next)) = merge.pop(self) {
-            let place = self.settle(order, from, was_next);
+        while let Some((order, was, from)) = merge.pop(self) {
+            let place = self.settle(order, from);
+            if next == Some(was) {
+                self.outbox.acknowledged.next = Some(place);
+            }
             moved(self.links(place).label.slot, place);
         }
     }
 
     /// Moves the record at `from` to the end of the records that are moved already, and of its sequence.
-    fn settle(&mut self, order: Order, from: Place, was_next: bool) -> Place {
-        let links = self.links(from);
+    fn settle(&mut self, order: Order, from: Place) -> Place {
+        let Links { label, .. } = self.links(from);
         let size = self.packet(from).len().saturating_add(OVERHEAD);
         let (old, new) = (index(start(from)), index(self.outbox.end));
         if let Some(stop) = old.checked_add(size).filter(|&stop| stop <= self.bytes.len() && new <= old) {
@@ -434,18 +447,17 @@ impl<'m> Store<'m> {
         }
         let place = Place::MIN.saturating_add(self.outbox.end);
         self.outbox.end = self.outbox.end.saturating_add(u32::try_from(size).unwrap_or(u32::MAX));
-        let previous = self.outbox.sequence(order).last;
-        self.write_links(place, Links { next: None, previous, label: links.label });
-        if let Some(previous) = previous {
-            self.update_links(previous, |links| links.next = Some(place));
-        }
-        let sequence = self.outbox.sequence_mut(order);
-        sequence.first = sequence.first.or(Some(place));
-        sequence.last = Some(place);
-        if was_next {
-            sequence.next = Some(place);
-        }
+        self.append(order, place, label);
         place
+    }
+
+    /// Links a record to the end of a sequence.
+    fn append(&mut self, order: Order, place: Place, label: Label) {
+        let first = self.first(order).unwrap_or(place);
+        let last = self.outbox.last_mut(order).replace(place).unwrap_or(place);
+        self.write_links(place, Links { next: Some(first), previous: Some(last), label });
+        self.update_links(last, |links| links.next = Some(place));
+        self.update_links(first, |links| links.previous = Some(place));
     }
 
     fn len(&self) -> u32 {
@@ -469,7 +481,7 @@ impl<'m> Store<'m> {
     }
 }
 
-/// The fourteen bytes in front of a packet.
+/// The sixteen bytes in front of a packet.
 #[derive(Clone, Copy, Default)]
 struct Links {
     next: Option<Place>,
@@ -484,11 +496,12 @@ impl Links {
     }
 
     const fn from_bytes(bytes: &[u8; OVERHEAD]) -> Self {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = *bytes;
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *bytes;
+        let (slot, alias) = (u16::from_le_bytes([m, n]), u16::from_le_bytes([o, p]));
         Self {
             next: Place::new(u32::from_le_bytes([a, b, c, d])),
             previous: Place::new(u32::from_le_bytes([e, f, g, h])),
-            label: Label { lifetime: Lifetime(u32::from_le_bytes([i, j, k, l])), slot: u16::from_le_bytes([m, n]) },
+            label: Label { slot, alias, lifetime: Lifetime(u32::from_le_bytes([i, j, k, l])) },
         }
     }
 
@@ -497,31 +510,38 @@ impl Links {
         let [e, f, g, h] = self.previous.map_or(0, Place::get).to_le_bytes();
         let [i, j, k, l] = self.label.lifetime.0.to_le_bytes();
         let [m, n] = self.label.slot.to_le_bytes();
-        [a, b, c, d, e, f, g, h, i, j, k, l, m, n]
+        let [o, p] = self.label.alias.to_le_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
     }
 }
 
 /// Both sequences as they were before the ring was turned, merged by age.
 struct Merge {
     turned: Turn,
-    acknowledged: Sequence,
-    immediate: Sequence,
+    acknowledged: Part,
+    immediate: Part,
+}
+
+/// What is left of a sequence.
+struct Part {
+    first: Option<Place>,
+    last: Option<Place>,
 }
 
 impl Merge {
-    /// The oldest record that is left, where it lies now, and whether it was the next one to be shown.
-    fn pop(&mut self, store: &Store<'_>) -> Option<(Order, Place, bool)> {
-        let acknowledged = self.acknowledged.first.map(|place| self.turned.apply(place));
-        let immediate = self.immediate.first.map(|place| self.turned.apply(place));
-        let (order, sequence, place) = match (acknowledged, immediate) {
-            (Some(a), Some(b)) if a < b => (Order::Acknowledged, &mut self.acknowledged, a),
+    /// The oldest record that is left, where it lay, and where it lies now.
+    fn pop(&mut self, store: &Store<'_>) -> Option<(Order, Place, Place)> {
+        let (acknowledged, immediate) = (self.acknowledged.first, self.immediate.first);
+        let is_older = |a, b| self.turned.apply(a) < self.turned.apply(b);
+        let (order, part, was) = match (acknowledged, immediate) {
+            (Some(a), Some(b)) if is_older(a, b) => (Order::Acknowledged, &mut self.acknowledged, a),
             (Some(a), None) => (Order::Acknowledged, &mut self.acknowledged, a),
             (_, Some(b)) => (Order::Immediate, &mut self.immediate, b),
             (None, None) => return None,
         };
-        let was_next = sequence.next == sequence.first;
-        sequence.first = store.links(place).next;
-        Some((order, place, was_next))
+        let from = self.turned.apply(was);
+        part.first = if part.last == Some(was) { None } else { store.links(from).next };
+        Some((order, was, from))
     }
 }
 
@@ -557,6 +577,8 @@ fn index(start: u32) -> usize {
 fn packet_start(place: Place) -> usize {
     index(start(place)).saturating_add(OVERHEAD)
 }
+
+const _: () = assert!(size_of::<Outbox>() == 24);
 
 #[cfg(test)]
 #[path = "outbox_tests.rs"]

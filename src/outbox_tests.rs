@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use std::vec::Vec;
 
-use super::{Label, Lifetime, OVERHEAD, Order, Outbox, PacketId, Place, Store};
+use super::{Label, Lifetime, OVERHEAD, Order, Outbox, PacketId, Place, Store, Stored};
 
 const ORDERS: [Order; 2] = [Order::Acknowledged, Order::Immediate];
 const DUP: u8 = 0x08;
@@ -54,7 +54,8 @@ struct Pair {
 enum Operation {
     Accept(Order, usize),
     /// Shows the next record of a sequence, with DUP set before if it is a PUBLISH that was shown before.
-    Show(Order),
+    /// Of some, the first bytes count as written, or all.
+    Show(Order, Option<Index>),
     Write(Index),
     WriteAll,
     Remove(Index),
@@ -62,6 +63,7 @@ enum Operation {
     CarryOver,
     Rewind,
     Renew(u16),
+    Stamp(u16, u32),
     RemoveAll,
 }
 
@@ -70,15 +72,15 @@ fn operation() -> impl Strategy<Value = Operation> {
     let body = prop_oneof![6 => 0..24_usize, 3 => 0..100_usize, 2 => 100..160_usize, 1 => 0..600_usize];
     prop_oneof![
         24 => (order(), body).prop_map(|(order, body)| Operation::Accept(order, body)),
-        12 => order().prop_map(Operation::Show),
+        12 => (order(), prop::option::weighted(0.3, any::<Index>())).prop_map(|(order, skipped)| Operation::Show(order, skipped)),
         6 => any::<Index>().prop_map(Operation::Write),
         7 => Just(Operation::WriteAll),
         12 => any::<Index>().prop_map(Operation::Remove),
         2 => Just(Operation::RemoveHalfWritten),
         2 => Just(Operation::CarryOver),
-        1 => Just(Operation::Rewind),
         2 => (1..=u16::MAX).prop_map(Operation::Renew),
-        1 => Just(Operation::RemoveAll),
+        2 => (0..6_u16, any::<u32>()).prop_map(|(count, second)| Operation::Stamp(count, second)),
+        2 => prop_oneof![Just(Operation::Rewind), Just(Operation::RemoveAll)],
     ]
 }
 
@@ -126,7 +128,7 @@ impl Pair {
         let most = self.records.len();
         let store = self.store();
         let mut places = Vec::new();
-        let mut next = store.outbox.first(order);
+        let mut next = store.first(order);
         while let Some(place) = next {
             places.push(place);
             assert!(places.len() <= most, "a circle, or a record too many: {places:?}");
@@ -155,7 +157,7 @@ impl Pair {
         self.count += 1;
         let packet = packet(order, body, self.count);
         let slot = if order == Order::Immediate && self.count.is_multiple_of(3) { 0 } else { self.count };
-        let label = Label { slot, lifetime: Lifetime::of(self.count.into()) };
+        let label = Label { slot, alias: self.count.wrapping_mul(0x101), lifetime: Lifetime::of(self.count.into()) };
         let (fits, must_stay) = (self.should_fit(packet.len()), self.has_run(packet.len() + OVERHEAD));
         assert_eq!(self.store().fits(packet.len()), fits, "{} bytes", packet.len());
         let mut told = Vec::new();
@@ -202,20 +204,26 @@ impl Pair {
         }
     }
 
-    fn show(&mut self, order: Order) {
+    fn show(&mut self, order: Order, skipped: Option<Index>) {
         if self.writing.is_some() {
             return;
         }
-        let Some(place) = self.outbox.next(order) else { return };
+        let Some(place) = self.store().next(order) else { return };
         let record = self.records.iter_mut().find(|record| record.place == place).unwrap();
         record.shown = true;
+        let record_len = record.packet.len();
         let again = order == Order::Acknowledged && core::mem::replace(&mut record.shown_before, true);
         if again {
             record.packet[0] |= DUP;
             self.store().set_dup(place);
         }
-        self.store().show(order, place);
-        self.writing = Some((place, 0));
+        // As far as behind the end.
+        let skipped = skipped.map_or(0, |skipped| skipped.index(record_len + 3));
+        self.store().show(order, place, skipped);
+        self.writing = Some((place, skipped));
+        if skipped >= record_len {
+            self.stop_writing();
+        }
     }
 
     fn write(&mut self, len: usize) {
@@ -248,14 +256,16 @@ impl Pair {
         }
     }
 
+    /// What is being written and needs no acknowledgement is not shown again: it is gone then.
     fn rewind(&mut self) {
+        let writing = self.writing.map(|(place, _)| place);
         for record in &mut self.records {
-            record.shown = false;
+            record.shown = record.order == Order::Immediate && Some(record.place) == writing;
         }
     }
 
     fn renew(&mut self, id: u16) {
-        let Some(place) = self.outbox.next(Order::Acknowledged) else { return };
+        let Some(place) = self.store().next(Order::Acknowledged) else { return };
         let record = self.records.iter_mut().find(|record| record.place == place).unwrap();
         let Some(at) = identifier_at(&record.packet) else { return };
         if self.writing.is_some_and(|(writing, _)| writing == place) {
@@ -268,13 +278,23 @@ impl Pair {
         self.store().renew(place, PacketId::new(id).unwrap());
     }
 
+    fn stamp(&mut self, count: u16, second: u32) {
+        self.store().stamp(count, second);
+        for order in ORDERS {
+            let of_order = |record: &&mut Record| record.order == order && !record.detached;
+            for record in self.records.iter_mut().rev().filter(of_order).take(count.into()) {
+                record.label.lifetime = record.label.lifetime.stamped(second);
+            }
+        }
+    }
+
     fn apply(&mut self, operation: &Operation) {
         let live: Vec<Place> =
             self.records.iter().filter(|record| !record.detached).map(|record| record.place).collect();
         let half_written = self.writing.map(|(place, _)| place).filter(|place| live.contains(place));
         match *operation {
             Operation::Accept(order, body) => self.accept(order, body),
-            Operation::Show(order) => self.show(order),
+            Operation::Show(order, skipped) => self.show(order, skipped),
             Operation::Write(part) => {
                 let left = self.store().shown().len();
                 self.write(part.index(left + 1));
@@ -293,6 +313,7 @@ impl Pair {
                 self.rewind();
             }
             Operation::Renew(id) => self.renew(id),
+            Operation::Stamp(count, second) => self.stamp(count, second),
             Operation::RemoveAll => live.into_iter().for_each(|place| self.remove(place)),
         }
     }
@@ -302,15 +323,16 @@ impl Pair {
             let places: Vec<_> = self.sequence(order).map(|record| record.place).collect();
             let next = self.sequence(order).find(|record| !record.shown).map(|record| record.place);
             assert_eq!(self.places(order), places, "{order:?}");
-            assert_eq!(self.outbox.next(order), next, "{order:?}");
-            assert_eq!(self.outbox.first(order), places.first().copied());
-            assert_eq!(self.outbox.sequence(order).last, places.last().copied());
+            assert_eq!(self.store().next(order), next, "{order:?}");
+            assert_eq!(self.store().first(order), places.first().copied());
+            assert_eq!(self.outbox.last(order), places.last().copied());
             for (at, &place) in places.iter().enumerate() {
-                let previous = at.checked_sub(1).map(|at| places[at]);
-                assert_eq!(self.store().links(place).previous, previous, "{order:?} {places:?}");
+                let previous = places[at.checked_sub(1).unwrap_or(places.len() - 1)];
+                assert_eq!(self.store().links(place).previous, Some(previous), "{order:?} {places:?}");
             }
         }
         self.check_bytes();
+        self.check_stored();
         self.check_writing();
         self.check_room();
     }
@@ -336,6 +358,21 @@ impl Pair {
         assert_eq!(self.outbox.is_empty(), records.iter().all(|record| record.detached));
     }
 
+    /// What is compared when sessions are.
+    fn check_stored(&self) {
+        for order in ORDERS {
+            let mut unshown = 0;
+            let expected = self.sequence(order).map(|record| {
+                let Label { slot, alias, lifetime } = record.label;
+                unshown += usize::from(!record.shown);
+                let shown = self.writing.filter(|&(place, _)| place == record.place).map(|(_, written)| written as u32);
+                let is_next = !record.shown && unshown == 1;
+                Stored { packet: &record.packet, slot, alias, lifetime, shown, is_next }
+            });
+            assert!(self.outbox.stored(&self.bytes, order).eq(expected), "{order:?}");
+        }
+    }
+
     fn check_writing(&mut self) {
         let left = self.writing.map(|(place, written)| {
             let record = self.records.iter().find(|record| record.place == place).unwrap();
@@ -343,6 +380,7 @@ impl Pair {
         });
         assert_eq!(self.outbox.is_writing(), left.is_some());
         let Some(left) = left else { return assert_eq!(self.store().shown(), [0; 0]) };
+        assert!(!left.is_empty(), "a step has bytes to write");
         assert_eq!(self.store().shown(), left);
         assert_eq!(self.store().into_shown(), left);
     }
@@ -354,7 +392,12 @@ impl Pair {
         let whole = size.saturating_sub(OVERHEAD);
         let rest = (size - used).saturating_sub(OVERHEAD);
         let behind = size.saturating_sub(self.end + OVERHEAD);
-        for len in [0, 2, 30, 131, behind, behind + 1, rest, rest + 1, whole, whole + 1, usize::MAX] {
+        let room = self.store().room();
+        assert!(room == 0 || self.should_fit(room), "{room} bytes");
+        assert!(!self.should_fit(room + 1), "more than {room} bytes");
+        let lens = [room, room + 1, 2, 30, 131, behind, behind + 1, rest, rest + 1, whole, whole + 1, usize::MAX];
+        // No packet is empty.
+        for len in lens.into_iter().filter(|&len| len != 0) {
             let fits = len < usize::MAX / 2 && self.should_fit(len);
             assert_eq!(self.store().fits(len), fits, "{len} bytes");
             let (mut outbox, mut bytes) = (self.outbox, self.bytes.clone());
@@ -410,7 +453,7 @@ proptest! {
     /// Stores in which a few records fill everything: the ring goes around, is full to the byte, and is compacted.
     #[test]
     fn behaves_like_a_list_when_it_is_tight(
-        size in 14..120_usize,
+        size in 16..120_usize,
         operations in prop::collection::vec(operation(), 0..160),
     ) {
         run(size, &operations);
@@ -448,7 +491,7 @@ fn a_half_written_packet_outlives_its_acknowledgement() {
     for ends in [Operation::WriteAll, Operation::CarryOver] {
         let mut pair = Pair::new(100);
         pair.accept(Order::Acknowledged, 40);
-        pair.show(Order::Acknowledged);
+        pair.show(Order::Acknowledged, None);
         pair.write(7);
         pair.apply(&Operation::RemoveHalfWritten);
         assert!(pair.outbox.is_empty() && pair.outbox.is_writing());
@@ -466,13 +509,13 @@ fn a_half_written_packet_outlives_its_acknowledgement() {
 /// While one is half written, only a free run helps; afterwards the records are moved together.
 #[test]
 fn nothing_moves_under_a_half_written_packet() {
-    let mut pair = Pair::new(3 * 34);
+    let mut pair = Pair::new(3 * 36);
     for _ in 0..3 {
         pair.accept(Order::Acknowledged, 18);
     }
     let middle = pair.records[1].place;
     pair.remove(middle);
-    pair.show(Order::Acknowledged);
+    pair.show(Order::Acknowledged, None);
     pair.write(1);
     let places: Vec<_> = pair.records.iter().map(|record| record.place).collect();
     pair.accept(Order::Immediate, 18);
@@ -483,11 +526,34 @@ fn nothing_moves_under_a_half_written_packet() {
     pair.check();
 }
 
+/// What is sent in another form counts as written. A packet of which nothing else is left is done with, so that there is
+/// always something to write while one is being written.
+#[test]
+fn what_is_skipped_counts_as_written() {
+    for order in ORDERS {
+        for (skipped, left) in [(0, 20), (1, 19), (19, 1), (20, 0), (21, 0), (usize::MAX, 0)] {
+            let mut pair = Pair::new(100);
+            pair.accept(order, 18);
+            pair.accept(order, 18);
+            let places = pair.places(order);
+            pair.store().show(order, places[0], skipped);
+            assert_eq!((pair.store().shown().len(), pair.outbox.is_writing()), (left, left != 0), "{skipped}");
+            assert_eq!(pair.store().next(order), Some(places[1]));
+            let stays = left != 0 || order == Order::Acknowledged;
+            assert_eq!(pair.store().first(order), Some(places[usize::from(!stays)]), "{order:?} {skipped}");
+            pair.store().written(left.saturating_sub(1));
+            assert_eq!(pair.store().shown().len(), left.min(1));
+            pair.store().written(1);
+            assert!(!pair.outbox.is_writing());
+        }
+    }
+}
+
 /// A place is 32 bits wide, and so is what is asked for: more than that is refused, not cut off.
 #[test]
 fn absurd_lengths_are_refused() {
     let mut pair = Pair::new(200);
-    for len in [usize::MAX, usize::MAX - OVERHEAD, usize::MAX - OVERHEAD + 1, u32::MAX as usize, 187] {
+    for len in [usize::MAX, usize::MAX - OVERHEAD, usize::MAX - OVERHEAD + 1, u32::MAX as usize, 185] {
         assert!(!pair.store().fits(len), "{len}");
         assert_eq!(pair.store().accept(Order::Immediate, Label::default(), len, |_, _| {}), None, "{len}");
     }

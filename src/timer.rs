@@ -16,7 +16,7 @@ impl Timer {
     const OVER: u32 = 1;
 
     /// A timer of so many seconds, which begins with the next poll.
-    pub(crate) const fn set(seconds: u16) -> Self {
+    pub(crate) const fn set(seconds: u8) -> Self {
         Self((seconds as u32).saturating_mul(1000).saturating_add(Self::OVER) | Self::SET)
     }
 
@@ -76,8 +76,8 @@ mod tests {
 
     #[test]
     fn the_longest_timer() {
-        let mut timer = Timer::set(u16::MAX);
+        let mut timer = Timer::set(u8::MAX);
         timer.elapse(0);
-        assert_eq!(timer.left(), Some(65_535_000));
+        assert_eq!(timer.left(), Some(255_000));
     }
 }

@@ -382,7 +382,7 @@ impl<const HELD: usize> Player<HELD> {
             properties: &properties,
             acknowledgement: self.acknowledgement,
             // As long as a pause: a choice of the traces.
-            patience: if keep_alive == 0 { 10 } else { keep_alive },
+            patience: if keep_alive == 0 { 10 } else { u8::try_from(keep_alive).map_err(|_| "too long a pause")? },
             ..Connect::new(self.version, fields["client_id"].as_str().unwrap_or("c"))
         };
         self.session.connect(&mut self.inbox, &connect).map_err(|refused| refused.to_string())?;

@@ -15,15 +15,14 @@ pub(crate) struct Entry {
     pub(crate) packet_id: Option<PacketId>,
     /// The first entry whose identifier belongs into the bucket of this place.
     bucket: Option<EntryId>,
-    /// The next entry of the bucket that this exchange is in; of a free entry: the next free one.
-    chain: Option<EntryId>,
-    /// The next entry for which an acknowledgement of the application is due.
+    /// The next entry of the bucket that this exchange is in, 0 if it is the last one; of a free entry: how far behind its
+    /// neighbour the next free one is.
+    chain: u16,
+    /// The next entry for which an acknowledgement of the application is due; of the last one: the first.
     due: Option<EntryId>,
-    /// Grows with each exchange, so that a handle knows whether its exchange is still there.
-    pub(crate) generation: u16,
-    pub(crate) held: Held,
-    /// What the application said, plus one; 0: nothing yet.
-    verdict: u8,
+    /// Grows with each exchange and goes around, so that a handle knows whether its exchange is still there.
+    pub(crate) generation: u8,
+    state: State,
 }
 
 /// The index of an entry plus one, so that a table of zeros is a valid one.
@@ -32,17 +31,15 @@ pub(crate) type EntryId = NonZeroU16;
 /// What there is to know about a table of entries as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Table {
-    free: Option<EntryId>,
-    /// How many entries were ever used; those behind them are free, too.
-    touched: u16,
+    /// The index of the entry that is taken next. Those after it follow in a chain, whose end lies behind the table.
+    free: u16,
     len: u16,
-    /// The queue of messages whose acknowledgements are due, in the order of their arrival.
-    first_due: Option<EntryId>,
+    /// The end of the queue of messages whose acknowledgements are due, in the order of their arrival: a circle.
     last_due: Option<EntryId>,
 }
 
 impl Table {
-    pub(crate) const NEW: Self = Self { free: None, touched: 0, len: 0, first_due: None, last_due: None };
+    pub(crate) const NEW: Self = Self { free: 0, len: 0, last_due: None };
 
     /// How many exchanges there are.
     pub(crate) const fn len(&self) -> u16 {
@@ -57,22 +54,23 @@ impl Table {
             if entry.packet_id == Some(packet_id) {
                 return Some(id);
             }
-            next = entry.chain;
+            next = EntryId::new(entry.chain);
         }
         None
     }
 
     /// Enters an exchange whose identifier is not in the table. `None` if the table is full.
     pub(crate) fn insert(&mut self, entries: &mut [Entry], packet_id: PacketId, held: Held) -> Option<EntryId> {
-        let id = self.next_free(entries)?;
+        let id = EntryId::new(self.free.checked_add(1)?)?;
+        let next = entry(entries, id)?.chain.wrapping_add(id.get());
         let head = entries.get_mut(bucket(entries, packet_id)?)?;
         let chain = head.bucket.replace(id);
         let entry = entry_mut(entries, id)?;
         entry.packet_id = Some(packet_id);
-        entry.chain = chain;
+        entry.chain = chain.map_or(0, EntryId::get);
         entry.due = None;
-        entry.held = held;
-        entry.verdict = 0;
+        entry.state = State::FREE.with_held(held);
+        self.free = next;
         self.len = self.len.saturating_add(1);
         Some(id)
     }
@@ -83,39 +81,47 @@ impl Table {
         Self::unchain(entries, packet_id, id, chain);
         if let Some(entry) = entry_mut(entries, id) {
             entry.packet_id = None;
-            entry.chain = self.free.replace(id);
+            // The index of the neighbour is the identifier of the entry. So zeros chain each entry to its neighbour.
+            entry.chain = self.free.wrapping_sub(id.get());
             entry.generation = entry.generation.wrapping_add(1);
-            entry.held = Held::Free;
-            entry.verdict = 0;
+            entry.state = State::FREE;
+            self.free = id.get().wrapping_sub(1);
             self.len = self.len.saturating_sub(1);
         }
     }
 
     /// Puts an exchange at the end of the queue of due acknowledgements.
     pub(crate) fn enqueue(&mut self, entries: &mut [Entry], id: EntryId) {
-        match self.last_due.and_then(|last| entry_mut(entries, last)) {
-            Some(last) => last.due = Some(id),
-            None => self.first_due = Some(id),
+        let first = match self.last_due.and_then(|last| entry_mut(entries, last)) {
+            Some(last) => last.due.replace(id),
+            None => Some(id),
+        };
+        if let Some(entry) = entry_mut(entries, id) {
+            entry.due = first;
         }
         self.last_due = Some(id);
     }
 
     /// The exchange whose acknowledgement is due first. [MQTT-4.6.0-2], [MQTT-4.6.0-3]
-    pub(crate) const fn first_due(&self) -> Option<EntryId> {
-        self.first_due
+    pub(crate) fn first_due(&self, entries: &[Entry]) -> Option<EntryId> {
+        entry(entries, self.last_due?)?.due
     }
 
     /// The exchanges whose acknowledgements are due, in the order of their arrival.
     pub(crate) fn due(self, entries: &[Entry]) -> impl Iterator<Item = EntryId> {
-        core::iter::successors(self.first_due, |&id| entry(entries, id).and_then(|entry| entry.due))
+        core::iter::successors(self.first_due(entries), move |&id| {
+            if self.last_due == Some(id) { None } else { entry(entries, id)?.due }
+        })
     }
 
     /// Takes the first exchange out of the queue of due acknowledgements.
     pub(crate) fn dequeue(&mut self, entries: &mut [Entry]) {
-        let next = self.first_due.and_then(|first| entry_mut(entries, first)).and_then(|entry| entry.due.take());
-        self.first_due = next;
-        if next.is_none() {
+        let Some(first) = self.first_due(entries) else { return };
+        let next = entry_mut(entries, first).and_then(|entry| entry.due.take());
+        if self.last_due == Some(first) {
             self.last_due = None;
+        } else if let Some(last) = self.last_due.and_then(|last| entry_mut(entries, last)) {
+            last.due = next;
         }
     }
 
@@ -130,62 +136,97 @@ impl Table {
     }
 
     fn update(&mut self, entries: &mut [Entry], after: impl Fn(Held) -> Held) {
-        self.first_due = None;
         self.last_due = None;
-        for id in (1..=self.touched).filter_map(EntryId::new) {
-            let Some(entry) = entry_mut(entries, id) else { continue };
+        for id in (1..=u16::MAX).filter_map(EntryId::new).take(entries.len()) {
+            let Some(entry) = entry_mut(entries, id) else { return };
             entry.due = None;
-            entry.held = after(entry.held);
-            if entry.held == Held::Free && entry.packet_id.is_some() {
+            entry.set_held(after(entry.held()));
+            if entry.held() == Held::Free {
                 self.remove(entries, id);
             }
         }
     }
 
-    fn next_free(&mut self, entries: &[Entry]) -> Option<EntryId> {
-        if let Some(id) = self.free {
-            self.free = entry(entries, id)?.chain;
-            return Some(id);
-        }
-        let id = self.touched.checked_add(1).filter(|&id| usize::from(id) <= entries.len())?;
-        self.touched = id;
-        EntryId::new(id)
-    }
-
-    fn unchain(entries: &mut [Entry], packet_id: PacketId, id: EntryId, after: Option<EntryId>) {
+    fn unchain(entries: &mut [Entry], packet_id: PacketId, id: EntryId, after: u16) {
         let Some(head) = bucket(entries, packet_id).and_then(|bucket| entries.get_mut(bucket)) else { return };
         if head.bucket == Some(id) {
-            head.bucket = after;
+            head.bucket = EntryId::new(after);
             return;
         }
         let mut next = head.bucket;
         while let Some(entry) = next.and_then(|next| entry_mut(entries, next)) {
-            if entry.chain == Some(id) {
+            if entry.chain == id.get() {
                 entry.chain = after;
                 return;
             }
-            next = entry.chain;
+            next = EntryId::new(entry.chain);
         }
     }
 }
 
 impl Entry {
     pub(crate) const FREE: Self =
-        Self { packet_id: None, bucket: None, chain: None, due: None, generation: 0, held: Held::Free, verdict: 0 };
+        Self { packet_id: None, bucket: None, chain: 0, due: None, generation: 0, state: State::FREE };
 
-    /// What the application said.
-    pub(crate) const fn verdict(&self) -> Option<ReasonCode> {
-        ReasonCode::of_byte(self.verdict.wrapping_sub(1))
+    /// Where the exchange stands.
+    pub(crate) const fn held(&self) -> Held {
+        self.state.held()
     }
 
-    /// Notes what the application says.
-    pub(crate) const fn judge(&mut self, verdict: ReasonCode) {
-        self.verdict = (verdict as u8).wrapping_add(1);
+    pub(crate) const fn set_held(&mut self, held: Held) {
+        self.state = self.state.with_held(held);
+    }
+
+    /// What the application said.
+    pub(crate) fn verdict(&self) -> Option<ReasonCode> {
+        self.state.verdict()
+    }
+
+    /// Notes what the application says, which PUBACK and PUBREC can say.
+    pub(crate) fn judge(&mut self, verdict: ReasonCode) {
+        self.state = self.state.with_verdict(verdict);
     }
 
     /// Whether the exchange counts against our Receive Maximum on this connection. (5.0: 3.3.4)
     pub(crate) const fn is_counted(&self) -> bool {
-        !matches!(self.held, Held::ReceivedBefore | Held::HandedBefore | Held::Free)
+        !matches!(self.held(), Held::ReceivedBefore | Held::HandedBefore | Held::Free)
+    }
+}
+
+/// Where an exchange stands, and what the application said of it, in a byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct State(u8);
+
+impl State {
+    const FREE: Self = Self(0);
+
+    /// Where the exchange stands, in the low bits; above them the number of the verdict, 0 as long as there is none.
+    const HELD: u8 = 0b0111;
+    const VERDICT_SHIFT: u32 = 3;
+
+    const fn held(self) -> Held {
+        match self.0 & Self::HELD {
+            1 => Held::Pending,
+            2 => Held::Handed,
+            3 => Held::HandedBefore,
+            4 => Held::Received,
+            5 => Held::ReceivedBefore,
+            _ => Held::Free,
+        }
+    }
+
+    const fn with_held(self, held: Held) -> Self {
+        Self(self.0 & !Self::HELD | held as u8)
+    }
+
+    fn verdict(self) -> Option<ReasonCode> {
+        let number = self.0 >> Self::VERDICT_SHIFT;
+        VERDICTS.get(usize::from(number).wrapping_sub(1)).copied()
+    }
+
+    fn with_verdict(self, verdict: ReasonCode) -> Self {
+        let number = (1..).zip(VERDICTS).find(|&(_, code)| code == verdict).map_or(0, |(number, _)| number);
+        Self(self.0 & Self::HELD | number << Self::VERDICT_SHIFT)
     }
 }
 
@@ -201,6 +242,21 @@ pub(crate) fn entry_mut(entries: &mut [Entry], id: EntryId) -> Option<&mut Entry
 fn bucket(entries: &[Entry], packet_id: PacketId) -> Option<usize> {
     usize::from(packet_id.get()).checked_rem(entries.len())
 }
+
+/// What an application can say of a message: the codes of PUBACK and PUBREC. (5.0: 3.4.2.1, 3.5.2.1)
+const VERDICTS: [ReasonCode; 9] = [
+    ReasonCode::Success,
+    ReasonCode::NoMatchingSubscribers,
+    ReasonCode::UnspecifiedError,
+    ReasonCode::ImplementationSpecificError,
+    ReasonCode::NotAuthorized,
+    ReasonCode::TopicNameInvalid,
+    ReasonCode::PacketIdentifierInUse,
+    ReasonCode::QuotaExceeded,
+    ReasonCode::PayloadFormatInvalid,
+];
+
+const _: () = assert!(size_of::<Entry>() == 10 && size_of::<Table>() == 6);
 
 #[cfg(test)]
 #[path = "held_tests.rs"]

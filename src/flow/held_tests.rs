@@ -8,7 +8,7 @@ use proptest::sample::{Index, select};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::vec::Vec;
 
-use super::{Entry, EntryId, Held, PacketId, ReasonCode, Table, bucket, entry, entry_mut};
+use super::{Entry, EntryId, Held, PacketId, ReasonCode, State, Table, VERDICTS, bucket, entry, entry_mut};
 
 const SIZES: [usize; 6] = [0, 1, 2, 7, 8, 300];
 const STATES: [Held; 5] = [Held::Pending, Held::Handed, Held::HandedBefore, Held::Received, Held::ReceivedBefore];
@@ -44,7 +44,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         12 => any::<Index>().prop_map(Operation::Remove),
         8 => any::<Index>().prop_map(Operation::Enqueue),
         6 => Just(Operation::Dequeue),
-        4 => (any::<Index>(), select(ReasonCode::ALL.to_vec())).prop_map(|(at, code)| Operation::Judge(at, code)),
+        4 => (any::<Index>(), select(VERDICTS.to_vec())).prop_map(|(at, code)| Operation::Judge(at, code)),
         1 => Just(Operation::CarryOver),
         1 => Just(Operation::Clear),
     ]
@@ -53,7 +53,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 #[derive(Clone, Copy, Debug)]
 struct Exchange {
     entry: EntryId,
-    generation: u16,
+    generation: u8,
     held: Held,
     verdict: Option<ReasonCode>,
 }
@@ -65,7 +65,7 @@ struct Pair {
     model: BTreeMap<PacketId, Exchange>,
     due: VecDeque<PacketId>,
     /// The generations that were current when an exchange of the entry ended.
-    ended: HashMap<EntryId, Vec<u16>>,
+    ended: HashMap<EntryId, Vec<u8>>,
 }
 
 impl Pair {
@@ -167,23 +167,25 @@ impl Pair {
             assert_eq!(Table::find(&self.entries, packet_id), Some(exchange.entry), "{packet_id}");
             let entry = entry(&self.entries, exchange.entry).unwrap();
             let Exchange { generation, held, verdict, .. } = *exchange;
-            assert_eq!((entry.packet_id, entry.held), (Some(packet_id), held));
+            assert_eq!((entry.packet_id, entry.held()), (Some(packet_id), held));
             assert_eq!((entry.generation, entry.verdict()), (generation, verdict));
         }
         let first = self.due.front().map(|id| self.model[id].entry);
-        assert_eq!(self.table.first_due(), first);
+        assert_eq!(self.table.first_due(&self.entries), first);
         let used = self.entries.iter().filter(|entry| entry.packet_id.is_some()).count();
         assert_eq!(used, self.model.len());
         for entry in self.entries.iter().filter(|entry| entry.packet_id.is_none()) {
-            assert_eq!((entry.held, entry.verdict()), (Held::Free, None));
+            assert_eq!((entry.held(), entry.verdict()), (Held::Free, None));
         }
     }
 
-    /// The queue to its end, by dequeuing from a copy.
+    /// The queue to its end, by walking along it and by dequeuing from a copy.
     fn check_queue(&self) {
         let (mut table, mut entries) = (self.table, self.entries.clone());
+        let walked = table.due(&entries).take(self.due.len() + 1).map(|id| entry(&entries, id).unwrap().packet_id);
+        assert_eq!(walked.collect::<Vec<_>>(), self.due.iter().copied().map(Some).collect::<Vec<_>>());
         let mut found = Vec::new();
-        while let Some(first) = table.first_due() {
+        while let Some(first) = table.first_due(&entries) {
             assert!(found.len() < self.due.len(), "the queue is too long: {found:?}");
             found.push(entry(&entries, first).and_then(|entry| entry.packet_id).unwrap());
             table.dequeue(&mut entries);
@@ -305,17 +307,60 @@ fn what_counts_against_the_receive_maximum() {
         (Held::ReceivedBefore, false),
     ];
     for (held, counted) in rows {
-        assert_eq!(Entry { held, ..Entry::FREE }.is_counted(), counted, "{held:?}");
-        assert!(!Entry { held: held.carried_over(), ..Entry::FREE }.is_counted(), "{held:?} carried over");
+        let entry = |held| Entry { state: State::FREE.with_held(held), ..Entry::FREE };
+        assert_eq!(entry(held).is_counted(), counted, "{held:?}");
+        assert!(!entry(held.carried_over()).is_counted(), "{held:?} carried over");
+    }
+}
+
+/// In each state, and whichever of the two changes last.
+#[test]
+fn every_verdict_is_kept() {
+    for held in STATES.into_iter().chain([Held::Free]) {
+        for code in VERDICTS {
+            let mut entry = Entry::FREE;
+            entry.set_held(held);
+            assert_eq!((entry.held(), entry.verdict()), (held, None));
+            entry.judge(code);
+            assert_eq!((entry.held(), entry.verdict()), (held, Some(code)));
+            for other in STATES {
+                entry.set_held(other);
+                assert_eq!((entry.held(), entry.verdict()), (other, Some(code)));
+            }
+        }
     }
 }
 
 #[test]
-fn every_verdict_is_kept() {
-    for &code in ReasonCode::ALL {
-        let mut entry = Entry::FREE;
-        assert_eq!(entry.verdict(), None);
-        entry.judge(code);
-        assert_eq!(entry.verdict(), Some(code));
+#[cfg(feature = "v5")]
+fn there_is_a_verdict_for_each_code_of_an_acknowledgement() {
+    use crate::wire::{AckType, Acknowledgement, Version};
+    for kind in [AckType::Puback, AckType::Pubrec] {
+        for &code in ReasonCode::ALL {
+            let allowed = Acknowledgement::check_code(kind, Version::V5, code).is_ok();
+            assert_eq!(VERDICTS.contains(&code), allowed, "{kind:?} {code:?}");
+        }
     }
+}
+
+/// What was given back comes before what was never taken, which comes in order, to the end of the largest table.
+#[test]
+fn a_table_of_zeros_is_taken_in_order() {
+    let (mut table, mut entries) = (Table::NEW, std::vec![Entry::FREE; 65_535]);
+    let mut insert = |id: u16, expected: u16| {
+        let inserted = table.insert(&mut entries, PacketId::new(id).unwrap(), Held::Received);
+        assert_eq!(inserted, EntryId::new(expected), "{id}");
+        if id == 5 {
+            [2, 5, 3].into_iter().filter_map(EntryId::new).for_each(|id| table.remove(&mut entries, id));
+        }
+    };
+    (1..=5).for_each(|id| insert(id, id));
+    insert(6, 3);
+    insert(7, 5);
+    insert(8, 2);
+    (9..=65_535).for_each(|id| insert(id, id - 3));
+    insert(2, 65_533);
+    insert(3, 65_534);
+    assert_eq!((table.len(), Table::find(&entries, PacketId::new(5).unwrap())), (65_534, None));
+    assert_eq!(table.insert(&mut entries, PacketId::new(5).unwrap(), Held::Received), EntryId::new(65_535));
 }

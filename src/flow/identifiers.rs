@@ -17,7 +17,7 @@ pub(crate) struct Slot {
     pub(crate) sent: Sent,
     generation: u16,
     /// What else there is to know: where the packet is stored (queued, published, to be sent again), how many filters
-    /// await their codes (requests), the neighbours in the order of the PUBRELs (released), the next free slot (free).
+    /// await their codes (requests), the neighbours in the order of the PUBRELs (released), which slot is free next (free).
     pub(crate) link: u32,
 }
 
@@ -35,16 +35,14 @@ pub(crate) type SlotId = NonZeroU16;
 /// The slots that are free, and how identifiers map to slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Identifiers {
-    /// The queue of slots that were used before and are free again, chained by `link`.
-    first_free: Option<SlotId>,
-    last_free: Option<SlotId>,
-    /// How many slots were ever used; those behind them are free, too.
-    touched: u16,
+    /// The index of the neighbour of the slot that became free last. The free slots are a circle, chained by their links,
+    /// in the order in which they became free: behind the last comes the first.
+    behind_last: u16,
     taken: u16,
 }
 
 impl Identifiers {
-    pub(crate) const NEW: Self = Self { first_free: None, last_free: None, touched: 0, taken: 0 };
+    pub(crate) const NEW: Self = Self { behind_last: 0, taken: 0 };
 
     /// How many identifiers are in use.
     pub(crate) const fn taken(&self) -> u16 {
@@ -53,7 +51,11 @@ impl Identifiers {
 
     /// Takes a free slot with an identifier that is not in use. `None` if there is none.
     pub(crate) fn take(&mut self, slots: &mut [Slot], sent: Sent) -> Option<(SlotId, PacketId)> {
-        let id = self.next_free(slots)?;
+        let last = self.last(slots)?;
+        let id = successor(slots, last)?;
+        if id != last {
+            chain(slots, last, successor(slots, id)?);
+        }
         let bits = bits(slots.len());
         let slot = slot_mut(slots, id)?;
         slot.sent = sent;
@@ -67,13 +69,14 @@ impl Identifiers {
         let bits = bits(slots.len());
         let Some(slot) = slot_mut(slots, id) else { return };
         slot.sent = Sent::Free;
-        slot.link = 0;
         slot.generation = next_generation(bits, id, slot.generation);
-        match self.last_free.and_then(|last| slot_mut(slots, last)) {
-            Some(last) => last.link = id.get().into(),
-            None => self.first_free = Some(id),
+        let last = self.last(slots);
+        let first = last.and_then(|last| successor(slots, last)).unwrap_or(id);
+        chain(slots, id, first);
+        if let Some(last) = last {
+            chain(slots, last, id);
         }
-        self.last_free = Some(id);
+        self.behind_last = neighbour(slots, id);
         self.taken = self.taken.saturating_sub(1);
     }
 
@@ -85,18 +88,11 @@ impl Identifiers {
         Some(identifier(bits, id, slot))
     }
 
-    fn next_free(&mut self, slots: &mut [Slot]) -> Option<SlotId> {
-        if usize::from(self.touched) < slots.len() {
-            self.touched = self.touched.checked_add(1)?;
-            return SlotId::new(self.touched);
-        }
-        let id = self.first_free?;
-        let next = slot(slots, id)?.link;
-        self.first_free = u16::try_from(next).ok().and_then(SlotId::new);
-        if self.first_free.is_none() {
-            self.last_free = None;
-        }
-        Some(id)
+    /// The slot that became free last, if one is free.
+    fn last(&self, slots: &[Slot]) -> Option<SlotId> {
+        let all = u16::try_from(slots.len()).ok()?;
+        let last = if self.behind_last == 0 { all } else { self.behind_last };
+        SlotId::new(last).filter(|_| self.taken < all)
     }
 }
 
@@ -128,6 +124,24 @@ pub(crate) fn packet_id_at(slots: &[Slot], index: usize) -> Option<PacketId> {
     packet_id(slots, SlotId::new(u16::try_from(index.checked_add(1)?).ok()?)?)
 }
 
+/// The free slot behind a free slot. Links of zeros chain each slot to its neighbour.
+fn successor(slots: &[Slot], id: SlotId) -> Option<SlotId> {
+    let link = u16::try_from(slot(slots, id)?.link).ok()?;
+    SlotId::new((link ^ neighbour(slots, id)).checked_add(1)?)
+}
+
+fn chain(slots: &mut [Slot], id: SlotId, next: SlotId) {
+    let link = next.get().wrapping_sub(1) ^ neighbour(slots, id);
+    if let Some(slot) = slot_mut(slots, id) {
+        slot.link = link.into();
+    }
+}
+
+/// The index behind that of a slot; behind the last one the first.
+fn neighbour(slots: &[Slot], id: SlotId) -> u16 {
+    if usize::from(id.get()) < slots.len() { id.get() } else { 0 }
+}
+
 /// How many bits of an identifier tell the slot: 0 to 16.
 const fn bits(slots: usize) -> u32 {
     usize::BITS.saturating_sub(slots.saturating_sub(1).leading_zeros())
@@ -146,6 +160,8 @@ fn next_generation(bits: u32, id: SlotId, generation: u16) -> u16 {
     let number = next.checked_shl(bits).unwrap_or(0) | id.get().wrapping_sub(1);
     if number == u16::MAX { 0 } else { next }
 }
+
+const _: () = assert!(size_of::<Slot>() == 8 && size_of::<Identifiers>() == 4);
 
 #[cfg(test)]
 #[path = "identifiers_tests.rs"]

@@ -3,44 +3,43 @@
 use super::identifiers::{Slot, SlotId, slot, slot_mut};
 
 /// The exchanges that wait for PUBCOMP, in the order of their PUBRECs. They are chained both ways through the links of
-/// their slots, so that a PUBCOMP takes its exchange out wherever it stands.
+/// their slots, so that a PUBCOMP takes its exchange out wherever it stands: a circle, behind the last comes the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Releases {
-    first: Option<SlotId>,
     last: Option<SlotId>,
 }
 
 impl Releases {
-    pub(crate) const NEW: Self = Self { first: None, last: None };
+    pub(crate) const NEW: Self = Self { last: None };
 
-    pub(crate) const fn first(&self) -> Option<SlotId> {
-        self.first
+    pub(crate) fn first(&self, slots: &[Slot]) -> Option<SlotId> {
+        Neighbours::of(slot(slots, self.last?)?).next
     }
 
     /// The exchange behind `id`.
-    pub(crate) fn after(slots: &[Slot], id: SlotId) -> Option<SlotId> {
-        slot(slots, id).and_then(|slot| Neighbours::of(slot).next)
+    pub(crate) fn after(&self, slots: &[Slot], id: SlotId) -> Option<SlotId> {
+        if self.last == Some(id) { None } else { Neighbours::of(slot(slots, id)?).next }
     }
 
     pub(crate) fn push(&mut self, slots: &mut [Slot], id: SlotId) {
-        Neighbours { previous: self.last, next: None }.store(slots, id);
-        match self.last {
-            Some(last) => Neighbours::update(slots, last, |neighbours| neighbours.next = Some(id)),
-            None => self.first = Some(id),
-        }
+        let last = self.last.unwrap_or(id);
+        let first = self.first(slots).unwrap_or(id);
+        Neighbours { previous: Some(last), next: Some(first) }.store(slots, id);
+        Neighbours::update(slots, last, |neighbours| neighbours.next = Some(id));
+        Neighbours::update(slots, first, |neighbours| neighbours.previous = Some(id));
         self.last = Some(id);
     }
 
     pub(crate) fn remove(&mut self, slots: &mut [Slot], id: SlotId) {
-        let Some(Neighbours { previous, next }) = slot(slots, id).map(Neighbours::of) else { return };
-        match previous {
-            Some(previous) => Neighbours::update(slots, previous, |neighbours| neighbours.next = next),
-            None => self.first = next,
+        let Some(Neighbours { previous: Some(previous), next: Some(next) }) = slot(slots, id).map(Neighbours::of)
+        else {
+            return;
+        };
+        if self.last == Some(id) {
+            self.last = Some(previous).filter(|&previous| previous != id);
         }
-        match next {
-            Some(next) => Neighbours::update(slots, next, |neighbours| neighbours.previous = previous),
-            None => self.last = previous,
-        }
+        Neighbours::update(slots, previous, |neighbours| neighbours.next = Some(next));
+        Neighbours::update(slots, next, |neighbours| neighbours.previous = Some(previous));
     }
 }
 
@@ -75,6 +74,8 @@ impl Neighbours {
 fn number(id: Option<SlotId>) -> u16 {
     id.map_or(0, SlotId::get)
 }
+
+const _: () = assert!(size_of::<Releases>() == 2);
 
 #[cfg(test)]
 #[path = "releases_tests.rs"]

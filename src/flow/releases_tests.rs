@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use std::vec::Vec;
 
-use super::{Releases, Slot, SlotId, slot};
+use super::{Neighbours, Releases, Slot, SlotId, slot};
 
 #[derive(Clone, Debug)]
 enum Operation {
@@ -24,13 +24,17 @@ fn operation() -> impl Strategy<Value = Operation> {
 
 fn check(releases: &Releases, slots: &[Slot], model: &[SlotId]) {
     let mut found = Vec::new();
-    let mut next = releases.first();
+    let mut next = releases.first(slots);
     while let Some(id) = next {
         assert!(found.len() < model.len(), "too long: {found:?}, {id}, expected {model:?}");
         found.push(id);
-        next = Releases::after(slots, id);
+        next = releases.after(slots, id);
     }
     assert_eq!(found, model);
+    for (at, &id) in model.iter().enumerate() {
+        let previous = model[at.checked_sub(1).unwrap_or(model.len() - 1)];
+        assert_eq!(slot(slots, id).map(Neighbours::of).and_then(|neighbours| neighbours.previous), Some(previous));
+    }
     assert_eq!(releases.last, model.last().copied());
 }
 
@@ -90,5 +94,5 @@ fn a_chain_through_the_largest_table() {
         releases.remove(&mut slots, id);
         check(&releases, &slots, &model);
     }
-    assert_eq!(releases.first(), None);
+    assert_eq!(releases.first(&slots), None);
 }

@@ -1,13 +1,15 @@
-//! What the application asks of a session.
+//! What the application asks of the client's end alone.
 
 use core::fmt;
 
-use crate::wire::{Properties, Property, QoS, ReasonCode, Subscription, Version, Will};
+use crate::aliases::TopicAliases;
+use crate::command::{Acknowledge, Offline, Oversized};
+use crate::wire::{Properties, Property, Subscription, Version, Will};
 
 /// How to connect. It becomes CONNECT, and says how the session behaves until the next one.
 ///
-/// Receive Maximum and Maximum Packet Size are announced by the session itself: what its places for received messages
-/// and the inbox allow. `Debug` does not show the password.
+/// Receive Maximum, Maximum Packet Size and Topic Alias Maximum are announced by the session itself: what its places for
+/// received messages and the inbox allow. `Debug` does not show the password.
 #[derive(Clone, Copy)]
 pub struct Connect<'a> {
     /// The version to speak. A session that is resumed must speak the one that it began with.
@@ -36,12 +38,19 @@ pub struct Connect<'a> {
     pub acknowledgement: Acknowledge,
     /// What becomes of messages in flight when the server has lost the session.
     pub lost_session: LostSession,
+    /// What is kept while there is no connection.
+    pub offline: Offline,
+    /// What becomes of a message that is larger than the inbox.
+    pub oversized: Oversized,
+    /// How many topic aliases of ours there may be, and for how long topics: so many `CONTROL` bytes are set aside. (5.0:
+    /// 3.3.2.3.4)
+    pub topic_aliases: TopicAliases,
     /// 3.1.1 only: seconds after which what is unanswered is sent again; 0: never, as in 5.0.
-    pub retry_interval: u16,
+    pub retry_interval: u8,
     /// How many seconds CONNACK and PINGRESP may take; 10 by default.
-    pub patience: u16,
+    pub patience: u8,
     /// How many seconds the last packets of a connection may take; 5 by default.
-    pub farewell: u16,
+    pub farewell: u8,
 }
 
 impl<'a> Connect<'a> {
@@ -59,6 +68,9 @@ impl<'a> Connect<'a> {
             properties: &[],
             acknowledgement: Acknowledge::AfterHandling,
             lost_session: LostSession::AsTheStandardSays,
+            offline: Offline::Everything,
+            oversized: Oversized::Refused,
+            topic_aliases: TopicAliases::NONE,
             retry_interval: 0,
             patience: 10,
             farewell: 5,
@@ -81,17 +93,6 @@ impl fmt::Debug for Connect<'_> {
     }
 }
 
-/// Who acknowledges received messages of QoS 1 and 2.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Acknowledge {
-    /// The session, with the poll that follows the event: the handler has run by then.
-    #[default]
-    AfterHandling,
-    /// The application, with `acknowledge`.
-    Manually,
-}
-
 /// What becomes of messages that were in flight when the server turns out to have lost a session that was to outlive its
 /// connection. What was never sent stays queued in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -104,43 +105,6 @@ pub enum LostSession {
     Report,
     /// Each is published as a new message, which may arrive twice; one whose PUBREC was seen is reported as lost.
     Republish,
-}
-
-/// A message to publish.
-///
-/// DUP and the packet identifier are the session's affair. [MQTT-3.3.1-3]
-#[derive(Clone, Copy)]
-pub struct Publish<'a> {
-    /// The topic name.
-    pub topic: &'a str,
-    /// The application message.
-    pub payload: &'a [u8],
-    /// The quality of service.
-    pub qos: QoS,
-    /// Whether the server is to keep it. [MQTT-3.3.1-5]
-    pub retain: bool,
-    /// The properties; none in 3.1.1, and no topic alias.
-    pub properties: Properties<'a>,
-}
-
-impl<'a> Publish<'a> {
-    /// A message of QoS 0.
-    #[must_use]
-    pub const fn new(topic: &'a str, payload: &'a [u8]) -> Self {
-        Self { topic, payload, qos: QoS::AtMostOnce, retain: false, properties: Properties::EMPTY }
-    }
-}
-
-impl fmt::Debug for Publish<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Publish")
-            .field("topic", &self.topic)
-            .field("payload", &self.payload.len())
-            .field("qos", &self.qos)
-            .field("retain", &self.retain)
-            .field("properties", &self.properties)
-            .finish()
-    }
 }
 
 /// Subscriptions to ask for, at least one.
@@ -158,14 +122,5 @@ pub struct Unsubscribe<'a> {
     /// The topic filters of the subscriptions.
     pub filters: &'a [&'a str],
     /// User Properties; none in 3.1.1.
-    pub properties: Properties<'a>,
-}
-
-/// How to disconnect; by default normally, without a will.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Disconnect<'a> {
-    /// Why; in 3.1.1 always success. [`ReasonCode::DisconnectWithWill`] keeps the will. [MQTT-3.14.4-3]
-    pub reason_code: ReasonCode,
-    /// Session Expiry Interval, Reason String and User Properties; none in 3.1.1.
     pub properties: Properties<'a>,
 }

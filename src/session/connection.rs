@@ -1,39 +1,156 @@
-//! How a connection begins and ends: CONNECT, CONNACK, AUTH, DISCONNECT, and what becomes of the session.
+//! The client's end: how a connection begins, and what only a client receives.
 
+use crate::command::Disconnect;
+use crate::control;
+use crate::engine::state::{Authentication, Core, Life, Limits, Losing, Manner, Phase, Support, facts};
+use crate::engine::{Announcement, End, Engine, Taken, hash, is_announced};
 use crate::error::{Cause, Refused};
-use crate::event::Event;
+use crate::event::{Event, StrayPacket};
+use crate::flow::identifiers::{self, SlotId, slot, slot_mut};
 use crate::flow::sender::Sent;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Unread};
 use crate::keepalive::KeepAlive;
 use crate::outbox::Order;
 use crate::timer::Timer;
-use crate::wire::{self, Auth, Connack, List, Measured, Packet, Properties, Property, QoS, ReasonCode, Role};
+use crate::wire::{
+    self, Auth, Connack, List, Measured, Packet, PacketId, Properties, ReasonCode, Role, Suback, Unsuback, Violation,
+};
 
-use super::command::{Connect, Disconnect, LostSession};
-use super::engine::{ANSWER, Authentication, Engine, Life, Limits, Losing, Phase, Request, Starved};
-use super::receiving::Taken;
+use super::command::{Connect, LostSession};
 
-impl Engine<'_> {
-    pub(crate) fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Result<(), Refused> {
+/// The client's end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Client {
+    /// The requests that were lost with the connection, chained by their links.
+    lost_requests: Option<SlotId>,
+    request: Request,
+    lost_session: LostSession,
+}
+
+facts! {
+    /// What CONNECT asked for, as far as an answer depends on it.
+    Request {
+        awaits_connack, with_awaiting_connack = 1;
+        clean_start, with_clean_start = 2;
+        nameless, with_nameless = 4;
+        /// Session Expiry Interval above 0; in 3.1.1 Clean Session 0.
+        lasting, with_lasting = 8;
+        /// Request Problem Information 0.
+        undiagnosed, with_undiagnosed = 16;
+    }
+}
+
+impl End for Client {
+    const NEW: Self =
+        Self { lost_requests: None, request: Request::NONE, lost_session: LostSession::AsTheStandardSays };
+    const ROLE: Role = Role::Client;
+    const PEER: Role = Role::Server;
+    const NO_BEGINNING: Cause = Cause::ConnackTimeout;
+    const SILENCE: Cause = Cause::PingTimeout;
+    const QUEUE_OUTLIVES_SESSION: bool = true;
+
+    type Event<'i> = Event<'i>;
+
+    fn level(core: &Core<Self>) -> u8 {
+        core.level
+    }
+
+    fn next_packet<'i>(engine: &mut Engine<'_, Self>, inbox: &mut Unread<'i>) -> Result<Option<Packet<'i>>, Cause> {
+        Ok(inbox.packet(engine.version(), Role::Client)?)
+    }
+
+    fn take<'i>(engine: &mut Engine<'_, Self>, packet: Packet<'i>) -> Result<Taken<Event<'i>>, Cause> {
+        if Self::is_beginning(engine) {
+            return engine.take_before_connack(packet);
+        }
+        match packet {
+            Packet::Suback(packet) => engine.take_suback(&packet),
+            Packet::Unsuback(packet) => engine.take_unsuback(&packet),
+            Packet::Pingresp => {
+                engine.core.keep_alive.answered();
+                Ok(Taken::Silently)
+            }
+            Packet::Connack(_) => Err(Cause::ConnackRepeated),
+            Packet::Auth(auth) => engine.take_reauthentication(auth),
+            Packet::Disconnect(disconnect) => {
+                engine.end(Cause::DisconnectedByPeer(disconnect.reason_code));
+                Ok(Taken::Event(Event::Disconnected(disconnect)))
+            }
+            _ => Err(Cause::Violation(Violation::PacketNotForThisEnd)),
+        }
+    }
+
+    /// [MQTT-3.2.0-1]
+    fn is_beginning(engine: &Engine<'_, Self>) -> bool {
+        engine.core.end.request.awaits_connack()
+    }
+
+    /// Diagnostics that we did not ask for. [MQTT-3.1.2-29]
+    fn check(engine: &Engine<'_, Self>, packet: &Packet<'_>) -> Result<(), Cause> {
+        let properties = match packet {
+            Packet::Acknowledgement(packet) => packet.properties,
+            Packet::Suback(packet) => packet.properties,
+            Packet::Unsuback(packet) => packet.properties,
+            Packet::Auth(packet) => packet.properties,
+            _ => Properties::EMPTY,
+        };
+        let talks = || properties.reason_string().is_some() || properties.user_properties().next().is_some();
+        if engine.core.end.request.undiagnosed() && talks() { Err(Cause::DiagnosticsUnrequested) } else { Ok(()) }
+    }
+
+    fn check_publish(_: &Engine<'_, Self>, _: &wire::Publish<'_>) -> Result<(), Cause> {
+        Ok(())
+    }
+
+    fn answer_neglected(_: &mut Engine<'_, Self>) {}
+
+    /// A request that was lost with its connection.
+    fn report<'i>(engine: &mut Engine<'_, Self>) -> Option<Event<'i>> {
+        let id = engine.core.end.lost_requests?;
+        let next = slot(engine.slots, id).map_or(0, |slot| slot.link);
+        engine.core.end.lost_requests = u16::try_from(next).ok().and_then(SlotId::new);
+        let packet_id = identifiers::packet_id(engine.slots, id)?;
+        engine.free(id);
+        Some(Event::RequestLost { packet_id })
+    }
+
+    fn republished<'i>(lost: PacketId, packet_id: PacketId) -> Option<Event<'i>> {
+        Some(Event::Republished { lost, packet_id })
+    }
+
+    fn refuse(engine: &mut Engine<'_, Self>, cause: Cause) -> bool {
+        // Nothing may come before CONNECT, not even a farewell. [MQTT-3.1.0-1]
+        let is_unsaid = engine.queue.control.is_untouched();
+        if is_unsaid {
+            engine.end(cause);
+        }
+        is_unsaid
+    }
+
+    fn ended(engine: &mut Engine<'_, Self>) {
+        let Client { request, .. } = engine.core.end;
+        if request.awaits_connack() && request.lasting() && engine.core.life == Life::None {
+            engine.core.life = Life::Sought;
+        }
+        engine.drop_requests();
+    }
+
+    fn facts(self) -> Self {
+        Self { lost_requests: None, ..self }
+    }
+}
+
+impl Engine<'_, Client> {
+    pub(super) fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Result<(), Refused> {
         let client = hash(connect.client_id.as_bytes());
         self.check_session(connect, client)?;
         let held = if connect.clean_start { 0 } else { self.core.table.len() };
-        let places = u16::try_from(self.held.len()).unwrap_or(u16::MAX);
-        let receive_maximum = places.saturating_sub(held).max(1);
-        let announced = [
-            Property::ReceiveMaximum(receive_maximum),
-            Property::MaximumPacketSize(u32::try_from(inbox.capacity()).unwrap_or(u32::MAX).max(1)),
-        ];
-        let own = |property: &Property<'_>| {
-            matches!(
-                property,
-                Property::ReceiveMaximum(_) | Property::MaximumPacketSize(_) | Property::TopicAliasMaximum(_)
-            )
-        };
-        if connect.properties.iter().any(own) {
+        let receive_maximum = self.places().saturating_sub(held).max(1);
+        if connect.properties.iter().any(is_announced) {
             return Err(Refused::Reserved);
         }
-        let announced: &[Property<'_>] = if connect.version.is_v5() { &announced } else { &[] };
+        let (capacity, aliases) = (inbox.capacity(), inbox.topic_aliases());
+        let announced = Announcement::new(connect.version, capacity, aliases, receive_maximum);
         let packet = Packet::Connect(wire::Connect {
             clean_start: connect.clean_start,
             keep_alive: connect.keep_alive,
@@ -41,10 +158,10 @@ impl Engine<'_> {
             will: connect.will,
             user_name: connect.user_name,
             password: connect.password,
-            properties: List::joined(connect.properties, announced),
+            properties: List::joined(connect.properties, announced.properties()),
         });
         let measured = Measured::new(packet.layout(), connect.version, Role::Server)?;
-        if measured.len() > self.queue.bytes.len().min(u16::MAX.into()) {
+        if measured.len() > control::capacity(self.queue.bytes, connect.topic_aliases) {
             return Err(Refused::TooLarge);
         }
         if !matches!(self.core.phase, Phase::Offline | Phase::Reporting) {
@@ -77,50 +194,27 @@ impl Engine<'_> {
             self.core.life = Life::None;
         }
         if self.core.level != 0 && self.core.level != connect.version.level() {
-            self.give_up_store();
+            self.give_up_queue();
+            self.lose_session(Losing::InFlight);
         }
         let properties = List::of(connect.properties);
-        let method = properties.authentication_method();
         self.core.level = connect.version.level();
         self.core.client = client;
-        self.core.method = method.map_or(0, |method| hash(method.as_bytes()));
-        self.core.authentication = if method.is_some() { Authentication::Awaited } else { Authentication::Without };
-        self.core.request = Request {
-            clean_start: connect.clean_start,
-            nameless: connect.client_id.is_empty(),
-            lasting: if connect.version.is_v5() {
-                properties.session_expiry_interval().is_some_and(|seconds| seconds != 0)
-            } else {
-                !connect.clean_start
-            },
-            undiagnosed: properties.request_problem_information() == Some(false),
-        };
+        self.begin_authentication(&properties);
+        self.core.end.request = Request::of(connect);
+        self.core.end.lost_session = connect.lost_session;
         self.core.keep_alive = KeepAlive::proposed(connect.keep_alive, connect.patience);
         self.core.receive_maximum = receive_maximum;
-        self.core.acknowledge = connect.acknowledgement;
-        self.core.lost_session = connect.lost_session;
+        self.core.manner = Manner::of(connect.acknowledgement, connect.offline, connect.oversized);
+        self.queue.set_aliases(connect.topic_aliases);
         self.core.retry_interval = connect.retry_interval;
         self.core.farewell = connect.farewell;
-        self.core.awaits_connack = true;
         self.core.limits = Limits::NONE;
         self.core.phase = Phase::Connecting;
         self.core.deadline = Timer::set(connect.patience);
     }
 
-    /// What is stored was made for another version: it will be reported as lost, and QoS 0 is dropped.
-    fn give_up_store(&mut self) {
-        while let Some(place) = self.store.outbox.first(Order::Immediate) {
-            self.store.remove(Order::Immediate, place);
-        }
-        for slot in self.slots.iter_mut() {
-            if let Sent::Queued(level) = slot.sent {
-                slot.sent = Sent::Resend(level);
-            }
-        }
-        self.lose_session(Losing::InFlight);
-    }
-
-    pub(crate) fn take_before_connack<'i>(&mut self, packet: Packet<'i>) -> Result<Taken<'i>, Cause> {
+    fn take_before_connack<'i>(&mut self, packet: Packet<'i>) -> Result<Taken<Event<'i>>, Cause> {
         match packet {
             Packet::Connack(connack) if connack.reason_code == ReasonCode::Success => {
                 self.accepted(&connack)?;
@@ -139,156 +233,93 @@ impl Engine<'_> {
     }
 
     fn accepted(&mut self, connack: &Connack<'_>) -> Result<(), Cause> {
-        let Request { clean_start, nameless, .. } = self.core.request;
+        let request = self.core.end.request;
         let v5 = self.version().is_v5();
-        if connack.session_present && clean_start {
+        let assigned = connack.properties.assigned_client_identifier();
+        if connack.session_present && request.clean_start() {
             return Err(Cause::SessionNotClean);
         }
         if connack.session_present && self.core.life == Life::None && v5 {
             return Err(Cause::SessionUnknown);
         }
-        if nameless && v5 && connack.properties.assigned_client_identifier().is_none() {
+        if request.nameless() && v5 && assigned.is_none() {
             return Err(Cause::ClientIdentifierMissing);
         }
         self.check_method(&connack.properties)?;
-        if let Some(assigned) = connack.properties.assigned_client_identifier() {
+        if let Some(assigned) = assigned {
             self.core.client = hash(assigned.as_bytes());
         }
-        if self.core.authentication != Authentication::Without {
-            self.core.authentication = Authentication::Settled;
-        }
-        self.core.awaits_connack = false;
-        self.core.limits = Limits::of(&connack.properties);
-        self.core.quota = self.core.limits.receive_maximum;
-        self.core.keep_alive.start(connack.properties.server_keep_alive());
-        self.core.deadline = Timer::OFF;
+        self.core.end.request = request.with_awaiting_connack(false);
+        self.core.limits = Limits::of(&connack.properties, Support::of(&connack.properties));
         if !connack.session_present && self.core.life == Life::Kept {
             self.session_was_lost();
         }
         let lasting = match connack.properties.session_expiry_interval() {
             Some(seconds) => seconds != 0,
-            None => self.core.request.lasting,
+            None => request.lasting(),
         };
         self.core.life = if lasting { Life::Kept } else { Life::UntilClose };
-        // A connection that is drained after its loss stays lost.
-        if self.core.phase == Phase::Connecting {
-            self.core.phase = Phase::Online;
-        }
+        self.core.keep_alive.start(connack.properties.server_keep_alive());
+        self.go_online();
         Ok(())
     }
 
     /// The server knows nothing of our session. [MQTT-3.2.2-5] of 5.0
     fn session_was_lost(&mut self) {
-        match (self.core.lost_session, self.version().is_v5()) {
+        match (self.core.end.lost_session, self.version().is_v5()) {
             (LostSession::AsTheStandardSays, false) => self.core.table.clear(self.held),
             (LostSession::AsTheStandardSays, true) | (LostSession::Report, _) => self.lose_session(Losing::InFlight),
             (LostSession::Republish, _) => self.lose_session(Losing::Republishing),
         }
     }
 
-    pub(crate) fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
-        match self.core.phase {
-            Phase::Online => {}
-            Phase::Offline | Phase::Connecting | Phase::Draining | Phase::Reporting => return Err(Refused::Offline),
-            Phase::Leaving | Phase::Failing | Phase::Parting => return Err(Refused::Closing),
-        }
+    fn take_suback<'i>(&mut self, packet: &Suback<'i>) -> Result<Taken<Event<'i>>, Cause> {
+        let Suback { packet_id, reason_codes, properties } = *packet;
+        let known = self.answered(Sent::Subscribing, packet_id, Some(reason_codes.iter().count()))?;
+        Ok(Taken::Event(if known {
+            Event::Subscribed { packet_id, reason_codes, properties }
+        } else {
+            Event::Stray { packet: StrayPacket::Suback, packet_id }
+        }))
+    }
+
+    fn take_unsuback<'i>(&mut self, packet: &Unsuback<'i>) -> Result<Taken<Event<'i>>, Cause> {
+        let Unsuback { packet_id, reason_codes, properties } = *packet;
+        // 3.1.1 has no codes to count.
+        let codes = self.version().is_v5().then(|| reason_codes.iter().count());
+        Ok(Taken::Event(if self.answered(Sent::Unsubscribing, packet_id, codes)? {
+            Event::Unsubscribed { packet_id, reason_codes, properties }
+        } else {
+            Event::Stray { packet: StrayPacket::Unsuback, packet_id }
+        }))
+    }
+
+    pub(super) fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
+        self.check_online()?;
         let expiry = disconnect.properties.session_expiry_interval();
-        if expiry.is_some_and(|seconds| seconds != 0) && !self.core.request.lasting {
+        if expiry.is_some_and(|seconds| seconds != 0) && !self.core.end.request.lasting() {
             return Err(Refused::ExpiryRaised);
         }
-        let Disconnect { reason_code, properties } = *disconnect;
-        let packet = Packet::Disconnect(wire::Disconnect { reason_code, properties });
-        let measured = Measured::new(packet.layout(), self.version(), Role::Server)?;
-        // Beside it there must be room for acknowledgements, which leave before it.
-        let with_answer = measured.len().saturating_add(ANSWER);
-        if with_answer > self.queue.bytes.len() || self.is_oversize(measured.len()) {
-            return Err(Refused::TooLarge);
-        }
-        if with_answer > self.queue.free() || !self.queue.keep_farewell(&measured) {
-            self.core.starved = Starved::Yes;
-            return Err(Refused::Full);
-        }
+        self.leave(disconnect)?;
         match expiry {
             Some(0) => self.core.life = Life::UntilClose,
             Some(_) => self.core.life = Life::Kept,
             None => {}
         }
-        self.core.cause = Cause::Disconnected;
-        self.core.phase = Phase::Leaving;
-        self.core.deadline = Timer::set(self.core.farewell);
         Ok(())
     }
 
-    /// The transport is gone.
-    pub(crate) fn connection_lost(&mut self) {
-        match self.core.phase {
-            Phase::Connecting | Phase::Online => {
-                self.core.cause = Cause::ConnectionLost;
-                self.core.phase = Phase::Draining;
-                self.core.keep_alive = KeepAlive::OFF;
-                self.core.deadline = Timer::OFF;
-                self.core.closing = 0;
-                self.core.owed = None;
-                self.queue.clear();
-            }
-            Phase::Leaving => self.end(Cause::ConnectionLost),
-            Phase::Failing | Phase::Parting => self.end(self.core.cause),
-            Phase::Offline | Phase::Draining | Phase::Reporting => {}
-        }
-    }
-
-    /// The peer is at fault.
-    pub(crate) fn fail(&mut self, cause: Cause) {
-        if self.core.phase == Phase::Draining || !self.version().is_v5() || cause.reason_code().is_none() {
-            return self.end(cause);
-        }
-        // Nothing may come before CONNECT, not even a farewell. [MQTT-3.1.0-1]
-        if self.core.phase == Phase::Connecting && self.queue.control.is_untouched() {
-            return self.end(cause);
-        }
-        self.core.cause = cause;
-        self.core.phase = Phase::Failing;
-        self.core.deadline = Timer::set(self.core.farewell);
-        self.queue.cut_short();
-    }
-
-    /// DISCONNECT with the code of the cause, behind a packet that is half written. (5.0: 4.13.1)
-    pub(crate) fn say_farewell(&mut self) {
-        if let Some(reason_code) = self.core.cause.reason_code() {
-            self.push(&Packet::Disconnect(wire::Disconnect { reason_code, properties: Properties::EMPTY }));
-        }
-        self.core.phase = Phase::Parting;
-        if self.queue.control.is_empty() {
-            self.end(self.core.cause);
-        }
-    }
-
-    pub(crate) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), Refused> {
+    pub(super) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), Refused> {
         let due = matches!(
             (self.core.phase, self.core.authentication, auth.reason_code),
             (Phase::Connecting | Phase::Online, Authentication::Due, ReasonCode::ContinueAuthentication)
                 | (Phase::Online, Authentication::Settled, ReasonCode::Reauthenticate)
         );
-        let method = auth.properties.authentication_method().map(|method| hash(method.as_bytes()));
-        if !due || method != Some(self.core.method) {
-            return Err(Refused::NotAuthenticating);
-        }
-        let packet = Packet::Auth(*auth);
-        let measured = Measured::new(packet.layout(), self.version(), Role::Server)?;
-        if measured.len() > self.queue.bytes.len() || self.is_oversize(measured.len()) {
-            return Err(Refused::TooLarge);
-        }
-        if !self.queue.has_room(measured.len()) {
-            self.core.starved = Starved::Yes;
-            return Err(Refused::Full);
-        }
-        self.queue.push(&measured);
-        self.core.authentication = Authentication::Awaited;
-        Ok(())
+        self.authenticate_if(due, auth)
     }
 
     /// AUTH before CONNACK. [MQTT-4.12.0-2]
-    fn take_challenge<'i>(&mut self, auth: Auth<'i>) -> Result<Taken<'i>, Cause> {
+    fn take_challenge<'i>(&mut self, auth: Auth<'i>) -> Result<Taken<Event<'i>>, Cause> {
         if self.core.authentication == Authentication::Without || auth.reason_code != ReasonCode::ContinueAuthentication
         {
             return Err(Cause::AuthenticationUnexpected);
@@ -299,7 +330,7 @@ impl Engine<'_> {
     }
 
     /// AUTH of a re-authentication, which we began. (5.0: 4.12.1)
-    pub(crate) fn take_reauthentication<'i>(&mut self, auth: Auth<'i>) -> Result<Taken<'i>, Cause> {
+    fn take_reauthentication<'i>(&mut self, auth: Auth<'i>) -> Result<Taken<Event<'i>>, Cause> {
         if !matches!(self.core.authentication, Authentication::Awaited | Authentication::Due) {
             return Err(Cause::AuthenticationUnexpected);
         }
@@ -311,30 +342,39 @@ impl Engine<'_> {
         Ok(Taken::Event(Event::Authenticating(auth)))
     }
 
-    /// [MQTT-4.12.0-5], [MQTT-4.12.0-6]
-    fn check_method(&self, properties: &Properties<'_>) -> Result<(), Cause> {
-        let method = properties.authentication_method().map(|method| hash(method.as_bytes()));
-        let asked = (self.core.authentication != Authentication::Without).then_some(self.core.method);
-        if method == asked { Ok(()) } else { Err(Cause::AuthenticationMethodChanged) }
-    }
-}
-
-impl Limits {
-    /// What CONNACK says, and the defaults for what it does not. [MQTT-3.2.2-9] and on
-    fn of(properties: &Properties<'_>) -> Self {
-        Self {
-            packet_size: properties.maximum_packet_size().unwrap_or(0),
-            receive_maximum: properties.receive_maximum().unwrap_or(u16::MAX),
-            maximum_qos: properties.maximum_qos().unwrap_or(QoS::ExactlyOnce),
-            retain: properties.retain_available().unwrap_or(true),
-            wildcards: properties.wildcard_subscription_available().unwrap_or(true),
-            subscription_identifiers: properties.subscription_identifier_available().unwrap_or(true),
-            shared: properties.shared_subscription_available().unwrap_or(true),
+    /// SUBSCRIBE and UNSUBSCRIBE are no session state, not even unsent. They are chained, to be reported.
+    fn drop_requests(&mut self) {
+        let mut next = self.store.first(Order::Immediate);
+        while let Some(place) = next {
+            next = self.store.after(place);
+            if self.store.label(place).slot != 0 {
+                self.store.remove(Order::Immediate, place);
+            }
+        }
+        // Those of an earlier connection that were not told yet are found again.
+        self.core.end.lost_requests = None;
+        for id in (1..=u16::MAX).map_while(SlotId::new).take(self.slots.len()) {
+            if let Some(slot) = slot_mut(self.slots, id).filter(|slot| slot.is_request()) {
+                slot.link = self.core.end.lost_requests.map_or(0, SlotId::get).into();
+                self.core.end.lost_requests = Some(id);
+            }
         }
     }
 }
 
-/// FNV-1a.
-fn hash(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811C_9DC5, |hash: u32, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+impl Request {
+    fn of(connect: &Connect<'_>) -> Self {
+        let properties = List::of(connect.properties);
+        let lasting = if connect.version.is_v5() {
+            properties.session_expiry_interval().is_some_and(|seconds| seconds != 0)
+        } else {
+            !connect.clean_start
+        };
+        Self::NONE
+            .with_awaiting_connack(true)
+            .with_clean_start(connect.clean_start)
+            .with_nameless(connect.client_id.is_empty())
+            .with_lasting(lasting)
+            .with_undiagnosed(properties.request_problem_information() == Some(false))
+    }
 }

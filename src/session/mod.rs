@@ -2,26 +2,21 @@
 
 pub(crate) mod command;
 mod connection;
-mod content;
-mod engine;
-mod receiving;
-mod sending;
+mod requests;
 
 use core::fmt;
-use core::hash::{Hash, Hasher};
 
-use crate::control::{Control, Queue};
+use crate::command::{Disconnect, Publish};
+use crate::engine::Parts;
+use crate::engine::state::Phase;
 use crate::error::Refused;
-use crate::event::{Handle, Step};
+use crate::event::{Event, Handle, Step};
 use crate::inbox::Inbox;
-use crate::memory::Memory;
-use crate::outbox::{Outbox, Store};
 use crate::time::Instant;
 use crate::wire::{Auth, PacketId, ReasonCode};
 
-use self::command::{Connect, Disconnect, Publish, Subscribe, Unsubscribe};
-use self::content::Content;
-use self::engine::{Core, Engine, Phase};
+use self::command::{Connect, Subscribe, Unsubscribe};
+use self::connection::Client;
 
 /// The client's end of an MQTT session, over any number of connections.
 ///
@@ -55,13 +50,14 @@ use self::engine::{Core, Engine, Phase};
 /// # }
 /// # Ok::<(), mqtt_session::Refused>(())
 /// ```
-#[derive(Clone)]
-pub struct Session<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize = 256> {
-    core: Core,
-    outbox: Outbox,
-    control: Control,
-    memory: Memory<STORE, SENT, HELD, CONTROL>,
-}
+///
+/// Two sessions are equal if they mean the same: the same packets in the same order, the same exchanges, the same state of
+/// the connection and its timers. Where things lie, what is left over of earlier packets, the clock, and which identifiers
+/// come next do not count. `Debug` shows no stored bytes.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Session<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize = 256>(
+    Parts<Client, STORE, SENT, HELD, CONTROL>,
+);
 
 impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize>
     Session<STORE, SENT, HELD, CONTROL>
@@ -69,7 +65,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// A session that was never connected, all zero bits: in a `static` it takes no flash.
     #[must_use]
     pub const fn new() -> Self {
-        Self { core: Core::NEW, outbox: Outbox::EMPTY, control: Control::EMPTY, memory: Memory::ZERO }
+        Self(Parts::NEW)
     }
 
     /// Begins a connection over a new transport; an earlier one counts as lost. The inbox is cleared and belongs to this
@@ -82,27 +78,27 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// version, gives up what was never sent, too: it is reported as lost, and QoS 0 dropped); [`Refused::Forbidden`],
     /// [`Refused::NotInVersion`] or [`Refused::Reserved`] for what CONNECT cannot say.
     pub fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Result<(), Refused> {
-        self.engine().connect(inbox, connect)
+        self.0.engine().connect(inbox, connect)
     }
 
     /// What to do next; do it, then poll again. It is given the inbox of the connection and the time.
     ///
     /// Received packets come first, as long as there is room for their answers; then what time demands; then what is to
     /// be written.
-    pub fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, 'i> {
-        self.engine().poll(inbox, now)
+    pub fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Event<'i>> {
+        self.0.engine().poll(inbox, now)
     }
 
     /// Reports that the first `len` bytes of the last [`Step::Transmit`] were written: all, some, or none. More than
     /// there were counts as all.
     pub fn transmitted(&mut self, len: usize) {
-        self.engine().transmitted(len);
+        self.0.engine().transmitted(len);
     }
 
     /// Reports that the transport is gone. Polls after it hand out whole packets that are still in the inbox, then the
     /// outcomes that the loss decides, then [`Step::Close`].
     pub fn connection_lost(&mut self) {
-        self.engine().connection_lost();
+        self.0.engine().connection_lost();
     }
 
     /// Publishes a message, now or, if there is no connection, later; one of QoS 0, too, is kept until then. The payload is
@@ -117,11 +113,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// [`Refused::Full`], [`Refused::TooLarge`], what the server does not support, or what the standard forbids;
     /// [`Refused::Offline`] before the first [`connect`](Self::connect), which decides on the version.
     pub fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, Refused> {
-        self.publish_with(publish, publish.payload.len(), |buffer| {
-            for (to, from) in buffer.iter_mut().zip(publish.payload) {
-                *to = *from;
-            }
-        })
+        self.0.engine().publish(publish)
     }
 
     /// Publishes a message whose payload of `len` bytes is written in place by `fill`; the payload in `publish` does not
@@ -136,7 +128,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         len: usize,
         fill: impl FnOnce(&mut [u8]),
     ) -> Result<Option<PacketId>, Refused> {
-        self.engine().publish_with(publish, len, fill)
+        self.0.engine().publish_with(publish, len, fill)
     }
 
     /// Asks for subscriptions. It ends in [`Event::Subscribed`](crate::Event::Subscribed) or, with its connection, in
@@ -146,7 +138,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// [`Refused::Offline`] unless connected, and as [`publish`](Self::publish).
     pub fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<PacketId, Refused> {
-        self.engine().subscribe(subscribe)
+        self.0.engine().subscribe(subscribe)
     }
 
     /// Ends subscriptions. It ends in [`Event::Unsubscribed`](crate::Event::Unsubscribed) or, with its connection, in
@@ -156,7 +148,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// [`Refused::Offline`] unless connected, and as [`publish`](Self::publish).
     pub fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<PacketId, Refused> {
-        self.engine().unsubscribe(unsubscribe)
+        self.0.engine().unsubscribe(unsubscribe)
     }
 
     /// Acknowledges a message, where that is the application's task. Messages may be acknowledged in any order; their
@@ -167,7 +159,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// [`Refused::Dead`] if the message is acknowledged already, or gone; [`Refused::Forbidden`] or
     /// [`Refused::NotInVersion`] for a reason code that the acknowledgement cannot carry.
     pub fn acknowledge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), Refused> {
-        self.engine().judge(handle, reason_code)
+        self.0.engine().judge(handle, reason_code)
     }
 
     /// Ends the connection, after everything that needs no answer has left: acknowledgements, messages of QoS 0, and
@@ -178,7 +170,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// [`Refused::Offline`] unless connected; [`Refused::ExpiryRaised`]; [`Refused::Full`] if a DISCONNECT with long
     /// properties does not fit now.
     pub fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
-        self.engine().disconnect(disconnect)
+        self.0.engine().disconnect(disconnect)
     }
 
     /// Sends AUTH: the answer to [`Event::Authenticating`](crate::Event::Authenticating), or a re-authentication.
@@ -188,58 +180,36 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// [`Refused::NotAuthenticating`] unless it is due and has the method of CONNECT; [`Refused::Full`].
     pub fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), Refused> {
-        self.engine().authenticate(auth)
+        self.0.engine().authenticate(auth)
     }
 
     /// Takes back a publish that was never shown to a transport; no event follows. `false` if it is too late.
     pub fn cancel(&mut self, packet_id: PacketId) -> bool {
-        self.engine().cancel(packet_id)
+        self.0.engine().cancel(packet_id)
     }
 
-    /// Whether a packet of `len` bytes fits into the store now.
+    /// The length in bytes of the largest packet that fits into the store now; 0: none.
     #[must_use]
-    pub fn has_room(&mut self, len: usize) -> bool {
-        self.engine().has_room(len)
+    pub fn room(&mut self) -> usize {
+        self.0.engine().room()
     }
 
     /// How many publishes of QoS 1 and 2, subscribes and unsubscribes are under way, queued ones included.
     #[must_use]
     pub const fn in_flight(&self) -> u16 {
-        self.core.identifiers.taken()
+        self.0.core.identifiers.taken()
     }
 
     /// The next instant at which time demands something of the session.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.core.next_deadline()
+        self.0.core.next_deadline()
     }
 
     /// Whether CONNACK has come and nothing has ended the connection since.
     #[must_use]
     pub fn is_online(&self) -> bool {
-        self.core.phase == Phase::Online
-    }
-
-    const fn content(&self) -> Content<'_> {
-        Content {
-            core: &self.core,
-            outbox: &self.outbox,
-            control: &self.control,
-            store: &self.memory.store,
-            queue: &self.memory.control,
-            slots: &self.memory.slots,
-            held: &self.memory.held,
-        }
-    }
-
-    fn engine(&mut self) -> Engine<'_> {
-        Engine {
-            core: &mut self.core,
-            store: Store { outbox: &mut self.outbox, bytes: &mut self.memory.store },
-            queue: Queue { control: &mut self.control, bytes: &mut self.memory.control },
-            slots: &mut self.memory.slots,
-            held: &mut self.memory.held,
-        }
+        self.0.core.phase == Phase::Online
     }
 }
 
@@ -251,41 +221,10 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     }
 }
 
-/// Equal if they mean the same: the same packets in the same order, the same exchanges, the same state of the
-/// connection and its timers. Where things lie, what is left over of earlier packets, the clock, and which identifiers
-/// come next do not count.
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> PartialEq
-    for Session<STORE, SENT, HELD, CONTROL>
-{
-    fn eq(&self, other: &Self) -> bool {
-        self.content() == other.content()
-    }
-}
-
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> Eq
-    for Session<STORE, SENT, HELD, CONTROL>
-{
-}
-
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> Hash
-    for Session<STORE, SENT, HELD, CONTROL>
-{
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.content().hash(state);
-    }
-}
-
-/// Shows the state, never stored bytes.
 impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> fmt::Debug
     for Session<STORE, SENT, HELD, CONTROL>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session")
-            .field("phase", &self.core.phase)
-            .field("cause", &self.core.cause)
-            .field("in_flight", &self.in_flight())
-            .field("held", &self.core.table.len())
-            .field("quota", &self.core.quota)
-            .finish_non_exhaustive()
+        self.0.fmt(f)
     }
 }

@@ -2,12 +2,13 @@
 
 use core::fmt;
 
+use super::header::Header;
 use super::kind::PacketType;
 use super::property::{Holder, Properties, Secret, Unshown};
 use super::qos::QoS;
 use super::reader::Reader;
 use super::topic::check_topic_name;
-use super::version::Version;
+use super::version::{Role, Version};
 use super::violation::Violation;
 use super::writer::{Layout, Writer};
 
@@ -196,6 +197,28 @@ fn protocol_level(reader: &mut Reader<'_>) -> Result<u8, Violation> {
         return Err(Violation::ProtocolNameUnknown);
     }
     reader.byte()
+}
+
+/// The version that the CONNECT at the front of `bytes` speaks, or the nearest of this build, which refuses it when it
+/// decodes it. `None` while bytes are missing.
+///
+/// # Errors
+///
+/// What its header breaks, and that it is no CONNECT.
+pub(crate) fn connect_version(bytes: &[u8]) -> Result<Option<Version>, Violation> {
+    let Some(header) = Header::decode(Version::LATEST, Role::Server, bytes)? else { return Ok(None) };
+    if header.packet_type != PacketType::Connect {
+        return Err(Violation::PacketNotForThisEnd);
+    }
+    let mut reader = Reader::new(Version::LATEST, Role::Server, bytes);
+    let level = reader.bytes(header.len.into()).and_then(|_| protocol_level(&mut reader));
+    let is_whole = usize::try_from(header.packet_len()).is_ok_and(|len| len <= bytes.len());
+    Ok(match level {
+        Ok(level) => Some(Version::nearest(level)),
+        Err(Violation::FieldTruncated) if !is_whole => None,
+        // The name of 3.1 was another one.
+        Err(_) => Some(Version::OLDEST),
+    })
 }
 
 /// Refuses connect flags that contradict each other. (3.1.2.3)

@@ -25,6 +25,9 @@ pub struct List<'a, T>(Source<'a, T>);
 enum Source<'a, T> {
     /// One slice and another one behind it.
     Given(&'a [T], &'a [T]),
+    /// One element so many times.
+    #[cfg(feature = "server")]
+    Repeated(&'a T, usize),
     Received(Reader<'a>),
 }
 
@@ -60,11 +63,19 @@ impl<'a, T> List<'a, T> {
         Self(Source::Given(first, second))
     }
 
+    /// The same element so many times.
+    #[cfg(feature = "server")]
+    pub(crate) const fn repeated(element: &'a T, times: usize) -> Self {
+        Self(Source::Repeated(element, times))
+    }
+
     /// Whether there is no element.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         match self.0 {
             Source::Given(first, second) => first.is_empty() && second.is_empty(),
+            #[cfg(feature = "server")]
+            Source::Repeated(_, times) => times == 0,
             Source::Received(reader) => reader.is_empty(),
         }
     }
@@ -144,6 +155,11 @@ impl<'a, T: Element<'a>> Iterator for Iter<'a, T> {
     fn next(&mut self) -> Option<T> {
         match &mut self.0 {
             Source::Given(first, second) => first.split_off_first().or_else(|| second.split_off_first()).copied(),
+            #[cfg(feature = "server")]
+            Source::Repeated(element, times) => {
+                *times = times.checked_sub(1)?;
+                Some(**element)
+            }
             // Every element was read when the packet was decoded, so the only error here is the end.
             Source::Received(reader) => T::read(reader).ok(),
         }

@@ -41,6 +41,8 @@ pub use version::{Role, Version};
 pub use violation::Violation;
 pub use writer::Unencodable;
 
+pub(crate) use connect::connect_version;
 pub(crate) use header::{packet_len, publish_id_offset};
 pub(crate) use kind::PublishFlags;
+pub(crate) use publish::Aliased;
 pub(crate) use writer::{Layout, Measured, Writer};

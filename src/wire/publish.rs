@@ -2,10 +2,11 @@
 
 use core::fmt;
 
+use super::header::publish_id_offset;
 use super::kind::PublishFlags;
 use super::property::{Holder, Properties, Unshown};
 use super::qos::QoS;
-use super::reader::{PacketId, Reader};
+use super::reader::{PacketId, Reader, variable_byte_integer};
 use super::topic::check_topic_name;
 use super::violation::Violation;
 use super::writer::{Layout, Writer};
@@ -120,6 +121,73 @@ impl fmt::Debug for Publish<'_> {
             .field("payload", &Unshown(self.payload))
             .finish()
     }
+}
+
+/// A stored PUBLISH of 5.0 without a topic alias, to be sent with one: the front of it, which the rest follows as it is
+/// stored.
+pub(crate) struct Aliased<'p> {
+    first_byte: u8,
+    /// The topic name, or nothing if the peer knows the alias.
+    topic: &'p [u8],
+    packet_id: &'p [u8],
+    properties_len: u32,
+    alias: u16,
+    /// How many bytes of the stored packet this stands for.
+    pub(crate) replaced: usize,
+    rest: usize,
+}
+
+impl<'p> Aliased<'p> {
+    /// Of a packet that this crate has encoded.
+    pub(crate) fn new(packet: &'p [u8], alias: u16) -> Option<Self> {
+        let first_byte = *packet.first()?;
+        let (topic, behind) = publish_topic(packet)?;
+        let has_id = PublishFlags::of_first_byte(first_byte).ok()?.qos != QoS::AtMostOnce;
+        let (packet_id, properties) = behind.split_at_checked(if has_id { 2 } else { 0 })?;
+        let properties_len = variable_byte_integer(properties).ok()??;
+        let rest = properties.len().checked_sub(properties_len.len.into())?;
+        let replaced = packet.len().checked_sub(rest)?;
+        Some(Self { first_byte, topic, packet_id, properties_len: properties_len.value, alias, replaced, rest })
+    }
+
+    pub(crate) const fn topic(&self) -> &'p [u8] {
+        self.topic
+    }
+
+    /// The packet that leaves out the topic.
+    pub(crate) const fn without_topic(self) -> Self {
+        Self { topic: &[], ..self }
+    }
+}
+
+impl Layout for Aliased<'_> {
+    fn first_byte(&self) -> u8 {
+        self.first_byte
+    }
+
+    fn body(&self, to: &mut Writer<'_>) {
+        to.binary(self.topic);
+        to.bytes(self.packet_id);
+        to.variable(self.properties_len.saturating_add(TOPIC_ALIAS_LEN));
+        to.byte(TOPIC_ALIAS);
+        to.two(self.alias);
+    }
+
+    fn tail(&self) -> usize {
+        self.rest
+    }
+}
+
+/// The identifier of the property, and the length of both.
+const TOPIC_ALIAS: u8 = 0x23;
+const TOPIC_ALIAS_LEN: u32 = 3;
+
+/// The topic name in a PUBLISH that this crate has encoded, and what is behind it.
+fn publish_topic(packet: &[u8]) -> Option<(&[u8], &[u8])> {
+    let id = publish_id_offset(packet)?;
+    let (front, behind) = packet.split_at_checked(id)?;
+    let start = usize::from(variable_byte_integer(packet.get(1..)?).ok()??.len).checked_add(3)?;
+    Some((front.get(start..)?, behind))
 }
 
 /// A topic alias may stand in for the topic name. (5.0: 3.3.2.1)

@@ -39,6 +39,22 @@ impl Version {
         }
     }
 
+    /// The version of a level, or what this build has nearest to it.
+    pub(crate) const fn nearest(level: u8) -> Self {
+        match Self::of_level(level) {
+            Some(version) => version,
+            None if level < Self::OLDEST.level() => Self::OLDEST,
+            None => Self::LATEST,
+        }
+    }
+
+    /// The oldest version of this build.
+    #[cfg(feature = "v3")]
+    pub(crate) const OLDEST: Self = Self::V3;
+    /// The oldest version of this build.
+    #[cfg(not(feature = "v3"))]
+    pub(crate) const OLDEST: Self = Self::V5;
+
     /// The newest version of this build.
     #[cfg(any(feature = "v5", not(feature = "v3")))]
     pub(crate) const LATEST: Self = Self::V5;

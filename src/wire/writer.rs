@@ -110,14 +110,6 @@ impl<'o> Writer<'o> {
         self.written = self.written.saturating_add(bytes.len());
     }
 
-    /// Leaves `len` bytes as they are, for the caller to fill.
-    pub(crate) fn skip(&mut self, len: usize) {
-        if let Some((_, rest)) = mem::take(&mut self.free).split_at_mut_checked(len) {
-            self.free = rest;
-        }
-        self.written = self.written.saturating_add(len);
-    }
-
     pub(crate) fn byte(&mut self, byte: u8) {
         self.bytes(&[byte]);
     }
@@ -185,6 +177,11 @@ pub(crate) trait Layout {
 
     /// Writes what follows the fixed header.
     fn body(&self, to: &mut Writer<'_>);
+
+    /// How many bytes follow that come from elsewhere.
+    fn tail(&self) -> usize {
+        0
+    }
 }
 
 /// A packet whose length is known and which the other end may be sent.
@@ -200,7 +197,7 @@ impl<'p> Measured<'p> {
         PacketType::of_first_byte(version, to, packet.first_byte()).map_err(Unencodable::Forbidden)?;
         let mut measured = Writer::new(Purpose::Check, version, to, &mut []);
         packet.body(&mut measured);
-        match u32::try_from(measured.finish()?) {
+        match u32::try_from(measured.finish()?.saturating_add(packet.tail())) {
             Ok(remaining) if remaining <= VariableByteInteger::MAX => Ok(Self { packet, version, to, remaining }),
             _ => Err(Unencodable::TooLong),
         }
@@ -212,7 +209,12 @@ impl<'p> Measured<'p> {
         remaining.saturating_add(1).saturating_add(VariableByteInteger::shortest(self.remaining).into())
     }
 
-    /// Writes the packet to the front of `out` and tells its length.
+    /// The length of what [`encode`](Self::encode) writes.
+    pub(crate) fn front_len(&self) -> usize {
+        self.len().saturating_sub(self.packet.tail())
+    }
+
+    /// Writes the packet, but for its tail, to the front of `out` and tells the length of that.
     pub(crate) fn encode(&self, out: &mut [u8]) -> Result<usize, Unencodable> {
         let mut writer = Writer::new(Purpose::Write, self.version, self.to, out);
         writer.byte(self.packet.first_byte());

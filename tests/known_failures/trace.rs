@@ -419,7 +419,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
 }
 
 impl Seen {
-    fn of(step: &Step<'_, '_>) -> Self {
+    fn of(step: &Step<'_, Event<'_>>) -> Self {
         match step {
             Step::Event(event) => Self::Event(format!("{event:?}")),
             Step::Transmit(bytes) => Self::Transmit(bytes.to_vec()),

@@ -1,22 +1,21 @@
-//! What a session sends: publishes, requests, and what their acknowledgements do.
+//! What a session sends: publishes, and what their acknowledgements do.
 
+use core::num::NonZeroU16;
+
+use crate::command::Publish;
 use crate::error::{Cause, Refused};
-use crate::event::{Event, Outcome, StrayPacket};
+use crate::event::{Happened, Outcome, StrayPacket};
 use crate::flow::identifiers::{self, SlotId, slot, slot_mut};
-use crate::flow::releases::Releases;
 use crate::flow::sender::{Counted, Level, Reaction, Sent};
 use crate::outbox::{Label, Lifetime, Order, Place};
 use crate::timer::Timer;
 use crate::wire::{
-    self, AckType, Acknowledgement, Delivery, Layout, List, Measured, PacketId, Properties, PublishFlags, QoS,
-    ReasonCode, Role, Writer, shared_subscription,
+    self, AckType, Acknowledgement, Aliased, Delivery, Layout, Measured, PacketId, Properties, PublishFlags, QoS,
+    ReasonCode, Version, Writer,
 };
 
-use super::command::{Publish, Subscribe, Unsubscribe};
-use super::engine::{ANSWER, Engine, Losing, Phase, Starved, second_of};
-
-/// Of a request, says in the link of its slot that it was shown; the rest is the number of its filters.
-const SHOWN: u32 = 1 << 31;
+use super::machine::{ANSWER, End, Engine, SHOWN, second_of};
+use super::state::{Losing, Phase, Starved};
 
 /// A PUBLISH whose payload is put in later.
 struct Head<'a> {
@@ -31,11 +30,22 @@ impl Layout for Head<'_> {
 
     fn body(&self, to: &mut Writer<'_>) {
         self.publish.body(to);
-        to.skip(self.payload);
+    }
+
+    fn tail(&self) -> usize {
+        self.payload
     }
 }
 
-impl Engine<'_> {
+impl<E: End> Engine<'_, E> {
+    pub(crate) fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, Refused> {
+        self.publish_with(publish, publish.payload.len(), |buffer| {
+            for (to, from) in buffer.iter_mut().zip(publish.payload) {
+                *to = *from;
+            }
+        })
+    }
+
     pub(crate) fn publish_with(
         &mut self,
         publish: &Publish<'_>,
@@ -69,7 +79,11 @@ impl Engine<'_> {
             head.publish.delivery = delivery(level, packet_id);
         }
         let order = if level.is_some() { Order::Acknowledged } else { Order::Immediate };
-        let label = Label { slot: slot.map_or(0, |(id, _)| id.get()), lifetime };
+        let label = Label {
+            slot: slot.map_or(0, |(id, _)| id.get()),
+            alias: publish.topic_alias.map_or(0, NonZeroU16::get),
+            lifetime,
+        };
         let place = self.enter(&head, order, label, len)?;
         if let Some(slot) = slot.and_then(|(id, _)| slot_mut(self.slots, id)) {
             slot.link = place.get();
@@ -78,54 +92,6 @@ impl Engine<'_> {
         let start = packet.len().saturating_sub(payload);
         fill(packet.get_mut(start..).unwrap_or_default());
         Ok(packet_id)
-    }
-
-    pub(crate) fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<PacketId, Refused> {
-        self.check_online()?;
-        let limits = self.core.limits;
-        for subscription in subscribe.subscriptions {
-            if !limits.wildcards && subscription.filter.contains(['+', '#']) {
-                return Err(Refused::WildcardUnsupported);
-            }
-            if !limits.shared && shared_subscription(subscription.filter).is_some() {
-                return Err(Refused::SharedUnsupported);
-            }
-        }
-        if !limits.subscription_identifiers && subscribe.properties.subscription_identifier().is_some() {
-            return Err(Refused::SubscriptionIdentifierUnsupported);
-        }
-        let mut packet = wire::Subscribe {
-            packet_id: PacketId::MIN,
-            properties: subscribe.properties,
-            subscriptions: List::of(subscribe.subscriptions),
-        };
-        let len = self.check_room(&packet, true)?;
-        let (id, packet_id) = self.core.identifiers.take(self.slots, Sent::Subscribing).ok_or(Refused::Full)?;
-        packet.packet_id = packet_id;
-        self.request(&packet, id, subscribe.subscriptions.len(), len)?;
-        Ok(packet_id)
-    }
-
-    pub(crate) fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<PacketId, Refused> {
-        self.check_online()?;
-        let mut packet = wire::Unsubscribe {
-            packet_id: PacketId::MIN,
-            properties: unsubscribe.properties,
-            filters: List::of(unsubscribe.filters),
-        };
-        let len = self.check_room(&packet, true)?;
-        let (id, packet_id) = self.core.identifiers.take(self.slots, Sent::Unsubscribing).ok_or(Refused::Full)?;
-        packet.packet_id = packet_id;
-        self.request(&packet, id, unsubscribe.filters.len(), len)?;
-        Ok(packet_id)
-    }
-
-    fn request(&mut self, packet: &dyn Layout, id: SlotId, filters: usize, len: usize) -> Result<(), Refused> {
-        self.enter(packet, Order::Immediate, Label { slot: id.get(), lifetime: Lifetime::ENDLESS }, len)?;
-        if let Some(slot) = slot_mut(self.slots, id) {
-            slot.link = u32::try_from(filters).unwrap_or(u32::MAX) & !SHOWN;
-        }
-        Ok(())
     }
 
     /// A publish that was never shown is taken back; its event does not come.
@@ -138,9 +104,9 @@ impl Engine<'_> {
         queued
     }
 
-    /// Whether a packet of `len` bytes would be accepted now, as far as the store goes.
-    pub(crate) fn has_room(&self, len: usize) -> bool {
-        self.store.fits(len)
+    /// The length of the largest packet that the store would take now.
+    pub(crate) fn room(&self) -> usize {
+        self.store.room()
     }
 
     fn check_publish(&self, publish: &Publish<'_>) -> Result<(), Refused> {
@@ -152,18 +118,33 @@ impl Engine<'_> {
         if publish.properties.topic_alias().is_some() {
             return Err(Refused::Reserved);
         }
+        if publish.topic_alias.is_some() && !self.version().is_v5() {
+            return Err(Refused::NotInVersion);
+        }
+        if self.core.manner.drops_offline() && publish.qos == QoS::AtMostOnce && self.core.phase != Phase::Online {
+            return Err(Refused::Offline);
+        }
         if self.core.phase == Phase::Online {
-            if publish.qos > self.core.limits.maximum_qos {
+            let aliases = self.core.limits.topic_alias_maximum.min(self.queue.alias_maximum());
+            if publish.topic_alias.is_some_and(|alias| alias.get() > aliases) {
+                return Err(Refused::TopicAliasUnsupported);
+            }
+            if !self.core.limits.support.has(publish.qos) {
                 return Err(Refused::QosUnsupported);
             }
-            if publish.retain && !self.core.limits.retain {
+            if publish.retain && !self.core.limits.support.retain() {
                 return Err(Refused::RetainUnsupported);
             }
         }
         Ok(())
     }
 
-    fn check_online(&self) -> Result<(), Refused> {
+    /// The version of what is stored. A server that is asked to speak another one has not yet agreed.
+    fn stored_version(&self) -> Version {
+        Version::nearest(self.core.level)
+    }
+
+    pub(crate) fn check_online(&self) -> Result<(), Refused> {
         match self.core.phase {
             Phase::Online => Ok(()),
             Phase::Leaving | Phase::Parting | Phase::Failing => Err(Refused::Closing),
@@ -172,8 +153,8 @@ impl Engine<'_> {
     }
 
     /// The length of a packet for which there is room, in the store and, if it takes a slot, among the slots.
-    fn check_room(&mut self, packet: &dyn Layout, slot: bool) -> Result<usize, Refused> {
-        let len = Measured::new(packet, self.version(), Role::Server)?.len();
+    pub(crate) fn check_room(&mut self, packet: &dyn Layout, slot: bool) -> Result<usize, Refused> {
+        let len = Measured::new(packet, self.stored_version(), E::PEER)?.len();
         let stored = len.saturating_add(crate::outbox::OVERHEAD);
         if stored > self.store.bytes.len() || (slot && self.slots.is_empty()) || self.is_oversize(len) {
             return Err(Refused::TooLarge);
@@ -187,8 +168,14 @@ impl Engine<'_> {
     }
 
     /// Puts a packet into the store; there is room for it.
-    fn enter(&mut self, packet: &dyn Layout, order: Order, label: Label, len: usize) -> Result<Place, Refused> {
-        let measured = Measured::new(packet, self.version(), Role::Server)?;
+    pub(crate) fn enter(
+        &mut self,
+        packet: &dyn Layout,
+        order: Order,
+        label: Label,
+        len: usize,
+    ) -> Result<Place, Refused> {
+        let measured = Measured::new(packet, self.stored_version(), E::PEER)?;
         let slots = &mut *self.slots;
         let moved = |id, place: Place| {
             if let Some(slot) = SlotId::new(id).and_then(|id| slot_mut(slots, id))
@@ -210,8 +197,8 @@ impl Engine<'_> {
         if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
             return None;
         }
-        let immediate = self.store.outbox.next(Order::Immediate);
-        let acknowledged = self.store.outbox.next(Order::Acknowledged).filter(|_| {
+        let immediate = self.store.next(Order::Immediate);
+        let acknowledged = self.store.next(Order::Acknowledged).filter(|_| {
             self.core.quota != 0 && self.core.next_release.is_none() && self.core.losing == Losing::Nothing
         });
         match (acknowledged, immediate) {
@@ -223,11 +210,11 @@ impl Engine<'_> {
     }
 
     /// Takes out what need not or must not be sent, as far as it is next. [MQTT-3.3.2-5], [MQTT-3.2.2-11]
-    pub(crate) fn vet(&mut self) -> Option<Event<'static>> {
+    pub(crate) fn vet<'i>(&mut self) -> Option<E::Event<'i>> {
         if self.core.losing != Losing::Nothing {
             return None;
         }
-        while let Some(place) = self.store.outbox.next(Order::Immediate) {
+        while let Some(place) = self.store.next(Order::Immediate) {
             let is_publish = self.store.label(place).slot == 0;
             if !is_publish || !(self.is_expired(place) || self.is_unsendable(place)) {
                 break;
@@ -235,7 +222,7 @@ impl Engine<'_> {
             self.store.remove(Order::Immediate, place);
             self.relieve();
         }
-        let place = self.store.outbox.next(Order::Acknowledged)?;
+        let place = self.store.next(Order::Acknowledged)?;
         let id = SlotId::new(self.store.label(place).slot)?;
         let queued = matches!(slot(self.slots, id)?.sent, Sent::Queued(_));
         if queued && self.is_expired(place) {
@@ -259,7 +246,9 @@ impl Engine<'_> {
         let packet = self.store.packet(place);
         let flags = packet.first().and_then(|&first| PublishFlags::of_first_byte(first).ok());
         let Some(PublishFlags { qos, retain, .. }) = flags else { return false };
-        qos > self.core.limits.maximum_qos || (retain && !self.core.limits.retain) || self.is_oversize(packet.len())
+        !self.core.limits.support.has(qos)
+            || (retain && !self.core.limits.support.retain())
+            || self.is_oversize(packet.len())
     }
 
     /// Notes that a packet is shown, which counts as sent. (5.0: 4.9)
@@ -283,7 +272,31 @@ impl Engine<'_> {
         {
             slot.link |= SHOWN;
         }
-        self.store.show(order, place);
+        let skipped = self.show_front(place);
+        self.store.show(order, place, skipped);
+    }
+
+    /// Shows the front of a PUBLISH with the topic alias that it asks for, if the peer takes it. Tells how much of the
+    /// stored packet that stands for. [MQTT-3.2.2-17], [MQTT-3.2.2-18]
+    fn show_front(&mut self, place: Place) -> usize {
+        let alias = self.store.label(place).alias;
+        if alias == 0 || alias > self.core.limits.topic_alias_maximum {
+            return 0;
+        }
+        let Some(packet) = Aliased::new(self.store.packet(place), alias) else { return 0 };
+        let topic = packet.topic();
+        let is_known = self.queue.topic(alias) == Some(topic);
+        let packet = if is_known { packet.without_topic() } else { packet };
+        let Ok(measured) = Measured::new(&packet, self.version(), E::PEER) else { return 0 };
+        if self.is_oversize(measured.len()) || !self.queue.has_room(measured.front_len()) {
+            return 0;
+        }
+        if !is_known && self.queue.set_topic(alias, topic).is_err() {
+            return 0;
+        }
+        self.queue.push(&measured);
+        self.queue.show();
+        packet.replaced
     }
 
     /// PUBRELs of earlier connections, in the order of their PUBRECs, before any PUBLISH. [MQTT-4.4.0-1]
@@ -304,12 +317,12 @@ impl Engine<'_> {
             {
                 slot.sent = Sent::Released(Counted::Before);
             }
-            self.core.next_release = Releases::after(self.slots, id);
+            self.core.next_release = self.core.releases.after(self.slots, id);
         }
     }
 
     /// PUBACK, PUBREC or PUBCOMP.
-    pub(crate) fn acknowledged<'i>(&mut self, packet: &Acknowledgement<'i>) -> Result<Option<Event<'i>>, Cause> {
+    pub(crate) fn acknowledged<'i>(&mut self, packet: &Acknowledgement<'i>) -> Result<Option<E::Event<'i>>, Cause> {
         let Acknowledgement { kind, packet_id, reason_code, properties } = *packet;
         let found = identifiers::find(self.slots, packet_id);
         let sent = found.and_then(|id| slot(self.slots, id)).map_or(Sent::Free, |slot| slot.sent);
@@ -318,7 +331,8 @@ impl Engine<'_> {
             if release {
                 self.answer(AckType::Pubrel, packet_id, ReasonCode::PacketIdentifierNotFound);
             }
-            return Ok(Some(Event::Stray { packet: StrayPacket::Acknowledgement(kind), packet_id }));
+            let packet = StrayPacket::Acknowledgement(kind);
+            return Ok(Some(Happened::Stray { packet, packet_id }.into()));
         }
         self.core.deadline = Timer::OFF;
         let id = found.ok_or(Cause::AcknowledgementContradicts)?;
@@ -369,10 +383,15 @@ impl Engine<'_> {
     }
 
     /// The end of a publish.
-    pub(crate) fn finish<'i>(&mut self, id: SlotId, outcome: Outcome, properties: Properties<'i>) -> Option<Event<'i>> {
+    pub(crate) fn finish<'i>(
+        &mut self,
+        id: SlotId,
+        outcome: Outcome,
+        properties: Properties<'i>,
+    ) -> Option<E::Event<'i>> {
         let packet_id = identifiers::packet_id(self.slots, id)?;
         self.forget(id);
-        Some(Event::Published { packet_id, outcome, properties })
+        Some(Happened::Published { packet_id, outcome, properties }.into())
     }
 
     /// Takes an exchange out of whatever it is in.
@@ -381,7 +400,7 @@ impl Engine<'_> {
             Some(Sent::Queued(_) | Sent::Published(_) | Sent::Resend(_)) => self.unstore(id),
             Some(Sent::Released(_) | Sent::ResendRelease) => {
                 if self.core.next_release == Some(id) {
-                    self.core.next_release = Releases::after(self.slots, id);
+                    self.core.next_release = self.core.releases.after(self.slots, id);
                 }
                 self.core.releases.remove(self.slots, id);
             }
@@ -400,25 +419,6 @@ impl Engine<'_> {
     pub(crate) fn free(&mut self, id: SlotId) {
         self.core.identifiers.release(self.slots, id);
         self.relieve();
-    }
-
-    /// SUBACK or UNSUBACK: frees its request if it answers one.
-    pub(crate) fn answered(&mut self, request: Sent, packet_id: PacketId, codes: Option<usize>) -> Result<bool, Cause> {
-        let Some(id) = identifiers::find(self.slots, packet_id) else { return Ok(false) };
-        let Some(slot) = slot(self.slots, id) else { return Ok(false) };
-        match slot.sent {
-            // What was never shown cannot have been answered.
-            Sent::Subscribing | Sent::Unsubscribing if slot.link & SHOWN == 0 => Ok(false),
-            sent if sent == request => {
-                if codes.is_some_and(|codes| u32::try_from(codes) != Ok(slot.link & !SHOWN)) {
-                    return Err(Cause::AnswerMismatched);
-                }
-                self.free(id);
-                Ok(true)
-            }
-            Sent::Subscribing | Sent::Unsubscribing => Err(Cause::AnswerMismatched),
-            _ => Ok(false),
-        }
     }
 }
 

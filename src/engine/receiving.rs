@@ -1,56 +1,56 @@
 //! What a session receives: messages, and what answers them.
 
 use crate::error::{Cause, Refused};
-use crate::event::{Event, Handle, Message, StrayPacket};
-use crate::flow::held::{EntryId, Table, entry, entry_mut};
+use crate::event::{Handle, Happened, Message};
+use crate::flow::held::{Entry, EntryId, Table, entry, entry_mut};
 use crate::flow::receiver::{Arrival, Held};
-use crate::flow::sender::{Level, Sent};
+use crate::flow::sender::Level;
 use crate::inbox::Unread;
-use crate::wire::{
-    AckType, Acknowledgement, Delivery, Packet, PacketId, Properties, Publish, ReasonCode, Role, Violation,
-};
+use crate::wire::{self, AckType, Acknowledgement, Delivery, Packet, PacketId, Publish, ReasonCode, Violation};
 
-use super::command::Acknowledge;
-use super::engine::{ANSWER, Engine, Owed, Phase};
+use super::machine::{ANSWER, End, Engine, Taken};
+use super::state::{Manner, Owed, Phase};
 
-/// What came of a packet.
-pub(crate) enum Taken<'i> {
-    Event(Event<'i>),
-    /// Nothing to tell.
-    Silently,
-    /// It stays in the inbox for now.
-    NotYet,
+/// Who acknowledges a message.
+#[derive(Clone, Copy)]
+enum Handling {
+    /// The session, once the application has seen it.
+    Automatic,
+    /// The application.
+    Manual,
+    /// The session: the application only hears of it.
+    Skipped,
 }
 
-impl<'i> From<Option<Event<'i>>> for Taken<'i> {
-    fn from(event: Option<Event<'i>>) -> Self {
-        event.map_or(Self::Silently, Self::Event)
+impl Handling {
+    const fn of(manner: Manner) -> Self {
+        if manner.acknowledges_manually() { Self::Manual } else { Self::Automatic }
     }
 }
 
-impl Engine<'_> {
+/// What came of a packet, or why the connection ends.
+type Reception<'i, E> = Result<Taken<<E as End>::Event<'i>>, Cause>;
+
+impl<E: End> Engine<'_, E> {
     /// Takes packets until one is worth an event, as long as there is room for the answer.
-    pub(crate) fn receive<'i>(&mut self, mut inbox: Unread<'i>) -> Option<Event<'i>> {
+    pub(super) fn receive<'i>(&mut self, mut inbox: Unread<'i>) -> Option<E::Event<'i>> {
         while self.listens() {
             let position = inbox.position();
-            match inbox.packet(self.version(), Role::Client) {
-                Ok(Some(packet)) => match self.take(packet) {
-                    Ok(Taken::Event(event)) => return Some(event),
-                    Ok(Taken::Silently) => {}
-                    Ok(Taken::NotYet) => {
-                        inbox.go_back(position);
-                        // What would show that the server is alive may be behind.
-                        self.core.keep_alive.heard();
-                        // Nothing more could come in, and an empty buffer looks like the end of the stream.
-                        if inbox.is_full() {
-                            self.fail(Cause::TooManyHeld);
-                        }
-                        break;
-                    }
-                    Err(cause) => self.fail(cause),
-                },
+            let taken = match E::next_packet(self, &mut inbox) {
+                Ok(Some(packet)) => self.take(packet, &mut inbox),
                 Ok(None) => break,
-                Err(violation) => self.fail(violation.into()),
+                Err(Cause::Violation(Violation::PacketTooLarge)) if self.skips_large() => self.skip(&mut inbox),
+                Err(cause) => Err(cause),
+            };
+            match taken {
+                Ok(Taken::Event(event)) => return Some(event),
+                Ok(Taken::Silently) => {}
+                Ok(Taken::NotYet) => {
+                    inbox.go_back(position);
+                    self.wait_for_room(&inbox);
+                    break;
+                }
+                Err(cause) => self.fail(cause),
             }
         }
         if self.core.phase == Phase::Draining {
@@ -68,78 +68,78 @@ impl Engine<'_> {
         }
     }
 
-    fn take<'i>(&mut self, packet: Packet<'i>) -> Result<Taken<'i>, Cause> {
-        // [MQTT-3.2.0-1]
-        if self.core.awaits_connack {
-            return self.take_before_connack(packet);
+    /// A packet stays in the inbox until something frees what it needs.
+    fn wait_for_room(&mut self, inbox: &Unread<'_>) {
+        // What would show that the peer is alive may be behind.
+        self.core.keep_alive.heard();
+        // Nothing more could come in, and an empty buffer looks like the end of the stream.
+        if inbox.is_full() && !self.is_writing() && self.queue.control.is_empty() {
+            self.fail(Cause::TooManyHeld);
         }
-        self.check_diagnostics(&packet)?;
+    }
+
+    fn take<'i>(&mut self, packet: Packet<'i>, inbox: &mut Unread<'i>) -> Reception<'i, E> {
+        self.core.keep_alive.heard();
+        if E::is_beginning(self) {
+            return E::take(self, packet);
+        }
+        E::check(self, &packet)?;
         match packet {
-            Packet::Publish(publish) => self.take_publish(&publish),
+            Packet::Publish(publish) => self.take_publish(&publish, inbox),
             Packet::Acknowledgement(packet) if packet.kind == AckType::Pubrel => {
                 self.take_release(packet.packet_id).map(|()| Taken::Silently)
             }
             Packet::Acknowledgement(packet) => self.acknowledged(&packet).map(Taken::from),
-            Packet::Suback(packet) => {
-                let known =
-                    self.answered(Sent::Subscribing, packet.packet_id, Some(packet.reason_codes.iter().count()))?;
-                Ok(Taken::Event(if known {
-                    let (reason_codes, properties) = (packet.reason_codes, packet.properties);
-                    Event::Subscribed { packet_id: packet.packet_id, reason_codes, properties }
-                } else {
-                    Event::Stray { packet: StrayPacket::Suback, packet_id: packet.packet_id }
-                }))
-            }
-            Packet::Unsuback(packet) => {
-                // 3.1.1 has no codes to count.
-                let codes = self.version().is_v5().then(|| packet.reason_codes.iter().count());
-                Ok(Taken::Event(if self.answered(Sent::Unsubscribing, packet.packet_id, codes)? {
-                    let (reason_codes, properties) = (packet.reason_codes, packet.properties);
-                    Event::Unsubscribed { packet_id: packet.packet_id, reason_codes, properties }
-                } else {
-                    Event::Stray { packet: StrayPacket::Unsuback, packet_id: packet.packet_id }
-                }))
-            }
-            Packet::Pingresp => {
-                self.core.keep_alive.answered();
-                Ok(Taken::Silently)
-            }
-            Packet::Connack(_) => Err(Cause::ConnackRepeated),
-            Packet::Auth(auth) => self.take_reauthentication(auth),
-            Packet::Disconnect(disconnect) => {
-                self.end(Cause::DisconnectedByPeer(disconnect.reason_code));
-                Ok(Taken::Event(Event::Disconnected(disconnect)))
-            }
-            _ => Err(Cause::Violation(Violation::PacketNotForThisEnd)),
+            packet => E::take(self, packet),
         }
     }
 
-    /// Diagnostics that we did not ask for. [MQTT-3.1.2-29]
-    fn check_diagnostics(&self, packet: &Packet<'_>) -> Result<(), Cause> {
-        let properties = match packet {
-            Packet::Acknowledgement(packet) => packet.properties,
-            Packet::Suback(packet) => packet.properties,
-            Packet::Unsuback(packet) => packet.properties,
-            Packet::Auth(packet) => packet.properties,
-            _ => Properties::EMPTY,
-        };
-        let talks = || properties.reason_string().is_some() || properties.user_properties().next().is_some();
-        if self.core.request.undiagnosed && talks() { Err(Cause::DiagnosticsUnrequested) } else { Ok(()) }
+    fn take_publish<'i>(&mut self, publish: &Publish<'i>, inbox: &mut Unread<'i>) -> Reception<'i, E> {
+        if let Some(alias) = publish.properties.topic_alias() {
+            inbox.map_topic(alias, publish.topic)?;
+        }
+        E::check_publish(self, publish)?;
+        self.arrive(publish, Handling::of(self.core.manner), |handle| {
+            let mut message = Message::new(publish, handle);
+            if let Some(alias) = publish.properties.topic_alias()
+                && message.topic.is_empty()
+            {
+                message.topic = inbox.take_topic(alias);
+            }
+            Happened::Message(message).into()
+        })
     }
 
-    fn take_publish<'i>(&mut self, publish: &Publish<'i>) -> Result<Taken<'i>, Cause> {
-        if publish.properties.topic_alias().is_some() {
-            return Err(Cause::TopicAliasTooHigh);
-        }
+    /// Whether a PUBLISH that is too large is let pass.
+    fn skips_large(&self) -> bool {
+        self.core.manner.skips_large() && !self.version().is_v5()
+    }
+
+    /// Lets a PUBLISH pass that is larger than the inbox. It is acknowledged, or it would come again and again.
+    fn skip<'i>(&mut self, inbox: &mut Unread<'i>) -> Reception<'i, E> {
+        let Some((publish, len)) = inbox.skip(self.version(), E::ROLE)? else { return Ok(Taken::Silently) };
+        let wire::Publish { topic, delivery, retain, .. } = publish;
+        self.arrive(&publish, Handling::Skipped, |_| {
+            Happened::Skipped { topic, qos: delivery.qos(), retain, len }.into()
+        })
+    }
+
+    /// What becomes of a message: of a new one `tell` makes the event.
+    fn arrive<'i>(
+        &mut self,
+        publish: &Publish<'_>,
+        handling: Handling,
+        tell: impl FnOnce(Option<Handle>) -> E::Event<'i>,
+    ) -> Reception<'i, E> {
         let (level, packet_id) = match publish.delivery {
-            Delivery::AtMostOnce => return Ok(Taken::Event(Event::Message(Message::new(publish, None)))),
+            Delivery::AtMostOnce => return Ok(Taken::Event(tell(None))),
             Delivery::AtLeastOnce { packet_id, .. } => (Level::AtLeastOnce, packet_id),
             Delivery::ExactlyOnce { packet_id, .. } => (Level::ExactlyOnce, packet_id),
         };
         let found = Table::find(self.held, packet_id);
-        let held = found.and_then(|id| entry(self.held, id)).map_or(Held::Free, |entry| entry.held);
+        let held = found.and_then(|id| entry(self.held, id)).map_or(Held::Free, Entry::held);
         match held.published(level) {
-            Arrival::Deliver => self.deliver(publish, level, packet_id),
+            Arrival::Deliver => self.deliver(level, packet_id, handling, tell),
             Arrival::ReceivedAgain => {
                 self.answer(AckType::Pubrec, packet_id, ReasonCode::Success);
                 Ok(Taken::Silently)
@@ -159,13 +159,19 @@ impl Engine<'_> {
         }
     }
 
-    fn deliver<'i>(&mut self, publish: &Publish<'i>, level: Level, packet_id: PacketId) -> Result<Taken<'i>, Cause> {
+    fn deliver<'i>(
+        &mut self,
+        level: Level,
+        packet_id: PacketId,
+        handling: Handling,
+        tell: impl FnOnce(Option<Handle>) -> E::Event<'i>,
+    ) -> Reception<'i, E> {
         self.check_receive_maximum()?;
-        let held = match (self.core.acknowledge, level) {
-            (Acknowledge::AfterHandling, Level::AtLeastOnce) => None,
-            (Acknowledge::AfterHandling, Level::ExactlyOnce) => Some(Held::Received),
-            (Acknowledge::Manually, Level::AtLeastOnce) => Some(Held::Pending),
-            (Acknowledge::Manually, Level::ExactlyOnce) => Some(Held::Handed),
+        let held = match (handling, level) {
+            (Handling::Automatic | Handling::Skipped, Level::AtLeastOnce) => None,
+            (Handling::Automatic | Handling::Skipped, Level::ExactlyOnce) => Some(Held::Received),
+            (Handling::Manual, Level::AtLeastOnce) => Some(Held::Pending),
+            (Handling::Manual, Level::ExactlyOnce) => Some(Held::Handed),
         };
         let id = match held.map(|held| self.core.table.insert(self.held, packet_id, held)) {
             None => None,
@@ -177,10 +183,10 @@ impl Engine<'_> {
             Some(None) => return Err(Cause::TooManyHeld),
         };
         self.core.receiving = self.core.receiving.saturating_add(1);
-        let handle = match (self.core.acknowledge, id) {
-            (Acknowledge::Manually, Some(id)) => {
+        let handle = match (handling, id) {
+            (Handling::Manual, Some(id)) => {
                 self.core.table.enqueue(self.held, id);
-                entry(self.held, id).map(|entry| Handle { entry: id.get(), generation: entry.generation })
+                entry(self.held, id).map(|entry| Handle { packet_id, entry: id.get(), generation: entry.generation })
             }
             _ => {
                 self.core.owed = Some(packet_id);
@@ -188,12 +194,12 @@ impl Engine<'_> {
                 None
             }
         };
-        Ok(Taken::Event(Event::Message(Message::new(publish, handle))))
+        Ok(Taken::Event(tell(handle)))
     }
 
     /// Whether a message is in the hands of the application.
     fn awaits_verdict(&self) -> bool {
-        let first = self.core.table.first_due().and_then(|id| entry(self.held, id));
+        let first = self.core.table.first_due(self.held).and_then(|id| entry(self.held, id));
         first.is_some_and(|entry| entry.verdict().is_none())
     }
 
@@ -201,7 +207,7 @@ impl Engine<'_> {
     /// servers repeat what they sent under an earlier Receive Maximum, so none is refused for exceeding ours.
     fn reopen(&mut self, id: EntryId) {
         if let Some(entry) = entry_mut(self.held, id) {
-            entry.held = Held::Handed;
+            entry.set_held(Held::Handed);
         }
         self.core.receiving = self.core.receiving.saturating_add(1);
         self.core.table.enqueue(self.held, id);
@@ -220,10 +226,10 @@ impl Engine<'_> {
     fn take_release(&mut self, packet_id: PacketId) -> Result<(), Cause> {
         let found = Table::find(self.held, packet_id).and_then(|id| Some((id, *entry(self.held, id)?)));
         let code = match found {
-            Some((_, entry)) if matches!(entry.held, Held::Handed | Held::HandedBefore) => {
+            Some((_, entry)) if matches!(entry.held(), Held::Handed | Held::HandedBefore) => {
                 return Err(Cause::AcknowledgementContradicts);
             }
-            Some((id, entry)) if matches!(entry.held, Held::Received | Held::ReceivedBefore) => {
+            Some((id, entry)) if matches!(entry.held(), Held::Received | Held::ReceivedBefore) => {
                 if entry.is_counted() {
                     self.core.closing = self.core.closing.saturating_add(1);
                 }
@@ -267,20 +273,20 @@ impl Engine<'_> {
     /// Sends the acknowledgements that the application gave, in the order of their messages. [MQTT-4.6.0-2],
     /// [MQTT-4.6.0-3]
     fn answer_judged(&mut self) {
-        while let Some(id) = self.core.table.first_due() {
+        while let Some(id) = self.core.table.first_due(self.held) {
             let Some(&due) = entry(self.held, id) else { return };
             let (Some(verdict), Some(packet_id)) = (due.verdict(), due.packet_id) else { return };
             if !self.queue.has_room(ANSWER) {
                 return;
             }
             self.core.table.dequeue(self.held);
-            let level = if due.held == Held::Pending { Level::AtLeastOnce } else { Level::ExactlyOnce };
+            let level = if due.held() == Held::Pending { Level::AtLeastOnce } else { Level::ExactlyOnce };
             if !self.answer(first_answer(level), packet_id, verdict) {
                 return;
             }
             if level == Level::ExactlyOnce && !verdict.is_error() {
                 if let Some(entry) = entry_mut(self.held, id) {
-                    entry.held = Held::Received;
+                    entry.set_held(Held::Received);
                 }
             } else {
                 self.core.closing = self.core.closing.saturating_add(1);
@@ -294,12 +300,14 @@ impl Engine<'_> {
         let id = EntryId::new(handle.entry).ok_or(Refused::Dead)?;
         let version = self.version();
         let entry = entry_mut(self.held, id).ok_or(Refused::Dead)?;
-        let level = match entry.held {
+        let level = match entry.held() {
             Held::Pending => Level::AtLeastOnce,
             Held::Handed | Held::HandedBefore => Level::ExactlyOnce,
             Held::Free | Held::Received | Held::ReceivedBefore => return Err(Refused::Dead),
         };
-        if entry.generation != handle.generation || entry.verdict().is_some() {
+        // Generations go around soon, and peers use many identifiers: together they tell old handles from new ones.
+        let is_same = entry.generation == handle.generation && entry.packet_id == Some(handle.packet_id);
+        if !is_same || entry.verdict().is_some() {
             return Err(Refused::Dead);
         }
         Acknowledgement::check_code(first_answer(level), version, reason_code)?;

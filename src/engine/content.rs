@@ -12,12 +12,13 @@ use crate::outbox::{Order, Outbox, Stored};
 use crate::time::Instant;
 use crate::wire::PacketId;
 
-use super::engine::{Core, Starved};
+use super::machine::End;
+use super::state::{Core, Starved};
 
 /// A session borrowed for reading.
 #[derive(Clone, Copy)]
-pub(crate) struct Content<'a> {
-    pub(crate) core: &'a Core,
+pub(crate) struct Content<'a, E> {
+    pub(crate) core: &'a Core<E>,
     pub(crate) outbox: &'a Outbox,
     pub(crate) control: &'a Control,
     pub(crate) store: &'a [u8],
@@ -29,17 +30,17 @@ pub(crate) struct Content<'a> {
 /// An exchange that we began: where it stands, and its identifier.
 type Exchange = Option<(Sent, PacketId)>;
 
-impl<'a> Content<'a> {
+impl<'a, E: End> Content<'a, E> {
     /// Everything that is not in a table. The clock and what only says where things lie are left out.
-    fn facts(self) -> Core {
+    fn facts(self) -> Core<E> {
         Core {
             now: Instant::from_millis(0),
             identifiers: Identifiers::NEW,
             releases: Releases::NEW,
             next_release: None,
-            lost_requests: None,
             table: Table::NEW,
             starved: Starved::No,
+            end: self.core.end.facts(),
             ..*self.core
         }
     }
@@ -53,7 +54,7 @@ impl<'a> Content<'a> {
 
     /// The exchanges that wait for PUBCOMP, in order, and whether each is the next to be released again.
     fn releases(self) -> impl Iterator<Item = (Exchange, bool)> {
-        successors(self.core.releases.first(), move |&id| Releases::after(self.slots, id))
+        successors(self.core.releases.first(self.slots), move |&id| self.core.releases.after(self.slots, id))
             .map(move |id| (self.exchange(Some(id)), self.core.next_release == Some(id)))
     }
 
@@ -84,12 +85,12 @@ impl<'a> Content<'a> {
                 let theirs = mine.packet_id.and_then(|packet_id| Table::find(other.held, packet_id));
                 theirs
                     .and_then(|id| entry(other.held, id))
-                    .is_some_and(|theirs| theirs.held == mine.held && theirs.verdict() == mine.verdict())
+                    .is_some_and(|theirs| theirs.held() == mine.held() && theirs.verdict() == mine.verdict())
             })
     }
 }
 
-impl PartialEq for Content<'_> {
+impl<E: End> PartialEq for Content<'_, E> {
     fn eq(&self, other: &Self) -> bool {
         self.facts() == other.facts()
             && self.packets(Order::Acknowledged).eq(other.packets(Order::Acknowledged))
@@ -97,14 +98,15 @@ impl PartialEq for Content<'_> {
             && self.releases().eq(other.releases())
             && self.due().eq(other.due())
             && self.control.unwritten(self.queue) == other.control.unwritten(other.queue)
+            && self.control.topics(self.queue) == other.control.topics(other.queue)
             && self.requests_same(*other)
             && self.holds_same(*other)
     }
 }
 
-impl Eq for Content<'_> {}
+impl<E: End> Eq for Content<'_, E> {}
 
-impl Hash for Content<'_> {
+impl<E: End> Hash for Content<'_, E> {
     /// What has no order, the requests and the received messages, counts by number alone.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.facts().hash(state);
@@ -114,6 +116,7 @@ impl Hash for Content<'_> {
         self.releases().for_each(|release| release.hash(state));
         self.due().for_each(|due| due.hash(state));
         self.control.unwritten(self.queue).hash(state);
+        self.control.topics(self.queue).hash(state);
         self.core.identifiers.taken().hash(state);
         self.core.table.len().hash(state);
     }

@@ -1,0 +1,51 @@
+//! Enhanced authentication, as far as both ends do the same. (5.0: 4.12)
+
+use crate::error::{Cause, Refused};
+use crate::wire::{Auth, Measured, Packet, Properties, ReasonCode};
+
+use super::machine::{End, Engine};
+use super::state::{Authentication, Starved};
+
+impl<E: End> Engine<'_, E> {
+    /// Notes the authentication method of CONNECT.
+    pub(crate) fn begin_authentication(&mut self, properties: &Properties<'_>) {
+        let method = properties.authentication_method();
+        self.core.method = method.map_or(0, |method| hash(method.as_bytes()));
+        self.core.authentication = if method.is_some() { Authentication::Awaited } else { Authentication::Without };
+    }
+
+    /// [MQTT-4.12.0-5], [MQTT-4.12.0-6]
+    pub(crate) fn check_method(&self, properties: &Properties<'_>) -> Result<(), Cause> {
+        let method = properties.authentication_method().map(|method| hash(method.as_bytes()));
+        let asked = (self.core.authentication != Authentication::Without).then_some(self.core.method);
+        if method == asked { Ok(()) } else { Err(Cause::AuthenticationMethodChanged) }
+    }
+
+    /// Sends AUTH, if it is due.
+    pub(crate) fn authenticate_if(&mut self, due: bool, auth: &Auth<'_>) -> Result<(), Refused> {
+        let method = auth.properties.authentication_method().map(|method| hash(method.as_bytes()));
+        if !due || method != Some(self.core.method) {
+            return Err(Refused::NotAuthenticating);
+        }
+        let packet = Packet::Auth(*auth);
+        let measured = Measured::new(packet.layout(), self.version(), E::PEER)?;
+        if measured.len() > self.queue.capacity() || self.is_oversize(measured.len()) {
+            return Err(Refused::TooLarge);
+        }
+        if !self.queue.has_room(measured.len()) {
+            self.core.starved = Starved::Yes;
+            return Err(Refused::Full);
+        }
+        self.queue.push(&measured);
+        self.core.authentication = match auth.reason_code {
+            ReasonCode::Success => Authentication::Settled,
+            _ => Authentication::Awaited,
+        };
+        Ok(())
+    }
+}
+
+/// FNV-1a.
+pub(crate) fn hash(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811C_9DC5, |hash: u32, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}

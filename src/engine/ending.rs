@@ -1,0 +1,200 @@
+//! How a connection ends, and what becomes of the session: what is told, what is kept, what is lost.
+
+use crate::command::Disconnect;
+use crate::error::{Cause, Refused};
+use crate::event::{Happened, Outcome};
+use crate::flow::identifiers::{self, Identifiers, SlotId, slot, slot_mut};
+use crate::flow::sender::{Level, Sent};
+use crate::keepalive::KeepAlive;
+use crate::outbox::{Order, Place};
+use crate::timer::Timer;
+use crate::wire::{self, Measured, Packet, Properties, Role};
+
+use super::machine::{ANSWER, End, Engine};
+use super::state::{Authentication, Life, Limits, Losing, Phase, Starved};
+
+impl<E: End> Engine<'_, E> {
+    /// One outcome that is decided, if there is one.
+    pub(super) fn report<'i>(&mut self) -> Option<E::Event<'i>> {
+        if let Some(event) = E::report(self) {
+            return Some(event);
+        }
+        if self.core.losing != Losing::Nothing {
+            let event = self.lose();
+            if event.is_some() {
+                return event;
+            }
+            self.core.losing = Losing::Nothing;
+            self.store.rewind();
+        }
+        if self.core.starved == Starved::Relieved {
+            self.core.starved = Starved::No;
+            return Some(Happened::Writable.into());
+        }
+        None
+    }
+
+    /// One exchange of a session that is gone.
+    fn lose<'i>(&mut self) -> Option<E::Event<'i>> {
+        if let Some(id) = self.core.releases.first(self.slots) {
+            return self.finish(id, Outcome::LostUnconfirmed, Properties::EMPTY);
+        }
+        let (place, id, level) = self.next_resend()?;
+        if self.core.losing == Losing::InFlight {
+            return self.finish(id, Outcome::Lost, Properties::EMPTY);
+        }
+        let lost = identifiers::packet_id(self.slots, id)?;
+        let packet_id = Identifiers::renew(self.slots, id)?;
+        slot_mut(self.slots, id)?.sent = Sent::Queued(level);
+        self.store.renew(place, packet_id);
+        E::republished(lost, packet_id)
+    }
+
+    /// The first PUBLISH that was in flight. Those in front of it were published anew before a cut.
+    fn next_resend(&mut self) -> Option<(Place, SlotId, Level)> {
+        let mut next = self.store.next(Order::Acknowledged);
+        while let Some(place) = next {
+            let id = SlotId::new(self.store.label(place).slot)?;
+            if let Sent::Resend(level) = slot(self.slots, id)?.sent {
+                return Some((place, id, level));
+            }
+            next = self.store.after(place);
+        }
+        None
+    }
+
+    /// Notes that something has become free.
+    pub(crate) const fn relieve(&mut self) {
+        if matches!(self.core.starved, Starved::Yes) {
+            self.core.starved = Starved::Relieved;
+        }
+    }
+
+    /// The connection is over. One pass over the tables, no more per connection.
+    pub(crate) fn end(&mut self, cause: Cause) {
+        self.core.cause = cause;
+        self.core.phase = Phase::Reporting;
+        self.core.deadline = Timer::OFF;
+        self.core.keep_alive = KeepAlive::OFF;
+        self.core.owed = None;
+        self.core.closing = 0;
+        self.core.receiving = 0;
+        self.core.authentication = Authentication::Without;
+        self.core.limits = Limits::NONE;
+        self.core.quota = 0;
+        self.queue.clear();
+        self.store.carry_over();
+        E::ended(self);
+        self.carry_over();
+        self.core.table.carry_over(self.held);
+        self.core.next_release = self.core.releases.first(self.slots);
+        self.relieve();
+        if self.core.life == Life::UntilClose {
+            self.lose_session(Losing::InFlight);
+            self.core.life = Life::None;
+        }
+    }
+
+    /// The session is gone, on whichever end: what was in flight will be reported, what was held is forgotten.
+    pub(crate) fn lose_session(&mut self, losing: Losing) {
+        self.core.losing = losing;
+        self.core.table.clear(self.held);
+        if !E::QUEUE_OUTLIVES_SESSION {
+            self.give_up_queue();
+        }
+    }
+
+    /// What was never sent counts as lost, too, and QoS 0 is dropped.
+    pub(crate) fn give_up_queue(&mut self) {
+        self.drop_immediate();
+        for slot in self.slots.iter_mut() {
+            if let Sent::Queued(level) = slot.sent {
+                slot.sent = Sent::Resend(level);
+            }
+        }
+    }
+
+    /// Each exchange as it stands after the loss of a connection.
+    fn carry_over(&mut self) {
+        for slot in self.slots.iter_mut().filter(|slot| !slot.is_request()) {
+            slot.sent = slot.sent.carried_over();
+        }
+        if self.core.manner.drops_offline() {
+            self.drop_immediate();
+        }
+    }
+
+    /// Drops all PUBLISHes of QoS 0.
+    fn drop_immediate(&mut self) {
+        while let Some(place) = self.store.first(Order::Immediate) {
+            self.store.remove(Order::Immediate, place);
+        }
+    }
+
+    /// The transport is gone.
+    pub(crate) fn connection_lost(&mut self) {
+        match self.core.phase {
+            Phase::Connecting | Phase::Online => {
+                self.core.cause = Cause::ConnectionLost;
+                self.core.phase = Phase::Draining;
+                self.core.keep_alive = KeepAlive::OFF;
+                self.core.deadline = Timer::OFF;
+                self.core.closing = 0;
+                self.core.owed = None;
+                self.queue.clear();
+            }
+            Phase::Leaving => self.end(Cause::ConnectionLost),
+            Phase::Failing | Phase::Parting => self.end(self.core.cause),
+            Phase::Offline | Phase::Draining | Phase::Reporting => {}
+        }
+    }
+
+    /// The peer is at fault.
+    pub(crate) fn fail(&mut self, cause: Cause) {
+        if self.core.phase == Phase::Connecting && E::refuse(self, cause) {
+            return;
+        }
+        if self.core.phase == Phase::Draining || !self.version().is_v5() || cause.reason_code().is_none() {
+            return self.end(cause);
+        }
+        self.core.cause = cause;
+        self.core.phase = Phase::Failing;
+        self.core.deadline = Timer::set(self.core.farewell);
+        self.queue.cut_short(self.store.outbox.is_writing());
+    }
+
+    /// DISCONNECT with the code of the cause, behind a packet that is half written. (5.0: 4.13.1)
+    pub(super) fn say_farewell(&mut self) {
+        if let Some(reason_code) = self.core.cause.reason_code() {
+            self.push(&Packet::Disconnect(wire::Disconnect { reason_code, properties: Properties::EMPTY }));
+        }
+        self.core.phase = Phase::Parting;
+    }
+
+    /// The application leaves: DISCONNECT follows what needs no answer. A 3.1.1 server has none.
+    pub(crate) fn leave(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
+        if self.version().is_v5() || E::ROLE == Role::Client {
+            self.keep_farewell(disconnect)?;
+        }
+        self.core.cause = Cause::Disconnected;
+        self.core.phase = Phase::Leaving;
+        self.core.deadline = Timer::set(self.core.farewell);
+        Ok(())
+    }
+
+    fn keep_farewell(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
+        let Disconnect { reason_code, properties } = *disconnect;
+        let packet = Packet::Disconnect(wire::Disconnect { reason_code, properties });
+        let measured = Measured::new(packet.layout(), self.version(), E::PEER)?;
+        // Beside it there must be room for acknowledgements, which leave before it.
+        let with_answer = measured.len().saturating_add(ANSWER);
+        if with_answer > self.queue.bytes.len() || self.is_oversize(measured.len()) {
+            return Err(Refused::TooLarge);
+        }
+        if with_answer > self.queue.free() || !self.queue.keep_farewell(&measured) {
+            self.core.starved = Starved::Yes;
+            return Err(Refused::Full);
+        }
+        Ok(())
+    }
+}

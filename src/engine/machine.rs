@@ -1,0 +1,364 @@
+//! The state and memory of a session, borrowed for one call, and the end that it is. The order of work in a poll is here.
+
+use core::fmt::Debug;
+use core::hash::Hash;
+
+use crate::aliases::TopicAliases;
+use crate::control::Queue;
+use crate::error::Cause;
+use crate::event::{Happened, Step};
+use crate::flow::held::Entry;
+use crate::flow::identifiers::Slot;
+use crate::flow::sender::Sent;
+use crate::inbox::{Inbox, Unread};
+use crate::keepalive::Demand;
+use crate::outbox::Store;
+use crate::time::Instant;
+use crate::timer::Timer;
+use crate::wire::{AckType, Acknowledgement, Measured, Packet, PacketId, Property, Publish, ReasonCode, Role, Version};
+
+use super::state::{Authentication, Core, Phase};
+
+/// What differs between the two ends. Everything else is written once, for both.
+pub(crate) trait End: Copy + Eq + Hash + Debug {
+    /// All zero bits.
+    const NEW: Self;
+    /// This end, and the other one.
+    const ROLE: Role;
+    const PEER: Role;
+    /// Why a connection ends that never comes about.
+    const NO_BEGINNING: Cause;
+    /// Why a connection ends on which nothing comes in any more.
+    const SILENCE: Cause;
+    /// Whether what was never sent is of use to the next session.
+    const QUEUE_OUTLIVES_SESSION: bool;
+
+    type Event<'i>: From<Happened<'i>>;
+
+    /// The protocol level of the connection, or else of the session.
+    fn level(core: &Core<Self>) -> u8;
+
+    /// Takes the next packet out of an inbox.
+    fn next_packet<'i>(engine: &mut Engine<'_, Self>, inbox: &mut Unread<'i>) -> Result<Option<Packet<'i>>, Cause>;
+
+    /// What comes of a packet that only this end receives, or that begins the connection.
+    fn take<'i>(engine: &mut Engine<'_, Self>, packet: Packet<'i>) -> Result<Taken<Self::Event<'i>>, Cause>;
+
+    /// Whether CONNACK is still to come or to be given.
+    fn is_beginning(engine: &Engine<'_, Self>) -> bool;
+
+    /// A rule that only this end can hold the peer to.
+    fn check(engine: &Engine<'_, Self>, packet: &Packet<'_>) -> Result<(), Cause>;
+
+    /// What this end does not take of what it receives.
+    fn check_publish(engine: &Engine<'_, Self>, publish: &Publish<'_>) -> Result<(), Cause>;
+
+    /// Answers what the application left unanswered.
+    fn answer_neglected(engine: &mut Engine<'_, Self>);
+
+    /// Something else to tell.
+    fn report<'i>(engine: &mut Engine<'_, Self>) -> Option<Self::Event<'i>>;
+
+    /// A message that was in flight when the session was lost has become a new one.
+    fn republished<'i>(lost: PacketId, packet_id: PacketId) -> Option<Self::Event<'i>>;
+
+    /// The peer is at fault before the connection has begun. `false`: there is nothing special to do.
+    fn refuse(engine: &mut Engine<'_, Self>, cause: Cause) -> bool;
+
+    /// The connection is over.
+    fn ended(engine: &mut Engine<'_, Self>);
+
+    /// What is left of this end when it is compared: places and orders without a meaning left out.
+    fn facts(self) -> Self;
+}
+
+/// What came of a packet.
+pub(crate) enum Taken<T> {
+    Event(T),
+    /// Nothing to tell.
+    Silently,
+    /// It stays in the inbox for now.
+    NotYet,
+}
+
+impl<T> From<Option<T>> for Taken<T> {
+    fn from(event: Option<T>) -> Self {
+        event.map_or(Self::Silently, Self::Event)
+    }
+}
+
+/// Of a request, says in the link of its slot that it was shown; the rest is the number of its filters.
+pub(crate) const SHOWN: u32 = 1 << 31;
+
+/// The longest acknowledgement: with a reason code, and nothing else.
+pub(crate) const ANSWER: usize = 5;
+
+/// A session for the time of one call.
+#[derive(Debug)]
+pub(crate) struct Engine<'m, E> {
+    pub(crate) core: &'m mut Core<E>,
+    pub(crate) store: Store<'m>,
+    pub(crate) queue: Queue<'m>,
+    pub(crate) slots: &'m mut [Slot],
+    pub(crate) held: &'m mut [Entry],
+}
+
+impl<'m, E: End> Engine<'m, E> {
+    /// Received packets first, as long as their answers fit; then what time demands; then what is to be written.
+    pub(crate) fn poll<'i>(mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'m, E::Event<'i>> {
+        self.elapse(now);
+        if inbox.take_news() {
+            self.core.keep_alive.stirred();
+        }
+        self.answer_owed();
+        E::answer_neglected(&mut self);
+        if let Some(event) = self.report() {
+            return Step::Event(event);
+        }
+        if let Some(event) = self.receive(inbox.split()) {
+            return Step::Event(event);
+        }
+        self.meet_deadlines();
+        if let Some(event) = self.vet() {
+            return Step::Event(event);
+        }
+        self.prepare();
+        if self.core.phase == Phase::Reporting {
+            return match self.report() {
+                Some(event) => Step::Event(event),
+                None => self.close(),
+            };
+        }
+        if self.core.phase == Phase::Offline {
+            return Step::Close(self.core.cause);
+        }
+        // Where both are being written, the queue holds the head of what the store holds.
+        if self.queue.control.is_writing() {
+            return Step::Transmit(self.queue.into_shown());
+        }
+        if self.store.outbox.is_writing() {
+            return Step::Transmit(self.store.into_shown());
+        }
+        Step::Wait(self.core.next_deadline())
+    }
+
+    /// The bytes that were shown last and are written by now.
+    pub(crate) fn transmitted(&mut self, len: usize) {
+        if len == 0 || !self.is_writing() {
+            return;
+        }
+        self.core.keep_alive.sent();
+        if self.queue.control.is_writing() {
+            self.queue.written(len);
+        } else {
+            self.store.written(len);
+        }
+        if !self.is_writing() {
+            self.relieve();
+        }
+    }
+
+    /// Whether a packet is half written, or may be.
+    pub(super) fn is_writing(&self) -> bool {
+        self.queue.control.is_writing() || self.store.outbox.is_writing()
+    }
+
+    fn close<'i>(&mut self) -> Step<'m, E::Event<'i>> {
+        self.core.phase = Phase::Offline;
+        Step::Close(self.core.cause)
+    }
+
+    /// Time that goes backwards changes nothing.
+    fn elapse(&mut self, now: Instant) {
+        let millis = u32::try_from(now.millis_since(self.core.now)).unwrap_or(u32::MAX);
+        self.core.now = self.core.now.max(now);
+        self.core.keep_alive.elapse(millis);
+        self.core.deadline.elapse(millis);
+        self.stamp();
+    }
+
+    /// What time demands of the connection.
+    fn meet_deadlines(&mut self) {
+        if self.core.deadline.is_over() {
+            match self.core.phase {
+                Phase::Connecting => self.end(E::NO_BEGINNING),
+                Phase::Leaving | Phase::Failing | Phase::Parting => self.end(self.core.cause),
+                _ => {}
+            }
+        }
+        if self.core.phase != Phase::Online {
+            return;
+        }
+        match self.core.keep_alive.demand() {
+            Demand::Ask if self.queue.has_room(ANSWER) => {
+                self.core.keep_alive.asked();
+                self.push(&Packet::Pingreq);
+            }
+            Demand::Ask => self.core.keep_alive.stalled(),
+            Demand::GiveUp => self.fail(E::SILENCE),
+            Demand::Nothing(_) => {}
+        }
+        if !self.retries() {
+            self.core.deadline = Timer::OFF;
+        } else if self.core.deadline.is_off() {
+            self.begin_retry_interval();
+        } else if self.core.deadline.is_over() {
+            self.retry();
+        }
+    }
+
+    /// Shows what is to be written next, if nothing is shown already.
+    fn prepare(&mut self) {
+        if self.is_writing() {
+            return;
+        }
+        if matches!(self.core.phase, Phase::Online | Phase::Leaving) {
+            self.release_again();
+        }
+        match self.core.phase {
+            Phase::Leaving if self.queue.control.is_empty() && self.eligible().is_none() => {
+                self.queue.release_farewell();
+                self.core.phase = Phase::Parting;
+            }
+            Phase::Failing => self.say_farewell(),
+            _ => {}
+        }
+        if self.core.phase == Phase::Parting && self.queue.control.is_empty() {
+            self.end(self.core.cause);
+        }
+        if !self.queue.control.is_empty() {
+            self.core.receiving = self.core.receiving.saturating_sub(core::mem::take(&mut self.core.closing));
+            self.queue.show();
+        } else if let Some((order, place)) = self.eligible() {
+            self.show(order, place);
+        }
+    }
+
+    /// Whether all that is unanswered is to be sent again after a time. (3.1.1, an option)
+    fn retries(&self) -> bool {
+        self.core.retry_interval != 0
+            && self.core.phase == Phase::Online
+            && !self.version().is_v5()
+            && self.core.identifiers.taken() != 0
+    }
+
+    fn begin_retry_interval(&mut self) {
+        self.core.deadline = Timer::set(self.core.retry_interval);
+        self.core.deadline.elapse(0);
+    }
+
+    /// Sends again what is unanswered, in order.
+    fn retry(&mut self) {
+        if self.store.outbox.is_writing() {
+            return;
+        }
+        self.begin_retry_interval();
+        for slot in self.slots.iter_mut() {
+            if let Sent::Published(level) = slot.sent {
+                slot.sent = Sent::Resend(level);
+            }
+        }
+        self.store.carry_over();
+        self.core.next_release = self.core.releases.first(self.slots);
+        self.core.quota = self.core.limits.receive_maximum;
+    }
+
+    /// CONNACK has come or is given: everything may flow. A connection that is drained after its loss stays lost.
+    pub(crate) fn go_online(&mut self) {
+        self.core.quota = self.core.limits.receive_maximum;
+        self.core.deadline = Timer::OFF;
+        if self.core.authentication != Authentication::Without {
+            self.core.authentication = Authentication::Settled;
+        }
+        if self.core.phase == Phase::Connecting {
+            self.core.phase = Phase::Online;
+        }
+    }
+
+    /// How many received messages there are places for.
+    pub(crate) fn places(&self) -> u16 {
+        u16::try_from(self.held.len()).unwrap_or(u16::MAX)
+    }
+
+    /// The version of the connection.
+    pub(crate) fn version(&self) -> Version {
+        Version::nearest(E::level(self.core))
+    }
+
+    /// Queues an answer. There is room for it, or the packet that it answers would not have been taken; a connection that
+    /// is gone gets none. `false`: the server does not take it, and the connection ends.
+    pub(crate) fn answer(&mut self, kind: AckType, packet_id: PacketId, reason_code: ReasonCode) -> bool {
+        if self.core.phase == Phase::Draining {
+            return true;
+        }
+        let mut packet = Acknowledgement::new(kind, packet_id);
+        if self.version().is_v5() {
+            packet.reason_code = reason_code;
+        }
+        let fits = self.push(&Packet::Acknowledgement(packet));
+        if !fits {
+            self.fail(Cause::MaximumPacketSizeTooSmall);
+        }
+        fits
+    }
+
+    /// Queues a packet that has room; `false` if the server does not take it.
+    pub(crate) fn push(&mut self, packet: &Packet<'_>) -> bool {
+        match Measured::new(packet.layout(), self.version(), E::PEER) {
+            Ok(measured) => !self.is_oversize(measured.len()) && self.queue.push(&measured),
+            Err(_) => false,
+        }
+    }
+
+    /// Whether the server does not take a packet of `len` bytes on this connection. [MQTT-3.2.2-15]
+    pub(crate) fn is_oversize(&self, len: usize) -> bool {
+        let limit = self.core.limits.packet_size;
+        limit != 0 && u32::try_from(len).map_or(true, |len| len > limit)
+    }
+
+    /// A message lives from its acceptance on, which is told the time by the poll that follows.
+    fn stamp(&mut self) {
+        let count = core::mem::take(&mut self.core.unstamped);
+        if count != 0 {
+            self.store.stamp(count, second_of(self.core.now.as_millis().div_ceil(1000)));
+        }
+    }
+}
+
+/// What each end says of itself in CONNECT and CONNACK: how much it takes. (5.0)
+pub(crate) struct Announcement {
+    properties: [Property<'static>; 3],
+    said: usize,
+}
+
+impl Announcement {
+    pub(crate) fn new(version: Version, capacity: usize, aliases: TopicAliases, receive_maximum: u16) -> Self {
+        let packet_size = u32::try_from(capacity).unwrap_or(u32::MAX).max(1);
+        let properties = [
+            Property::ReceiveMaximum(receive_maximum),
+            Property::MaximumPacketSize(packet_size),
+            Property::TopicAliasMaximum(aliases.maximum),
+        ];
+        let said = match (version.is_v5(), aliases.is_empty()) {
+            (false, _) => 0,
+            (true, true) => 2,
+            (true, false) => 3,
+        };
+        Self { properties, said }
+    }
+
+    pub(crate) fn properties(&self) -> &[Property<'static>] {
+        self.properties.get(..self.said).unwrap_or_default()
+    }
+}
+
+/// Whether a property is one of those.
+pub(crate) const fn is_announced(property: &Property<'_>) -> bool {
+    matches!(property, Property::ReceiveMaximum(_) | Property::MaximumPacketSize(_) | Property::TopicAliasMaximum(_))
+}
+
+/// A second of the caller's clock, in the circle in which lifetimes are compared.
+#[expect(clippy::cast_possible_truncation, reason = "the rest goes around the circle")]
+pub(crate) const fn second_of(seconds: u64) -> u32 {
+    seconds as u32
+}

@@ -1,0 +1,14 @@
+//! A session taken apart, whichever end it is: everything that both do, over slices.
+
+mod authentication;
+mod content;
+mod ending;
+mod machine;
+mod parts;
+mod receiving;
+mod sending;
+pub(crate) mod state;
+
+pub(crate) use self::authentication::hash;
+pub(crate) use self::machine::{Announcement, End, Engine, SHOWN, Taken, is_announced};
+pub(crate) use self::parts::Parts;

@@ -1,0 +1,103 @@
+//! A session as it lies in memory, whichever end it is: the arrays, and with them the const generics. Everything else is
+//! written once, for slices.
+
+use core::fmt;
+use core::hash::{Hash, Hasher};
+
+use crate::control::{Control, Queue};
+use crate::flow::held::Entry;
+use crate::flow::identifiers::Slot;
+use crate::outbox::{Outbox, Store};
+
+use super::content::Content;
+use super::machine::{End, Engine};
+use super::state::Core;
+
+/// What a session consists of.
+#[derive(Clone)]
+pub(crate) struct Parts<E, const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> {
+    pub(crate) core: Core<E>,
+    outbox: Outbox,
+    control: Control,
+    slots: [Slot; SENT],
+    held: [Entry; HELD],
+    store: [u8; STORE],
+    queue: [u8; CONTROL],
+}
+
+impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize>
+    Parts<E, STORE, SENT, HELD, CONTROL>
+{
+    /// All zero bits.
+    pub(crate) const NEW: Self = {
+        assert!(SENT <= 65_535 && HELD <= 65_535, "there are no more than 65,535 packet identifiers");
+        Self {
+            core: Core::new(E::NEW),
+            outbox: Outbox::EMPTY,
+            control: Control::EMPTY,
+            slots: [Slot::FREE; SENT],
+            held: [Entry::FREE; HELD],
+            store: [0; STORE],
+            queue: [0; CONTROL],
+        }
+    };
+
+    const fn content(&self) -> Content<'_, E> {
+        Content {
+            core: &self.core,
+            outbox: &self.outbox,
+            control: &self.control,
+            store: &self.store,
+            queue: &self.queue,
+            slots: &self.slots,
+            held: &self.held,
+        }
+    }
+
+    pub(crate) fn engine(&mut self) -> Engine<'_, E> {
+        Engine {
+            core: &mut self.core,
+            store: Store { outbox: &mut self.outbox, bytes: &mut self.store },
+            queue: Queue { control: &mut self.control, bytes: &mut self.queue },
+            slots: &mut self.slots,
+            held: &mut self.held,
+        }
+    }
+}
+
+/// Equal if they mean the same.
+impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> PartialEq
+    for Parts<E, STORE, SENT, HELD, CONTROL>
+{
+    fn eq(&self, other: &Self) -> bool {
+        self.content() == other.content()
+    }
+}
+
+impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> Eq
+    for Parts<E, STORE, SENT, HELD, CONTROL>
+{
+}
+
+impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> Hash
+    for Parts<E, STORE, SENT, HELD, CONTROL>
+{
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.content().hash(state);
+    }
+}
+
+/// Shows the state, never stored bytes.
+impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> fmt::Debug
+    for Parts<E, STORE, SENT, HELD, CONTROL>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("phase", &self.core.phase)
+            .field("cause", &self.core.cause)
+            .field("in_flight", &self.core.identifiers.taken())
+            .field("held", &self.core.table.len())
+            .field("quota", &self.core.quota)
+            .finish_non_exhaustive()
+    }
+}

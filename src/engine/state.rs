@@ -1,0 +1,297 @@
+//! What a session is besides its arrays.
+
+use crate::command::{Acknowledge, Offline, Oversized};
+use crate::error::Cause;
+use crate::flow::held::Table;
+use crate::flow::identifiers::{Identifiers, SlotId};
+use crate::flow::releases::Releases;
+use crate::keepalive::{Demand, KeepAlive};
+use crate::time::Instant;
+use crate::timer::Timer;
+use crate::wire::{PacketId, Properties, QoS};
+
+/// All that a session is besides its arrays; all zero bits at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Core<E> {
+    pub(crate) now: Instant,
+    pub(crate) keep_alive: KeepAlive,
+    /// When the phase must be over or, online, when all that is unanswered is sent again.
+    pub(crate) deadline: Timer,
+    pub(crate) limits: Limits,
+    /// The client identifier that the session belongs to, and the authentication method of the connection, as hashes.
+    pub(crate) client: u32,
+    pub(crate) method: u32,
+    pub(crate) identifiers: Identifiers,
+    pub(crate) releases: Releases,
+    /// The next PUBREL of an earlier connection that is to be sent again.
+    pub(crate) next_release: Option<SlotId>,
+    pub(crate) table: Table,
+    /// How many packets were stored since the last poll, from the first one on that may expire.
+    pub(crate) unstamped: u16,
+    /// How many PUBLISHes of QoS 1 and 2 may be shown. (5.0: 4.9)
+    pub(crate) quota: u16,
+    /// How many received messages are open on this connection, how many we allowed, and how many of them will be closed
+    /// by what is queued. (5.0: 3.3.4)
+    pub(crate) receiving: u16,
+    pub(crate) receive_maximum: u16,
+    pub(crate) closing: u16,
+    /// The message that was handed out last, if the session is to acknowledge it.
+    pub(crate) owed: Option<PacketId>,
+    pub(crate) owed_by: Owed,
+    /// How many seconds the last packets of a connection may take.
+    pub(crate) farewell: u8,
+    pub(crate) retry_interval: u8,
+    pub(crate) phase: Phase,
+    pub(crate) cause: Cause,
+    pub(crate) life: Life,
+    pub(crate) losing: Losing,
+    pub(crate) starved: Starved,
+    pub(crate) authentication: Authentication,
+    pub(crate) manner: Manner,
+    /// The protocol level; 0: never connected.
+    pub(crate) level: u8,
+    /// What only this end has.
+    pub(crate) end: E,
+}
+
+impl<E> Core<E> {
+    /// All zero bits, if `end` is.
+    pub(crate) const fn new(end: E) -> Self {
+        Self {
+            now: Instant::from_millis(0),
+            keep_alive: KeepAlive::OFF,
+            deadline: Timer::OFF,
+            limits: Limits::NONE,
+            client: 0,
+            method: 0,
+            identifiers: Identifiers::NEW,
+            releases: Releases::NEW,
+            next_release: None,
+            table: Table::NEW,
+            unstamped: 0,
+            quota: 0,
+            receiving: 0,
+            receive_maximum: 0,
+            closing: 0,
+            owed: None,
+            owed_by: Owed::Puback,
+            farewell: 0,
+            retry_interval: 0,
+            phase: Phase::Offline,
+            cause: Cause::NotConnected,
+            life: Life::None,
+            losing: Losing::Nothing,
+            starved: Starved::No,
+            authentication: Authentication::Without,
+            manner: Manner::NONE,
+            level: 0,
+            end,
+        }
+    }
+
+    /// The next instant at which time demands something.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let keep_alive = match self.keep_alive.demand() {
+            Demand::Nothing(left) => left,
+            Demand::Ask | Demand::GiveUp => Some(0),
+        };
+        let left = [keep_alive, self.deadline.left()].into_iter().flatten().min()?;
+        Some(self.now.after_millis(left.into()))
+    }
+}
+
+/// Where the connection stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// There is none; its cause is told.
+    #[default]
+    Offline,
+    /// CONNECT is on its way, CONNACK awaited.
+    Connecting,
+    /// CONNACK has come, or has been given.
+    Online,
+    /// The application wants to disconnect: what needs no answer leaves first.
+    Leaving,
+    /// The peer is at fault: nothing but a farewell leaves.
+    Failing,
+    /// The last packet is being written.
+    Parting,
+    /// The transport is gone; whole packets are still taken.
+    Draining,
+    /// The connection is over; outcomes are told.
+    Reporting,
+}
+
+/// How long the session lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Life {
+    /// There is none.
+    #[default]
+    None,
+    /// As long as its connection.
+    UntilClose,
+    /// The server may have begun one: CONNECT asked for it, CONNACK never came.
+    Sought,
+    /// Longer than its connection.
+    Kept,
+}
+
+/// Whether what was in flight is being reported as lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Losing {
+    #[default]
+    Nothing,
+    InFlight,
+    /// What may be published anew is; the rest is reported.
+    Republishing,
+}
+
+/// Whether a command was refused for want of room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Starved {
+    #[default]
+    No,
+    Yes,
+    /// And something has become free since.
+    Relieved,
+}
+
+/// What answers the message that was handed out last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Owed {
+    #[default]
+    Puback,
+    Pubrec,
+}
+
+/// Where the enhanced authentication stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Authentication {
+    /// There is none.
+    #[default]
+    Without,
+    /// There is a method, and no exchange is going on.
+    Settled,
+    /// An exchange is going on, and it is the peer's turn.
+    Awaited,
+    /// An exchange is going on, and it is our turn.
+    Due,
+}
+
+/// A set of facts that are one bit each.
+macro_rules! facts {
+    ($(#[$about:meta])* $name:ident { $($(#[$what:meta])* $fact:ident, $set:ident = $bit:literal;)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        pub(crate) struct $name(u8);
+
+        impl $name {
+            pub(crate) const NONE: Self = Self(0);
+
+            $($(#[$what])*
+            pub(crate) const fn $fact(self) -> bool {
+                self.0 & $bit != 0
+            }
+
+            pub(crate) const fn $set(self, holds: bool) -> Self {
+                Self(if holds { self.0 | $bit } else { self.0 & !$bit })
+            })*
+        }
+
+        impl core::fmt::Debug for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.debug_struct(stringify!($name))$(.field(stringify!($fact), &self.$fact()))*.finish()
+            }
+        }
+    };
+}
+pub(crate) use facts;
+
+facts! {
+    /// How the application wants the session to behave.
+    Manner {
+        /// Received messages are acknowledged by the application.
+        acknowledges_manually, with_manual_acknowledgement = 1;
+        /// Messages of QoS 0 are not kept for a later connection.
+        drops_offline, with_dropping_offline = 2;
+        /// Packets that are too large are skipped.
+        skips_large, with_skipping_large = 4;
+    }
+}
+
+impl Manner {
+    pub(crate) fn of(acknowledgement: Acknowledge, offline: Offline, oversized: Oversized) -> Self {
+        Self::NONE
+            .with_manual_acknowledgement(acknowledgement == Acknowledge::Manually)
+            .with_dropping_offline(offline == Offline::Acknowledged)
+            .with_skipping_large(oversized == Oversized::Skipped)
+    }
+}
+
+facts! {
+    /// What a server supports. [MQTT-3.2.2-9] and on
+    Support {
+        retain, with_retain = 1;
+        wildcards, with_wildcards = 2;
+        subscription_identifiers, with_subscription_identifiers = 4;
+        shared, with_shared = 8;
+        qos_1, with_qos_1 = 16;
+        qos_2, with_qos_2 = 32;
+    }
+}
+
+impl Support {
+    /// What CONNACK says, and the defaults for what it does not.
+    pub(crate) fn of(properties: &Properties<'_>) -> Self {
+        let maximum_qos = properties.maximum_qos().unwrap_or(QoS::ExactlyOnce);
+        Self::NONE
+            .with_retain(properties.retain_available().unwrap_or(true))
+            .with_wildcards(properties.wildcard_subscription_available().unwrap_or(true))
+            .with_subscription_identifiers(properties.subscription_identifier_available().unwrap_or(true))
+            .with_shared(properties.shared_subscription_available().unwrap_or(true))
+            .with_qos_1(maximum_qos >= QoS::AtLeastOnce)
+            .with_qos_2(maximum_qos >= QoS::ExactlyOnce)
+    }
+
+    /// Whether a message of this QoS may be published. [MQTT-3.2.2-11]
+    pub(crate) const fn has(self, qos: QoS) -> bool {
+        match qos {
+            QoS::AtMostOnce => true,
+            QoS::AtLeastOnce => self.qos_1(),
+            QoS::ExactlyOnce => self.qos_2(),
+        }
+    }
+}
+
+/// What the peer takes on this connection, and what the server supports, whichever end that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Limits {
+    /// Maximum Packet Size; 0: no limit. [MQTT-3.1.2-24], [MQTT-3.2.2-15]
+    pub(crate) packet_size: u32,
+    /// [MQTT-3.3.4-7], [MQTT-3.3.4-9]
+    pub(crate) receive_maximum: u16,
+    /// [MQTT-3.1.2-26], [MQTT-3.2.2-17]
+    pub(crate) topic_alias_maximum: u16,
+    pub(crate) support: Support,
+}
+
+impl Limits {
+    pub(crate) const NONE: Self =
+        Self { packet_size: 0, receive_maximum: 0, topic_alias_maximum: 0, support: Support::NONE };
+
+    /// What CONNECT or CONNACK says, and the defaults for what it does not.
+    pub(crate) fn of(properties: &Properties<'_>, support: Support) -> Self {
+        Self {
+            packet_size: properties.maximum_packet_size().unwrap_or(0),
+            receive_maximum: properties.receive_maximum().unwrap_or(u16::MAX),
+            topic_alias_maximum: properties.topic_alias_maximum().unwrap_or(0),
+            support,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What the application asks of the server's end alone.
+
+use crate::aliases::TopicAliases;
+use crate::command::{Acknowledge, Offline, Oversized};
+use crate::wire::Property;
+
+/// How many seconds the last packets of a connection may take where nothing else is said.
+pub(super) const FAREWELL: u8 = 5;
+
+/// How to accept a connection. It becomes CONNACK, and says how the session behaves on this connection.
+///
+/// Session Present is the session's own affair. So are Receive Maximum, Maximum Packet Size and Topic Alias Maximum, which
+/// are what its places for received messages and the inbox allow.
+#[derive(Clone, Copy, Debug)]
+pub struct Accept<'a> {
+    /// Everything else that CONNACK may say; none in 3.1.1. What it says holds: Session Expiry Interval and Server Keep
+    /// Alive replace what CONNECT asked for; Maximum QoS, Retain Available, and the kinds of subscriptions that are not
+    /// available are enforced. Assigned Client Identifier is needed where the client gave none. [MQTT-3.2.2-16]
+    pub properties: &'a [Property<'a>],
+    /// Who acknowledges received messages.
+    pub acknowledgement: Acknowledge,
+    /// What is kept while there is no connection.
+    pub offline: Offline,
+    /// What becomes of a message that is larger than the inbox.
+    pub oversized: Oversized,
+    /// How many topic aliases of ours there may be, and for how long topics: so many `CONTROL` bytes are set aside. (5.0:
+    /// 3.3.2.3.4)
+    pub topic_aliases: TopicAliases,
+    /// How many seconds the last packets of the connection may take; 5 by default.
+    pub farewell: u8,
+}
+
+impl Default for Accept<'_> {
+    fn default() -> Self {
+        Self {
+            properties: &[],
+            acknowledgement: Acknowledge::AfterHandling,
+            offline: Offline::Everything,
+            oversized: Oversized::Refused,
+            topic_aliases: TopicAliases::NONE,
+            farewell: FAREWELL,
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! The server's end: how a connection begins, and how it ends for the server alone.
+
+use crate::command::Disconnect;
+use crate::control;
+use crate::engine::state::{Authentication, Core, Life, Limits, Losing, Manner, Phase, Support};
+use crate::engine::{Announcement, End, Engine, Taken, hash, is_announced};
+use crate::error::{Cause, Refused};
+use crate::inbox::Unread;
+use crate::keepalive::KeepAlive;
+use crate::time::Instant;
+use crate::timer::Timer;
+use crate::wire::{
+    self, Auth, Connack, Connect, List, Measured, Packet, PacketId, Properties, Property, ReasonCode, Role, Violation,
+};
+
+use super::command::{Accept, FAREWELL};
+use super::event::Event;
+use super::state::{Asked, Server, Stage, Will};
+
+impl End for Server {
+    const NEW: Self = Self::NEW;
+    const ROLE: Role = Role::Server;
+    const PEER: Role = Role::Client;
+    const NO_BEGINNING: Cause = Cause::ConnectTimeout;
+    const SILENCE: Cause = Cause::KeepAliveTimeout;
+    const QUEUE_OUTLIVES_SESSION: bool = false;
+
+    type Event<'i> = Event<'i>;
+
+    /// That of CONNECT, once it has come; before, that of the stored session.
+    fn level(core: &Core<Self>) -> u8 {
+        if core.end.asked.level == 0 { core.level } else { core.end.asked.level }
+    }
+
+    fn next_packet<'i>(engine: &mut Engine<'_, Self>, inbox: &mut Unread<'i>) -> Result<Option<Packet<'i>>, Cause> {
+        if engine.core.end.stage == Stage::Unconnected {
+            (engine.core.end.asked.capacity, engine.core.end.asked.aliases) = inbox.extent();
+            match inbox.connect_version() {
+                Ok(Some(version)) => engine.core.end.asked.level = version.level(),
+                Ok(None) => {}
+                Err(Violation::PacketNotForThisEnd) => return Err(Cause::ConnectMissing),
+                Err(violation) => return Err(violation.into()),
+            }
+        }
+        Ok(inbox.packet(engine.version(), Role::Server)?)
+    }
+
+    fn take<'i>(engine: &mut Engine<'_, Self>, packet: Packet<'i>) -> Result<Taken<Event<'i>>, Cause> {
+        match (engine.core.end.stage, packet) {
+            (Stage::Unconnected, Packet::Connect(connect)) => Ok(Taken::Event(engine.take_connect(connect))),
+            (Stage::Authenticating, Packet::Auth(auth)) => engine.take_answer(auth),
+            (Stage::Authenticating, _) => Err(Cause::AuthenticationUnexpected),
+            (Stage::Accepted, Packet::Connect(_)) => Err(Cause::ConnectRepeated),
+            (Stage::Accepted, Packet::Subscribe(packet)) => engine.take_subscribe(&packet),
+            (Stage::Accepted, Packet::Unsubscribe(packet)) => engine.take_unsubscribe(&packet),
+            (Stage::Accepted, Packet::Auth(auth)) => engine.take_reauthentication(auth),
+            (Stage::Accepted, Packet::Disconnect(disconnect)) => engine.take_disconnect(disconnect),
+            (Stage::Accepted, Packet::Pingreq) => {
+                // The longest answer has room, and this one is short.
+                if engine.push(&Packet::Pingresp) { Ok(Taken::Silently) } else { Err(Cause::MaximumPacketSizeTooSmall) }
+            }
+            (Stage::Accepted, _) => Err(Cause::Violation(Violation::PacketNotForThisEnd)),
+            _ => Err(Cause::ConnectMissing),
+        }
+    }
+
+    fn is_beginning(engine: &Engine<'_, Self>) -> bool {
+        engine.core.end.stage != Stage::Accepted
+    }
+
+    fn check(_: &Engine<'_, Self>, _: &Packet<'_>) -> Result<(), Cause> {
+        Ok(())
+    }
+
+    /// [MQTT-3.2.2-11], [MQTT-3.2.2-14]
+    fn check_publish(engine: &Engine<'_, Self>, publish: &wire::Publish<'_>) -> Result<(), Cause> {
+        let support = engine.core.end.support;
+        if !support.has(publish.delivery.qos()) {
+            return Err(Cause::QosUnsupported);
+        }
+        if publish.retain && !support.retain() { Err(Cause::RetainUnsupported) } else { Ok(()) }
+    }
+
+    fn answer_neglected(engine: &mut Engine<'_, Self>) {
+        if engine.core.phase == Phase::Connecting && engine.core.end.stage == Stage::Undecided {
+            engine.refuse_as(ReasonCode::ServerUnavailable, Cause::Rejected(ReasonCode::ServerUnavailable));
+        }
+        engine.answer_pending();
+    }
+
+    fn report<'i>(engine: &mut Engine<'_, Self>) -> Option<Event<'i>> {
+        if engine.core.end.will != Will::Due {
+            return None;
+        }
+        engine.core.end.will = Will::None;
+        Some(Event::WillDue { delay: engine.core.end.will_delay })
+    }
+
+    fn republished<'i>(_: PacketId, _: PacketId) -> Option<Event<'i>> {
+        None
+    }
+
+    /// A CONNECT that cannot be accepted is answered by CONNACK, anything else by nothing. [MQTT-3.1.4-1], [MQTT-3.2.2-7]
+    fn refuse(engine: &mut Engine<'_, Self>, cause: Cause) -> bool {
+        match engine.refusal(cause) {
+            Some(code) => engine.refuse_as(code, cause),
+            None => engine.end(cause),
+        }
+        true
+    }
+
+    fn ended(engine: &mut Engine<'_, Self>) {
+        let now = engine.core.now;
+        let is_lasting = engine.core.life == Life::Kept;
+        let end = &mut engine.core.end;
+        end.pending = None;
+        if end.stage == Stage::Accepted {
+            end.ended = now;
+            if end.will == Will::Armed {
+                end.will = Will::Due;
+                // The will does not outlast the session. [MQTT-3.1.3-9]
+                end.will_delay = end.will_delay.min(if is_lasting { end.expiry } else { 0 });
+            }
+        }
+        end.stage = Stage::Unconnected;
+        end.asked = Asked::NOTHING;
+    }
+
+    fn facts(self) -> Self {
+        Self { ended: Instant::from_millis(0), ..self }
+    }
+}
+
+impl Engine<'_, Server> {
+    pub(super) fn open(&mut self, patience: u8) {
+        if !matches!(self.core.phase, Phase::Offline | Phase::Reporting) {
+            self.end(Cause::ConnectionLost);
+        }
+        self.queue.clear();
+        self.core.farewell = FAREWELL;
+        self.core.phase = Phase::Connecting;
+        self.core.deadline = Timer::set(patience);
+    }
+
+    fn take_connect<'i>(&mut self, connect: Connect<'i>) -> Event<'i> {
+        let version = self.version();
+        self.core.end.asked.read(version, &connect);
+        let session_present = self.is_session_present();
+        let asked = &mut self.core.end.asked;
+        asked.request = asked.request.with_session_present(session_present);
+        self.core.end.stage = Stage::Undecided;
+        self.core.limits = Limits::of(&connect.properties, Support::ALL);
+        self.begin_authentication(&connect.properties);
+        Event::Connecting { version, connect, session_present }
+    }
+
+    /// Whether the session that is stored here is the one that CONNECT goes on with. [MQTT-3.1.2-4], [MQTT-3.1.2-5]
+    fn is_session_present(&self) -> bool {
+        let Asked { request, client, level, .. } = self.core.end.asked;
+        let is_over = self.core.expires_at().is_some_and(|end| end <= self.core.now);
+        self.core.life == Life::Kept
+            && !request.clean_start()
+            && !request.nameless()
+            && !is_over
+            && self.core.client == client
+            && self.core.level == level
+    }
+
+    /// CONNACK, and with it the beginning of everything else. [MQTT-3.1.4-4] in 3.1.1, [MQTT-3.1.4-5] in 5.0
+    pub(super) fn accept(&mut self, accept: &Accept<'_>) -> Result<(), Refused> {
+        let Server { stage, asked, .. } = self.core.end;
+        if self.core.phase != Phase::Connecting || stage != Stage::Undecided {
+            return Err(Refused::Unasked);
+        }
+        if accept.properties.iter().any(is_announced) {
+            return Err(Refused::Reserved);
+        }
+        let properties = List::of(accept.properties);
+        let assigned = properties.assigned_client_identifier();
+        if asked.request.nameless() && self.version().is_v5() && assigned.is_none() {
+            return Err(Refused::ClientIdentifierMissing);
+        }
+        self.check_method(&properties).map_err(|_| Refused::NotAuthenticating)?;
+        let session_present = asked.request.session_present();
+        let held = if session_present { self.core.table.len() } else { 0 };
+        let receive_maximum = self.places().saturating_sub(held).max(1);
+        let announced = Announcement::new(self.version(), asked.capacity, asked.aliases, receive_maximum);
+        let properties = List::joined(accept.properties, announced.properties());
+        let packet = Packet::Connack(Connack { session_present, reason_code: ReasonCode::Success, properties });
+        let measured = Measured::new(packet.layout(), self.version(), Role::Client)?;
+        let room = control::capacity(self.queue.bytes, accept.topic_aliases);
+        if self.queue.end().saturating_add(measured.len()) > room || self.is_oversize(measured.len()) {
+            return Err(Refused::TooLarge);
+        }
+        self.queue.set_aliases(accept.topic_aliases);
+        self.queue.push(&measured);
+        self.core.receive_maximum = receive_maximum;
+        self.begin(accept, &properties);
+        Ok(())
+    }
+
+    fn begin(&mut self, accept: &Accept<'_>, properties: &Properties<'_>) {
+        let asked = self.core.end.asked;
+        if !asked.request.session_present() {
+            self.lose_session(Losing::InFlight);
+        }
+        let expiry = properties.session_expiry_interval();
+        let lasting = expiry.map_or(asked.request.lasting(), |seconds| seconds != 0);
+        self.core.life = if lasting { Life::Kept } else { Life::UntilClose };
+        self.core.client = properties.assigned_client_identifier().map_or(asked.client, |name| hash(name.as_bytes()));
+        self.core.level = asked.level;
+        self.core.manner = Manner::of(accept.acknowledgement, accept.offline, accept.oversized);
+        self.core.farewell = accept.farewell;
+        self.core.keep_alive = KeepAlive::watching(properties.server_keep_alive().unwrap_or(asked.keep_alive));
+        let end = &mut self.core.end;
+        end.expiry = expiry.unwrap_or(asked.expiry);
+        end.will_delay = asked.will_delay;
+        end.will = if asked.request.has_will() { Will::Armed } else { Will::None };
+        end.support = Support::of(properties);
+        end.stage = Stage::Accepted;
+        self.go_online();
+    }
+
+    pub(super) fn reject(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) -> Result<(), Refused> {
+        if self.core.phase != Phase::Connecting || self.core.end.stage != Stage::Undecided {
+            return Err(Refused::Unasked);
+        }
+        self.turn_away(reason_code, List::of(properties), Cause::Rejected(reason_code))
+    }
+
+    /// CONNACK with a code other than success, and the end. [MQTT-3.1.4-2], [MQTT-3.2.2-5] in 3.1.1, [MQTT-3.2.2-7] in 5.0
+    fn turn_away(&mut self, reason_code: ReasonCode, properties: Properties<'_>, cause: Cause) -> Result<(), Refused> {
+        let packet = Packet::Connack(Connack { session_present: false, reason_code, properties });
+        let measured = Measured::new(packet.layout(), self.version(), Role::Client)?;
+        if reason_code == ReasonCode::Success || self.is_oversize(measured.len()) || !self.queue.push(&measured) {
+            return Err(Refused::TooLarge);
+        }
+        self.core.end.stage = Stage::Rejected;
+        self.core.cause = cause;
+        self.core.phase = Phase::Parting;
+        self.core.deadline = Timer::set(self.core.farewell);
+        Ok(())
+    }
+
+    fn refuse_as(&mut self, reason_code: ReasonCode, cause: Cause) {
+        if self.turn_away(reason_code, Properties::EMPTY, cause).is_err() {
+            self.end(cause);
+        }
+    }
+
+    /// What CONNACK says of a fault; nothing before CONNECT. 3.1.1 has a code for few of them. [MQTT-3.1.4-1]
+    fn refusal(&self, cause: Cause) -> Option<ReasonCode> {
+        if self.core.end.asked.level == 0 {
+            return None;
+        }
+        match cause {
+            Cause::Violation(Violation::ClientIdentifierEmpty) => Some(ReasonCode::ClientIdentifierNotValid),
+            Cause::Violation(Violation::ProtocolLevelUnsupported | Violation::ProtocolNameUnknown) => {
+                Some(ReasonCode::UnsupportedProtocolVersion)
+            }
+            _ if self.version().is_v5() => cause.reason_code(),
+            _ => None,
+        }
+    }
+
+    /// The client ends the connection, and with success takes its will back. [MQTT-3.14.4-3], [MQTT-3.1.2-10] in 3.1.1
+    fn take_disconnect<'i>(&mut self, disconnect: wire::Disconnect<'i>) -> Result<Taken<Event<'i>>, Cause> {
+        if let Some(seconds) = disconnect.properties.session_expiry_interval() {
+            if seconds != 0 && !self.core.end.asked.request.lasting() {
+                return Err(Cause::ExpiryRaised);
+            }
+            self.core.end.expiry = seconds;
+            self.core.life = if seconds == 0 { Life::UntilClose } else { Life::Kept };
+        }
+        if disconnect.reason_code == ReasonCode::NORMAL_DISCONNECTION {
+            self.core.end.will = Will::None;
+        }
+        self.end(Cause::DisconnectedByPeer(disconnect.reason_code));
+        Ok(Taken::Event(Event::Disconnected(disconnect)))
+    }
+
+    pub(super) fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
+        self.check_online()?;
+        self.leave(disconnect)
+    }
+
+    pub(super) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), Refused> {
+        let goes_on = auth.reason_code == ReasonCode::ContinueAuthentication;
+        let Server { stage, .. } = self.core.end;
+        let due = match (self.core.phase, self.core.authentication) {
+            (Phase::Connecting, authentication) => {
+                stage == Stage::Undecided && authentication != Authentication::Without && goes_on
+            }
+            (Phase::Online, Authentication::Due) => goes_on || auth.reason_code == ReasonCode::Success,
+            _ => false,
+        };
+        self.authenticate_if(due, auth)?;
+        if stage == Stage::Undecided {
+            self.core.end.stage = Stage::Authenticating;
+        }
+        Ok(())
+    }
+
+    /// AUTH that answers ours before CONNACK. [MQTT-4.12.0-3]
+    fn take_answer<'i>(&mut self, auth: Auth<'i>) -> Result<Taken<Event<'i>>, Cause> {
+        if auth.reason_code != ReasonCode::ContinueAuthentication {
+            return Err(Cause::AuthenticationUnexpected);
+        }
+        self.check_method(&auth.properties)?;
+        self.core.end.stage = Stage::Undecided;
+        Ok(Taken::Event(Event::Authenticating(auth)))
+    }
+
+    /// AUTH of a re-authentication, which the client begins. [MQTT-4.12.1-1]
+    fn take_reauthentication<'i>(&mut self, auth: Auth<'i>) -> Result<Taken<Event<'i>>, Cause> {
+        let expected = match self.core.authentication {
+            Authentication::Settled => ReasonCode::Reauthenticate,
+            Authentication::Awaited => ReasonCode::ContinueAuthentication,
+            Authentication::Without | Authentication::Due => return Err(Cause::AuthenticationUnexpected),
+        };
+        if auth.reason_code != expected {
+            return Err(Cause::AuthenticationUnexpected);
+        }
+        self.check_method(&auth.properties)?;
+        self.core.authentication = Authentication::Due;
+        Ok(Taken::Event(Event::Authenticating(auth)))
+    }
+
+    pub(super) fn is_undiagnosed(&self) -> bool {
+        self.core.end.asked.request.undiagnosed()
+    }
+}
+
+impl Support {
+    /// All of it: what is not announced otherwise.
+    const ALL: Self = Self::NONE
+        .with_retain(true)
+        .with_wildcards(true)
+        .with_subscription_identifiers(true)
+        .with_shared(true)
+        .with_qos_1(true)
+        .with_qos_2(true);
+}

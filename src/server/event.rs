@@ -1,0 +1,96 @@
+//! What a poll of the server's end answers.
+
+use crate::event::{Happened, Message, Outcome, StrayPacket};
+use crate::wire::{Auth, Connect, Disconnect, List, PacketId, Properties, QoS, Subscription, Version};
+
+/// Something that happened on the server's end.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<'i> {
+    /// CONNECT came. Answer with `accept`, `reject` or `authenticate` before the next poll, which otherwise rejects it as
+    /// [`ServerUnavailable`](crate::ReasonCode::ServerUnavailable).
+    Connecting {
+        /// The version of the connection.
+        version: Version,
+        /// The packet.
+        connect: Connect<'i>,
+        /// Whether this session goes on with it; otherwise `accept` gives up what is left of it. [MQTT-3.2.2-2]
+        session_present: bool,
+    },
+    /// The client goes on with the authentication, or begins a new one. Before `accept`, answer with `authenticate`,
+    /// `accept` or `reject` before the next poll; later with `authenticate`, or `disconnect`. 5.0 only.
+    Authenticating(Auth<'i>),
+    /// A message arrived.
+    Message(Message<'i>),
+    /// A publish of QoS 1 or 2 has come to its end.
+    Published {
+        /// What `publish` returned.
+        packet_id: PacketId,
+        /// How it ended.
+        outcome: Outcome,
+        /// The properties of the packet that ended it; none if no packet did.
+        properties: Properties<'i>,
+    },
+    /// The client asks for subscriptions. Answer with `suback` before the next poll, which otherwise says that all failed.
+    /// [MQTT-3.8.4-1]
+    Subscribing {
+        /// What SUBACK repeats.
+        packet_id: PacketId,
+        /// What is asked for.
+        subscriptions: List<'i, Subscription<'i>>,
+        /// The properties.
+        properties: Properties<'i>,
+    },
+    /// The client ends subscriptions. Answer with `unsuback` before the next poll, which otherwise says that it failed.
+    /// [MQTT-3.10.4-4] in 3.1.1, [MQTT-3.10.4-5] in 5.0
+    Unsubscribing {
+        /// What UNSUBACK repeats.
+        packet_id: PacketId,
+        /// The topic filters.
+        filters: List<'i, &'i str>,
+        /// The properties.
+        properties: Properties<'i>,
+    },
+    /// The client ends the connection; `Close` follows.
+    Disconnected(Disconnect<'i>),
+    /// The connection ended badly: publish the will that came with CONNECT, unless the client is back in this session before
+    /// the delay is over. [MQTT-3.1.2-8], [MQTT-3.1.3-9]
+    WillDue {
+        /// How long to wait, in seconds: the Will Delay Interval, or the time to the end of the session.
+        delay: u32,
+    },
+    /// A message larger than the inbox came; it was acknowledged and let pass, as `Accept` says.
+    Skipped {
+        /// The topic name.
+        topic: &'i str,
+        /// The quality of service.
+        qos: QoS,
+        /// Whether it was to be retained.
+        retain: bool,
+        /// The length in bytes of the whole packet.
+        len: u32,
+    },
+    /// An acknowledgement came that nobody waits for. Nothing else follows from it.
+    Stray {
+        /// The packet.
+        packet: StrayPacket,
+        /// Its identifier.
+        packet_id: PacketId,
+    },
+    /// A command that was refused as [`Full`](crate::Refused::Full) may work now.
+    Writable,
+}
+
+impl<'i> From<Happened<'i>> for Event<'i> {
+    fn from(happened: Happened<'i>) -> Self {
+        match happened {
+            Happened::Message(message) => Self::Message(message),
+            Happened::Published { packet_id, outcome, properties } => {
+                Self::Published { packet_id, outcome, properties }
+            }
+            Happened::Stray { packet, packet_id } => Self::Stray { packet, packet_id },
+            Happened::Skipped { topic, qos, retain, len } => Self::Skipped { topic, qos, retain, len },
+            Happened::Writable => Self::Writable,
+        }
+    }
+}

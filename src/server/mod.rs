@@ -1,0 +1,259 @@
+//! The server's end of a connection: for brokers, and for tests that need one. (feature `server`)
+//!
+//! [`Session`] is the mirror image of the client's: the same loop, the same messages both ways, and events for what only
+//! a server receives. The README's broker example shows many of them in one program.
+
+mod command;
+mod connection;
+mod event;
+mod requests;
+mod state;
+
+use core::fmt;
+
+use crate::command::{Disconnect, Publish};
+use crate::engine::Parts;
+use crate::engine::state::Phase;
+use crate::error::Refused;
+use crate::event::{Handle, Step};
+use crate::inbox::Inbox;
+use crate::time::Instant;
+use crate::wire::{Auth, PacketId, Property, ReasonCode, Suback, Unsuback};
+
+use self::state::Server;
+
+pub use self::command::Accept;
+pub use self::event::Event;
+
+/// The server's end of an MQTT session, over any number of connections.
+///
+/// For each new transport: fill an [`Inbox`], look by [`Inbox::peek_connect`] whose session it is, [`open`](Self::open) the
+/// session, and poll it with that inbox. The version of the connection is that of CONNECT. When the client identifier is in
+/// use on another connection, [`disconnect`](Self::disconnect) that first with
+/// [`SessionTakenOver`](ReasonCode::SessionTakenOver) and poll it to its end: a session has one transport at a time.
+/// [MQTT-3.1.4-2] in 3.1.1, [MQTT-3.1.4-3] in 5.0
+///
+/// The memory is in the type, as that of the client's [`Session`](crate::Session): `STORE` bytes for packets to send, each
+/// with 16 more; `SENT` and `HELD` messages of QoS 1 and 2 under way to the client and from it; `CONTROL` bytes for CONNACK,
+/// SUBACK, acknowledgements and the like.
+///
+/// ```
+/// use mqtt_session::server::{Accept, Event, Session};
+/// use mqtt_session::{Inbox, Instant, Step};
+///
+/// # #[cfg(feature = "v3")] {
+/// let mut session: Session<256, 8, 8> = Session::new();
+/// let mut inbox: Inbox<[u8; 256]> = Inbox::new();
+/// session.open(10);
+/// let connect = b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01a";
+/// inbox.space()[..connect.len()].copy_from_slice(connect);
+/// inbox.filled(connect.len());
+/// match session.poll(&mut inbox, Instant::from_millis(0)) {
+///     Step::Event(Event::Connecting { connect, .. }) if connect.client_id == "a" => session.accept(&Accept::default())?,
+///     step => panic!("{step:?}"),
+/// }
+/// let Step::Transmit(connack) = session.poll(&mut inbox, Instant::from_millis(0)) else { panic!() };
+/// assert_eq!(connack, [0x20, 2, 0, 0]);
+/// # }
+/// # Ok::<(), mqtt_session::Refused>(())
+/// ```
+///
+/// Two sessions are equal if they mean the same, as those of the client's end. `Debug` shows no stored bytes.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Session<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize = 256>(
+    Parts<Server, STORE, SENT, HELD, CONTROL>,
+);
+
+impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize>
+    Session<STORE, SENT, HELD, CONTROL>
+{
+    /// A session that nobody has connected to, all zero bits.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Parts::NEW)
+    }
+
+    /// Begins a connection over a new transport; an earlier one counts as lost. CONNECT must come within `patience` seconds,
+    /// and the authentication, if there is one, be over. The inbox of the connection is new, or was cleared before its first
+    /// bytes came in.
+    pub fn open(&mut self, patience: u8) {
+        self.0.engine().open(patience);
+    }
+
+    /// What to do next; do it, then poll again. It is given the inbox of the connection and the time.
+    ///
+    /// Received packets come first, as long as there is room for their answers; then what time demands; then what is to
+    /// be written.
+    pub fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Event<'i>> {
+        self.0.engine().poll(inbox, now)
+    }
+
+    /// Reports that the first `len` bytes of the last [`Step::Transmit`] were written: all, some, or none. More than
+    /// there were counts as all.
+    pub fn transmitted(&mut self, len: usize) {
+        self.0.engine().transmitted(len);
+    }
+
+    /// Reports that the transport is gone. Polls after it hand out whole packets that are still in the inbox, then the
+    /// outcomes that the loss decides, then [`Step::Close`].
+    pub fn connection_lost(&mut self) {
+        self.0.engine().connection_lost();
+    }
+
+    /// Accepts the connection: the answer to [`Event::Connecting`], or to [`Event::Authenticating`] before it. What is left of
+    /// a session that this is not the continuation of is given up: what was in flight or queued is reported as lost.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Unasked`] unless CONNECT is to be answered; [`Refused::TooLarge`] if CONNACK takes more bytes than `CONTROL`
+    /// or the client has; [`Refused::ClientIdentifierMissing`]; [`Refused::NotAuthenticating`] if the authentication method is
+    /// not repeated; [`Refused::Reserved`], [`Refused::Forbidden`] or [`Refused::NotInVersion`] for what CONNACK cannot say.
+    pub fn accept(&mut self, accept: &Accept<'_>) -> Result<(), Refused> {
+        self.0.engine().accept(accept)
+    }
+
+    /// Refuses the connection: the answer to [`Event::Connecting`], or to [`Event::Authenticating`] before `accept`. `Close`
+    /// follows. The session stays as it is. [MQTT-3.1.4-2]
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Unasked`] unless CONNECT is to be answered; [`Refused::TooLarge`]; [`Refused::Forbidden`] or
+    /// [`Refused::NotInVersion`] for what CONNACK cannot say: 3.1.1 has five codes.
+    pub fn reject(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) -> Result<(), Refused> {
+        self.0.engine().reject(reason_code, properties)
+    }
+
+    /// Sends AUTH: the answer to CONNECT with an authentication method, or to [`Event::Authenticating`]. [MQTT-4.12.0-2]
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::NotAuthenticating`] unless it is due and has the method of CONNECT; [`Refused::TooLarge`];
+    /// [`Refused::Full`].
+    pub fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), Refused> {
+        self.0.engine().authenticate(auth)
+    }
+
+    /// Answers [`Event::Subscribing`].
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Unasked`] unless it has that identifier and as many codes as there are subscriptions; [`Refused::Full`] or
+    /// [`Refused::TooLarge`] if properties take more room than there is; [`Refused::Forbidden`] or [`Refused::NotInVersion`]
+    /// for what SUBACK cannot say.
+    pub fn suback(&mut self, suback: &Suback<'_>) -> Result<(), Refused> {
+        self.0.engine().suback(suback)
+    }
+
+    /// Answers [`Event::Unsubscribing`]. In 3.1.1 the codes are not sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`suback`](Self::suback).
+    pub fn unsuback(&mut self, unsuback: &Unsuback<'_>) -> Result<(), Refused> {
+        self.0.engine().unsuback(unsuback)
+    }
+
+    /// Publishes a message to the client, now or, if there is no connection, later. The payload is copied once.
+    ///
+    /// A message of QoS 1 or 2 returns its packet identifier and ends in exactly one [`Event::Published`]; one of QoS 0
+    /// returns `None`. A Message Expiry Interval counts from the poll that follows until the message is first shown to a
+    /// transport; the interval itself is sent as it is given.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Full`], [`Refused::TooLarge`], or what the standard forbids; [`Refused::Offline`] before the first
+    /// [`accept`](Self::accept), which decides on the version.
+    pub fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, Refused> {
+        self.0.engine().publish(publish)
+    }
+
+    /// Publishes a message whose payload of `len` bytes is written in place by `fill`; the payload in `publish` does not
+    /// count.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish); `fill` is not called then.
+    pub fn publish_with(
+        &mut self,
+        publish: &Publish<'_>,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]),
+    ) -> Result<Option<PacketId>, Refused> {
+        self.0.engine().publish_with(publish, len, fill)
+    }
+
+    /// Acknowledges a message, where that is the application's task. Messages may be acknowledged in any order; their
+    /// acknowledgements leave in the order of the messages. [MQTT-4.6.0-2], [MQTT-4.6.0-3]
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Dead`] if the message is acknowledged already, or gone; [`Refused::Forbidden`] or
+    /// [`Refused::NotInVersion`] for a reason code that the acknowledgement cannot carry.
+    pub fn acknowledge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), Refused> {
+        self.0.engine().judge(handle, reason_code)
+    }
+
+    /// Ends the connection, after everything that needs no answer has left: acknowledgements, messages of QoS 0, and
+    /// those of QoS 1 and 2 within the quota. Nothing more is received. 3.1.1 has no packet for it; the transport is just
+    /// closed.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Offline`] unless connected; [`Refused::Forbidden`] for what DISCONNECT cannot say; [`Refused::Full`] if it
+    /// does not fit now.
+    pub fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
+        self.0.engine().disconnect(disconnect)
+    }
+
+    /// Takes back a publish that was never shown to a transport; no event follows. `false` if it is too late.
+    pub fn cancel(&mut self, packet_id: PacketId) -> bool {
+        self.0.engine().cancel(packet_id)
+    }
+
+    /// The length in bytes of the largest packet that fits into the store now; 0: none.
+    #[must_use]
+    pub fn room(&mut self) -> usize {
+        self.0.engine().room()
+    }
+
+    /// How many publishes of QoS 1 and 2 are under way, queued ones included.
+    #[must_use]
+    pub const fn in_flight(&self) -> u16 {
+        self.0.core.identifiers.taken()
+    }
+
+    /// The next instant at which time demands something of the connection.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.0.core.next_deadline()
+    }
+
+    /// Whether CONNECT was accepted and nothing has ended the connection since.
+    #[must_use]
+    pub fn is_online(&self) -> bool {
+        self.0.core.phase == Phase::Online
+    }
+
+    /// When a session that waits for its client ends; what is left of it may be forgotten then. `None` while there is a
+    /// connection, if there is no session, and if it never ends. [MQTT-3.1.2-23] of 5.0
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Instant> {
+        self.0.core.expires_at()
+    }
+}
+
+impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> Default
+    for Session<STORE, SENT, HELD, CONTROL>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> fmt::Debug
+    for Session<STORE, SENT, HELD, CONTROL>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,123 @@
+//! The server's end: SUBSCRIBE, UNSUBSCRIBE and their answers.
+
+use crate::control::FAREWELL;
+use crate::engine::state::{Phase, Starved};
+use crate::engine::{Engine, Taken};
+use crate::error::{Cause, Refused};
+use crate::wire::{
+    List, Measured, Packet, PacketId, Properties, ReasonCode, Role, Suback, Subscribe, Unsuback, Unsubscribe,
+    shared_subscription,
+};
+
+use super::event::Event;
+use super::state::{Kind, Pending, Server};
+
+/// What SUBACK and UNSUBACK take besides their codes: header, identifier, and the length of no properties.
+const FRAME: usize = 8;
+
+impl Engine<'_, Server> {
+    pub(super) fn take_subscribe<'i>(&mut self, packet: &Subscribe<'i>) -> Result<Taken<Event<'i>>, Cause> {
+        let Subscribe { packet_id, properties, subscriptions } = *packet;
+        let support = self.core.end.support;
+        for subscription in subscriptions.iter() {
+            if !support.wildcards() && subscription.filter.contains(['+', '#']) {
+                return Err(Cause::WildcardUnsupported);
+            }
+            if !support.shared() && shared_subscription(subscription.filter).is_some() {
+                return Err(Cause::SharedUnsupported);
+            }
+        }
+        if !support.subscription_identifiers() && properties.subscription_identifier().is_some() {
+            return Err(Cause::SubscriptionIdentifierUnsupported);
+        }
+        let event = Event::Subscribing { packet_id, subscriptions, properties };
+        self.hand_out(packet_id, Kind::Subscribe, subscriptions.iter().count(), event)
+    }
+
+    pub(super) fn take_unsubscribe<'i>(&mut self, packet: &Unsubscribe<'i>) -> Result<Taken<Event<'i>>, Cause> {
+        let Unsubscribe { packet_id, properties, filters } = *packet;
+        let event = Event::Unsubscribing { packet_id, filters, properties };
+        self.hand_out(packet_id, Kind::Unsubscribe, filters.iter().count(), event)
+    }
+
+    /// Hands a request out once its answer has room.
+    fn hand_out<'i>(
+        &mut self,
+        packet_id: PacketId,
+        kind: Kind,
+        filters: usize,
+        event: Event<'i>,
+    ) -> Result<Taken<Event<'i>>, Cause> {
+        let answer = filters.saturating_add(FRAME);
+        if answer.saturating_add(FAREWELL) > self.queue.capacity() || self.is_oversize(answer) {
+            return Err(Cause::RequestTooLarge);
+        }
+        if self.core.phase != Phase::Draining && !self.queue.has_room(answer) {
+            return Ok(Taken::NotYet);
+        }
+        let filters = u16::try_from(filters).map_err(|_| Cause::RequestTooLarge)?;
+        self.core.end.pending = Some(Pending { packet_id, kind, filters });
+        Ok(Taken::Event(event))
+    }
+
+    pub(super) fn suback(&mut self, suback: &Suback<'_>) -> Result<(), Refused> {
+        self.check_pending(Kind::Subscribe, suback.packet_id, &suback.reason_codes)?;
+        let properties = self.diagnostics(suback.properties);
+        self.reply(&Packet::Suback(Suback { properties, ..*suback }))
+    }
+
+    pub(super) fn unsuback(&mut self, unsuback: &Unsuback<'_>) -> Result<(), Refused> {
+        self.check_pending(Kind::Unsubscribe, unsuback.packet_id, &unsuback.reason_codes)?;
+        let properties = self.diagnostics(unsuback.properties);
+        let reason_codes = if self.version().is_v5() { unsuback.reason_codes } else { List::EMPTY };
+        self.reply(&Packet::Unsuback(Unsuback { properties, reason_codes, ..*unsuback }))
+    }
+
+    /// One answer, with as many codes as there are filters. [MQTT-3.8.4-5] in 3.1.1, [MQTT-3.8.4-6] in 5.0
+    fn check_pending(&self, kind: Kind, packet_id: PacketId, codes: &List<'_, ReasonCode>) -> Result<(), Refused> {
+        let answer = u16::try_from(codes.iter().count()).map(|filters| Pending { packet_id, kind, filters });
+        if self.core.end.pending == answer.ok() && self.core.end.pending.is_some() {
+            Ok(())
+        } else {
+            Err(Refused::Unasked)
+        }
+    }
+
+    /// What the client wants to know besides the codes. [MQTT-3.1.2-29]
+    fn diagnostics<'p>(&self, properties: Properties<'p>) -> Properties<'p> {
+        if self.is_undiagnosed() { Properties::EMPTY } else { properties }
+    }
+
+    fn reply(&mut self, packet: &Packet<'_>) -> Result<(), Refused> {
+        if self.core.phase == Phase::Draining {
+            self.core.end.pending = None;
+            return Ok(());
+        }
+        let measured = Measured::new(packet.layout(), self.version(), Role::Client)?;
+        if measured.len().saturating_add(FAREWELL) > self.queue.capacity() || self.is_oversize(measured.len()) {
+            return Err(Refused::TooLarge);
+        }
+        if !self.queue.has_room(measured.len()) || !self.queue.push(&measured) {
+            self.core.starved = Starved::Yes;
+            return Err(Refused::Full);
+        }
+        self.core.end.pending = None;
+        Ok(())
+    }
+
+    /// Says that a request failed that the application did not answer. [MQTT-3.8.4-1], [MQTT-3.10.4-4] in 3.1.1,
+    /// [MQTT-3.10.4-5] in 5.0
+    pub(super) fn answer_pending(&mut self) {
+        let Some(Pending { packet_id, kind, filters }) = self.core.end.pending else { return };
+        let reason_codes = List::repeated(&ReasonCode::UnspecifiedError, filters.into());
+        let answered = match kind {
+            Kind::Subscribe => self.suback(&Suback { packet_id, properties: Properties::EMPTY, reason_codes }),
+            Kind::Unsubscribe => self.unsuback(&Unsuback { packet_id, properties: Properties::EMPTY, reason_codes }),
+        };
+        self.core.end.pending = None;
+        // There was room for it when the request was handed out, unless the application has sent something else since.
+        if answered.is_err() {
+            self.fail(Cause::RequestTooLarge);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What the server's end has besides what both have.
+
+use crate::aliases::TopicAliases;
+use crate::engine::hash;
+use crate::engine::state::{Core, Life, Phase, Support, facts};
+use crate::time::Instant;
+use crate::wire::{Connect, PacketId, Version};
+
+/// The server's end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Server {
+    /// When the last connection of the session ended.
+    pub(super) ended: Instant,
+    /// Session Expiry Interval and Will Delay Interval, in seconds.
+    pub(super) expiry: u32,
+    pub(super) will_delay: u32,
+    pub(super) asked: Asked,
+    pub(super) stage: Stage,
+    pub(super) will: Will,
+    /// What this server has.
+    pub(super) support: Support,
+    /// A request that is to be answered.
+    pub(super) pending: Option<Pending>,
+}
+
+/// What CONNECT asked for, and what the inbox has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Asked {
+    pub(super) capacity: usize,
+    pub(super) aliases: TopicAliases,
+    /// In 3.1.1 a session has no end of its own.
+    pub(super) expiry: u32,
+    pub(super) will_delay: u32,
+    pub(super) client: u32,
+    pub(super) keep_alive: u16,
+    pub(super) request: Request,
+    /// The protocol level; 0: CONNECT has not come.
+    pub(super) level: u8,
+}
+
+/// Where the beginning of a connection stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Stage {
+    /// CONNECT is awaited.
+    #[default]
+    Unconnected,
+    /// The application has CONNECT, or AUTH, and is to answer.
+    Undecided,
+    /// AUTH is awaited.
+    Authenticating,
+    /// The connection is accepted.
+    Accepted,
+    /// It is refused.
+    Rejected,
+}
+
+/// What becomes of the will.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Will {
+    /// There is none, or it was taken back. [MQTT-3.14.4-3]
+    #[default]
+    None,
+    /// It is published if the connection ends badly. [MQTT-3.1.2-8]
+    Armed,
+    /// It is to be told that it is due.
+    Due,
+}
+
+facts! {
+    /// What is one bit each of that.
+    Request {
+        session_present, with_session_present = 32;
+        clean_start, with_clean_start = 1;
+        nameless, with_nameless = 2;
+        has_will, with_will = 4;
+        /// Session Expiry Interval above 0; in 3.1.1 Clean Session 0.
+        lasting, with_lasting = 8;
+        /// Request Problem Information 0.
+        undiagnosed, with_undiagnosed = 16;
+    }
+}
+
+impl Server {
+    /// All zero bits.
+    pub(super) const NEW: Self = Self {
+        ended: Instant::from_millis(0),
+        expiry: 0,
+        will_delay: 0,
+        asked: Asked::NOTHING,
+        stage: Stage::Unconnected,
+        will: Will::None,
+        support: Support::NONE,
+        pending: None,
+    };
+}
+
+impl Core<Server> {
+    /// When the session ends unless its client comes back. [MQTT-3.1.2-23] of 5.0
+    pub(super) fn expires_at(&self) -> Option<Instant> {
+        let Server { ended, expiry, .. } = self.end;
+        let is_waiting = self.life == Life::Kept && self.phase != Phase::Online && expiry != u32::MAX;
+        is_waiting.then(|| ended.after_millis(u64::from(expiry).saturating_mul(1000)))
+    }
+}
+
+impl Asked {
+    pub(super) const NOTHING: Self = Self {
+        capacity: 0,
+        aliases: TopicAliases::NONE,
+        expiry: 0,
+        will_delay: 0,
+        client: 0,
+        keep_alive: 0,
+        request: Request::NONE,
+        level: 0,
+    };
+
+    pub(super) fn read(&mut self, version: Version, connect: &Connect<'_>) {
+        let properties = &connect.properties;
+        let forever = !version.is_v5() && !connect.clean_start;
+        self.expiry = if forever { u32::MAX } else { properties.session_expiry_interval().unwrap_or(0) };
+        self.will_delay = connect.will.and_then(|will| will.properties.will_delay_interval()).unwrap_or(0);
+        self.client = hash(connect.client_id.as_bytes());
+        self.keep_alive = connect.keep_alive;
+        self.request = Request::NONE
+            .with_clean_start(connect.clean_start)
+            .with_nameless(connect.client_id.is_empty())
+            .with_will(connect.will.is_some())
+            .with_lasting(self.expiry != 0)
+            .with_undiagnosed(properties.request_problem_information() == Some(false));
+    }
+}
+
+/// A request that the application has, and is to answer before the next poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Pending {
+    pub(super) packet_id: PacketId,
+    pub(super) kind: Kind,
+    /// How many filters it has.
+    pub(super) filters: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Subscribe,
+    Unsubscribe,
+}

@@ -1,0 +1,80 @@
+//! The client's end: SUBSCRIBE, UNSUBSCRIBE and their answers.
+
+use crate::engine::{Engine, SHOWN};
+use crate::error::{Cause, Refused};
+use crate::flow::identifiers::{self, SlotId, slot, slot_mut};
+use crate::flow::sender::Sent;
+use crate::outbox::{Label, Order};
+use crate::wire::{self, Layout, List, PacketId, shared_subscription};
+
+use super::command::{Subscribe, Unsubscribe};
+use super::connection::Client;
+
+impl Engine<'_, Client> {
+    pub(super) fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<PacketId, Refused> {
+        self.check_online()?;
+        let support = self.core.limits.support;
+        for subscription in subscribe.subscriptions {
+            if !support.wildcards() && subscription.filter.contains(['+', '#']) {
+                return Err(Refused::WildcardUnsupported);
+            }
+            if !support.shared() && shared_subscription(subscription.filter).is_some() {
+                return Err(Refused::SharedUnsupported);
+            }
+        }
+        if !support.subscription_identifiers() && subscribe.properties.subscription_identifier().is_some() {
+            return Err(Refused::SubscriptionIdentifierUnsupported);
+        }
+        let mut packet = wire::Subscribe {
+            packet_id: PacketId::MIN,
+            properties: subscribe.properties,
+            subscriptions: List::of(subscribe.subscriptions),
+        };
+        let len = self.check_room(&packet, true)?;
+        let (id, packet_id) = self.core.identifiers.take(self.slots, Sent::Subscribing).ok_or(Refused::Full)?;
+        packet.packet_id = packet_id;
+        self.request(&packet, id, subscribe.subscriptions.len(), len)?;
+        Ok(packet_id)
+    }
+
+    pub(super) fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<PacketId, Refused> {
+        self.check_online()?;
+        let mut packet = wire::Unsubscribe {
+            packet_id: PacketId::MIN,
+            properties: unsubscribe.properties,
+            filters: List::of(unsubscribe.filters),
+        };
+        let len = self.check_room(&packet, true)?;
+        let (id, packet_id) = self.core.identifiers.take(self.slots, Sent::Unsubscribing).ok_or(Refused::Full)?;
+        packet.packet_id = packet_id;
+        self.request(&packet, id, unsubscribe.filters.len(), len)?;
+        Ok(packet_id)
+    }
+
+    fn request(&mut self, packet: &dyn Layout, id: SlotId, filters: usize, len: usize) -> Result<(), Refused> {
+        self.enter(packet, Order::Immediate, Label { slot: id.get(), ..Label::default() }, len)?;
+        if let Some(slot) = slot_mut(self.slots, id) {
+            slot.link = u32::try_from(filters).unwrap_or(u32::MAX) & !SHOWN;
+        }
+        Ok(())
+    }
+
+    /// SUBACK or UNSUBACK: frees its request if it answers one.
+    pub(super) fn answered(&mut self, request: Sent, packet_id: PacketId, codes: Option<usize>) -> Result<bool, Cause> {
+        let Some(id) = identifiers::find(self.slots, packet_id) else { return Ok(false) };
+        let Some(slot) = slot(self.slots, id) else { return Ok(false) };
+        match slot.sent {
+            // What was never shown cannot have been answered.
+            Sent::Subscribing | Sent::Unsubscribing if slot.link & SHOWN == 0 => Ok(false),
+            sent if sent == request => {
+                if codes.is_some_and(|codes| u32::try_from(codes) != Ok(slot.link & !SHOWN)) {
+                    return Err(Cause::AnswerMismatched);
+                }
+                self.free(id);
+                Ok(true)
+            }
+            Sent::Subscribing | Sent::Unsubscribing => Err(Cause::AnswerMismatched),
+            _ => Ok(false),
+        }
+    }
+}
