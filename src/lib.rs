@@ -40,6 +40,8 @@ mod outbox;
 #[cfg(feature = "server")]
 pub mod server;
 mod session;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod time;
 mod timer;
 pub mod wire;
