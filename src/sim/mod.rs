@@ -1,7 +1,7 @@
 //! Two ends, a link with faults, and virtual time: for tests of protocols and of applications. (feature `sim`)
 //!
-//! A [`Simulation`] carries bytes between a client's [`Session`](crate::Session) and a
-//! [`server::Session`](crate::server::Session), both real. It can cut the link after any byte, lose what is under way, report
+//! A [`Simulation`] carries bytes between a client's [`Session`] and a
+//! [`server::Session`], both real. It can cut the link after any byte, lose what is under way, report
 //! as written what never arrives, tear and join and delay what does arrive; and it jumps in time to whatever is next. All of
 //! it follows from a seed, so what went wrong once goes wrong again. A [`Chart`] draws what it does.
 //!
