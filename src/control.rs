@@ -1,6 +1,7 @@
 //! Packets that a full store must never hold up: CONNECT, AUTH, acknowledgements, PUBREL, PINGREQ and DISCONNECT.
 
 use crate::aliases::{BadAlias, TopicAliases};
+use crate::bytes;
 use crate::wire::{Measured, packet_len};
 
 /// What is kept free for the shortest DISCONNECT that says all it must: a reason code and a session expiry interval.
@@ -106,7 +107,7 @@ impl<'m> Queue<'m> {
     pub(crate) fn release_farewell(&mut self) {
         let (end, stop, gap) = (usize::from(self.control.end), self.capacity(), self.free());
         if let Some(rest) = self.bytes.get_mut(end..stop) {
-            rest.rotate_left(gap.min(rest.len()));
+            bytes::rotate_left(rest, gap);
         }
         self.control.end = self.control.end.saturating_add(core::mem::take(&mut self.control.farewell));
     }

@@ -4,6 +4,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 
 use crate::aliases::{BadAlias, TopicAliases};
+use crate::bytes;
 use crate::wire::{self, Header, Packet, Role, Version, Violation, connect_version};
 
 /// The receive buffer of one connection.
@@ -107,8 +108,8 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
         let unread = self.end.saturating_sub(self.start);
         // A move is worth it once it gains as much as it costs, and needed if there is no room otherwise.
         if self.start >= unread || behind == 0 {
-            self.bytes.as_mut().copy_within(self.start..self.end, 0);
-            self.end = self.end.saturating_sub(self.start);
+            bytes::move_down(self.bytes.as_mut(), self.start, 0, unread);
+            self.end = unread;
             self.start = 0;
         }
         self.bytes.as_mut().get_mut(self.end..capacity).unwrap_or_default()

@@ -45,6 +45,7 @@
 compile_error!("mqtt-session needs the feature `v3` (MQTT 3.1.1), `v5` (MQTT 5.0), or both");
 
 mod aliases;
+mod bytes;
 mod command;
 mod control;
 mod engine;

@@ -7,6 +7,7 @@
 
 use core::num::NonZeroU32;
 
+use crate::bytes;
 use crate::wire::{PacketId, PublishFlags, packet_len, publish_id_offset};
 
 /// Where a record begins, plus one, so that a state of zeros is a valid one.
@@ -424,7 +425,7 @@ impl<'m> Store<'m> {
         let part = |order| Part { first: self.first(order), last: self.outbox.last(order) };
         let turned = Turn { by: turn, len: self.len() };
         let mut merge = Merge { turned, acknowledged: part(Order::Acknowledged), immediate: part(Order::Immediate) };
-        self.bytes.rotate_left(index(turn).min(self.bytes.len()));
+        bytes::rotate_left(self.bytes, index(turn));
         let next = core::mem::replace(&mut self.outbox.acknowledged, Acknowledged::EMPTY).next;
         self.outbox.immediate = None;
         self.outbox.end = 0;
@@ -442,9 +443,7 @@ impl<'m> Store<'m> {
         let Links { label, .. } = self.links(from);
         let size = self.packet(from).len().saturating_add(OVERHEAD);
         let (old, new) = (index(start(from)), index(self.outbox.end));
-        if let Some(stop) = old.checked_add(size).filter(|&stop| stop <= self.bytes.len() && new <= old) {
-            self.bytes.copy_within(old..stop, new);
-        }
+        bytes::move_down(self.bytes, old, new, size);
         let place = Place::MIN.saturating_add(self.outbox.end);
         self.outbox.end = self.outbox.end.saturating_add(u32::try_from(size).unwrap_or(u32::MAX));
         self.append(order, place, label);

@@ -2,6 +2,7 @@
 
 use core::num::NonZeroU16;
 
+use crate::bytes;
 use crate::command::Publish;
 use crate::error::{Cause, Refused};
 use crate::event::{Happened, Outcome, StrayPacket};
@@ -40,9 +41,7 @@ impl Layout for Head<'_> {
 impl<E: End> Engine<'_, E> {
     pub(crate) fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, Refused> {
         self.publish_with(publish, publish.payload.len(), |buffer| {
-            for (to, from) in buffer.iter_mut().zip(publish.payload) {
-                *to = *from;
-            }
+            bytes::copy(buffer, publish.payload);
         })
     }
 
