@@ -60,7 +60,7 @@ impl<'a, E: End> Content<'a, E> {
 
     fn exchange(self, id: Option<SlotId>) -> Exchange {
         let id = id?;
-        Some((slot(self.slots, id)?.sent, identifiers::packet_id(self.slots, id)?))
+        Some((slot(self.slots, id)?.sent(), identifiers::packet_id(self.slots, id)?))
     }
 
     /// The messages whose acknowledgements are due, in order.
@@ -74,7 +74,9 @@ impl<'a, E: End> Content<'a, E> {
             && self.slots.iter().enumerate().filter(|(_, slot)| slot.is_request()).all(|(index, slot)| {
                 let packet_id = identifiers::packet_id_at(self.slots, index);
                 let theirs = packet_id.and_then(|packet_id| identifiers::find(other.slots, packet_id));
-                theirs.and_then(|id| identifiers::slot(other.slots, id)).is_some_and(|theirs| theirs.sent == slot.sent)
+                theirs
+                    .and_then(|id| identifiers::slot(other.slots, id))
+                    .is_some_and(|theirs| theirs.sent() == slot.sent())
             })
     }
 

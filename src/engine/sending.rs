@@ -5,7 +5,7 @@ use core::num::NonZeroU16;
 use crate::command::Publish;
 use crate::error::{Cause, Refused};
 use crate::event::{Happened, Outcome, StrayPacket};
-use crate::flow::identifiers::{self, SlotId, slot, slot_mut};
+use crate::flow::identifiers::{self, Slot, SlotId, slot, slot_mut};
 use crate::flow::sender::{Counted, Level, Reaction, Sent};
 use crate::outbox::{Label, Lifetime, Order, Place};
 use crate::timer::Timer;
@@ -86,7 +86,7 @@ impl<E: End> Engine<'_, E> {
         };
         let place = self.enter(&head, order, label, len)?;
         if let Some(slot) = slot.and_then(|(id, _)| slot_mut(self.slots, id)) {
-            slot.link = place.get();
+            slot.set_link(place.get());
         }
         let packet = self.store.packet_mut(place, len);
         let start = packet.len().saturating_sub(payload);
@@ -97,7 +97,7 @@ impl<E: End> Engine<'_, E> {
     /// A publish that was never shown is taken back; its event does not come.
     pub(crate) fn cancel(&mut self, packet_id: PacketId) -> bool {
         let Some(id) = identifiers::find(self.slots, packet_id) else { return false };
-        let queued = slot(self.slots, id).is_some_and(|slot| matches!(slot.sent, Sent::Queued(_)));
+        let queued = slot(self.slots, id).is_some_and(|slot| matches!(slot.sent(), Sent::Queued(_)));
         if queued {
             self.forget(id);
         }
@@ -179,9 +179,9 @@ impl<E: End> Engine<'_, E> {
         let slots = &mut *self.slots;
         let moved = |id, place: Place| {
             if let Some(slot) = SlotId::new(id).and_then(|id| slot_mut(slots, id))
-                && matches!(slot.sent, Sent::Queued(_) | Sent::Published(_) | Sent::Resend(_))
+                && matches!(slot.sent(), Sent::Queued(_) | Sent::Published(_) | Sent::Resend(_))
             {
-                slot.link = place.get();
+                slot.set_link(place.get());
             }
         };
         let place = self.store.accept(order, label, len, moved).ok_or(Refused::Full)?;
@@ -224,7 +224,7 @@ impl<E: End> Engine<'_, E> {
         }
         let place = self.store.next(Order::Acknowledged)?;
         let id = SlotId::new(self.store.label(place).slot)?;
-        let queued = matches!(slot(self.slots, id)?.sent, Sent::Queued(_));
+        let queued = matches!(slot(self.slots, id)?.sent(), Sent::Queued(_));
         if queued && self.is_expired(place) {
             self.finish(id, Outcome::Expired, Properties::EMPTY)
         } else if self.is_unsendable(place) {
@@ -256,10 +256,10 @@ impl<E: End> Engine<'_, E> {
         if order == Order::Acknowledged {
             let id = SlotId::new(self.store.label(place).slot);
             if let Some(slot) = id.and_then(|id| slot_mut(self.slots, id)) {
-                match slot.sent {
-                    Sent::Queued(level) => slot.sent = Sent::Published(level),
+                match slot.sent() {
+                    Sent::Queued(level) => slot.set_sent(Sent::Published(level)),
                     Sent::Resend(level) => {
-                        slot.sent = Sent::Published(level);
+                        slot.set_sent(Sent::Published(level));
                         self.store.set_dup(place);
                     }
                     _ => {}
@@ -270,7 +270,7 @@ impl<E: End> Engine<'_, E> {
         if order == Order::Immediate
             && let Some(slot) = SlotId::new(self.store.label(place).slot).and_then(|id| slot_mut(self.slots, id))
         {
-            slot.link |= SHOWN;
+            slot.set_link(slot.link() | SHOWN);
         }
         let skipped = self.show_front(place);
         self.store.show(order, place, skipped);
@@ -313,9 +313,9 @@ impl<E: End> Engine<'_, E> {
                 return;
             }
             if let Some(slot) = slot_mut(self.slots, id)
-                && slot.sent == Sent::ResendRelease
+                && slot.sent() == Sent::ResendRelease
             {
-                slot.sent = Sent::Released(Counted::Before);
+                slot.set_sent(Sent::Released(Counted::Before));
             }
             self.core.next_release = self.core.releases.after(self.slots, id);
         }
@@ -325,7 +325,7 @@ impl<E: End> Engine<'_, E> {
     pub(crate) fn acknowledged<'i>(&mut self, packet: &Acknowledgement<'i>) -> Result<Option<E::Event<'i>>, Cause> {
         let Acknowledgement { kind, packet_id, reason_code, properties } = *packet;
         let found = identifiers::find(self.slots, packet_id);
-        let sent = found.and_then(|id| slot(self.slots, id)).map_or(Sent::Free, |slot| slot.sent);
+        let sent = found.and_then(|id| slot(self.slots, id)).map_or(Sent::Free, Slot::sent);
         let reaction = sent.acknowledged(kind, reason_code);
         if let Reaction::Stray { release } = reaction {
             if release {
@@ -365,7 +365,7 @@ impl<E: End> Engine<'_, E> {
         self.unstore(id);
         self.core.releases.push(self.slots, id);
         if let Some(slot) = slot_mut(self.slots, id) {
-            slot.sent = Sent::Released(counted);
+            slot.set_sent(Sent::Released(counted));
         }
         if self.core.next_release.is_some() {
             return;
@@ -396,7 +396,7 @@ impl<E: End> Engine<'_, E> {
 
     /// Takes an exchange out of whatever it is in.
     fn forget(&mut self, id: SlotId) {
-        match slot(self.slots, id).map(|slot| slot.sent) {
+        match slot(self.slots, id).map(Slot::sent) {
             Some(Sent::Queued(_) | Sent::Published(_) | Sent::Resend(_)) => self.unstore(id),
             Some(Sent::Released(_) | Sent::ResendRelease) => {
                 if self.core.next_release == Some(id) {
@@ -410,7 +410,7 @@ impl<E: End> Engine<'_, E> {
     }
 
     fn unstore(&mut self, id: SlotId) {
-        if let Some(place) = slot(self.slots, id).and_then(|slot| Place::new(slot.link)) {
+        if let Some(place) = slot(self.slots, id).and_then(|slot| Place::new(slot.link())) {
             self.store.remove(Order::Acknowledged, place);
             self.relieve();
         }
