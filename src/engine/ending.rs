@@ -51,14 +51,15 @@ impl<E: End> Engine<'_, E> {
     }
 
     /// The first PUBLISH that was in flight. Those in front of it were published anew before a cut.
-    fn next_resend(&mut self) -> Option<(Place, SlotId, Level)> {
-        let mut next = self.store.next(Order::Acknowledged);
+    fn next_resend(&self) -> Option<(Place, SlotId, Level)> {
+        let records = self.store.records();
+        let mut next = records.next(Order::Acknowledged);
         while let Some(place) = next {
-            let id = SlotId::new(self.store.label(place).slot)?;
+            let id = SlotId::new(records.label(place).slot)?;
             if let Sent::Resend(level) = slot(self.slots, id)?.sent() {
                 return Some((place, id, level));
             }
-            next = self.store.after(place);
+            next = records.after(place);
         }
         None
     }
@@ -126,7 +127,7 @@ impl<E: End> Engine<'_, E> {
 
     /// Drops all PUBLISHes of QoS 0.
     fn drop_immediate(&mut self) {
-        while let Some(place) = self.store.first(Order::Immediate) {
+        while let Some(place) = self.store.records().first(Order::Immediate) {
             self.store.remove(Order::Immediate, place);
         }
     }

@@ -104,11 +104,6 @@ impl<E: End> Engine<'_, E> {
         queued
     }
 
-    /// The length of the largest packet that the store would take now.
-    pub(crate) fn room(&self) -> usize {
-        self.store.room()
-    }
-
     fn check_publish(&self, publish: &Publish<'_>) -> Result<(), Refused> {
         match self.core.phase {
             Phase::Leaving | Phase::Parting | Phase::Failing => return Err(Refused::Closing),
@@ -160,7 +155,7 @@ impl<E: End> Engine<'_, E> {
             return Err(Refused::TooLarge);
         }
         let slots_left = usize::from(self.core.identifiers.taken()) < self.slots.len();
-        if !self.store.fits(len) || (slot && !slots_left) {
+        if !self.store.records().fits(len) || (slot && !slots_left) {
             self.core.starved = Starved::Yes;
             return Err(Refused::Full);
         }
@@ -197,12 +192,13 @@ impl<E: End> Engine<'_, E> {
         if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
             return None;
         }
-        let immediate = self.store.next(Order::Immediate);
-        let acknowledged = self.store.next(Order::Acknowledged).filter(|_| {
+        let records = self.store.records();
+        let immediate = records.next(Order::Immediate);
+        let acknowledged = records.next(Order::Acknowledged).filter(|_| {
             self.core.quota != 0 && self.core.next_release.is_none() && self.core.losing == Losing::Nothing
         });
         match (acknowledged, immediate) {
-            (Some(a), Some(b)) if self.store.is_older(b, a) => Some((Order::Immediate, b)),
+            (Some(a), Some(b)) if records.is_older(b, a) => Some((Order::Immediate, b)),
             (Some(a), _) => Some((Order::Acknowledged, a)),
             (None, Some(b)) => Some((Order::Immediate, b)),
             (None, None) => None,
@@ -214,16 +210,16 @@ impl<E: End> Engine<'_, E> {
         if self.core.losing != Losing::Nothing {
             return None;
         }
-        while let Some(place) = self.store.next(Order::Immediate) {
-            let is_publish = self.store.label(place).slot == 0;
+        while let Some(place) = self.store.records().next(Order::Immediate) {
+            let is_publish = self.store.records().label(place).slot == 0;
             if !is_publish || !(self.is_expired(place) || self.is_unsendable(place)) {
                 break;
             }
             self.store.remove(Order::Immediate, place);
             self.relieve();
         }
-        let place = self.store.next(Order::Acknowledged)?;
-        let id = SlotId::new(self.store.label(place).slot)?;
+        let place = self.store.records().next(Order::Acknowledged)?;
+        let id = SlotId::new(self.store.records().label(place).slot)?;
         let queued = matches!(slot(self.slots, id)?.sent(), Sent::Queued(_));
         if queued && self.is_expired(place) {
             self.finish(id, Outcome::Expired, Properties::EMPTY)
@@ -235,7 +231,7 @@ impl<E: End> Engine<'_, E> {
     }
 
     fn is_expired(&self, place: Place) -> bool {
-        self.store.label(place).lifetime.is_over(second_of(self.core.now.as_millis() / 1000))
+        self.store.records().label(place).lifetime.is_over(second_of(self.core.now.as_millis() / 1000))
     }
 
     /// Whether the limits of this connection forbid a stored PUBLISH. [MQTT-3.2.2-11], [MQTT-3.2.2-14], [MQTT-3.2.2-15]
@@ -243,7 +239,7 @@ impl<E: End> Engine<'_, E> {
         if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
             return false;
         }
-        let packet = self.store.packet(place);
+        let packet = self.store.records().packet(place);
         let flags = packet.first().and_then(|&first| PublishFlags::of_first_byte(first).ok());
         let Some(PublishFlags { qos, retain, .. }) = flags else { return false };
         !self.core.limits.support.has(qos)
@@ -253,8 +249,8 @@ impl<E: End> Engine<'_, E> {
 
     /// Notes that a packet is shown, which counts as sent. (5.0: 4.9)
     pub(crate) fn show(&mut self, order: Order, place: Place) {
+        let id = SlotId::new(self.store.records().label(place).slot);
         if order == Order::Acknowledged {
-            let id = SlotId::new(self.store.label(place).slot);
             if let Some(slot) = id.and_then(|id| slot_mut(self.slots, id)) {
                 match slot.sent() {
                     Sent::Queued(level) => slot.set_sent(Sent::Published(level)),
@@ -268,7 +264,7 @@ impl<E: End> Engine<'_, E> {
             self.core.quota = self.core.quota.saturating_sub(1);
         }
         if order == Order::Immediate
-            && let Some(slot) = SlotId::new(self.store.label(place).slot).and_then(|id| slot_mut(self.slots, id))
+            && let Some(slot) = id.and_then(|id| slot_mut(self.slots, id))
         {
             slot.set_link(slot.link() | SHOWN);
         }
@@ -279,11 +275,11 @@ impl<E: End> Engine<'_, E> {
     /// Shows the front of a PUBLISH with the topic alias that it asks for, if the peer takes it. Tells how much of the
     /// stored packet that stands for. [MQTT-3.2.2-17], [MQTT-3.2.2-18]
     fn show_front(&mut self, place: Place) -> usize {
-        let alias = self.store.label(place).alias;
+        let alias = self.store.records().label(place).alias;
         if alias == 0 || alias > self.core.limits.topic_alias_maximum {
             return 0;
         }
-        let Some(packet) = Aliased::new(self.store.packet(place), alias) else { return 0 };
+        let Some(packet) = Aliased::new(self.store.records().packet(place), alias) else { return 0 };
         let topic = packet.topic();
         let is_known = self.queue.topic(alias) == Some(topic);
         let packet = if is_known { packet.without_topic() } else { packet };

@@ -344,10 +344,10 @@ impl Engine<'_, Client> {
 
     /// SUBSCRIBE and UNSUBSCRIBE are no session state, not even unsent. They are chained, to be reported.
     fn drop_requests(&mut self) {
-        let mut next = self.store.first(Order::Immediate);
+        let mut next = self.store.records().first(Order::Immediate);
         while let Some(place) = next {
-            next = self.store.after(place);
-            if self.store.label(place).slot != 0 {
+            next = self.store.records().after(place);
+            if self.store.records().label(place).slot != 0 {
                 self.store.remove(Order::Immediate, place);
             }
         }

@@ -189,9 +189,14 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     }
 
     /// The length in bytes of the largest packet that fits into the store now; 0: none.
+    ///
+    /// ```
+    /// let session: &mqtt_session::Session<256, 8, 8> = &mqtt_session::Session::new();
+    /// assert_eq!(session.room(), 240);
+    /// ```
     #[must_use]
-    pub fn room(&mut self) -> usize {
-        self.0.engine().room()
+    pub fn room(&self) -> usize {
+        self.0.records().room()
     }
 
     /// How many publishes of QoS 1 and 2, subscribes and unsubscribes are under way, queued ones included.
@@ -229,7 +234,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     }
 }
 
-// What the README promises: a client with eight messages each way, besides the bytes of packets. Small targets align to
-// eight, so a byte more anywhere may cost eight.
+// What the README promises: a client with eight messages each way, besides the bytes of packets. The clock aligns it to
+// eight, so one byte more may cost eight.
 #[cfg(target_pointer_width = "32")]
 const _: () = assert!(size_of::<Session<0, 8, 8, 0>>() <= 256);
