@@ -8,7 +8,7 @@ use crate::flow::held::{Entry, Table, entry};
 use crate::flow::identifiers::{self, Identifiers, Slot, SlotId, slot};
 use crate::flow::releases::Releases;
 use crate::flow::sender::Sent;
-use crate::outbox::{Order, Outbox, Stored};
+use crate::outbox::{Order, Records, Stored};
 use crate::time::Instant;
 use crate::wire::PacketId;
 
@@ -19,9 +19,8 @@ use super::state::{Core, Starved};
 #[derive(Clone, Copy)]
 pub(crate) struct Content<'a, E> {
     pub(crate) core: &'a Core<E>,
-    pub(crate) outbox: &'a Outbox,
+    pub(crate) records: Records<'a>,
     pub(crate) control: &'a Control,
-    pub(crate) store: &'a [u8],
     pub(crate) queue: &'a [u8],
     pub(crate) slots: &'a [Slot],
     pub(crate) held: &'a [Entry],
@@ -47,9 +46,7 @@ impl<'a, E: End> Content<'a, E> {
 
     /// The stored packets of a sequence, with their exchanges.
     fn packets(self, order: Order) -> impl Iterator<Item = (Exchange, Stored<'a>)> {
-        self.outbox
-            .stored(self.store, order)
-            .map(move |stored| (self.exchange(SlotId::new(stored.slot)), stored.without_slot()))
+        self.records.stored(order).map(move |stored| (self.exchange(SlotId::new(stored.slot)), stored.without_slot()))
     }
 
     /// The exchanges that wait for PUBCOMP, in order, and whether each is the next to be released again.
@@ -60,7 +57,7 @@ impl<'a, E: End> Content<'a, E> {
 
     fn exchange(self, id: Option<SlotId>) -> Exchange {
         let id = id?;
-        Some((slot(self.slots, id)?.sent, identifiers::packet_id(self.slots, id)?))
+        Some((slot(self.slots, id)?.sent(), identifiers::packet_id(self.slots, id)?))
     }
 
     /// The messages whose acknowledgements are due, in order.
@@ -74,7 +71,9 @@ impl<'a, E: End> Content<'a, E> {
             && self.slots.iter().enumerate().filter(|(_, slot)| slot.is_request()).all(|(index, slot)| {
                 let packet_id = identifiers::packet_id_at(self.slots, index);
                 let theirs = packet_id.and_then(|packet_id| identifiers::find(other.slots, packet_id));
-                theirs.and_then(|id| identifiers::slot(other.slots, id)).is_some_and(|theirs| theirs.sent == slot.sent)
+                theirs
+                    .and_then(|id| identifiers::slot(other.slots, id))
+                    .is_some_and(|theirs| theirs.sent() == slot.sent())
             })
     }
 

@@ -254,8 +254,8 @@ impl<'m, E: End> Engine<'m, E> {
         }
         self.begin_retry_interval();
         for slot in self.slots.iter_mut() {
-            if let Sent::Published(level) = slot.sent {
-                slot.sent = Sent::Resend(level);
+            if let Sent::Published(level) = slot.sent() {
+                slot.set_sent(Sent::Resend(level));
             }
         }
         self.store.carry_over();
