@@ -66,11 +66,13 @@ pub struct Faults {
     pub delay: u32,
     /// Once in so many transfers the link is cut; 0: only when it is asked for.
     pub cut_once_in: u32,
+    /// Once in so many arrivals a bit of what arrives is wrong, which no transport of MQTT does; 0: never.
+    pub corrupt_once_in: u32,
 }
 
 impl Faults {
     /// A link without faults.
-    pub const NONE: Self = Self { fragments: false, delay: 0, cut_once_in: 0 };
+    pub const NONE: Self = Self { fragments: false, delay: 0, cut_once_in: 0, corrupt_once_in: 0 };
 }
 
 /// What a step of a simulation came to.
@@ -386,6 +388,11 @@ impl<O: Observer, const IN_FLIGHT: usize> Simulation<O, IN_FLIGHT> {
         let len = if fragments { random.below(possible).saturating_add(1).min(possible) } else { possible };
         for (to, byte) in space.iter_mut().zip(in_flight).take(len) {
             *to = *byte;
+        }
+        if random.once_in(self.faults.corrupt_once_in)
+            && let Some(byte) = space.get_mut(random.below(len))
+        {
+            *byte ^= 1_u8.checked_shl(u32::try_from(random.below(8)).unwrap_or(0)).unwrap_or(1);
         }
         inbox.filled(len);
         pipe.arrive(len);
