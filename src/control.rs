@@ -131,6 +131,17 @@ impl<'m> Queue<'m> {
         }
     }
 
+    /// Forgets what was written, which may have been a packet that ends elsewhere. Nothing is shown.
+    pub(crate) fn forget_written(&mut self) {
+        let Control { written, end, .. } = *self.control;
+        let left = end.saturating_sub(written);
+        if let Some(used) = self.bytes.get_mut(..end.into()) {
+            used.copy_within(usize::from(written).., 0);
+            used.get_mut(left.into()..).unwrap_or_default().fill(0);
+        }
+        *self.control = Control { written: 0, shown: 0, end: left, ..*self.control };
+    }
+
     /// Drops everything.
     pub(crate) fn clear(&mut self) {
         self.drop_farewell();
