@@ -26,7 +26,7 @@ use self::connection::Client;
 ///
 /// The memory is in the type:
 ///
-/// * `STORE`: bytes for packets that wait to be sent or acknowledged; each takes 14 bytes besides its own.
+/// * `STORE`: bytes for packets that wait to be sent or acknowledged; each takes 16 bytes besides its own.
 /// * `SENT`: how many publishes of QoS 1 and 2, subscribes and unsubscribes may be under way: 0 to 65,535.
 /// * `HELD`: how many received messages may be under way, those of QoS 1 only with manual acknowledgement: 0 to 65,535.
 /// * `CONTROL`: bytes for CONNECT, AUTH, DISCONNECT and acknowledgements, which a full store never blocks: up to 65,535.
