@@ -2,6 +2,7 @@
 #![cfg(all(feature = "v3", feature = "v5"))]
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
