@@ -61,6 +61,11 @@ impl<'m> Queue<'m> {
         len.saturating_add(farewell) <= self.free()
     }
 
+    /// Whether `len` bytes fit into an empty queue besides a farewell to come.
+    pub(crate) fn ever_has_room(&self, len: usize) -> bool {
+        len.saturating_add(FAREWELL) <= self.capacity()
+    }
+
     /// How many bytes are in use, a farewell not counted.
     #[cfg(feature = "server")]
     pub(crate) fn end(&self) -> usize {
