@@ -127,7 +127,10 @@ fn a_cut_in_an_aliased_packet_leaves_nothing_over() {
                     let front = packet.len() - payload.len();
                     t.shows(packet[..front].to_vec(), 0);
                     assert_eq!(write(&mut t, written, chunk), packet[..written]);
-                    t.cut();
+                    // Otherwise `connect` alone tells of the loss.
+                    if written % 2 == 0 {
+                        t.cut();
+                    }
                     resumes_with_the_topic(
                         t,
                         &super::Sent { dup: true, ..sent("a/b", payload.as_bytes()).qos(qos, id) },
