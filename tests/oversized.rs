@@ -120,7 +120,7 @@ impl<const HELD: usize> Rig<HELD> {
     }
 }
 
-/// A PUBLISH of 3.1.1 of this length.
+/// A PUBLISH of this length, in either version: in 5.0 the first byte of the payload stands for no properties.
 fn large(qos: QoS, id: u16, topic: &str, len: usize) -> Vec<u8> {
     let mut body = u16::try_from(topic.len()).unwrap().to_be_bytes().to_vec();
     body.extend(topic.bytes());
@@ -129,7 +129,7 @@ fn large(qos: QoS, id: u16, topic: &str, len: usize) -> Vec<u8> {
     }
     let header = if len <= 129 { 2 } else { 3 };
     // Bytes that would be packets, were they taken for such.
-    body.extend([0xD0, 0x00].iter().cycle().take(len - header - body.len()));
+    body.extend([0x00, 0xD0].iter().cycle().take(len - header - body.len()));
     let packet = with_header(0x30 | (qos as u8) << 1, &body);
     assert_eq!(packet.len(), len);
     packet
@@ -274,6 +274,24 @@ fn acknowledgements_leave_in_the_order_of_the_messages() {
         rig.acknowledge(0);
         assert_eq!(rig.did.concat(), [written(puback(6)), answer(qos, 7).unwrap(), written(puback(8))].concat());
     }
+}
+
+/// Not told again either, though it was never answered.
+#[test]
+fn a_message_whose_turn_did_not_come_is_answered_on_the_next_connection() {
+    let mut rig = Rig::<4>::online(Acknowledge::Manually);
+    let packet = large(QoS::ExactlyOnce, 7, "a/b", 100);
+    rig.receive(&qos1(6, "m").bytes(Version::V3), 9);
+    rig.receive(&packet, 9);
+    rig.receive(&packet, 9);
+    rig.did(&["t AtLeastOnce".to_owned(), skipped("a/b", QoS::ExactlyOnce, 100)]);
+    rig.session.connection_lost();
+    rig.settle();
+    rig.connects(Oversized::Skipped);
+    rig.receive(&packet, 9);
+    rig.did(&[written(pubrec(7))]);
+    rig.receive(&pubrel(7).bytes(Version::V3), 9);
+    rig.did(&[written(pubcomp(7))]);
 }
 
 /// As with any message that has no place: the connection ends, nothing is acknowledged and nothing lost.
