@@ -38,6 +38,12 @@ impl Control {
         bytes.get(self.written.into()..self.end.into()).unwrap_or_default()
     }
 
+    /// The farewell that is kept.
+    pub(crate) fn farewell<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let stop = capacity(bytes, self.aliases);
+        bytes.get(stop.saturating_sub(self.farewell.into())..stop).unwrap_or_default()
+    }
+
     /// What our aliases stand for.
     pub(crate) fn topics<'a>(&self, bytes: &'a [u8]) -> (TopicAliases, &'a [u8]) {
         (self.aliases, bytes.get(capacity(bytes, self.aliases)..).unwrap_or_default())

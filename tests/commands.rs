@@ -1529,6 +1529,17 @@ impl Stage {
 }
 
 #[test]
+fn sessions_that_will_say_another_farewell_are_different() {
+    let leaving = |reason_code| {
+        let mut rig = Rig::<1024>::online(Version::V5);
+        rig.session.disconnect(&Disconnect { reason_code, ..Disconnect::default() }).unwrap();
+        rig.session
+    };
+    assert!(leaving(ReasonCode::Success) == leaving(ReasonCode::Success));
+    assert!(leaving(ReasonCode::Success) != leaving(ReasonCode::DisconnectWithWill));
+}
+
+#[test]
 fn disconnect_leaves_behind_what_needs_no_answer() {
     for version in VERSIONS {
         let mut rig = Rig::<1024>::online(version);
