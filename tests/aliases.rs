@@ -104,6 +104,7 @@ fn write(t: &mut Trace, len: usize, chunk: usize) -> Vec<u8> {
     while written.len() < len {
         match t.session.poll(&mut t.inbox, Instant::from_millis(1_000)) {
             Step::Transmit(bytes) => {
+                assert!(!bytes.is_empty());
                 let now = bytes.len().min(chunk).min(len - written.len());
                 written.extend_from_slice(&bytes[..now]);
                 t.session.transmitted(now);

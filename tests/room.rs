@@ -182,6 +182,7 @@ impl Rig {
         loop {
             match self.session.poll(&mut self.inbox, Instant::from_millis(0)) {
                 Step::Transmit(bytes) => {
+                    assert!(!bytes.is_empty());
                     let now = bytes.len().min(left);
                     left -= now;
                     if now == 0 {
