@@ -97,6 +97,7 @@ impl<E: End> PartialEq for Content<'_, E> {
             && self.releases().eq(other.releases())
             && self.due().eq(other.due())
             && self.control.unwritten(self.queue) == other.control.unwritten(other.queue)
+            && self.control.farewell(self.queue) == other.control.farewell(other.queue)
             && self.control.topics(self.queue) == other.control.topics(other.queue)
             && self.requests_same(*other)
             && self.holds_same(*other)
@@ -115,6 +116,7 @@ impl<E: End> Hash for Content<'_, E> {
         self.releases().for_each(|release| release.hash(state));
         self.due().for_each(|due| due.hash(state));
         self.control.unwritten(self.queue).hash(state);
+        self.control.farewell(self.queue).hash(state);
         self.control.topics(self.queue).hash(state);
         self.core.identifiers.taken().hash(state);
         self.core.table.len().hash(state);

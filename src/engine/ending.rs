@@ -189,7 +189,7 @@ impl<E: End> Engine<'_, E> {
         let measured = Measured::new(packet.layout(), self.version(), E::PEER)?;
         // Beside it there must be room for acknowledgements, which leave before it.
         let with_answer = measured.len().saturating_add(ANSWER);
-        if with_answer > self.queue.bytes.len() || self.is_oversize(measured.len()) {
+        if with_answer > self.queue.capacity() || self.is_oversize(measured.len()) {
             return Err(Refused::TooLarge);
         }
         if with_answer > self.queue.free() || !self.queue.keep_farewell(&measured) {

@@ -150,6 +150,10 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.keep_alive.sent();
         if self.queue.control.is_writing() {
             self.queue.written(len);
+            if !self.queue.control.is_writing() && self.store.outbox.is_writing() {
+                // So that only whole packets are found there.
+                self.queue.forget_written();
+            }
         } else {
             self.store.written(len);
         }
