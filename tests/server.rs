@@ -1,0 +1,22 @@
+//! The server's end as packet traces: what the client sends, what the application hears and says, and what must leave.
+#![cfg(all(feature = "server", feature = "v3", feature = "v5"))]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a fault here is a failed test"
+)]
+
+#[path = "server/authentication.rs"]
+mod authentication;
+#[path = "server/connect.rs"]
+mod connect;
+#[path = "known_failures/trace.rs"]
+mod packets;
+#[path = "server/session.rs"]
+mod session;
+#[path = "server/trace.rs"]
+mod trace;
+#[path = "server/will.rs"]
+mod will;
