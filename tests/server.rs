@@ -12,8 +12,12 @@
 mod authentication;
 #[path = "server/connect.rs"]
 mod connect;
+#[path = "server/keep_alive.rs"]
+mod keep_alive;
 #[path = "known_failures/trace.rs"]
 mod packets;
+#[path = "server/requests.rs"]
+mod requests;
 #[path = "server/session.rs"]
 mod session;
 #[path = "server/trace.rs"]

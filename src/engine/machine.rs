@@ -195,7 +195,7 @@ impl<'m, E: End> Engine<'m, E> {
                 self.push(&Packet::Pingreq);
             }
             Demand::Ask => self.core.keep_alive.stalled(),
-            Demand::GiveUp => self.fail(E::SILENCE),
+            Demand::GiveUp => return self.fail(E::SILENCE),
             Demand::Nothing(_) => {}
         }
         if !self.retries() {
