@@ -12,8 +12,12 @@
 mod authentication;
 #[path = "server/connect.rs"]
 mod connect;
+#[path = "server/flows.rs"]
+mod flows;
 #[path = "server/keep_alive.rs"]
 mod keep_alive;
+#[path = "server/known_failures.rs"]
+mod known_failures;
 #[path = "known_failures/trace.rs"]
 mod packets;
 #[path = "server/requests.rs"]
