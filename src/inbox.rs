@@ -4,7 +4,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 
 use crate::aliases::{BadAlias, TopicAliases};
-use crate::wire::{self, Header, Packet, Role, Version, Violation, connect_version};
+use crate::wire::{self, Header, Packet, PacketType, Role, Version, Violation, connect_version};
 
 /// The receive buffer of one connection.
 ///
@@ -239,6 +239,9 @@ impl<'i> Unread<'i> {
     pub(crate) fn skip(&mut self, version: Version, to: Role) -> Result<Option<(wire::Publish<'i>, u32)>, Violation> {
         let unread = self.unread();
         let Some(header) = Header::decode(version, to, unread)? else { return Ok(None) };
+        if header.packet_type != PacketType::Publish {
+            return Err(Violation::PacketTooLarge);
+        }
         let publish = match Packet::decode_body(version, to, header, unread) {
             Ok(Packet::Publish(publish)) => publish,
             Err(Violation::FieldTruncated) if unread.len() < self.capacity => return Ok(None),

@@ -39,7 +39,12 @@ impl<E: End> Engine<'_, E> {
             let taken = match E::next_packet(self, &mut inbox) {
                 Ok(Some(packet)) => self.take(packet, &mut inbox),
                 Ok(None) => break,
-                Err(Cause::Violation(Violation::PacketTooLarge)) if self.skips_large() => self.skip(&mut inbox),
+                Err(Cause::Violation(Violation::PacketTooLarge)) if self.skips_large() => {
+                    match self.skip(&mut inbox).transpose() {
+                        Some(taken) => taken,
+                        None => break,
+                    }
+                }
                 Err(cause) => Err(cause),
             };
             match taken {
@@ -115,13 +120,13 @@ impl<E: End> Engine<'_, E> {
         self.core.manner.skips_large() && !self.version().is_v5()
     }
 
-    /// Lets a PUBLISH pass that is larger than the inbox. It is acknowledged, or it would come again and again.
-    fn skip<'i>(&mut self, inbox: &mut Unread<'i>) -> Reception<'i, E> {
-        let Some((publish, len)) = inbox.skip(self.version(), E::ROLE)? else { return Ok(Taken::Silently) };
+    /// Lets a PUBLISH pass that is larger than the inbox. It is acknowledged, or it would come again and again. `None` as
+    /// long as its front is not here.
+    fn skip<'i>(&mut self, inbox: &mut Unread<'i>) -> Result<Option<Taken<E::Event<'i>>>, Cause> {
+        let Some((publish, len)) = inbox.skip(self.version(), E::ROLE)? else { return Ok(None) };
         let wire::Publish { topic, delivery, retain, .. } = publish;
-        self.arrive(&publish, Handling::Skipped, |_| {
-            Happened::Skipped { topic, qos: delivery.qos(), retain, len }.into()
-        })
+        let tell = |_| Happened::Skipped { topic, qos: delivery.qos(), retain, len }.into();
+        self.arrive(&publish, Handling::Skipped, tell).map(Some)
     }
 
     /// What becomes of a message: of a new one `tell` makes the event.
