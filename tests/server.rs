@@ -10,6 +10,8 @@
 
 #[path = "server/authentication.rs"]
 mod authentication;
+#[path = "server/commands.rs"]
+mod commands;
 #[path = "server/connect.rs"]
 mod connect;
 #[path = "server/flows.rs"]
@@ -24,7 +26,10 @@ mod packets;
 mod requests;
 #[path = "server/session.rs"]
 mod session;
+mod support;
 #[path = "server/trace.rs"]
 mod trace;
+#[path = "server/vectors.rs"]
+mod vectors;
 #[path = "server/will.rs"]
 mod will;

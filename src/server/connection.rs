@@ -65,7 +65,11 @@ impl End for Server {
             (Stage::Accepted, Packet::Disconnect(disconnect)) => engine.take_disconnect(disconnect),
             (Stage::Accepted, Packet::Pingreq) => {
                 // The longest answer has room, and this one is short. A connection that is gone gets none.
-                if engine.core.phase == Phase::Draining || engine.push(&Packet::Pingresp) { Ok(Taken::Silently) } else { Err(Cause::MaximumPacketSizeTooSmall) }
+                if engine.core.phase == Phase::Draining || engine.push(&Packet::Pingresp) {
+                    Ok(Taken::Silently)
+                } else {
+                    Err(Cause::MaximumPacketSizeTooSmall)
+                }
             }
             (Stage::Accepted, _) => Err(Cause::Violation(Violation::PacketNotForThisEnd)),
             _ => Err(Cause::ConnectMissing),
@@ -211,7 +215,8 @@ impl Engine<'_, Server> {
         let measured = Measured::new(packet.layout(), self.version(), Role::Client)?;
         let room = control::capacity(self.queue.bytes, accept.topic_aliases);
         // Without room for an answer nothing more would be received.
-        if room < SHORTEST || self.queue.end().saturating_add(measured.len()) > room || self.is_oversize(measured.len()) {
+        if room < SHORTEST || self.queue.end().saturating_add(measured.len()) > room || self.is_oversize(measured.len())
+        {
             return Err(Refused::TooLarge);
         }
         self.queue.set_aliases(accept.topic_aliases);

@@ -288,11 +288,14 @@ fn auth_says_no_more_than_the_client_wants() {
             let properties = format!("15 0001 6D {asked}").leak();
             t.hello = Hello { properties, ..METHOD };
             t.asks(false);
-            let properties: Vec<_> =
-                [Some(Property::ReasonString("r")), data.map(Property::AuthenticationData), Some(Property::AuthenticationMethod("m"))]
-                    .into_iter()
-                    .flatten()
-                    .collect();
+            let properties: Vec<_> = [
+                Some(Property::ReasonString("r")),
+                data.map(Property::AuthenticationData),
+                Some(Property::AuthenticationMethod("m")),
+            ]
+            .into_iter()
+            .flatten()
+            .collect();
             let reason_code = ReasonCode::ContinueAuthentication;
             t.session.authenticate(&Auth { reason_code, properties: Properties::of(&properties) }).unwrap();
             let data = data.map_or("", |_| "16 0001 64");

@@ -226,8 +226,7 @@ fn every_code_of_3_1_1_rejects() {
         t.asks(false);
         if !codes.iter().any(|&(known, _)| known == code) {
             let before = t.session.clone();
-            let expected =
-                if code == ReasonCode::Success { success_is_no_rejection() } else { Refused::NotInVersion };
+            let expected = if code == ReasonCode::Success { success_is_no_rejection() } else { Refused::NotInVersion };
             assert_eq!(t.session.reject(code, &[]), Err(expected), "{code:?}");
             assert!(t.session == before, "{code:?}");
         }
@@ -292,8 +291,20 @@ fn a_neglected_connect_is_rejected() {
 #[test]
 fn any_other_first_packet_closes_without_a_word() {
     let packets = [
-        "20 02 00 00", "30 03 0001 61", "40 02 0001", "50 02 0001", "62 02 0001", "70 02 0001", "82 06 0001 0001 61 00",
-        "90 03 0001 00", "A2 05 0001 0001 61", "B0 02 0001", "C0 00", "D0 00", "E0 00", "F0 00",
+        "20 02 00 00",
+        "30 03 0001 61",
+        "40 02 0001",
+        "50 02 0001",
+        "62 02 0001",
+        "70 02 0001",
+        "82 06 0001 0001 61 00",
+        "90 03 0001 00",
+        "A2 05 0001 0001 61",
+        "B0 02 0001",
+        "C0 00",
+        "D0 00",
+        "E0 00",
+        "F0 00",
     ];
     for packet in packets {
         let mut t = <Trace>::new(Version::V5);

@@ -89,12 +89,8 @@ fn a_message_leaves_as_it_is_given() {
         Property::ContentType("x"),
         Property::MessageExpiryInterval(9),
     ];
-    let publish = Publish {
-        qos: AtLeastOnce,
-        retain: true,
-        properties: Properties::of(&properties),
-        ..Publish::new("a/b", b"")
-    };
+    let publish =
+        Publish { qos: AtLeastOnce, retain: true, properties: Properties::of(&properties), ..Publish::new("a/b", b"") };
     t.session.publish_with(&publish, 3, |buffer| buffer.copy_from_slice(b"put")).unwrap();
     t.sends("33 19 0003 612F62 0001 0E 0B 01 0B AC02 03 0001 78 02 00000009 707574");
     t.quiet();

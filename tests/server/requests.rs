@@ -163,18 +163,18 @@ fn several_requests_in_one_read_are_answered_in_turn() {
     for mut t in both() {
         t.connects();
         let version = t.version;
-        t.receives((request(version, true, 7, 1), request(version, false, 7, 2), (request(version, true, 7, 3), qos0("a"))));
+        t.receives((
+            request(version, true, 7, 1),
+            request(version, false, 7, 2),
+            (request(version, true, 7, 3), qos0("a")),
+        ));
         t.asked(7, 1);
         t.session.suback(&suback(7, &[ReasonCode::GrantedQos1])).unwrap();
         t.asked(7, 2);
         t.asked(7, 3);
         t.session.suback(&suback(7, &[ReasonCode::Success; 3])).unwrap();
         t.message(qos0("a"));
-        t.sends((
-            answer(version, true, 7, 1, 1),
-            answer(version, false, 7, 2, 0x80),
-            answer(version, true, 7, 3, 0),
-        ));
+        t.sends((answer(version, true, 7, 1, 1), answer(version, false, 7, 2, 0x80), answer(version, true, 7, 3, 0)));
         t.quiet();
     }
 }

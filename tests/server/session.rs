@@ -430,8 +430,11 @@ fn a_message_that_waits_too_long_expires() {
     t.connects();
     t.cut();
     let properties = [Property::MessageExpiryInterval(5)];
-    let publish =
-        Publish { qos: AtLeastOnce, properties: mqtt_session::wire::Properties::of(&properties), ..Publish::new("t", b"") };
+    let publish = Publish {
+        qos: AtLeastOnce,
+        properties: mqtt_session::wire::Properties::of(&properties),
+        ..Publish::new("t", b"")
+    };
     t.session.publish(&publish).unwrap();
     t.publish(AtLeastOnce, "b");
     t.closes(Cause::ConnectionLost);
