@@ -99,17 +99,20 @@ fn stage(version: Version, at: At) -> Option<(Trace, [Handle; 2])> {
 
 type Call = fn(&mut Trace, [Handle; 2]) -> Result<(), Refused>;
 
+type Expected = fn(Version, At) -> Result<(), Refused>;
+
 fn publish(t: &mut Trace, qos: QoS) -> Result<(), Refused> {
     t.try_publish(qos, "x").map(drop)
 }
 
 /// What must come of each command, by phase and version.
-fn commands() -> Vec<(&'static str, Call, fn(Version, At) -> Result<(), Refused>)> {
+#[allow(clippy::too_many_lines, reason = "it is a table")]
+fn commands() -> Vec<(&'static str, Call, Expected)> {
     use At::{
         Asked, Closed, Draining, Failing, Leaving, Never, Online, Opened, Parting, Rejected, Reporting, Requested,
     };
     const CODES: &[ReasonCode] = &[ReasonCode::Success];
-    let published: fn(Version, At) -> Result<(), Refused> = |_, at| match at {
+    let published: Expected = |_, at| match at {
         Never => Err(Refused::Offline),
         Rejected | Leaving | Failing | Parting => Err(Refused::Closing),
         _ => Ok(()),

@@ -526,7 +526,7 @@ fn a_lost_link_hides_no_message_behind_pings() {
     for version in [Version::V3, Version::V5] {
         let mut t = Trace::<256, 2, 2, 30, 256>::new(version);
         t.connects();
-        t.receives((vec![0xC0, 0].repeat(100), qos0("a")));
+        t.receives(([0xC0, 0].repeat(100), qos0("a")));
         t.loses_link();
         t.message(qos0("a"));
         t.closes(Cause::ConnectionLost);

@@ -246,7 +246,7 @@ fn in_3_1_1_a_large_message_may_be_skipped() {
                 t.receives(vec![byte]);
                 t.quiet();
             }
-            t.receives(&large[7..].to_vec());
+            t.receives(large[7..].to_vec());
         } else {
             t.receives(large);
             t.fails(Cause::Violation(Violation::PacketTooLarge), 0x95);

@@ -148,9 +148,9 @@ fn a_stalled_farewell_has_its_time() {
 fn every_ping_is_answered() {
     for mut t in both() {
         t.connects();
-        t.receives((vec![0xC0, 0].repeat(3), puback(1)));
+        t.receives(([0xC0, 0].repeat(3), puback(1)));
         t.event(|_, _| ());
-        t.sends(vec![0xD0, 0].repeat(3));
+        t.sends([0xD0, 0].repeat(3));
         t.quiet();
     }
 }

@@ -564,7 +564,7 @@ fn s28_a_half_written_packet_survives_its_acknowledgement() {
             if refused && qos == ExactlyOnce {
                 t.tells(&Event::Writable);
             }
-            t.sends(&rest[1..].to_vec());
+            t.sends(rest[1..].to_vec());
             if refused && qos == AtLeastOnce {
                 t.tells(&Event::Writable);
             }

@@ -278,7 +278,7 @@ fn an_answer_may_be_shortened() {
     let mut t = Trace::<64, 1, 1, 64, 256>::new(Version::V5);
     t.connects();
     // 30 bytes of pings are unwritten.
-    t.receives((vec![0xC0, 0].repeat(15), request(Version::V5, true, 5, 1)));
+    t.receives(([0xC0, 0].repeat(15), request(Version::V5, true, 5, 1)));
     t.asked(5, 1);
     let before = t.session.clone();
     let reply = |text: &'static str| Suback {
@@ -294,7 +294,7 @@ fn an_answer_may_be_shortened() {
     assert!(t.session == before);
     assert_eq!(t.session.suback(&reply("long")), Err(Refused::Full));
     assert_eq!(t.session.suback(&reply("short")), Ok(()));
-    t.sends((vec![0xD0, 0].repeat(15), "90 0C 0005 08 1F 0005 73686F7274 00"));
+    t.sends(([0xD0, 0].repeat(15), "90 0C 0005 08 1F 0005 73686F7274 00"));
     t.tells(&Event::Writable);
     t.quiet();
 }
