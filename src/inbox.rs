@@ -178,7 +178,7 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     pub fn peek_connect(&self) -> Result<Option<(Version, wire::Connect<'_>)>, Violation> {
         let unread = self.unread();
         // Whether it is too large is known before its version is.
-        let version = connect_version(unread)?.unwrap_or(Version::LATEST);
+        let version = connect_version(unread)?.unwrap_or(Version::OLDEST);
         let Some((header, len)) = next_whole(version, Role::Server, unread, self.capacity())? else { return Ok(None) };
         match Packet::decode_body(version, Role::Server, header, unread.get(..len).unwrap_or_default())? {
             Packet::Connect(connect) => Ok(Some((version, connect))),

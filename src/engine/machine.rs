@@ -110,8 +110,8 @@ impl<'m, E: End> Engine<'m, E> {
         if inbox.take_news() {
             self.core.keep_alive.stirred();
         }
-        self.answer_owed();
         E::answer_neglected(&mut self);
+        self.answer_owed();
         if let Some(event) = self.report() {
             return Step::Event(event);
         }
@@ -199,7 +199,7 @@ impl<'m, E: End> Engine<'m, E> {
                 self.push(&Packet::Pingreq);
             }
             Demand::Ask => self.core.keep_alive.stalled(),
-            Demand::GiveUp => self.fail(E::SILENCE),
+            Demand::GiveUp => return self.fail(E::SILENCE),
             Demand::Nothing(_) => {}
         }
         if !self.retries() {

@@ -10,5 +10,7 @@ mod sending;
 pub(crate) mod state;
 
 pub(crate) use self::authentication::hash;
+#[cfg(feature = "server")]
+pub(crate) use self::machine::ANSWER;
 pub(crate) use self::machine::{Announcement, End, Engine, SHOWN, Taken, is_announced};
 pub(crate) use self::parts::Parts;

@@ -44,11 +44,12 @@ impl<E: End> Engine<'_, E> {
             let taken = match E::next_packet(self, &mut inbox) {
                 Ok(Some(packet)) => self.take(packet, &mut inbox),
                 Ok(None) => break,
-                Err(Cause::Violation(Violation::PacketTooLarge)) if self.skips_large() => match self.skip(&mut inbox) {
-                    Ok(None) => break,
-                    Ok(Some(taken)) => Ok(taken),
-                    Err(cause) => Err(cause),
-                },
+                Err(Cause::Violation(Violation::PacketTooLarge)) if self.skips_large() => {
+                    match self.skip(&mut inbox).transpose() {
+                        Some(taken) => taken,
+                        None => break,
+                    }
+                }
                 Err(cause) => Err(cause),
             };
             match taken {

@@ -3,14 +3,15 @@
 use crate::command::Disconnect;
 use crate::control;
 use crate::engine::state::{Authentication, Core, Life, Limits, Losing, Manner, Phase, Support};
-use crate::engine::{Announcement, End, Engine, Taken, hash, is_announced};
+use crate::engine::{ANSWER, Announcement, End, Engine, Taken, hash, is_announced};
 use crate::error::{Cause, Refused};
 use crate::inbox::Unread;
 use crate::keepalive::KeepAlive;
 use crate::time::Instant;
 use crate::timer::Timer;
 use crate::wire::{
-    self, Auth, Connack, Connect, List, Measured, Packet, PacketId, Properties, Property, ReasonCode, Role, Violation,
+    self, Auth, Connack, Connect, List, Measured, Packet, PacketId, Properties, Property, ReasonCode, Role, Version,
+    Violation,
 };
 
 use super::command::{Accept, FAREWELL};
@@ -33,22 +34,29 @@ impl End for Server {
     }
 
     fn next_packet<'i>(engine: &mut Engine<'_, Self>, inbox: &mut Unread<'i>) -> Result<Option<Packet<'i>>, Cause> {
-        if engine.core.end.stage == Stage::Unconnected {
-            (engine.core.end.asked.capacity, engine.core.end.asked.aliases) = inbox.extent();
-            match inbox.connect_version() {
-                Ok(Some(version)) => engine.core.end.asked.level = version.level(),
-                Ok(None) => {}
-                Err(Violation::PacketNotForThisEnd) => return Err(Cause::ConnectMissing),
-                Err(violation) => return Err(violation.into()),
-            }
+        let stage = engine.core.end.stage;
+        if stage != Stage::Accepted && engine.core.phase == Phase::Draining {
+            // Nobody is left to be accepted.
+            return Ok(None);
         }
-        Ok(inbox.packet(engine.version(), Role::Server)?)
+        if stage == Stage::Unconnected {
+            return engine.next_connect(inbox);
+        }
+        match inbox.packet(engine.version(), Role::Server) {
+            // Only a CONNECT says that, and it is a second one.
+            Err(Violation::ProtocolLevelUnsupported | Violation::ProtocolNameUnknown) => Err(Cause::ConnectRepeated),
+            packet => Ok(packet?),
+        }
     }
 
     fn take<'i>(engine: &mut Engine<'_, Self>, packet: Packet<'i>) -> Result<Taken<Event<'i>>, Cause> {
         match (engine.core.end.stage, packet) {
             (Stage::Unconnected, Packet::Connect(connect)) => Ok(Taken::Event(engine.take_connect(connect))),
             (Stage::Authenticating, Packet::Auth(auth)) => engine.take_answer(auth),
+            (Stage::Authenticating, Packet::Disconnect(disconnect)) => {
+                engine.end(Cause::DisconnectedByPeer(disconnect.reason_code));
+                Ok(Taken::Event(Event::Disconnected(disconnect)))
+            }
             (Stage::Authenticating, _) => Err(Cause::AuthenticationUnexpected),
             (Stage::Accepted, Packet::Connect(_)) => Err(Cause::ConnectRepeated),
             (Stage::Accepted, Packet::Subscribe(packet)) => engine.take_subscribe(&packet),
@@ -56,8 +64,12 @@ impl End for Server {
             (Stage::Accepted, Packet::Auth(auth)) => engine.take_reauthentication(auth),
             (Stage::Accepted, Packet::Disconnect(disconnect)) => engine.take_disconnect(disconnect),
             (Stage::Accepted, Packet::Pingreq) => {
-                // The longest answer has room, and this one is short.
-                if engine.push(&Packet::Pingresp) { Ok(Taken::Silently) } else { Err(Cause::MaximumPacketSizeTooSmall) }
+                // The longest answer has room, and this one is short. A connection that is gone gets none.
+                if engine.core.phase == Phase::Draining || engine.push(&Packet::Pingresp) {
+                    Ok(Taken::Silently)
+                } else {
+                    Err(Cause::MaximumPacketSizeTooSmall)
+                }
             }
             (Stage::Accepted, _) => Err(Cause::Violation(Violation::PacketNotForThisEnd)),
             _ => Err(Cause::ConnectMissing),
@@ -142,6 +154,19 @@ impl Engine<'_, Server> {
         self.core.deadline = Timer::set(patience);
     }
 
+    /// The first packet. Until its version is known, lengths are read as the older one does, which is more lenient.
+    fn next_connect<'i>(&mut self, inbox: &mut Unread<'i>) -> Result<Option<Packet<'i>>, Cause> {
+        let asked = &mut self.core.end.asked;
+        (asked.capacity, asked.aliases) = inbox.extent();
+        let version = match inbox.connect_version() {
+            Ok(version) => version,
+            Err(Violation::PacketNotForThisEnd) => return Err(Cause::ConnectMissing),
+            Err(violation) => return Err(violation.into()),
+        };
+        asked.level = version.map_or(0, Version::level);
+        Ok(inbox.packet(version.unwrap_or(Version::OLDEST), Role::Server)?)
+    }
+
     fn take_connect<'i>(&mut self, connect: Connect<'i>) -> Event<'i> {
         let version = self.version();
         self.core.end.asked.read(version, &connect);
@@ -189,7 +214,9 @@ impl Engine<'_, Server> {
         let packet = Packet::Connack(Connack { session_present, reason_code: ReasonCode::Success, properties });
         let measured = Measured::new(packet.layout(), self.version(), Role::Client)?;
         let room = control::capacity(self.queue.bytes, accept.topic_aliases);
-        if self.queue.end().saturating_add(measured.len()) > room || self.is_oversize(measured.len()) {
+        // Without room for an answer nothing more would be received.
+        if room < SHORTEST || self.queue.end().saturating_add(measured.len()) > room || self.is_oversize(measured.len())
+        {
             return Err(Refused::TooLarge);
         }
         self.queue.set_aliases(accept.topic_aliases);
@@ -230,9 +257,12 @@ impl Engine<'_, Server> {
 
     /// CONNACK with a code other than success, and the end. [MQTT-3.1.4-2], [MQTT-3.2.2-5] in 3.1.1, [MQTT-3.2.2-7] in 5.0
     fn turn_away(&mut self, reason_code: ReasonCode, properties: Properties<'_>, cause: Cause) -> Result<(), Refused> {
+        if reason_code == ReasonCode::Success {
+            return Err(Refused::Forbidden(Violation::ConnackCodeReserved));
+        }
         let packet = Packet::Connack(Connack { session_present: false, reason_code, properties });
         let measured = Measured::new(packet.layout(), self.version(), Role::Client)?;
-        if reason_code == ReasonCode::Success || self.is_oversize(measured.len()) || !self.queue.push(&measured) {
+        if self.is_oversize(measured.len()) || !self.queue.push(&measured) {
             return Err(Refused::TooLarge);
         }
         self.core.end.stage = Stage::Rejected;
@@ -294,7 +324,13 @@ impl Engine<'_, Server> {
             (Phase::Online, Authentication::Due) => goes_on || auth.reason_code == ReasonCode::Success,
             _ => false,
         };
-        self.authenticate_if(due, auth)?;
+        let method = auth.properties.authentication_method().unwrap_or_default();
+        let data = auth.properties.authentication_data();
+        let bare = [Property::AuthenticationMethod(method), Property::AuthenticationData(data.unwrap_or_default())];
+        let bare = bare.get(..if data.is_some() { 2 } else { 1 }).unwrap_or_default();
+        // What the client wants to know besides. [MQTT-3.1.2-29]
+        let properties = if self.is_undiagnosed() { List::of(bare) } else { auth.properties };
+        self.authenticate_if(due, &Auth { properties, ..*auth })?;
         if stage == Stage::Undecided {
             self.core.end.stage = Stage::Authenticating;
         }
@@ -330,6 +366,9 @@ impl Engine<'_, Server> {
         self.core.end.asked.request.undiagnosed()
     }
 }
+
+/// The fewest bytes that a queue of answers can do with: one of them, and a farewell.
+const SHORTEST: usize = ANSWER + control::FAREWELL;
 
 impl Support {
     /// All of it: what is not announced otherwise.

@@ -12,9 +12,6 @@ use crate::wire::{
 use super::event::Event;
 use super::state::{Kind, Pending, Server};
 
-/// What SUBACK and UNSUBACK take besides their codes: header, identifier, and the length of no properties.
-const FRAME: usize = 8;
-
 impl Engine<'_, Server> {
     pub(super) fn take_subscribe<'i>(&mut self, packet: &Subscribe<'i>) -> Result<Taken<Event<'i>>, Cause> {
         let Subscribe { packet_id, properties, subscriptions } = *packet;
@@ -48,16 +45,37 @@ impl Engine<'_, Server> {
         filters: usize,
         event: Event<'i>,
     ) -> Result<Taken<Event<'i>>, Cause> {
-        let answer = filters.saturating_add(FRAME);
+        let filters = u16::try_from(filters).map_err(|_| Cause::RequestTooLarge)?;
+        let pending = Pending { packet_id, kind, filters };
+        let answer = self.len_of_failure(pending).ok_or(Cause::RequestTooLarge)?;
         if answer.saturating_add(FAREWELL) > self.queue.capacity() || self.is_oversize(answer) {
             return Err(Cause::RequestTooLarge);
         }
         if self.core.phase != Phase::Draining && !self.queue.has_room(answer) {
             return Ok(Taken::NotYet);
         }
-        let filters = u16::try_from(filters).map_err(|_| Cause::RequestTooLarge)?;
-        self.core.end.pending = Some(Pending { packet_id, kind, filters });
+        self.core.end.pending = Some(pending);
         Ok(Taken::Event(event))
+    }
+
+    /// The length of the shortest answer, with a code for each filter. 3.1.1 has none for UNSUBSCRIBE.
+    fn len_of_failure(&self, pending: Pending) -> Option<usize> {
+        let packet = self.failure(pending);
+        Measured::new(packet.layout(), self.version(), Role::Client).ok().map(|measured| measured.len())
+    }
+
+    /// Says that a request failed as a whole.
+    fn failure(&self, pending: Pending) -> Packet<'static> {
+        let Pending { packet_id, kind, filters } = pending;
+        let properties = Properties::EMPTY;
+        let reason_codes = List::repeated(&ReasonCode::UnspecifiedError, filters.into());
+        match kind {
+            Kind::Subscribe => Packet::Suback(Suback { packet_id, properties, reason_codes }),
+            Kind::Unsubscribe if self.version().is_v5() => {
+                Packet::Unsuback(Unsuback { packet_id, properties, reason_codes })
+            }
+            Kind::Unsubscribe => Packet::Unsuback(Unsuback { packet_id, properties, reason_codes: List::EMPTY }),
+        }
     }
 
     pub(super) fn suback(&mut self, suback: &Suback<'_>) -> Result<(), Refused> {
@@ -108,12 +126,8 @@ impl Engine<'_, Server> {
     /// Says that a request failed that the application did not answer. [MQTT-3.8.4-1], [MQTT-3.10.4-4] in 3.1.1,
     /// [MQTT-3.10.4-5] in 5.0
     pub(super) fn answer_pending(&mut self) {
-        let Some(Pending { packet_id, kind, filters }) = self.core.end.pending else { return };
-        let reason_codes = List::repeated(&ReasonCode::UnspecifiedError, filters.into());
-        let answered = match kind {
-            Kind::Subscribe => self.suback(&Suback { packet_id, properties: Properties::EMPTY, reason_codes }),
-            Kind::Unsubscribe => self.unsuback(&Unsuback { packet_id, properties: Properties::EMPTY, reason_codes }),
-        };
+        let Some(pending) = self.core.end.pending else { return };
+        let answered = self.reply(&self.failure(pending));
         self.core.end.pending = None;
         // There was room for it when the request was handed out, unless the application has sent something else since.
         if answered.is_err() {

@@ -2,7 +2,7 @@
 
 use crate::aliases::TopicAliases;
 use crate::engine::hash;
-use crate::engine::state::{Core, Life, Phase, Support, facts};
+use crate::engine::state::{Core, Life, Support, facts};
 use crate::time::Instant;
 use crate::wire::{Connect, PacketId, Version};
 
@@ -100,7 +100,7 @@ impl Core<Server> {
     /// When the session ends unless its client comes back. [MQTT-3.1.2-23] of 5.0
     pub(super) fn expires_at(&self) -> Option<Instant> {
         let Server { ended, expiry, .. } = self.end;
-        let is_waiting = self.life == Life::Kept && self.phase != Phase::Online && expiry != u32::MAX;
+        let is_waiting = self.life == Life::Kept && self.end.stage != Stage::Accepted && expiry != u32::MAX;
         is_waiting.then(|| ended.after_millis(u64::from(expiry).saturating_mul(1000)))
     }
 }

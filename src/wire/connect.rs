@@ -206,10 +206,12 @@ fn protocol_level(reader: &mut Reader<'_>) -> Result<u8, Violation> {
 ///
 /// What its header breaks, and that it is no CONNECT.
 pub(crate) fn connect_version(bytes: &[u8]) -> Result<Option<Version>, Violation> {
-    let Some(header) = Header::decode(Version::LATEST, Role::Server, bytes)? else { return Ok(None) };
-    if header.packet_type != PacketType::Connect {
+    let Some(&first_byte) = bytes.first() else { return Ok(None) };
+    if PacketType::of_first_byte(Version::LATEST, Role::Server, first_byte)? != PacketType::Connect {
         return Err(Violation::PacketNotForThisEnd);
     }
+    // Which version it is stands behind the length, of which the older one is more lenient.
+    let Some(header) = Header::decode(Version::OLDEST, Role::Server, bytes)? else { return Ok(None) };
     let mut reader = Reader::new(Version::LATEST, Role::Server, bytes);
     let level = reader.bytes(header.len.into()).and_then(|_| protocol_level(&mut reader));
     let is_whole = usize::try_from(header.packet_len()).is_ok_and(|len| len <= bytes.len());

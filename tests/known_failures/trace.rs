@@ -553,7 +553,8 @@ impl Pub {
         if self.qos == 1 { puback(self.id) } else { pubrec(self.id) }
     }
 
-    fn is(&self, message: &mqtt_session::Message<'_>) -> bool {
+    /// Whether a message that was handed out is this one.
+    pub(crate) fn is(&self, message: &mqtt_session::Message<'_>) -> bool {
         let Self { qos, dup, id, payload } = *self;
         let delivery = match qos {
             0 => Delivery::AtMostOnce,
@@ -709,7 +710,8 @@ pub(crate) fn with_header(first_byte: u8, body: &[u8]) -> Vec<u8> {
     packet
 }
 
-fn var_int(mut value: usize) -> Vec<u8> {
+/// A variable byte integer.
+pub(crate) fn var_int(mut value: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
         let low = u8::try_from(value % 128).unwrap_or_default();
@@ -721,7 +723,8 @@ fn var_int(mut value: usize) -> Vec<u8> {
     }
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+/// Hex digits.
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02X}");
         text
