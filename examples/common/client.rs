@@ -1,5 +1,7 @@
 //! All that a tool needs for its loop.
 
+use mqtt_session::{Acknowledge, Connect};
+
 use super::{Clock, Connection, Failure, Inbox, Link, Retry, Session, Stop};
 
 /// A session, and what it is to run with.
@@ -32,10 +34,16 @@ impl Client {
     ///
     /// The host cannot be reached, CONNECT is refused, or there is a reason to stop.
     pub(crate) fn connect(&mut self) -> Result<Link, Failure> {
+        self.connect_with(Acknowledge::AfterHandling)
+    }
+
+    /// The same, where somebody else may acknowledge.
+    pub(crate) fn connect_with(&mut self, acknowledgement: Acknowledge) -> Result<Link, Failure> {
         let link = self.retry.open(&self.connection, &self.stop)?;
         let properties = self.connection.properties();
+        let connect = Connect { acknowledgement, ..self.connection.connect(&properties) };
         self.session
-            .connect(&mut *self.inbox, &self.connection.connect(&properties))
+            .connect(&mut *self.inbox, &connect)
             .map_err(|refused| Failure::Failed(format!("CONNECT cannot be sent: {refused}")))?;
         Ok(link)
     }
