@@ -4,7 +4,7 @@
 //! seq 1000 | cargo run --example publish -- -t numbers -q 2 -l
 //! ```
 //!
-//! As many messages are under way at a time as the session has places for. The exit status is 0 if each of them came to a
+//! Many messages are under way at a time. The exit status is 0 if each of them came to a
 //! good end.
 
 #[path = "../common/mod.rs"]
@@ -66,9 +66,12 @@ fn converse(client: &mut Client, link: &mut Link, work: &mut Work) -> Cause {
                 Err(_) => session.connection_lost(),
             },
             Step::Wait(deadline) => {
-                let longest = work.pause().min(stop.longest_pause());
                 // Between messages, too, there may be something to read.
-                let pause = if work.publish(session) { Duration::ZERO } else { clock.pause(deadline, longest) };
+                let pause = if work.publish(session) {
+                    Duration::ZERO
+                } else {
+                    clock.pause(deadline, work.pause(session).min(stop.longest_pause()))
+                };
                 receive(link, session, inbox, pause);
             }
             Step::Close(cause) => return cause,

@@ -73,14 +73,15 @@ impl Work {
     }
 
     /// How long there may be nothing to do.
-    pub(crate) fn pause(&self) -> Duration {
-        if self.ended || self.full { Duration::MAX } else { LINE_PAUSE }
+    pub(crate) fn pause(&self, session: &Session) -> Duration {
+        let has_place = !self.full && session.in_flight() < self.task.window;
+        if self.ended || !has_place { Duration::MAX } else { LINE_PAUSE }
     }
 
     /// Publishes what there is, until there is no room. `false`: nothing.
     pub(crate) fn publish(&mut self, session: &mut Session) -> bool {
         let mut published = false;
-        while session.is_online() && !self.full {
+        while session.is_online() && !self.full && session.in_flight() < self.task.window {
             let Some(payload) = self.pending.take().or_else(|| self.next()) else { break };
             let Task { topic, qos, retain, .. } = &self.task;
             let publish = Publish { qos: *qos, retain: *retain, ..Publish::new(topic, &payload) };
