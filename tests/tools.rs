@@ -50,16 +50,18 @@ fn assert_fails(output: &Output, status: i32, line: &str) {
     assert!(output.stdout.is_empty() || table, "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// A broker for one connection, which is given to `serve` once CONNECT has come.
-fn broker(serve: impl FnOnce(TcpStream) + Send + 'static) -> u16 {
+/// Runs a tool against a broker for one connection, which is given to `serve` once CONNECT has come.
+fn run_against(tool: &str, version: &str, more: &[&str], serve: impl FnOnce(TcpStream) + Send + 'static) -> Output {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
+    let broker = thread::spawn(move || {
         let (mut socket, _) = listener.accept().unwrap();
         assert_eq!(packet(&mut socket).first(), Some(&0x10));
         serve(socket);
     });
-    port
+    let output = run_at(tool, port, version, more);
+    broker.join().unwrap();
+    output
 }
 
 /// Reads a packet of up to 127 bytes behind its header; empty at the end.
@@ -79,11 +81,11 @@ fn see_off(mut socket: TcpStream) {
     let _ = socket.read_to_end(&mut Vec::new());
 }
 
-fn answer(bytes: &'static [u8]) -> u16 {
-    broker(move |mut socket| {
+fn answer(bytes: &'static [u8]) -> impl FnOnce(TcpStream) + Send {
+    move |mut socket| {
         socket.write_all(bytes).unwrap();
         see_off(socket);
-    })
+    }
 }
 
 #[test]
@@ -116,7 +118,11 @@ fn wrong_arguments_are_one_line() {
         ("publish", &["-t", "a", "-n", "-M", "65"], "-M: 65 is not among 1 to 64"),
         ("publish", &["-t", "a", "-n", "--will-qos", "1"], "a will needs --will-topic"),
         ("subscribe", &[], "-t is missing: what to subscribe to"),
-        ("subscribe", &["-t", "a#"], "-t: a#: The multi-level wildcard is not alone in the last level of a filter."),
+        (
+            "subscribe",
+            &["-t", "a#"],
+            "-t: a#: The wildcard `#` does not stand alone in the last level of its topic filter.",
+        ),
         ("subscribe", &["-t", "a", "-C", "0"], "-C: it takes at least one message"),
         ("echo", &["-t", "a/#", "--to", "a/b"], "--to: a/b is among what is answered, and would never end"),
         ("throughput", &["--size", "3"], "it takes at least one message, of at least 4 bytes"),
@@ -166,7 +172,7 @@ fn a_refusal_is_told_in_words() {
             ),
             ("mqttv5", &[0x20, 2, 0, 1], "the broker does not speak this version; -V asks for another"),
         ] {
-            let output = run_at(tool, answer(connack), version, &[]);
+            let output = run_against(tool, version, &[], answer(connack));
             assert_fails(&output, 1, &format!("{tool}: {words}"));
         }
     }
@@ -175,7 +181,7 @@ fn a_refusal_is_told_in_words() {
 #[test]
 fn patience_ends() {
     let begin = Instant::now();
-    let tools = TOOLS.map(|tool| thread::spawn(move || (tool, run_at(tool, broker(see_off), "5", &["--patience", "1"]))));
+    let tools = TOOLS.map(|tool| thread::spawn(move || (tool, run_against(tool, "5", &["--patience", "1"], see_off))));
     for thread in tools {
         let (tool, output) = thread.join().unwrap();
         assert_fails(&output, 1, &format!("{tool}: CONNACK did not come in time"));
@@ -192,7 +198,7 @@ fn nonsense_ends_the_connection() {
             ("5", b"\xd0\0", "a packet came before CONNACK"),
             ("311", b"\x20\x02\x01\0", "the server resumes a session though a clean start was asked for"),
         ] {
-            let output = run_at(tool, answer(bytes), version, &[]);
+            let output = run_against(tool, version, &[], answer(bytes));
             let said = String::from_utf8(output.stderr).unwrap();
             assert!(said.starts_with(&format!("{tool}: {words}")) && said.lines().count() == 1, "{said}");
             assert_eq!(output.status.code(), Some(1));
@@ -203,35 +209,59 @@ fn nonsense_ends_the_connection() {
 #[test]
 fn a_lost_link_is_one_line() {
     for tool in TOOLS {
-        let output = run_at(tool, broker(drop), "311", &[]);
+        let output = run_against(tool, "311", &[], drop);
         assert_fails(&output, 1, &format!("{tool}: the transport was lost"));
     }
 }
 
 #[test]
 fn a_rejected_message_is_told() {
-    let port = broker(|mut socket| {
+    let output = run_against("publish", "5", &["-i", "x"], |mut socket| {
         socket.write_all(&[0x20, 3, 0, 0, 0]).unwrap();
         let publish = packet(&mut socket);
         assert_eq!(publish, [0x32, 7, 0, 1, b'a', 0, 1, 0, b'b']);
         socket.write_all(&[0x40, 3, 0, 1, 0x97]).unwrap();
-        // DISCONNECT, the session ended with it.
+        assert_eq!(packet(&mut socket), [0xE0, 0]);
+    });
+    assert_fails(&output, 1, "publish: the message was refused: quota exceeded");
+}
+
+/// The link is lost before the answer: the message comes again over the next one, and the session ends at last.
+#[test]
+fn a_message_survives_the_link() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let broker = thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let connect = packet(&mut socket);
+        socket.write_all(&[0x20, 3, 0, 0, 0]).unwrap();
+        assert_eq!(packet(&mut socket), [0x32, 7, 0, 1, b'a', 0, 1, 0, b'b']);
+        drop(socket);
+        let (mut socket, _) = listener.accept().unwrap();
+        assert_eq!(packet(&mut socket), connect);
+        socket.write_all(&[0x20, 3, 1, 0, 0]).unwrap();
+        assert_eq!(packet(&mut socket), [0x3A, 7, 0, 1, b'a', 0, 1, 0, b'b']);
+        socket.write_all(&[0x40, 2, 0, 1]).unwrap();
         assert_eq!(packet(&mut socket), [0xE0, 7, 0, 5, 0x11, 0, 0, 0, 0]);
     });
-    assert_fails(&run_at("publish", port, "5", &[]), 1, "publish: the message was refused: quota exceeded");
+    let output = run_at("publish", port, "5", &["-i", "x", "-c"]);
+    broker.join().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("publish: the transport was lost; connecting again in "), "{said}");
+    assert_eq!((said.lines().count(), output.status.code()), (1, Some(0)));
 }
 
 #[test]
 fn a_refused_subscription_is_told() {
     for tool in ["subscribe", "echo", "throughput"] {
-        let port = broker(|mut socket| {
+        let more: &[&str] = if tool == "subscribe" { &["-i", "x"] } else { &["-t", "a", "-i", "x"] };
+        let output = run_against(tool, "5", more, |mut socket| {
             socket.write_all(&[0x20, 3, 0, 0, 0]).unwrap();
             let subscribe = packet(&mut socket);
             assert_eq!(subscribe.first(), Some(&0x82));
             socket.write_all(&[0x90, 4, 0, 1, 0, 0x87]).unwrap();
             assert_eq!(packet(&mut socket), [0xE0, 0]);
         });
-        let output = run_at(tool, port, "5", &["-t", "a"]);
         assert_fails(&output, 1, &format!("{tool}: the subscription to a was refused: not authorized"));
     }
 }
@@ -239,7 +269,7 @@ fn a_refused_subscription_is_told() {
 #[test]
 fn a_message_is_printed() {
     for (more, expected) in [(&[][..], &b"hello\n"[..]), (&["-v"], b"a hello\n"), (&["-N"], b"hello")] {
-        let port = broker(|mut socket| {
+        let output = run_against("subscribe", "311", &[&["-q", "1", "-C", "1"], more].concat(), |mut socket| {
             socket.write_all(&[0x20, 2, 0, 0]).unwrap();
             assert_eq!(packet(&mut socket), [0x82, 6, 0, 1, 0, 1, b'a', 1]);
             socket.write_all(&[0x90, 3, 0, 1, 1]).unwrap();
@@ -247,17 +277,16 @@ fn a_message_is_printed() {
             assert_eq!(packet(&mut socket), [0x40, 2, 0, 7]);
             assert_eq!(packet(&mut socket), [0xE0, 0]);
         });
-        let output = run_at("subscribe", port, "311", &[&["-q", "1", "-C", "1"], more].concat());
         assert_eq!((output.stdout, output.status.code()), (expected.to_vec(), Some(0)));
     }
 }
 
 #[test]
 fn the_time_ends() {
-    let port = broker(|mut socket| {
+    let output = run_against("subscribe", "311", &["-W", "1"], |mut socket| {
         socket.write_all(&[0x20, 2, 0, 0, 0x90, 3, 0, 1, 0]).unwrap();
         assert_eq!(packet(&mut socket).first(), Some(&0x82));
         assert_eq!(packet(&mut socket), [0xE0, 0]);
     });
-    assert_fails(&run_at("subscribe", port, "311", &["-W", "1"]), 27, "subscribe: the time is over");
+    assert_fails(&output, 27, "subscribe: the time is over");
 }

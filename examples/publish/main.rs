@@ -15,7 +15,7 @@ mod work;
 use core::time::Duration;
 use std::process::ExitCode;
 
-use common::{Arguments, Client, Failure, Link, Session, finish, receive};
+use common::{Arguments, Client, Connection, Failure, Link, Session, finish, receive};
 use mqtt_session::{Cause, Disconnect, Properties, Property, Step, Version};
 
 use options::Options;
@@ -55,7 +55,7 @@ fn converse(client: &mut Client, link: &mut Link, work: &mut Work) -> Cause {
     loop {
         if !leaving && (work.is_done(session) || stop.reason().is_some()) {
             leaving = true;
-            leave(session, connection.version);
+            leave(session, connection);
         }
         match session.poll(inbox, clock.now()) {
             Step::Event(event) => work.take(&event, retry),
@@ -81,9 +81,13 @@ fn converse(client: &mut Client, link: &mut Link, work: &mut Work) -> Cause {
 }
 
 /// All is said, so the broker need not keep the session either. 3.1.1 has no word for that.
-fn leave(session: &mut Session, version: Version) {
+fn leave(session: &mut Session, connection: &Connection) {
     let ended = [Property::SessionExpiryInterval(0)];
-    let properties = if version == Version::V5 { Properties::of(&ended) } else { Properties::EMPTY };
+    let properties = if connection.lasting && connection.version == Version::V5 {
+        Properties::of(&ended)
+    } else {
+        Properties::EMPTY
+    };
     if session.disconnect(&Disconnect { properties, ..Disconnect::default() }).is_err() {
         // There is nobody to take leave of.
         session.connection_lost();
