@@ -18,10 +18,14 @@ pub(crate) use retry::Retry;
 pub(crate) use stop::Stop;
 
 /// How many publishes of QoS 1 and 2 may be under way.
-pub(crate) const MAX_WINDOW: u16 = 64;
+pub(crate) const MAX_WINDOW: u16 = 4096;
 
-/// 1 MiB for packets that wait, 64 requests in flight, 64 received messages under way, and a CONNECT of up to 16 KiB.
-pub(crate) type Session = mqtt_session::Session<0x10_0000, { MAX_WINDOW as usize }, 64, 0x4000>;
+/// 1 MiB for packets that wait, 4,096 requests in flight, as many received messages under way, and a CONNECT of up to
+/// 16 KiB.
+///
+/// So many because some brokers do not keep to what they are told: mosquitto 2.0.11, once restarted, sends all that it has
+/// to a 3.1.1 client at once.
+pub(crate) type Session = mqtt_session::Session<0x10_0000, 4096, 4096, 0x4000>;
 
 /// Takes packets of up to 128 KiB.
 pub(crate) type Inbox = mqtt_session::Inbox<[u8; 0x2_0000]>;

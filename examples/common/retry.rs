@@ -4,6 +4,7 @@
 use core::hash::{BuildHasher, Hasher};
 use core::time::Duration;
 use std::hash::RandomState;
+use std::time::Instant;
 
 use mqtt_session::{Cause, ReasonCode};
 
@@ -12,26 +13,28 @@ use super::{Connection, Failure, Link, Stop, ended};
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// How long a connection must have been up for the pauses to begin anew.
+const STEADY: Duration = Duration::from_secs(5);
+
 /// The connections of a tool so far.
 #[derive(Debug)]
 pub(crate) struct Retry {
     name: &'static str,
     lasting: bool,
-    /// Whether a broker ever accepted a connection.
-    was_up: bool,
+    /// When a broker accepted a connection, if one ever did.
+    up_since: Option<Instant>,
     /// The pause before the next attempt.
     pause: Duration,
 }
 
 impl Retry {
     pub(crate) fn new(name: &'static str, lasting: bool) -> Self {
-        Self { name, lasting, was_up: false, pause: FIRST }
+        Self { name, lasting, up_since: None, pause: FIRST }
     }
 
     /// The broker accepted the connection.
     pub(crate) fn up(&mut self) {
-        self.was_up = true;
-        self.pause = FIRST;
+        self.up_since = Some(Instant::now());
     }
 
     /// A transport, now or later.
@@ -58,11 +61,14 @@ impl Retry {
     /// Another one would not help, or there is a reason to stop.
     pub(crate) fn after(&mut self, cause: Cause, said: &str, stop: &Stop) -> Result<(), Failure> {
         let line = format!("{}{said}", ended(cause));
+        if self.up_since.is_some_and(|since| STEADY < since.elapsed()) {
+            self.pause = FIRST;
+        }
         if is_passing(cause) { self.wait(line, stop) } else { Err(Failure::Failed(line)) }
     }
 
     fn wait(&mut self, line: String, stop: &Stop) -> Result<(), Failure> {
-        if !self.lasting || !self.was_up {
+        if !self.lasting || self.up_since.is_none() {
             return Err(stop.reason().unwrap_or(Failure::Failed(line)));
         }
         let pause = jittered(self.pause);
@@ -75,7 +81,7 @@ impl Retry {
 /// Whether another attempt may go better.
 fn is_passing(cause: Cause) -> bool {
     match cause {
-        Cause::ConnectionLost | Cause::ConnackTimeout | Cause::PingTimeout => true,
+        Cause::ConnectionLost | Cause::ConnackTimeout | Cause::PingTimeout | Cause::TooManyHeld => true,
         Cause::Refused(code) | Cause::DisconnectedByPeer(code) => matches!(
             code,
             ReasonCode::ServerUnavailable
