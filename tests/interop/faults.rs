@@ -85,7 +85,7 @@ struct Report {
 }
 
 const HARSH: Faults =
-    Faults { cut_within: 900, spare_resume: false, refusals: 20, fragments: 8, delays: 12, stalls: 25 };
+    Faults { cut_within: 450, spare_resume: false, refusals: 20, fragments: 8, delays: 12, stalls: 25 };
 const SPARING: Faults = Faults { spare_resume: true, ..HARSH };
 
 /// Exactly once and in order, both ways, as long as cuts keep out of what mosquitto does not survive.

@@ -166,6 +166,40 @@ fn r06_a_table_full_of_earlier_identifiers_loses_nothing() {
     nothing_is_lost(&mut t);
 }
 
+/// A PUBCOMP for a message of an earlier connection raises the quota of the peer as any other does, and so does one for a
+/// message that is not known here. Mosquitto makes use of it. (5.0: 4.9)
+#[test]
+fn r06_a_pubcomp_of_an_earlier_connection_raises_the_quota_of_the_peer() {
+    let mut t = Trace::<256, 2, 4, 256, 256>::new(Version::V5);
+    t.connects();
+    for (id, payload) in [(1, "a"), (2, "b"), (3, "c")] {
+        t.receives(qos2(id, payload));
+        t.message(qos2(id, payload));
+        t.sends(pubrec(id));
+    }
+    t.cut();
+    t.announced = 1;
+    t.resumes();
+    t.receives(qos2(4, "d"));
+    t.message(qos2(4, "d"));
+    t.sends(pubrec(4));
+    for (released, id) in [(1, 5), (2, 6)] {
+        t.receives(pubrel(released));
+        t.sends(pubcomp(released));
+        t.receives(qos2(id, "e"));
+        t.message(qos2(id, "e"));
+        t.sends(pubrec(id));
+    }
+    t.receives(pubrel(9));
+    t.sends(pubcomp(9).code(0x92));
+    t.receives(qos1(7, "f"));
+    t.message(qos1(7, "f"));
+    t.sends(puback(7));
+    t.receives([qos2(3, "c").dup(), qos1(8, "g"), qos1(9, "h")]);
+    t.message(qos1(8, "g"));
+    t.fails(Cause::ReceiveMaximumExceeded, 0x93);
+}
+
 #[test]
 fn r06_in_3_1_1_a_full_table_closes_and_loses_nothing() {
     let mut t = Trace::<256, 2, 2, 256, 256>::new(Version::V3);
