@@ -167,7 +167,7 @@ fn r06_a_table_full_of_earlier_identifiers_loses_nothing() {
 }
 
 /// A PUBCOMP for a message of an earlier connection raises the quota of the peer as any other does, and so does one for a
-/// message that is not known here. Mosquitto makes use of it. (5.0: 4.9)
+/// message that is not known here. (5.0: 4.9)
 #[test]
 fn r06_a_pubcomp_of_an_earlier_connection_raises_the_quota_of_the_peer() {
     let mut t = Trace::<256, 2, 4, 256, 256>::new(Version::V5);
