@@ -129,7 +129,7 @@ impl Broker {
         let Self { folder, port, .. } = self;
         // Started by root it would otherwise become somebody who cannot write into the folder.
         let text = format!(
-            "listener {port} 127.0.0.1\nuser root\npersistence true\npersistence_location {}/\n\
+            "listener {port} 127.0.0.1\nset_tcp_nodelay true\nuser root\npersistence true\npersistence_location {}/\n\
              log_dest stderr\nlog_type all\n{settings}\n",
             folder.display()
         );

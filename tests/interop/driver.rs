@@ -7,7 +7,7 @@ use std::time::{Duration, Instant as Clock};
 
 use mqtt_session::{
     Cause, Connect, Disconnect, Event, Inbox, Instant, List, Message, Outcome, PacketId, Properties, Property, Publish,
-    QoS, ReasonCode, Refused, Session, Step, Subscribe, Subscription, Unsubscribe, Version,
+    QoS, ReasonCode, Refused, Session, Step, Subscribe, Subscription, TopicAliases, Unsubscribe, Version,
 };
 
 /// How long anything may take that is waited for.
@@ -90,6 +90,11 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const INBOX: usiz
         let mut client = Self::new(address);
         client.connect(connect);
         client
+    }
+
+    /// Sets memory aside for topic aliases of the broker.
+    pub(crate) fn allow_topic_aliases(&mut self, aliases: TopicAliases) {
+        self.inbox.set_topic_aliases(aliases);
     }
 
     /// Opens a transport and begins to connect; nothing is sent yet.

@@ -73,7 +73,6 @@ struct Progress {
 
 /// What came of a run.
 struct Report {
-    run: Run,
     counts: Counts,
     /// What each client received.
     received: [Vec<usize>; 2],
@@ -154,7 +153,6 @@ impl Run {
             _ = std::fs::write(path, proxy.wire(|wire| wire.trace.join("\n")));
         }
         let report = Report {
-            run: self,
             counts: proxy.counts(),
             received: [here.received, there.received],
             faults,
@@ -196,7 +194,8 @@ impl<'s, const HELD: usize> Side<'s, HELD> {
         match self.client.step(|session, event| state.take(session, event, expected)) {
             Turn::Closed(cause) => {
                 self.state.closed.push(cause);
-                let expected = matches!(cause, Cause::ConnectionLost | Cause::TooManyHeld | Cause::ReceiveMaximumExceeded);
+                let expected =
+                    matches!(cause, Cause::ConnectionLost | Cause::TooManyHeld | Cause::ReceiveMaximumExceeded);
                 if !expected || self.state.is_stuck() {
                     self.fail(format!("the connection ended: {cause}"));
                 }
@@ -270,12 +269,7 @@ impl<'s, const HELD: usize> Side<'s, HELD> {
 }
 
 impl Progress {
-    fn take<const HELD: usize>(
-        &mut self,
-        _: &mut Session<16_384, 32, HELD>,
-        event: &Event<'_>,
-        index: usize,
-    ) {
+    fn take<const HELD: usize>(&mut self, _: &mut Session<16_384, 32, HELD>, event: &Event<'_>, index: usize) {
         match event {
             Event::Connected(connack) => {
                 if self.subscribed && !connack.session_present {

@@ -142,11 +142,6 @@ impl Proxy {
         self.address
     }
 
-    /// From the next connection on.
-    pub(crate) fn set_faults(&self, faults: Faults) {
-        self.shared.state().faults = faults;
-    }
-
     pub(crate) fn counts(&self) -> Counts {
         self.shared.state().counts.clone()
     }
