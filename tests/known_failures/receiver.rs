@@ -145,7 +145,8 @@ fn r06_more_than_receive_maximum_is_refused() {
     t.receives([qos2(1, "a"), qos2(2, "b"), qos2(3, "c")]);
     t.message(qos2(1, "a"));
     t.message(qos2(2, "b"));
-    t.fails(Cause::ReceiveMaximumExceeded, 0x93);
+    t.sends(vec![0x50, 2, 0, 1, 0x50, 2, 0, 2, 0xE0, 1, 0x93]);
+    t.closes(Cause::ReceiveMaximumExceeded);
     nothing_is_lost(&mut t);
 }
 
@@ -197,7 +198,8 @@ fn r06_a_pubcomp_of_an_earlier_connection_raises_the_quota_of_the_peer() {
     t.sends(puback(7));
     t.receives([qos2(3, "c").dup(), qos1(8, "g"), qos1(9, "h")]);
     t.message(qos1(8, "g"));
-    t.fails(Cause::ReceiveMaximumExceeded, 0x93);
+    t.sends(vec![0x50, 2, 0, 3, 0x40, 2, 0, 8, 0xE0, 1, 0x93]);
+    t.closes(Cause::ReceiveMaximumExceeded);
 }
 
 #[test]
@@ -211,6 +213,44 @@ fn r06_in_3_1_1_a_full_table_closes_and_loses_nothing() {
     t.receives(qos2(3, "c"));
     t.closes(Cause::TooManyHeld);
     nothing_is_lost(&mut t);
+}
+
+/// A server has more in flight than there are places, and sends all of it again in one piece. If the answers to the front
+/// of it did not leave, it would do so on each connection, and nothing would ever change.
+#[test]
+fn r06_the_answers_leave_before_a_full_table_closes() {
+    for version in [Version::V3, Version::V5] {
+        let mut t = Trace::<256, 2, 2, 256, 256>::new(version);
+        t.connects();
+        t.receives([qos2(1, "a"), qos2(2, "b")]);
+        t.message(qos2(1, "a"));
+        t.message(qos2(2, "b"));
+        t.cut();
+        t.announced = 1;
+        t.resumes();
+        t.receives([qos2(1, "a").dup(), qos2(2, "b").dup(), qos2(3, "c").dup()]);
+        let answers = [0x50, 2, 0, 1, 0x50, 2, 0, 2];
+        let farewell: &[u8] = if t.is_v5() { &[0xE0, 1, 0x97] } else { &[] };
+        t.sends([&answers, farewell].concat());
+        t.closes(Cause::TooManyHeld);
+        nothing_is_lost(&mut t);
+    }
+}
+
+/// The same at QoS 1: without the answers the front would be delivered on each connection, for ever.
+#[test]
+fn r06_the_answers_leave_where_too_much_is_sent_again() {
+    let mut t = Trace::<256, 2, 2, 256, 256>::new(Version::V5);
+    t.connects();
+    t.receives([qos1(1, "a"), qos1(2, "b"), qos1(3, "c")]);
+    t.message(qos1(1, "a"));
+    t.message(qos1(2, "b"));
+    t.sends(vec![0x40, 2, 0, 1, 0x40, 2, 0, 2, 0xE0, 1, 0x93]);
+    t.closes(Cause::ReceiveMaximumExceeded);
+    t.resumes();
+    t.receives(qos1(3, "c").dup());
+    t.message(qos1(3, "c").dup());
+    t.sends(puback(3));
 }
 
 /// Message 3 was refused, with 1 and 2 held: it is delivered as soon as there is a place.
