@@ -1,7 +1,7 @@
 //! The client's session against mosquitto, each test with a broker of its own. Where mosquitto is not installed they pass
 //! with a word about it, but not in continuous integration (`CI=true`).
 //!
-//! `MQTT_SEEDS=n` runs the tests with faults over n seeds instead of one, `MQTT_LONG=1` the idle connection for a minute.
+//! `MQTT_SEEDS=n` runs the tests with faults over n seeds instead of three, `MQTT_LONG=1` the idle connection for a minute.
 #![cfg(all(feature = "v3", feature = "v5"))]
 #![allow(
     clippy::panic,

@@ -1,15 +1,17 @@
 //! A mosquitto of the test's own, on a port of its own, and its command line clients.
 
+use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Write, stderr};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Once;
 use std::thread::sleep;
-use std::time::{Duration, Instant as Clock};
+use std::time::Instant as Clock;
 
 use mqtt_session::Version;
 

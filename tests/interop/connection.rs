@@ -1,7 +1,7 @@
 //! How connections and sessions begin and end.
 
+use core::time::Duration;
 use std::env;
-use std::time::Duration;
 
 use mqtt_session::{
     Cause, Connect, Disconnect, Properties, Property, Publish, QoS, ReasonCode, Subscription, Version, Will,
@@ -195,9 +195,8 @@ fn message_expiry() {
     client.run_until_messages(1);
     client.run_for(Duration::from_millis(100));
     assert_eq!(client.seen.texts(), ["a 1 0 long"]);
-    let left: Vec<&str> = client.seen.messages[0].properties.iter().map(String::as_str).collect();
-    let possible = ["message_expiry_interval(97)", "message_expiry_interval(98)", "message_expiry_interval(99)"];
-    assert!(left.len() == 1 && possible.contains(&left[0]), "{left:?}");
+    let left = &client.seen.messages[0].properties;
+    assert!(left.len() == 1 && left[0].starts_with("message_expiry_interval(9"), "{left:?}");
 }
 
 /// Fewer places than the broker would use: it keeps to what CONNECT says. No more than one message waits, because
@@ -211,18 +210,20 @@ fn receive_maximum_below_the_brokers() {
         Client::connected(proxy.address(), &connect_as(version, "tested", false));
     client.subscribe(&[Subscription::new("a", QoS::ExactlyOnce)]);
     let mut other = Plain::connected(broker.address(), &connect_as(version, "other", false));
-    let sent = || proxy.wire(|wire| wire.trace.iter().filter(|line| line.starts_with("<- Publish")).count());
+    let count = |start: &str| proxy.wire(|wire| wire.trace.iter().filter(|line| line.starts_with(start)).count());
+    let (sent, completed) = ("<- Publish", "-> Acknowledgement(Acknowledgement { kind: Pubcomp");
     for round in 0..8 {
         for number in 0..4 {
             let payload = format!("{:02}", 4 * round + number);
             let qos = if number == 0 { QoS::AtLeastOnce } else { QoS::ExactlyOnce };
             other.publish(&Publish { qos, ..Publish::new("a", payload.as_bytes()) });
         }
+        other.run_while("three are sent", || count(sent) < 4 * round + 3);
         other.run_for(Duration::from_millis(30));
-        assert_eq!(sent(), 4 * round + 3);
+        assert_eq!(count(sent), 4 * round + 3);
         client.run_until_messages(4 * round + 4);
-        // The last exchange comes to its end.
-        client.run_for(Duration::from_millis(20));
+        client.run_while("all are completed", || count(completed) < 3 * round + 3);
+        other.run_for(Duration::from_millis(10));
     }
     let payloads: Vec<String> = client.seen.texts().iter().map(|text| text[6..].to_owned()).collect();
     let expected: Vec<String> = (0..32).map(|number| format!("{number:02}")).collect();

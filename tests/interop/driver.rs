@@ -1,9 +1,12 @@
 //! A client: a session, its inbox and a socket, driven by the plain loop.
 
-use std::fmt;
+use core::fmt;
+use core::mem::take;
+use core::net::SocketAddr;
+use core::time::Duration;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant as Clock};
+use std::net::TcpStream;
+use std::time::Instant as Clock;
 
 use mqtt_session::{
     Cause, Connect, Disconnect, Event, Inbox, Instant, List, Message, Outcome, PacketId, Properties, Property, Publish,
@@ -152,6 +155,15 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const INBOX: usiz
         }
     }
 
+    /// Goes on as long as something is not yet so elsewhere.
+    pub(crate) fn run_while(&mut self, until: &str, condition: impl Fn() -> bool) {
+        let end = Clock::now() + LIMIT;
+        while condition() {
+            assert!(Clock::now() < end, "waited too long until {until}");
+            self.run_for(PAUSE);
+        }
+    }
+
     /// Goes on for some time, also without a connection.
     pub(crate) fn run_for(&mut self, time: Duration) {
         let end = Clock::now() + time;
@@ -229,7 +241,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const INBOX: usiz
 
     /// One step with its event noted.
     fn turn(&mut self) -> Turn {
-        let mut seen = std::mem::take(&mut self.seen);
+        let mut seen = take(&mut self.seen);
         let turn = self.step(|_, event| seen.note(event));
         if let Turn::Closed(cause) = turn {
             seen.closed = Some(cause);

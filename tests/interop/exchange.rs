@@ -1,5 +1,9 @@
 //! Messages both ways, with mosquitto's own clients on the other side.
 
+use core::num::NonZeroU16;
+use core::time::Duration;
+use std::time::Instant as Clock;
+
 use mqtt_session::{
     Properties, Property, Publish, QoS, ReasonCode, RetainHandling, Subscription, TopicAliases, Version,
 };
@@ -96,12 +100,14 @@ pub(crate) fn shared_subscriptions(version: Version) {
         let payload = format!("{number:02}");
         publisher.publish(&Publish { qos: QoS::ExactlyOnce, ..Publish::new("work/1", payload.as_bytes()) });
     }
-    let mut got = Vec::new();
-    for client in &mut clients {
-        client.run_for(std::time::Duration::from_millis(200));
-        assert!(!client.seen.messages.is_empty(), "it got no share");
-        got.extend(client.seen.texts());
+    let arrived = |clients: &[Plain]| clients.iter().map(|client| client.seen.messages.len()).sum::<usize>();
+    let end = Clock::now() + Duration::from_secs(10);
+    while arrived(&clients) < 20 && Clock::now() < end {
+        clients.iter_mut().for_each(|client| client.run_for(Duration::from_millis(10)));
     }
+    clients.iter_mut().for_each(|client| client.run_for(Duration::from_millis(50)));
+    assert!(clients.iter().all(|client| !client.seen.messages.is_empty()), "one of them got no share");
+    let mut got: Vec<String> = clients.iter().flat_map(|client| client.seen.texts()).collect();
     got.sort();
     let expected: Vec<String> = (0..20).map(|number| format!("work/1 2 0 {number:02}")).collect();
     assert_eq!(got, expected);
@@ -196,7 +202,7 @@ fn topic_aliases_out() {
     assert_eq!(client.seen.connected[0].topic_alias_maximum, 10);
     for (alias, topic) in [(1, "long/topic/one"), (2, "long/topic/two"), (1, "another")] {
         for qos in EACH_QOS {
-            let topic_alias = std::num::NonZeroU16::new(alias);
+            let topic_alias = NonZeroU16::new(alias);
             client.publish(&Publish { qos, topic_alias, ..Publish::new(topic, b"x") });
         }
     }

@@ -1,12 +1,14 @@
 //! Many messages both ways over a link that breaks again and again. The other side of the broker is a second client whose
 //! link is whole.
 
+use core::fmt;
+use core::mem::take;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::time::Duration;
 use std::collections::BTreeSet;
 use std::env;
-use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{scope, sleep};
-use std::time::{Duration, Instant as Clock};
+use std::time::Instant as Clock;
 
 use mqtt_session::{
     Cause, Event, LostSession, Outcome, Publish, QoS, ReasonCode, Refused, Role, Session, Subscribe, Subscription,
@@ -86,7 +88,7 @@ struct Report {
 
 const HARSH: Faults =
     Faults { cut_within: 450, spare_resume: false, refusals: 20, fragments: 8, delays: 12, stalls: 25 };
-const SPARING: Faults = Faults { spare_resume: true, ..HARSH };
+const SPARING: Faults = Faults { cut_within: 300, spare_resume: true, ..HARSH };
 
 /// Exactly once and in order, both ways, as long as cuts keep out of what mosquitto does not survive.
 pub(crate) fn exactly_once(version: Version) {
@@ -98,10 +100,13 @@ pub(crate) fn exactly_once(version: Version) {
 }
 
 /// With cuts anywhere the client delivers nothing twice but what mosquitto publishes again after its PUBREL.
+///
+/// There are many places: what mosquitto has in flight grows beyond its window then, and it may send something that the
+/// client does not hold in front of something that it does.
 pub(crate) fn exactly_once_but_for_the_broker(version: Version) {
     for seed in 1..=seeds() {
         let run = Run { version, qos: QoS::ExactlyOnce, seed, faults: HARSH };
-        let Some(report) = run.go::<64>("cuts-anywhere") else { return };
+        let Some(report) = run.go::<256>("cuts-anywhere") else { return };
         report.judge(Strictness::ButForTheBroker);
     }
 }
@@ -115,7 +120,8 @@ pub(crate) fn at_least_once(version: Version) {
     }
 }
 
-/// As many places as mosquitto has messages in flight.
+/// As many places as mosquitto has messages in flight. It has more at times, and connections end for it, but the client
+/// always gets on.
 pub(crate) fn few_places(version: Version) {
     for seed in 1..=seeds() {
         let run = Run { version, qos: QoS::ExactlyOnce, seed, faults: SPARING };
@@ -125,7 +131,7 @@ pub(crate) fn few_places(version: Version) {
 }
 
 fn seeds() -> u64 {
-    env::var("MQTT_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(1)
+    env::var("MQTT_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(3)
 }
 
 impl Run {
@@ -228,7 +234,7 @@ impl<'s, const HELD: usize> Side<'s, HELD> {
 
     /// Subscribes as often as it takes.
     fn subscribe(&mut self) {
-        if std::mem::take(&mut self.state.wants_subscription) {
+        if take(&mut self.state.wants_subscription) {
             let topics = [Subscription::new(["down/#", "up/#"][self.index], self.run.qos)];
             let subscribe = Subscribe { subscriptions: &topics, ..Subscribe::default() };
             match self.client.session.subscribe(&subscribe) {
@@ -343,19 +349,20 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Counts { connections, refused, cut_in_connect, cut_before_connack, cut_up, cut_down, .. } = self.counts;
-        let Counts { at_boundaries, abrupt, fragmented, delayed, stalled, .. } = self.counts;
+        let Counts { at_boundaries, abrupt, fragmented, delayed, stalled, published_down, .. } = self.counts;
         let [down, up] = self.received.each_ref().map(|received| (received.len(), sorted_out(received)));
         write!(
             f,
             "{} cuts ({refused} refused, {cut_in_connect} in CONNECT, {cut_before_connack} before CONNACK, {cut_up} up, \
              {cut_down} down; {at_boundaries} between packets, {abrupt} abrupt), {connections} connections ({fragmented} \
              in single bytes, {delayed} slow, {stalled} stalled); up {} delivered, {} of them repeats; down {} \
-             delivered, {} of them repeats",
+             delivered, {} of them repeats, {} suppressed or not read before a cut",
             self.counts.cuts(),
             up.0,
             up.0 - up.1.0.len(),
             down.0,
             down.0 - down.1.0.len(),
+            published_down.saturating_sub(down.0),
         )?;
         if self.too_many != 0 {
             write!(f, "; {} connections ended with more in flight than there are places", self.too_many)?;
@@ -382,5 +389,5 @@ fn sorted_out(received: &[usize]) -> (Vec<usize>, BTreeSet<usize>) {
 }
 
 fn number(payload: &[u8]) -> Option<usize> {
-    std::str::from_utf8(payload).ok()?.parse().ok()
+    str::from_utf8(payload).ok()?.parse().ok()
 }

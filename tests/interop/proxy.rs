@@ -1,11 +1,13 @@
 //! A link with faults between a client and its broker.
 
+use core::net::{Ipv4Addr, SocketAddr};
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, scope, sleep, spawn};
-use std::time::{Duration, Instant as Clock};
+use std::time::Instant as Clock;
 
 use mqtt_session::sim::Random;
 use mqtt_session::{Role, Version};
@@ -56,6 +58,8 @@ pub(crate) struct Counts {
     pub(crate) fragmented: usize,
     pub(crate) delayed: usize,
     pub(crate) stalled: usize,
+    /// How many PUBLISHes were passed to the client, repeats included.
+    pub(crate) published_down: usize,
 }
 
 impl Counts {
@@ -322,7 +326,7 @@ impl<'l> Pump<'l> {
         if self.link.is_cut() {
             // Said by the broker, and lost.
             if self.to == Role::Client {
-                self.note(piece, whole);
+                self.note(piece, whole, false);
             }
             return;
         }
@@ -333,21 +337,25 @@ impl<'l> Pump<'l> {
         let cut = self.cut_in(piece.len(), whole);
         let passed = &piece[..cut.unwrap_or(piece.len())];
         // What the broker has said counts before it arrives, what the client has said once it is on its way.
+        let all = whole && passed.len() == piece.len();
         if self.to == Role::Client {
-            self.note(piece, whole);
+            self.note(piece, whole, all);
         }
         self.write(passed, to);
         if self.to == Role::Server {
-            self.note(passed, whole && passed.len() == piece.len());
+            self.note(passed, all, all);
         }
         if cut.is_some() {
-            self.link.cut(self.to, whole && passed.len() == piece.len());
+            self.link.cut(self.to, all);
         }
     }
 
-    fn note(&mut self, piece: &[u8], whole: bool) {
+    fn note(&mut self, piece: &[u8], whole: bool, passed: bool) {
         if let Some(packet) = self.splitter.push(piece, whole) {
-            self.link.shared.state().wire.packet(self.to, &packet);
+            let mut state = self.link.shared.state();
+            let is_publish = self.to == Role::Client && packet[0] >> 4 == 3;
+            state.counts.published_down += usize::from(passed && is_publish);
+            state.wire.packet(self.to, &packet);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What went over the wire between a client and its broker, and which rules of QoS 2 the senders broke.
 
+use core::mem::take;
 use std::collections::{BTreeMap, BTreeSet};
 
 use mqtt_session::wire::{Acknowledgement, Header, Packet, Publish};
@@ -23,7 +24,7 @@ impl Splitter {
     /// Takes bytes of at most one packet, and gives it back once it is whole.
     pub(crate) fn push(&mut self, bytes: &[u8], whole: bool) -> Option<Vec<u8>> {
         self.0.extend_from_slice(bytes);
-        whole.then(|| std::mem::take(&mut self.0))
+        whole.then(|| take(&mut self.0))
     }
 }
 
@@ -110,7 +111,7 @@ impl Wire {
             Packet::Connack(connack) => {
                 self.connack_passed = true;
                 if !connack.session_present {
-                    self.down = Sender { broken: std::mem::take(&mut self.down.broken), ..Sender::default() };
+                    self.down = Sender { broken: take(&mut self.down.broken), ..Sender::default() };
                 }
             }
             Packet::Publish(publish) => sender.publish(&publish, line),
