@@ -150,23 +150,30 @@ impl<E: End> Engine<'_, E> {
         }
     }
 
-    /// The peer is at fault.
+    /// The peer is at fault, or has more messages open than there are places. In the latter case the answers to those that
+    /// were taken still leave: else it would send them all again, and no place would ever become free.
     pub(crate) fn fail(&mut self, cause: Cause) {
         if self.core.phase == Phase::Connecting && E::refuse(self, cause) {
             return;
         }
-        if self.core.phase == Phase::Draining || !self.version().is_v5() || cause.reason_code().is_none() {
+        let answers = matches!(cause, Cause::TooManyHeld | Cause::ReceiveMaximumExceeded);
+        let speaks = self.version().is_v5() && cause.reason_code().is_some();
+        if self.core.phase == Phase::Draining || !(speaks || answers) {
             return self.end(cause);
         }
         self.core.cause = cause;
         self.core.phase = Phase::Failing;
         self.core.deadline = Timer::set(self.core.farewell);
-        self.queue.cut_short(self.store.outbox.is_writing());
+        if !answers {
+            self.queue.cut_short(self.store.outbox.is_writing());
+        }
     }
 
     /// DISCONNECT with the code of the cause, behind a packet that is half written. (5.0: 4.13.1)
     pub(super) fn say_farewell(&mut self) {
-        if let Some(reason_code) = self.core.cause.reason_code() {
+        if let Some(reason_code) = self.core.cause.reason_code()
+            && self.version().is_v5()
+        {
             self.push(&Packet::Disconnect(wire::Disconnect { reason_code, properties: Properties::EMPTY }));
         }
         self.core.phase = Phase::Parting;

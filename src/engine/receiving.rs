@@ -244,7 +244,14 @@ impl<E: End> Engine<'_, E> {
         Ok(())
     }
 
+    const fn allow_one_more(&mut self) {
+        self.core.receive_maximum = self.core.receive_maximum.saturating_add(1);
+    }
+
     /// PUBREL: the identifier is forgotten, and PUBCOMP answers in any case. [MQTT-4.3.3-11] of 5.0
+    ///
+    /// PUBCOMP raises the quota of the peer also where the message does not count on this connection: one more may come
+    /// than we allowed. (5.0: 4.9)
     fn take_release(&mut self, packet_id: PacketId) -> Result<(), Cause> {
         let found = Table::find(self.held, packet_id).and_then(|id| Some((id, *entry(self.held, id)?)));
         let code = match found {
@@ -254,11 +261,16 @@ impl<E: End> Engine<'_, E> {
             Some((id, entry)) if matches!(entry.held(), Held::Received | Held::ReceivedBefore) => {
                 if entry.is_counted() {
                     self.core.closing = self.core.closing.saturating_add(1);
+                } else {
+                    self.allow_one_more();
                 }
                 self.core.table.remove(self.held, id);
                 ReasonCode::Success
             }
-            _ => ReasonCode::PacketIdentifierNotFound,
+            _ => {
+                self.allow_one_more();
+                ReasonCode::PacketIdentifierNotFound
+            }
         };
         self.answer(AckType::Pubcomp, packet_id, code);
         Ok(())

@@ -147,7 +147,8 @@ fn r06_more_than_receive_maximum_is_refused() {
     t.receives([qos2(1, "a"), qos2(2, "b"), qos2(3, "c")]);
     t.message(qos2(1, "a"));
     t.message(qos2(2, "b"));
-    t.fails(Cause::ReceiveMaximumExceeded, 0x93);
+    t.sends(vec![0x50, 2, 0, 1, 0x50, 2, 0, 2, 0xE0, 1, 0x93]);
+    t.closes(Cause::ReceiveMaximumExceeded);
     nothing_is_lost(&mut t);
 }
 
@@ -168,6 +169,41 @@ fn r06_a_table_full_of_earlier_identifiers_loses_nothing() {
     nothing_is_lost(&mut t);
 }
 
+/// A PUBCOMP for a message of an earlier connection raises the quota of the peer as any other does, and so does one for a
+/// message that is not known here. (5.0: 4.9)
+#[test]
+fn r06_a_pubcomp_of_an_earlier_connection_raises_the_quota_of_the_peer() {
+    let mut t = Trace::<256, 2, 4, 256, 256>::new(Version::V5);
+    t.connects();
+    for (id, payload) in [(1, "a"), (2, "b"), (3, "c")] {
+        t.receives(qos2(id, payload));
+        t.message(qos2(id, payload));
+        t.sends(pubrec(id));
+    }
+    t.cut();
+    t.announced = 1;
+    t.resumes();
+    t.receives(qos2(4, "d"));
+    t.message(qos2(4, "d"));
+    t.sends(pubrec(4));
+    for (released, id) in [(1, 5), (2, 6)] {
+        t.receives(pubrel(released));
+        t.sends(pubcomp(released));
+        t.receives(qos2(id, "e"));
+        t.message(qos2(id, "e"));
+        t.sends(pubrec(id));
+    }
+    t.receives(pubrel(9));
+    t.sends(pubcomp(9).code(0x92));
+    t.receives(qos1(7, "f"));
+    t.message(qos1(7, "f"));
+    t.sends(puback(7));
+    t.receives([qos2(3, "c").dup(), qos1(8, "g"), qos1(9, "h")]);
+    t.message(qos1(8, "g"));
+    t.sends(vec![0x50, 2, 0, 3, 0x40, 2, 0, 8, 0xE0, 1, 0x93]);
+    t.closes(Cause::ReceiveMaximumExceeded);
+}
+
 #[test]
 fn r06_in_3_1_1_a_full_table_closes_and_loses_nothing() {
     let mut t = Trace::<256, 2, 2, 256, 256>::new(Version::V3);
@@ -179,6 +215,44 @@ fn r06_in_3_1_1_a_full_table_closes_and_loses_nothing() {
     t.receives(qos2(3, "c"));
     t.closes(Cause::TooManyHeld);
     nothing_is_lost(&mut t);
+}
+
+/// A server has more in flight than there are places, and sends all of it again in one piece. If the answers to the front
+/// of it did not leave, it would do so on each connection, and nothing would ever change.
+#[test]
+fn r06_the_answers_leave_before_a_full_table_closes() {
+    for version in [Version::V3, Version::V5] {
+        let mut t = Trace::<256, 2, 2, 256, 256>::new(version);
+        t.connects();
+        t.receives([qos2(1, "a"), qos2(2, "b")]);
+        t.message(qos2(1, "a"));
+        t.message(qos2(2, "b"));
+        t.cut();
+        t.announced = 1;
+        t.resumes();
+        t.receives([qos2(1, "a").dup(), qos2(2, "b").dup(), qos2(3, "c").dup()]);
+        let answers = [0x50, 2, 0, 1, 0x50, 2, 0, 2];
+        let farewell: &[u8] = if t.is_v5() { &[0xE0, 1, 0x97] } else { &[] };
+        t.sends([&answers, farewell].concat());
+        t.closes(Cause::TooManyHeld);
+        nothing_is_lost(&mut t);
+    }
+}
+
+/// The same at QoS 1: without the answers the front would be delivered on each connection, for ever.
+#[test]
+fn r06_the_answers_leave_where_too_much_is_sent_again() {
+    let mut t = Trace::<256, 2, 2, 256, 256>::new(Version::V5);
+    t.connects();
+    t.receives([qos1(1, "a"), qos1(2, "b"), qos1(3, "c")]);
+    t.message(qos1(1, "a"));
+    t.message(qos1(2, "b"));
+    t.sends(vec![0x40, 2, 0, 1, 0x40, 2, 0, 2, 0xE0, 1, 0x93]);
+    t.closes(Cause::ReceiveMaximumExceeded);
+    t.resumes();
+    t.receives(qos1(3, "c").dup());
+    t.message(qos1(3, "c").dup());
+    t.sends(puback(3));
 }
 
 /// Message 3 was refused, with 1 and 2 held: it is delivered as soon as there is a place.

@@ -1,0 +1,62 @@
+//! The client's session against mosquitto, each test with a broker of its own. Where mosquitto is not installed they pass
+//! with a word about it, but not in continuous integration (`CI=true`).
+//!
+//! `MQTT_SEEDS=n` runs the tests with faults over n seeds instead of three, `MQTT_LONG=1` the idle connection for a minute.
+#![cfg(all(feature = "v3", feature = "v5"))]
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a fault here is a failed test"
+)]
+
+#[path = "interop/broker.rs"]
+mod broker;
+#[path = "interop/connection.rs"]
+mod connection;
+#[path = "interop/driver.rs"]
+mod driver;
+#[path = "interop/exchange.rs"]
+mod exchange;
+#[path = "interop/faults.rs"]
+mod faults;
+#[path = "interop/proxy.rs"]
+mod proxy;
+#[path = "interop/wire.rs"]
+mod wire;
+
+/// A test for each version.
+macro_rules! in_both_versions {
+    ($($module:ident::$name:ident;)*) => {
+        mod v3 {
+            use mqtt_session::Version;
+            $(#[test] fn $name() { super::$module::$name(Version::V3); })*
+        }
+
+        mod v5 {
+            use mqtt_session::Version;
+            $(#[test] fn $name() { super::$module::$name(Version::V5); })*
+        }
+    };
+}
+
+in_both_versions! {
+    exchange::every_qos_out;
+    exchange::every_qos_in;
+    exchange::retained;
+    exchange::wildcards;
+    exchange::shared_subscriptions;
+    exchange::empty_payload;
+    exchange::large_payload;
+    connection::will;
+    connection::broker_restart;
+    connection::keep_alive;
+    connection::wrong_password;
+    connection::take_over;
+    connection::session_life;
+    faults::exactly_once;
+    faults::exactly_once_but_for_the_broker;
+    faults::at_least_once;
+    faults::few_places;
+}

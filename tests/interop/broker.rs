@@ -1,0 +1,228 @@
+//! A mosquitto of the test's own, on a port of its own, and its command line clients.
+
+use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use std::env;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{Write, stderr};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Once;
+use std::thread::sleep;
+use std::time::Instant as Clock;
+
+use mqtt_session::Version;
+
+/// How long a process may take to start, to end, or to write a line.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// A running broker; it ends with this value.
+pub(crate) struct Broker {
+    folder: PathBuf,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl Broker {
+    /// A broker that lets everybody in, with further settings, a line each. `None`, after a word about it, where mosquitto
+    /// is not installed.
+    pub(crate) fn start(name: &str, settings: &str) -> Option<Self> {
+        Self::configured(name, &format!("allow_anonymous true\n{settings}"))
+    }
+
+    /// A broker that lets in one user alone.
+    pub(crate) fn with_password(name: &str, user: &str, password: &str) -> Option<Self> {
+        let tool = installed("mosquitto_passwd")?;
+        let folder = fresh_folder(name);
+        let file = folder.join("passwords");
+        let status = Command::new(tool).args(["-b", "-c"]).arg(&file).args([user, password]).status();
+        assert!(status.expect("mosquitto_passwd starts").success());
+        Self::launched(folder, &format!("allow_anonymous false\npassword_file {}\n", file.display()))
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// Ends the broker as an administrator does; it writes its persistence.
+    pub(crate) fn stop(&mut self) {
+        let Some(mut process) = self.process.take() else { return };
+        let asked = Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh"]).arg(process.id().to_string()).status();
+        assert!(asked.expect("there is a shell").success());
+        let end = Clock::now() + LIMIT;
+        while process.try_wait().expect("it is our child").is_none() {
+            assert!(Clock::now() < end, "mosquitto does not end");
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Starts a stopped broker again, on its port and with what it has kept.
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        assert!(self.launch(), "mosquitto does not start again: {}", self.log());
+    }
+
+    /// What the broker has logged since it was started last.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    /// Waits until the broker has logged `text`.
+    pub(crate) fn await_log(&self, text: &str) {
+        let end = Clock::now() + LIMIT;
+        while !self.log().contains(text) {
+            assert!(Clock::now() < end, "the broker never logged {text:?}:\n{}", self.log());
+            sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// A path in the folder of the broker.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Publishes with `mosquitto_pub` and waits until it has ended well.
+    pub(crate) fn publish<A: AsRef<OsStr>>(&self, version: Version, arguments: &[A]) {
+        let output = self.client("mosquitto_pub", version, arguments).output().expect("mosquitto_pub starts");
+        assert!(output.status.success(), "mosquitto_pub: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Starts `mosquitto_sub` and waits until it is subscribed.
+    pub(crate) fn subscribe(&self, version: Version, name: &str, arguments: &[&str]) -> Listener {
+        let mut command = self.client("mosquitto_sub", version, arguments);
+        command.args(["-i", name, "-W", "20"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let listener = Listener(Some(command.spawn().expect("mosquitto_sub starts")));
+        self.await_log(&format!("Sending SUBACK to {name}"));
+        listener
+    }
+
+    fn client<A: AsRef<OsStr>>(&self, tool: &str, version: Version, arguments: &[A]) -> Command {
+        let version = if version == Version::V5 { "mqttv5" } else { "mqttv311" };
+        let mut command = Command::new(installed(tool).expect("it was found before"));
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-V", version]).args(arguments);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn configured(name: &str, settings: &str) -> Option<Self> {
+        for tool in ["mosquitto", "mosquitto_pub", "mosquitto_sub"] {
+            installed(tool)?;
+        }
+        Self::launched(fresh_folder(name), settings)
+    }
+
+    fn launched(folder: PathBuf, settings: &str) -> Option<Self> {
+        installed("mosquitto")?;
+        let mut broker = Self { folder, port: 0, process: None };
+        // Somebody else may take the port before the broker does.
+        for _ in 0..5 {
+            broker.port = free_port();
+            broker.configure(settings);
+            if broker.launch() {
+                return Some(broker);
+            }
+        }
+        panic!("mosquitto does not start: {}", broker.log());
+    }
+
+    fn configure(&self, settings: &str) {
+        let Self { folder, port, .. } = self;
+        // Started by root it would otherwise become somebody who cannot write into the folder.
+        let text = format!(
+            "listener {port} 127.0.0.1\nset_tcp_nodelay true\nuser root\npersistence true\npersistence_location {}/\n\
+             log_dest stderr\nlog_type all\n{settings}\n",
+            folder.display()
+        );
+        fs::write(folder.join("mosquitto.conf"), text).expect("the folder is ours");
+    }
+
+    /// Whether the broker has come up.
+    fn launch(&mut self) -> bool {
+        let log = File::create(self.folder.join("log")).expect("the folder is ours");
+        let mut command = Command::new(installed("mosquitto").expect("it was found before"));
+        command.arg("-c").arg(self.folder.join("mosquitto.conf"));
+        let mut process =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("mosquitto starts");
+        let end = Clock::now() + LIMIT;
+        while process.try_wait().expect("it is our child").is_none() && Clock::now() < end {
+            if self.log().contains("Opening ipv4 listen socket") && TcpStream::connect(self.address()).is_ok() {
+                self.process = Some(process);
+                return true;
+            }
+            sleep(Duration::from_millis(5));
+        }
+        // Whether it has ended already does not matter.
+        _ = process.kill();
+        _ = process.wait();
+        false
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            _ = process.kill();
+            _ = process.wait();
+        }
+    }
+}
+
+/// A running `mosquitto_sub`.
+pub(crate) struct Listener(Option<Child>);
+
+impl Listener {
+    /// What it has printed when it has ended by itself, which it does after its number of messages or some seconds.
+    pub(crate) fn output(mut self) -> Vec<u8> {
+        let process = self.0.take().expect("it is there until now");
+        let Output { stdout, .. } = process.wait_with_output().expect("it is our child");
+        stdout
+    }
+
+    /// The same as lines of text.
+    pub(crate) fn lines(self) -> Vec<String> {
+        String::from_utf8(self.output()).expect("text").lines().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.0 {
+            _ = process.kill();
+            _ = process.wait();
+        }
+    }
+}
+
+/// Says something that is seen also when the test passes.
+pub(crate) fn say(text: &str) {
+    // Where nobody listens, nothing is to be said.
+    _ = writeln!(stderr(), "{text}");
+}
+
+/// Where a program is. `None`, after a word about it, if it is not installed; in continuous integration it must be.
+fn installed(program: &str) -> Option<PathBuf> {
+    static SAID: Once = Once::new();
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
+    let found = folders.map(|folder| folder.join(program)).find(|file| file.is_file());
+    if found.is_none() {
+        assert_ne!(env::var("CI").as_deref(), Ok("true"), "{program} is not installed");
+        SAID.call_once(|| say("skipped: mosquitto is not installed"));
+    }
+    found
+}
+
+fn fresh_folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop").join(name);
+    // There is none the first time.
+    _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("the target folder is ours");
+    folder
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a loopback interface");
+    listener.local_addr().expect("it is bound").port()
+}

@@ -1,0 +1,393 @@
+//! Many messages both ways over a link that breaks again and again. The other side of the broker is a second client whose
+//! link is whole.
+
+use core::fmt;
+use core::mem::take;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::time::Duration;
+use std::collections::BTreeSet;
+use std::env;
+use std::thread::{scope, sleep};
+use std::time::Instant as Clock;
+
+use mqtt_session::{
+    Cause, Event, LostSession, Outcome, Publish, QoS, ReasonCode, Refused, Role, Session, Subscribe, Subscription,
+    Version,
+};
+
+use super::broker::{Broker, say};
+use super::driver::{Client, Turn, connect_as};
+use super::proxy::{Counts, Faults, Proxy};
+
+const MESSAGES: usize = 1_000;
+const CUTS: usize = 100;
+
+/// How long a run may take.
+const LIMIT: Duration = Duration::from_secs(100);
+
+/// How long nothing more may arrive behind the last message.
+const LATER: Duration = Duration::from_millis(200);
+
+/// How many messages are under way at most in each direction. Beyond 20 in flight mosquitto queues, and drops when its
+/// queue is full.
+const WINDOW: usize = 15;
+
+/// A run.
+#[derive(Clone, Copy)]
+struct Run {
+    version: Version,
+    qos: QoS,
+    seed: u64,
+    faults: Faults,
+}
+
+/// What the two clients of a run know of each other.
+#[derive(Default)]
+struct Shared {
+    subscribed: [AtomicBool; 2],
+    /// How many of the messages of each have arrived, repeats not counted.
+    arrived: [AtomicUsize; 2],
+    /// Whether each has got all that is for it, and the outcomes of all that it published.
+    done: [AtomicBool; 2],
+    failed: AtomicBool,
+}
+
+/// One of the two clients of a run: 0 has the link with faults, 1 the other one.
+struct Side<'s, const HELD: usize> {
+    index: usize,
+    run: Run,
+    shared: &'s Shared,
+    client: Client<16_384, 32, HELD, 4_096>,
+    published: usize,
+    state: Progress,
+}
+
+#[derive(Default)]
+struct Progress {
+    acknowledged: usize,
+    wants_subscription: bool,
+    subscribed: bool,
+    received: Vec<usize>,
+    distinct: BTreeSet<usize>,
+    faults: Vec<String>,
+    closed: Vec<Cause>,
+}
+
+/// What came of a run.
+struct Report {
+    counts: Counts,
+    /// What each client received.
+    received: [Vec<usize>; 2],
+    faults: Vec<String>,
+    /// The messages with which the broker broke the rules of QoS 2, and the story of the first.
+    broken: (BTreeSet<usize>, String),
+    /// How many connections ended because the broker had more messages in flight than the client has places for.
+    too_many: usize,
+    time: Duration,
+}
+
+const HARSH: Faults =
+    Faults { cut_within: 450, spare_resume: false, refusals: 20, fragments: 8, delays: 12, stalls: 25 };
+const SPARING: Faults = Faults { cut_within: 300, spare_resume: true, ..HARSH };
+
+/// Exactly once and in order, both ways, as long as cuts keep out of what mosquitto does not survive.
+pub(crate) fn exactly_once(version: Version) {
+    for seed in 1..=seeds() {
+        let run = Run { version, qos: QoS::ExactlyOnce, seed, faults: SPARING };
+        let Some(report) = run.go::<64>("exactly-once") else { return };
+        report.judge(Strictness::ExactlyOnce);
+    }
+}
+
+/// With cuts anywhere the client delivers nothing twice but what mosquitto publishes again after its PUBREL.
+///
+/// There are many places: what mosquitto has in flight grows beyond its window then, and it may send something that the
+/// client does not hold in front of something that it does.
+pub(crate) fn exactly_once_but_for_the_broker(version: Version) {
+    for seed in 1..=seeds() {
+        let run = Run { version, qos: QoS::ExactlyOnce, seed, faults: HARSH };
+        let Some(report) = run.go::<256>("cuts-anywhere") else { return };
+        report.judge(Strictness::ButForTheBroker);
+    }
+}
+
+/// Nothing is lost, and the first arrivals are in order.
+pub(crate) fn at_least_once(version: Version) {
+    for seed in 1..=seeds() {
+        let run = Run { version, qos: QoS::AtLeastOnce, seed, faults: HARSH };
+        let Some(report) = run.go::<64>("at-least-once") else { return };
+        report.judge(Strictness::AtLeastOnce);
+    }
+}
+
+/// As many places as mosquitto has messages in flight. It has more at times, and connections end for it, but the client
+/// always gets on.
+pub(crate) fn few_places(version: Version) {
+    for seed in 1..=seeds() {
+        let run = Run { version, qos: QoS::ExactlyOnce, seed, faults: SPARING };
+        let Some(report) = run.go::<20>("few-places") else { return };
+        report.judge(Strictness::ExactlyOnce);
+    }
+}
+
+fn seeds() -> u64 {
+    env::var("MQTT_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(3)
+}
+
+impl Run {
+    fn go<const HELD: usize>(self, name: &str) -> Option<Report> {
+        let Self { version, qos, seed, faults } = self;
+        let level = version.level();
+        let broker = Broker::start(&format!("{name}-{level}-{seed}"), "")?;
+        let proxy = Proxy::start(broker.address(), version, seed, faults);
+        let (start, shared) = (Clock::now(), Shared::default());
+        let (here, there) = scope(|threads| {
+            let there = threads.spawn(|| Side::<64>::new(1, self, &shared, Client::new(broker.address())).run());
+            let here = Side::<HELD>::new(0, self, &shared, Client::new(proxy.address())).run();
+            (here, there.join().expect("the other client ends"))
+        });
+        let malformed = proxy.wire(|wire| wire.malformed.clone());
+        let (broken, story) = proxy.wire(|wire| wire.broken_by(Role::Server));
+        let (ours, our_story) = proxy.wire(|wire| wire.broken_by(Role::Client));
+        let mut faults: Vec<String> = [here.faults, there.faults, malformed].concat();
+        if !ours.is_empty() {
+            faults.push(format!("the client broke QoS 2 with {} messages:{our_story}", ours.len()));
+        }
+        if !faults.is_empty() {
+            let path = broker.file("trace");
+            // It serves whoever looks for the reason.
+            _ = std::fs::write(path, proxy.wire(|wire| wire.trace.join("\n")));
+        }
+        let report = Report {
+            counts: proxy.counts(),
+            received: [here.received, there.received],
+            faults,
+            broken: (broken.iter().filter_map(|payload| number(payload)).collect(), story),
+            too_many: here.closed.iter().filter(|&&cause| cause != Cause::ConnectionLost).count(),
+            time: start.elapsed(),
+        };
+        say(&format!("{name}, MQTT {level}, QoS {}, seed {seed}: {report}", qos as u8));
+        Some(report)
+    }
+}
+
+impl<'s, const HELD: usize> Side<'s, HELD> {
+    fn new(index: usize, run: Run, shared: &'s Shared, client: Client<16_384, 32, HELD, 4_096>) -> Self {
+        Self { index, run, shared, client, published: 0, state: Progress::default() }
+    }
+
+    fn run(mut self) -> Progress {
+        let end = Clock::now() + LIMIT;
+        self.connect();
+        while !self.is_over() {
+            if Clock::now() > end {
+                self.fail(format!("took too long: {} of {MESSAGES} have arrived", self.state.distinct.len()));
+            }
+            self.turn();
+        }
+        // What comes too late comes now.
+        let end = Clock::now() + LATER;
+        while Clock::now() < end && !self.shared.failed.load(Ordering::SeqCst) {
+            self.turn();
+        }
+        self.state
+    }
+
+    fn turn(&mut self) {
+        self.publish();
+        let state = &mut self.state;
+        let expected = self.index;
+        match self.client.step(|session, event| state.take(session, event, expected)) {
+            Turn::Closed(cause) => {
+                self.state.closed.push(cause);
+                let expected =
+                    matches!(cause, Cause::ConnectionLost | Cause::TooManyHeld | Cause::ReceiveMaximumExceeded);
+                if !expected || self.state.is_stuck() {
+                    self.fail(format!("the connection ended: {cause}"));
+                }
+                sleep(Duration::from_millis(1));
+                self.connect();
+            }
+            Turn::Went | Turn::Waited => {}
+        }
+        self.subscribe();
+        let arrived = self.state.distinct.len();
+        self.shared.arrived[1 - self.index].store(arrived, Ordering::SeqCst);
+        let done = arrived == MESSAGES && self.state.acknowledged == MESSAGES;
+        self.shared.done[self.index].store(done, Ordering::SeqCst);
+        if self.state.faults.len() > 20 {
+            self.fail("too many faults".to_owned());
+        }
+    }
+
+    fn connect(&mut self) {
+        let name = ["tested", "other"][self.index];
+        let connect = mqtt_session::Connect {
+            keep_alive: 10,
+            lost_session: LostSession::Report,
+            ..connect_as(self.run.version, name, true)
+        };
+        if let Err(refused) = self.client.open(&connect) {
+            self.fail(format!("CONNECT was refused: {refused}"));
+        }
+    }
+
+    /// Subscribes as often as it takes.
+    fn subscribe(&mut self) {
+        if take(&mut self.state.wants_subscription) {
+            let topics = [Subscription::new(["down/#", "up/#"][self.index], self.run.qos)];
+            let subscribe = Subscribe { subscriptions: &topics, ..Subscribe::default() };
+            match self.client.session.subscribe(&subscribe) {
+                Ok(_) | Err(Refused::Offline) => {}
+                Err(refused) => self.fail(format!("SUBSCRIBE was refused: {refused}")),
+            }
+        }
+        self.shared.subscribed[self.index].fetch_or(self.state.subscribed, Ordering::SeqCst);
+    }
+
+    /// Publishes what the window allows, once the other side has subscribed.
+    fn publish(&mut self) {
+        let arrived = self.shared.arrived[self.index].load(Ordering::SeqCst);
+        let ended = arrived.min(self.state.acknowledged);
+        let ready = self.shared.subscribed.iter().all(|subscribed| subscribed.load(Ordering::SeqCst));
+        while ready && self.published < MESSAGES && self.published < ended + WINDOW {
+            let payload = self.published.to_string();
+            let topic = ["up/power", "down/tariff"][self.index];
+            let publish = Publish { qos: self.run.qos, ..Publish::new(topic, payload.as_bytes()) };
+            match self.client.session.publish(&publish) {
+                Ok(_) => self.published += 1,
+                Err(Refused::Full) => return,
+                Err(refused) => return self.fail(format!("PUBLISH was refused: {refused}")),
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let done = self.shared.done.iter().all(|done| done.load(Ordering::SeqCst));
+        done || self.shared.failed.load(Ordering::SeqCst)
+    }
+
+    fn fail(&mut self, fault: String) {
+        let name = ["the tested client", "the other client"][self.index];
+        self.state.faults.push(format!("{name}: {fault}"));
+        self.shared.failed.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Progress {
+    fn take<const HELD: usize>(&mut self, _: &mut Session<16_384, 32, HELD>, event: &Event<'_>, index: usize) {
+        match event {
+            Event::Connected(connack) => {
+                if self.subscribed && !connack.session_present {
+                    self.faults.push("the broker has lost the session".to_owned());
+                }
+                self.wants_subscription = !self.subscribed;
+            }
+            Event::Subscribed { reason_codes, .. } => {
+                self.subscribed = reason_codes.iter().all(|code| !code.is_error());
+            }
+            Event::Message(message) => match number(message.payload) {
+                Some(number) if message.topic.starts_with(["down", "up"][index]) => {
+                    self.received.push(number);
+                    self.distinct.insert(number);
+                }
+                _ => self.faults.push(format!("not one of ours: {message:?}")),
+            },
+            Event::Published { outcome: Outcome::Acknowledged(code), .. } if *code == ReasonCode::Success => {
+                self.acknowledged += 1;
+            }
+            Event::RequestLost { .. } | Event::Writable => {}
+            // The broker may have taken an identifier back before the link broke.
+            Event::Stray { .. } => {}
+            other => self.faults.push(format!("unexpected: {other:?}")),
+        }
+    }
+
+    /// Whether connections end for the same reason of our own again and again.
+    fn is_stuck(&self) -> bool {
+        self.closed.len() >= 20 && self.closed.iter().rev().take(20).all(|&cause| cause != Cause::ConnectionLost)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Strictness {
+    ExactlyOnce,
+    ButForTheBroker,
+    AtLeastOnce,
+}
+
+impl Report {
+    fn judge(self, strictness: Strictness) {
+        let mut faults = self.faults.clone();
+        let all: Vec<usize> = (0..MESSAGES).collect();
+        for (index, received) in self.received.iter().enumerate() {
+            let name = ["down", "up"][index];
+            let (first, repeated) = sorted_out(received);
+            if first != all {
+                let wrong = first.iter().zip(&all).position(|(got, due)| got != due);
+                let count = first.len();
+                faults.push(format!("{name}: {count} of {MESSAGES} arrived; the first in a wrong place: {wrong:?}"));
+            }
+            let exempt = match strictness {
+                Strictness::ExactlyOnce => BTreeSet::new(),
+                Strictness::ButForTheBroker if index == 0 => self.broken.0.clone(),
+                Strictness::ButForTheBroker => BTreeSet::new(),
+                Strictness::AtLeastOnce => repeated.clone(),
+            };
+            let twice: Vec<&usize> = repeated.difference(&exempt).collect();
+            if !twice.is_empty() {
+                faults.push(format!("{name}: arrived twice: {twice:?}"));
+            }
+        }
+        if self.counts.cuts() < CUTS {
+            faults.push(format!("there were only {} cuts", self.counts.cuts()));
+        }
+        assert!(faults.is_empty(), "{}\n{self}", faults.join("\n"));
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counts { connections, refused, cut_in_connect, cut_before_connack, cut_up, cut_down, .. } = self.counts;
+        let Counts { at_boundaries, abrupt, fragmented, delayed, stalled, published_down, .. } = self.counts;
+        let [down, up] = self.received.each_ref().map(|received| (received.len(), sorted_out(received)));
+        write!(
+            f,
+            "{} cuts ({refused} refused, {cut_in_connect} in CONNECT, {cut_before_connack} before CONNACK, {cut_up} up, \
+             {cut_down} down; {at_boundaries} between packets, {abrupt} abrupt), {connections} connections ({fragmented} \
+             in single bytes, {delayed} slow, {stalled} stalled); up {} delivered, {} of them repeats; down {} \
+             delivered, {} of them repeats, {} suppressed or not read before a cut",
+            self.counts.cuts(),
+            up.0,
+            up.0 - up.1.0.len(),
+            down.0,
+            down.0 - down.1.0.len(),
+            published_down.saturating_sub(down.0),
+        )?;
+        if self.too_many != 0 {
+            write!(f, "; {} connections ended with more in flight than there are places", self.too_many)?;
+        }
+        write!(f, "; {:.1} s", self.time.as_secs_f32())?;
+        if !self.broken.0.is_empty() {
+            write!(f, "; the broker published {} messages again after PUBREL: {}", self.broken.0.len(), self.broken.1)?;
+        }
+        Ok(())
+    }
+}
+
+/// The first arrival of each message, and what arrived more than once.
+fn sorted_out(received: &[usize]) -> (Vec<usize>, BTreeSet<usize>) {
+    let (mut first, mut repeated, mut known) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    for &number in received {
+        if known.insert(number) {
+            first.push(number);
+        } else {
+            repeated.insert(number);
+        }
+    }
+    (first, repeated)
+}
+
+fn number(payload: &[u8]) -> Option<usize> {
+    str::from_utf8(payload).ok()?.parse().ok()
+}

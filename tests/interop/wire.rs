@@ -1,0 +1,171 @@
+//! What went over the wire between a client and its broker, and which rules of QoS 2 the senders broke.
+
+use core::mem::take;
+use std::collections::{BTreeMap, BTreeSet};
+
+use mqtt_session::wire::{Acknowledgement, Header, Packet, Publish};
+use mqtt_session::{AckType, Delivery, Role, Version};
+
+/// Received bytes of one direction until they are packets.
+#[derive(Debug, Default)]
+pub(crate) struct Splitter(Vec<u8>);
+
+impl Splitter {
+    /// The length of the front of `bytes` up to the end of a packet, if one ends in them.
+    pub(crate) fn packet_end(&self, version: Version, to: Role, bytes: &[u8]) -> Option<usize> {
+        let mut all = self.0.clone();
+        // A header is at most five bytes long.
+        all.extend_from_slice(&bytes[..bytes.len().min(5)]);
+        let header = Header::decode(version, to, &all).ok()??;
+        let behind = usize::try_from(header.packet_len()).ok()?.checked_sub(self.0.len())?;
+        (behind <= bytes.len()).then_some(behind)
+    }
+
+    /// Takes bytes of at most one packet, and gives it back once it is whole.
+    pub(crate) fn push(&mut self, bytes: &[u8], whole: bool) -> Option<Vec<u8>> {
+        self.0.extend_from_slice(bytes);
+        whole.then(|| take(&mut self.0))
+    }
+}
+
+/// The packets of all connections of one client.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    version: Version,
+    /// To the client, and to the server.
+    down: Sender,
+    up: Sender,
+    /// One line per packet.
+    pub(crate) trace: Vec<String>,
+    /// Packets that break a rule by themselves.
+    pub(crate) malformed: Vec<String>,
+    pub(crate) connections: usize,
+    /// Whether CONNECT and CONNACK have passed on this connection.
+    pub(crate) connect_passed: bool,
+    pub(crate) connack_passed: bool,
+}
+
+/// One end as a sender of messages of QoS 2 whose payloads all differ.
+#[derive(Debug, Default)]
+struct Sender {
+    /// What is under way, by identifier.
+    open: BTreeMap<u16, Vec<u8>>,
+    /// The identifiers under which each message was sent first.
+    first: BTreeMap<Vec<u8>, u16>,
+    /// The messages for which PUBREL was sent.
+    released: BTreeSet<Vec<u8>>,
+    /// What was open when this connection began and has not been completed since.
+    resumed: BTreeSet<u16>,
+    /// What was sent again after its PUBREL or under another identifier, against [MQTT-4.3.3-6] and [MQTT-4.4.0-1]: with
+    /// the line of the trace and the identifier.
+    broken: BTreeMap<Vec<u8>, (usize, u16)>,
+}
+
+impl Wire {
+    pub(crate) fn new(version: Version) -> Self {
+        Self {
+            version,
+            down: Sender::default(),
+            up: Sender::default(),
+            trace: Vec::new(),
+            malformed: Vec::new(),
+            connections: 0,
+            connect_passed: false,
+            connack_passed: false,
+        }
+    }
+
+    pub(crate) fn begin(&mut self) {
+        self.connections += 1;
+        self.connect_passed = false;
+        self.connack_passed = false;
+        self.note(format!("---------- connection {}", self.connections));
+        for sender in [&mut self.down, &mut self.up] {
+            sender.resumed = sender.open.keys().copied().collect();
+        }
+    }
+
+    /// A line between the packets.
+    pub(crate) fn note(&mut self, line: String) {
+        self.trace.push(line);
+    }
+
+    /// A packet that passed towards `to`.
+    pub(crate) fn packet(&mut self, to: Role, bytes: &[u8]) {
+        let line = self.trace.len();
+        let packet = match Packet::decode(self.version, to, bytes) {
+            Ok(Some((packet, _))) => packet,
+            other => return self.malformed.push(format!("to {to:?}, line {line}: {other:?}: {bytes:02x?}")),
+        };
+        let payload = match &packet {
+            Packet::Publish(publish) => String::from_utf8_lossy(&publish.payload[..publish.payload.len().min(20)]),
+            _ => "".into(),
+        };
+        self.trace.push(format!("{} {packet:?} {payload}", if to == Role::Client { "<-" } else { "->" }));
+        let (sender, receiver) = match to {
+            Role::Client => (&mut self.down, &mut self.up),
+            Role::Server => (&mut self.up, &mut self.down),
+        };
+        match packet {
+            Packet::Connect(_) => self.connect_passed = true,
+            Packet::Connack(connack) => {
+                self.connack_passed = true;
+                if !connack.session_present {
+                    self.down = Sender { broken: take(&mut self.down.broken), ..Sender::default() };
+                }
+            }
+            Packet::Publish(publish) => sender.publish(&publish, line),
+            Packet::Acknowledgement(Acknowledgement { kind, packet_id, .. }) => match kind {
+                AckType::Pubrel => sender.release(packet_id.get()),
+                AckType::Pubcomp => receiver.complete(packet_id.get()),
+                AckType::Puback | AckType::Pubrec => {}
+            },
+            _ => {}
+        }
+    }
+
+    /// Whether the broker has brought to an end all that was under way when the connection began.
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.down.resumed.is_empty()
+    }
+
+    /// The messages that this end sent again after their PUBREL or under another identifier, and the story of the first.
+    pub(crate) fn broken_by(&self, end: Role) -> (BTreeSet<Vec<u8>>, String) {
+        let sender = if end == Role::Server { &self.down } else { &self.up };
+        let story = sender.broken.values().min().map_or_else(String::new, |&(line, id)| self.story(id, line));
+        (sender.broken.keys().cloned().collect(), story)
+    }
+
+    /// What the trace says of one identifier up to a line, and the beginnings of connections.
+    fn story(&self, packet_id: u16, until: usize) -> String {
+        let names = [format!("packet_id: {packet_id},"), format!("packet_id: {packet_id} }}")];
+        let concerns = |line: &&String| line.starts_with("--") || names.iter().any(|name| line.contains(name));
+        let mut lines: Vec<&String> = self.trace[..=until].iter().filter(concerns).collect();
+        // The last part of it is the one that matters.
+        lines.drain(..lines.len().saturating_sub(14));
+        lines.iter().fold(String::new(), |text, line| text + "\n    " + line)
+    }
+}
+
+impl Sender {
+    fn publish(&mut self, publish: &Publish<'_>, line: usize) {
+        let Delivery::ExactlyOnce { packet_id, .. } = publish.delivery else { return };
+        let (packet_id, payload) = (packet_id.get(), publish.payload.to_vec());
+        let first = *self.first.entry(payload.clone()).or_insert(packet_id);
+        if first != packet_id || self.released.contains(&payload) {
+            self.broken.entry(payload.clone()).or_insert((line, packet_id));
+        }
+        self.open.insert(packet_id, payload);
+    }
+
+    fn release(&mut self, packet_id: u16) {
+        if let Some(payload) = self.open.get(&packet_id) {
+            self.released.insert(payload.clone());
+        }
+    }
+
+    fn complete(&mut self, packet_id: u16) {
+        self.open.remove(&packet_id);
+        self.resumed.remove(&packet_id);
+    }
+}
