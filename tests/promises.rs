@@ -11,6 +11,8 @@
 #![allow(clippy::arithmetic_side_effects, reason = "numbers are small")]
 #![allow(clippy::cast_possible_truncation, reason = "numbers are small")]
 
+#[path = "promises/counts.rs"]
+mod counts;
 #[path = "promises/end.rs"]
 mod end;
 #[path = "promises/journal.rs"]
@@ -24,11 +26,14 @@ mod properties;
 #[path = "promises/world.rs"]
 mod world;
 
-use mqtt_session::{Session, Version, server};
+use std::collections::BTreeMap;
+
+use mqtt_session::{QoS, Role, Session, Version, server};
 use operation::{Operation, Script, Setup};
 use properties::{Seen, Verdict};
-use proptest::strategy::Strategy;
+use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use operation::ServerPlan;
 use world::World;
 
 /// How many pairs of sizes there are.
@@ -69,7 +74,7 @@ fn play((setup, operations): &Run, clones: bool) -> (Seen, String) {
         let mut world: World<Client, Server> = World::new(setup, clones);
         world.run(operations);
         world.settle();
-        (Seen { setup: setup.clone(), facts: world.facts(), retries: retries(setup, operations) }, world.chart())
+        (Seen { facts: world.facts(), retries: retries(setup, operations) }, world.chart())
     })
 }
 
@@ -87,7 +92,7 @@ fn check(name: &str, adapt: impl Fn(&mut Run), judge: impl Fn(&Run) -> Verdict) 
     for (at, byte) in name.bytes().chain(number("MQTT_SEED").unwrap_or(0).to_le_bytes()).enumerate() {
         seed[at % 32] ^= byte;
     }
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 4000, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 3000, max_shrink_time: 20_000, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
     let runs = operation::run().prop_map(|mut run| {
         adapt(&mut run);
@@ -155,11 +160,17 @@ fn qos_2_exactly_once_manually() {
     check("qos_2_exactly_once_manually", manual, |run| properties::qos_2_exactly_once(&play(run, false).0));
 }
 
-/// What is skipped in 3.1.1 is answered before all of it is here, so here nothing is.
+/// What is skipped in 3.1.1 is answered before all of it is here, so here nothing is. And each application keeps to one
+/// way to acknowledge: a message that waits for the application does not hold up the session's own acknowledgements.
 fn without_skips(run: &mut Run) {
-    if run.0.version == Version::V3 {
-        with_plans(run, |plan| plan.inboxes = [512; 2]);
-    }
+    let manual = run.0.plan.manual;
+    let v3 = run.0.version == Version::V3;
+    with_plans(run, |plan| {
+        plan.manual = manual;
+        if v3 {
+            plan.inboxes = [512; 2];
+        }
+    });
 }
 
 #[test]
@@ -174,4 +185,85 @@ fn acknowledgements_come_after_the_application() {
     check("acknowledgements_come_after_the_application", without_skips, |run| {
         properties::acknowledgements_come_after_the_application(&play(run, false).0)
     });
+}
+
+/// The same run leads to the same facts at the same times and to the same chart, and so it does if sessions are replaced by
+/// their clones all the time.
+#[test]
+fn the_same_comes_of_the_same() {
+    check("the_same_comes_of_the_same", |_| (), |run| {
+        let [(first, chart), (second, again), (cloned, of_clones)] = [false, false, true].map(|clones| play(run, clones));
+        let same = first.facts == second.facts && chart == again;
+        let same_of_clones = first.facts == cloned.facts && chart == of_clones;
+        if same && same_of_clones { Ok(()) } else { Err(format!("two runs differ: {same}, {same_of_clones}")) }
+    });
+}
+
+/// Whatever has happened: once all is done a session equals one to which nothing has happened, and takes as much.
+#[test]
+fn after_all_is_done_a_session_is_as_good_as_new() {
+    check("after_all_is_done_a_session_is_as_good_as_new", |_| (), |(setup, operations)| {
+        let calm = Setup { fragments: false, delay: 0, cut_once_in: 0, ..setup.clone() };
+        with_sizes!(setup.sizes, |Client, Server| {
+            let mut used: World<Client, Server> = World::new(setup, false);
+            used.run(operations);
+            let mut new: World<Client, Server> = World::new(&calm, false);
+            let done = used.settle() && used.come_again() && new.settle() && new.come_again();
+            if !done {
+                return Err("not everything came to its end".into());
+            }
+            if used.client.session != new.client.session || used.server.session != new.server.session {
+                return Err(format!("{:?} {:?}", used.client.session, new.client.session));
+            }
+            let taken = [&mut used, &mut new].map(fill);
+            if taken[0] == taken[1] { Ok(()) } else { Err(format!("now and when new: {taken:?}")) }
+        })
+    });
+}
+
+/// Publishes until nothing more is taken, twice over; tells how many messages each end took.
+fn fill<C: end::ClientEnd, S: end::ServerEnd>(world: &mut World<C, S>) -> Vec<u32> {
+    let mut taken = Vec::new();
+    for (from, len) in [(Role::Client, 8), (Role::Server, 8), (Role::Client, 30), (Role::Server, 30)] {
+        let mut count = 0;
+        while count < 100 && world.publish(from, QoS::AtLeastOnce, len, false, None, Some(1), false) {
+            count += 1;
+        }
+        taken.push(count);
+        taken.push(u32::from(world.rest()));
+    }
+    taken
+}
+
+/// A store that is full, and stays so, holds up nothing else: the other end's messages are answered to their end, PINGREQ
+/// leaves, and so does DISCONNECT.
+#[test]
+fn a_full_store_blocks_nothing() {
+    let adapt = |run: &mut Run| {
+        with_plans(run, |plan| {
+            plan.server = ServerPlan::Accepts;
+            plan.keep_alive = 60;
+        });
+    };
+    check("a_full_store_blocks_nothing", adapt, |(setup, operations)| {
+        with_sizes!(setup.sizes, |Client, Server| {
+            let mut world: World<Client, Server> = World::new(setup, false);
+            world.run(operations);
+            world.stay_full()
+        })
+    });
+}
+
+/// Over the runs of some fixed seeds everything occurs that the properties are about.
+#[test]
+fn the_runs_are_interesting() {
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &[1; 32]));
+    let mut counts = BTreeMap::new();
+    for _ in 0..400 {
+        let run = operation::run().new_tree(&mut runner).expect("every run is possible").current();
+        counts::count(&play(&run, false).0.facts, &mut counts);
+    }
+    println!("{counts:#?}");
+    let missing: Vec<_> = counts::SITUATIONS.iter().filter(|name| counts.get(*name).is_none_or(|&count| count < 3)).collect();
+    assert!(missing.is_empty(), "{missing:?} in {counts:?}");
 }

@@ -39,7 +39,10 @@ impl<E: End> Engine<'_, E> {
             let taken = match E::next_packet(self, &mut inbox) {
                 Ok(Some(packet)) => self.take(packet, &mut inbox),
                 Ok(None) => break,
-                Err(Cause::Violation(Violation::PacketTooLarge)) if self.skips_large() => self.skip(&mut inbox),
+                Err(Cause::Violation(Violation::PacketTooLarge)) if self.skips_large() => match self.skip(&mut inbox) {
+                    Some(skipped) => skipped,
+                    None => break,
+                },
                 Err(cause) => Err(cause),
             };
             match taken {
@@ -115,13 +118,17 @@ impl<E: End> Engine<'_, E> {
         self.core.manner.skips_large() && !self.version().is_v5()
     }
 
-    /// Lets a PUBLISH pass that is larger than the inbox. It is acknowledged, or it would come again and again.
-    fn skip<'i>(&mut self, inbox: &mut Unread<'i>) -> Reception<'i, E> {
-        let Some((publish, len)) = inbox.skip(self.version(), E::ROLE)? else { return Ok(Taken::Silently) };
+    /// Lets a PUBLISH pass that is larger than the inbox. It is acknowledged, or it would come again and again. `None` as
+    /// long as its front is not here.
+    fn skip<'i>(&mut self, inbox: &mut Unread<'i>) -> Option<Reception<'i, E>> {
+        let (publish, len) = match inbox.skip(self.version(), E::ROLE) {
+            Ok(skipped) => skipped?,
+            Err(violation) => return Some(Err(violation.into())),
+        };
         let wire::Publish { topic, delivery, retain, .. } = publish;
-        self.arrive(&publish, Handling::Skipped, |_| {
+        Some(self.arrive(&publish, Handling::Skipped, |_| {
             Happened::Skipped { topic, qos: delivery.qos(), retain, len }.into()
-        })
+        }))
     }
 
     /// What becomes of a message: of a new one `tell` makes the event.

@@ -26,9 +26,18 @@ pub(crate) enum Fact {
     /// An application has asked to take a message back.
     Cancelled { number: u32, taken: bool },
     /// An application was given a message.
-    Delivered { to: Role, number: u32, qos: QoS, dup: bool, packet_id: Option<PacketId>, intact: bool, manual: bool },
+    Delivered {
+        to: Role,
+        number: u32,
+        qos: QoS,
+        packet_id: Option<PacketId>,
+        intact: bool,
+        manual: bool,
+        /// Tells this delivery from others.
+        serial: u32,
+    },
     /// An application has acknowledged a message; `None`: the handle is dead.
-    Judged { by: Role, number: u32, packet_id: PacketId, qos: QoS, code: Option<ReasonCode> },
+    Judged { by: Role, number: u32, packet_id: PacketId, qos: QoS, code: Option<ReasonCode>, serial: u32 },
     /// An application was told how its message ended.
     Told { from: Role, number: Option<u32>, outcome: Outcome },
     /// A message was published anew.

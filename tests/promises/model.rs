@@ -18,6 +18,9 @@ pub(crate) struct Model {
     pub(crate) connection: u32,
     /// Whether the session is to outlive this connection.
     lasting: bool,
+    /// The server has begun a new session, and has told so; the client has not heard it, and will not.
+    untold: bool,
+    estranged: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,9 @@ pub(crate) struct Message {
     pub(crate) received: bool,
     /// The session may have been lost since it was in flight.
     pub(crate) may_be_lost: bool,
+    /// It was sent by a server that has begun a new session of which its client does not know: it may take the message for
+    /// another one. The protocol has no answer to that.
+    pub(crate) estranged: bool,
 }
 
 impl Model {
@@ -70,7 +76,10 @@ impl Model {
 
     pub(crate) fn learn(&mut self, now: u64, fact: &Fact) {
         match fact {
-            Fact::Connected => self.connection += 1,
+            Fact::Connected => {
+                self.connection += 1;
+                self.estranged |= self.untold;
+            }
             Fact::Accepted { from, number, qos, packet_id, expiry, .. } => {
                 let message = Message {
                     from: *from,
@@ -87,16 +96,18 @@ impl Model {
                     republished: 0,
                     received: false,
                     may_be_lost: *from == Role::Server && !self.lasting,
+                    estranged: false,
                 };
                 self.messages.insert(*number, message);
                 self.live[index(*from)].extend(packet_id.map(|packet_id| (packet_id, Use::Message(*number))));
             }
             Fact::Shown { from, packet: Wire::Publish { packet_id, topic, .. } } => {
-                let (connection, lasting) = (self.connection, self.lasting);
+                let (connection, lasting, estranged) = (self.connection, self.lasting, self.estranged);
                 let number = self.message(*from, *packet_id).map(|(number, _)| number).or_else(|| number_in(topic));
                 if let Some(message) = number.and_then(|number| self.messages.get_mut(&number)) {
                     message.shown.push(connection);
                     message.may_be_lost |= !lasting;
+                    message.estranged |= estranged && *from == Role::Server;
                 }
             }
             Fact::Arrived { from, packet: Wire::Answer { kind: AckType::Pubrec, packet_id, code } } if !code.is_error() => {
@@ -154,12 +165,14 @@ impl Model {
                 }
             }
             Fact::Admitted { session_present: false, .. } => {
+                self.untold = true;
                 self.in_flight().for_each(|message| {
                     message.may_be_lost = true;
                     message.forgotten += u32::from(message.from == Role::Client);
                 });
             }
             Fact::Online { session_present: false } => {
+                (self.untold, self.estranged) = (false, false);
                 self.in_flight().for_each(|message| message.may_be_lost = true);
             }
             Fact::Replaced => {

@@ -2,17 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mqtt_session::{AckType, Cause, Outcome, PacketId, QoS, ReasonCode, Role, Version};
+use mqtt_session::{AckType, Cause, Outcome, PacketId, QoS, ReasonCode, Role};
 
 use crate::journal::{Fact, Wire, other};
 use crate::model::{Message, Model, number_in};
-use crate::operation::Setup;
 use crate::world::index;
 
 /// What a run has left, to be judged.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    pub(crate) setup: Setup,
     pub(crate) facts: Vec<(u64, Fact)>,
     /// Whether 3.1.1 sends again after a time, on any of the connections.
     pub(crate) retries: bool,
@@ -78,7 +76,9 @@ pub(crate) fn qos_0_at_most_once(seen: &Seen) -> Verdict {
 fn honest(number: u32, message: &Message) -> Verdict {
     let Message { deliveries, shown, refusals, received, may_be_lost, .. } = message;
     match message.told.first() {
-        Some(Outcome::Acknowledged(_)) => ensure!(*deliveries != 0, "message {number} was confirmed and never arrived"),
+        Some(Outcome::Acknowledged(_)) => {
+            ensure!(*deliveries != 0 || message.estranged, "message {number} was confirmed and never arrived");
+        }
         Some(Outcome::Rejected(_)) => ensure!(*refusals != 0, "message {number}: rejected by nobody"),
         Some(Outcome::Expired) => ensure!(shown.is_empty() && *deliveries == 0, "message {number} expired late"),
         Some(Outcome::Lost) => ensure!(*may_be_lost, "message {number}: no session was lost"),
@@ -207,13 +207,13 @@ pub(crate) fn handles_live_as_long_as_they_should(seen: &Seen) -> Verdict {
             Fact::Admitted { session_present: false, .. } | Fact::Online { session_present: false } | Fact::Replaced => {
                 sessions += 1;
             }
-            Fact::Delivered { number, manual: true, .. } => {
-                born.insert(*number, (model.connection, sessions));
+            Fact::Delivered { serial, manual: true, .. } => {
+                born.insert(*serial, (model.connection, sessions));
             }
-            Fact::Judged { number, qos, code: None, .. } => {
-                let Some(&(connection, session)) = born.get(number) else { return Err("a handle of nothing".into()) };
-                let session_gone = sessions != session || !lasting(seen, model.connection);
+            Fact::Judged { number, serial, qos, code: None, .. } => {
+                let Some(&(connection, session)) = born.get(serial) else { return Err("a handle of nothing".into()) };
                 let connection_gone = connection != model.connection || ended;
+                let session_gone = sessions != session || (connection_gone && !lasting(seen, connection));
                 let gone = if *qos == QoS::AtLeastOnce { connection_gone } else { session_gone };
                 ensure!(gone, "the handle of message {number} is dead");
             }
@@ -451,8 +451,4 @@ pub(crate) fn only_the_unseen_is_taken_back(seen: &Seen) -> Verdict {
         }
         Ok(())
     })
-}
-
-pub(crate) fn is_v3(seen: &Seen) -> bool {
-    seen.setup.version == Version::V3
 }

@@ -12,7 +12,7 @@ use mqtt_session::{
 };
 
 use crate::end::{ClientEnd, Commands, ServerEnd, Watched};
-use crate::journal::{Fact, Journal, Pen, Tap, Watcher, other};
+use crate::journal::{Fact, Journal, Pen, Tap, Watcher, Wire, other};
 use crate::operation::{Operation, Plan, ServerPlan, Setup};
 
 pub(crate) struct World<C, S> {
@@ -32,6 +32,8 @@ pub(crate) struct World<C, S> {
     handles: [Vec<Unjudged>; 2],
     requests: BTreeSet<PacketId>,
     closed: [bool; 2],
+    /// How many messages were delivered.
+    deliveries: u32,
     /// Whether each session is replaced by a clone again and again.
     clones: bool,
 }
@@ -48,6 +50,7 @@ struct Unjudged {
     number: u32,
     packet_id: PacketId,
     qos: QoS,
+    serial: u32,
 }
 
 /// What a turn told, without what it borrows.
@@ -55,7 +58,7 @@ enum News {
     Idle,
     Nothing,
     Closed(Role, Cause),
-    Message { to: Role, topic: String, payload: Vec<u8>, retain: bool, qos: QoS, dup: bool, handle: Option<Handle>, packet_id: Option<PacketId> },
+    Message { to: Role, topic: String, payload: Vec<u8>, retain: bool, qos: QoS, handle: Option<Handle>, packet_id: Option<PacketId> },
     Skipped { to: Role, topic: String, qos: QoS },
     Published(Role, PacketId, Outcome),
     Republished(PacketId, PacketId),
@@ -95,6 +98,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             handles: [Vec::new(), Vec::new()],
             requests: BTreeSet::new(),
             closed: [false; 2],
+            deliveries: 0,
             clones,
             journal,
         };
@@ -245,7 +249,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         if waiting == 0 {
             return;
         }
-        let Unjudged { handle, number, packet_id, qos } = self.handles[index(by)].remove(which % waiting);
+        let Unjudged { handle, number, packet_id, qos, serial } = self.handles[index(by)].remove(which % waiting);
         let codes = [ReasonCode::Success, ReasonCode::Success, ReasonCode::QuotaExceeded, ReasonCode::UnspecifiedError];
         let code = if self.is_v5() { codes[code % codes.len()] } else { ReasonCode::Success };
         let (answer, unchanged) = self.end(by).acknowledge(handle, code);
@@ -253,7 +257,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             self.refused(refused, unchanged);
         }
         let code = answer.is_ok().then_some(code);
-        self.note(Fact::Judged { by, number, packet_id, qos, code });
+        self.note(Fact::Judged { by, number, packet_id, qos, code, serial });
     }
 
     fn cancel(&mut self, from: Role, which: usize) {
@@ -351,22 +355,24 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
                 self.clean_owed |= cause == Cause::SessionUnknown;
                 self.note(Fact::Closed { end, cause });
             }
-            News::Message { to, topic, payload, retain, qos, dup, handle, packet_id } => {
+            News::Message { to, topic, payload, retain, qos, handle, packet_id } => {
                 let number = str::from_utf8(payload.get(..8).unwrap_or_default()).ok();
                 let number = number.and_then(|number| u32::from_str_radix(number, 16).ok()).unwrap_or(u32::MAX);
                 let intact = self.sent.get(number as usize).is_some_and(|sent| {
                     (&sent.topic, &sent.payload, sent.qos, sent.retain) == (&topic, &payload, qos, retain)
                 });
                 let manual = handle.is_some();
-                self.note(Fact::Delivered { to, number, qos, dup, packet_id, intact, manual });
+                self.deliveries += 1;
+                let serial = self.deliveries;
+                self.note(Fact::Delivered { to, number, qos, packet_id, intact, manual, serial });
                 if let (Some(handle), Some(packet_id)) = (handle, packet_id) {
-                    self.handles[index(to)].push(Unjudged { handle, number, packet_id, qos });
+                    self.handles[index(to)].push(Unjudged { handle, number, packet_id, qos, serial });
                 }
             }
             News::Skipped { to, topic, qos } => {
                 let number = topic.get(2..).and_then(|number| number.parse().ok()).unwrap_or(u32::MAX);
                 let intact = self.sent.get(number as usize).is_some_and(|sent| sent.qos == qos);
-                self.note(Fact::Delivered { to, number, qos, dup: false, packet_id: None, intact, manual: false });
+                self.note(Fact::Delivered { to, number, qos, packet_id: None, intact, manual: false, serial: 0 });
             }
             News::Published(from, packet_id, outcome) => {
                 let number = self.under_way[index(from)].remove(&packet_id);
@@ -442,24 +448,72 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         settled
     }
 
+    /// Lets everything come to its end; tells whether it has.
+    pub(crate) fn rest(&mut self) -> bool {
+        self.come_to_rest(5_000) == Rest::Done
+    }
+
+    /// A store that is full and stays so, because the other application acknowledges nothing: what else there is to do is
+    /// done.
+    pub(crate) fn stay_full(&mut self) -> Result<(), String> {
+        self.settle();
+        let plan = Plan { manual: [false, true], keep_alive: 10, ..benign(self.setup.plan) };
+        self.connect(plan);
+        for _ in 0..100 {
+            self.step();
+        }
+        // Without places the server has no way not to acknowledge.
+        if !self.plan.manual[1] || !self.client.session.is_online() {
+            return Ok(());
+        }
+        for len in [60, 20, 8] {
+            while self.publish(Role::Client, QoS::AtLeastOnce, len, false, None, None, false) {}
+        }
+        let before = self.client.session.in_flight();
+        let mark = self.journal.borrow().facts.len();
+        let asked = self.publish(Role::Server, QoS::ExactlyOnce, 8, false, None, None, false);
+        let begun = self.sim.now().as_millis();
+        while self.sim.now().as_millis() < begun + 30_000 && self.closed == [false; 2] {
+            self.step();
+        }
+        let told = |fact: &(u64, Fact)| matches!(fact.1, Fact::Told { from: Role::Server, .. });
+        let pinged = |fact: &(u64, Fact)| matches!(fact.1, Fact::Arrived { packet: Wire::Ping, .. });
+        let since = |test: &dyn Fn(&(u64, Fact)) -> bool| self.journal.borrow().facts[mark..].iter().any(test);
+        let (told, pinged) = (since(&told), since(&pinged));
+        if asked && !told {
+            return Err("a message of the server was held up".into());
+        }
+        if self.client.session.in_flight() != before || self.closed != [false; 2] || !pinged {
+            return Err(format!("in flight {before}, closed {:?}, PINGREQ {pinged}", self.closed));
+        }
+        self.disconnect(Role::Client, 0);
+        for _ in 0..1000 {
+            self.step();
+        }
+        let left = |fact: &(u64, Fact)| matches!(fact.1, Fact::Arrived { packet: Wire::Disconnect(_), .. });
+        let left = self.journal.borrow().facts[mark..].iter().any(left);
+        if left { Ok(()) } else { Err("DISCONNECT did not leave".into()) }
+    }
+
     fn come_to_rest(&mut self, steps: usize) -> Rest {
+        let begun = self.sim.now().as_millis();
         for _ in 0..steps {
-            let is_idle = self.step();
+            if self.sim.now().as_millis() - begun > 300_000 {
+                break;
+            }
+            let waiting = self.handles.iter().map(Vec::len).sum::<usize>();
             for role in [Role::Client, Role::Server] {
                 while !self.handles[index(role)].is_empty() {
                     self.acknowledge(role, 0, 0);
                 }
             }
+            let is_idle = self.step() && waiting == 0;
             if self.closed == [true; 2] {
                 return Rest::Closed;
             }
-            if is_idle && self.client.session.is_online() && self.server.session.is_online() {
-                // What the application has just acknowledged is still to leave.
-                if self.step() {
-                    return if self.is_done() { Rest::Done } else { Rest::Stuck };
-                }
-            } else if is_idle {
-                return Rest::Stuck;
+            if is_idle {
+                let is_done = self.is_done() && self.client.session.is_online() && self.server.session.is_online();
+                return if is_done { Rest::Done } else { Rest::Stuck };
             }
         }
         Rest::Busy
@@ -542,7 +596,6 @@ impl News {
             payload: message.payload.to_vec(),
             retain: message.retain,
             qos: message.qos(),
-            dup: message.delivery.dup(),
             handle: message.handle,
             packet_id: message.delivery.packet_id(),
         }
