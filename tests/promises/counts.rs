@@ -67,7 +67,10 @@ impl OnWire {
                 (self.open, self.maximum, self.arrived) = Default::default();
                 None
             }
-            Fact::Arrived { from, packet: Wire::Connect { receive_maximum, .. } | Wire::Connack { receive_maximum, .. } } => {
+            Fact::Arrived {
+                from,
+                packet: Wire::Connect { receive_maximum, .. } | Wire::Connack { receive_maximum, .. },
+            } => {
                 self.maximum[index(other(*from))] = usize::from(*receive_maximum);
                 None
             }

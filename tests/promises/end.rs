@@ -48,10 +48,7 @@ type Client<const A: usize, const B: usize, const C: usize, const D: usize> = mq
 type Server<const A: usize, const B: usize, const C: usize, const D: usize> = server::Session<A, B, C, D>;
 
 /// Calls a command and tells whether the session has changed.
-fn attempt<S: Clone + PartialEq, T>(
-    session: &mut S,
-    command: impl FnOnce(&mut S) -> Result<T, Refused>,
-) -> Attempt<T> {
+fn attempt<S: Clone + PartialEq, T>(session: &mut S, command: impl FnOnce(&mut S) -> Result<T, Refused>) -> Attempt<T> {
     let before = session.clone();
     let answer = command(session);
     let unchanged = *session == before;
@@ -138,7 +135,8 @@ impl<const A: usize, const B: usize, const C: usize, const D: usize> ServerEnd f
 
     fn suback(&mut self, packet_id: PacketId, codes: &[ReasonCode]) {
         let reason_codes = mqtt_session::List::of(codes);
-        let packet = mqtt_session::wire::Suback { packet_id, reason_codes, properties: mqtt_session::Properties::EMPTY };
+        let packet =
+            mqtt_session::wire::Suback { packet_id, reason_codes, properties: mqtt_session::Properties::EMPTY };
         self.suback(&packet).expect("there was room when it was asked for");
     }
 

@@ -14,17 +14,40 @@ pub(crate) enum Fact {
     Connected,
     Cut,
     /// An end has shown the first byte of a packet to its transport.
-    Shown { from: Role, packet: Wire },
+    Shown {
+        from: Role,
+        packet: Wire,
+    },
     /// An end has handed out what breaks the contract of a transmit.
-    Garbled { from: Role, fault: &'static str },
+    Garbled {
+        from: Role,
+        fault: &'static str,
+    },
     /// A packet came in whole.
-    Arrived { from: Role, packet: Wire },
+    Arrived {
+        from: Role,
+        packet: Wire,
+    },
     /// An end has accepted a message.
-    Accepted { from: Role, number: u32, qos: QoS, packet_id: Option<PacketId>, expiry: Option<u32>, topic: String, len: usize },
+    Accepted {
+        from: Role,
+        number: u32,
+        qos: QoS,
+        packet_id: Option<PacketId>,
+        expiry: Option<u32>,
+        topic: String,
+        len: usize,
+    },
     /// A command was refused, which has left the session as it was, or not.
-    Refused { unchanged: bool, full: bool },
+    Refused {
+        unchanged: bool,
+        full: bool,
+    },
     /// An application has asked to take a message back.
-    Cancelled { number: u32, taken: bool },
+    Cancelled {
+        number: u32,
+        taken: bool,
+    },
     /// An application was given a message.
     Delivered {
         to: Role,
@@ -37,22 +60,52 @@ pub(crate) enum Fact {
         serial: u32,
     },
     /// An application has acknowledged a message; `None`: the handle is dead.
-    Judged { by: Role, number: u32, packet_id: PacketId, qos: QoS, code: Option<ReasonCode>, serial: u32 },
+    Judged {
+        by: Role,
+        number: u32,
+        packet_id: PacketId,
+        qos: QoS,
+        code: Option<ReasonCode>,
+        serial: u32,
+    },
     /// An application was told how its message ended.
-    Told { from: Role, number: Option<u32>, outcome: Outcome },
+    Told {
+        from: Role,
+        number: Option<u32>,
+        outcome: Outcome,
+    },
     /// A message was published anew.
-    Republished { number: Option<u32>, packet_id: PacketId },
+    Republished {
+        number: Option<u32>,
+        packet_id: PacketId,
+    },
     /// A subscribe or unsubscribe was accepted, and its end.
     Requested(PacketId),
-    Answered { packet_id: PacketId, lost: bool },
-    Stray { at: Role },
+    Answered {
+        packet_id: PacketId,
+        lost: bool,
+    },
+    Stray {
+        at: Role,
+    },
     /// The client asks for a connection; whether the session is to last, and whether it is to be new.
-    Connecting { clean: bool, lasting: bool },
+    Connecting {
+        clean: bool,
+        lasting: bool,
+    },
     /// The server has accepted it.
-    Admitted { session_present: bool, lasting: bool },
+    Admitted {
+        session_present: bool,
+        lasting: bool,
+    },
     /// The client knows.
-    Online { session_present: bool },
-    Closed { end: Role, cause: Cause },
+    Online {
+        session_present: bool,
+    },
+    Closed {
+        end: Role,
+        cause: Cause,
+    },
     /// The server has lost its session.
     Replaced,
     /// From here on nothing goes wrong.

@@ -20,7 +20,7 @@ pub(crate) struct Model {
     lasting: bool,
     /// The server has begun a new session, and has told so; the client has not heard it, and will not.
     untold: bool,
-    estranged: bool,
+    pub(crate) estranged: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +110,9 @@ impl Model {
                     message.estranged |= estranged && *from == Role::Server;
                 }
             }
-            Fact::Arrived { from, packet: Wire::Answer { kind: AckType::Pubrec, packet_id, code } } if !code.is_error() => {
+            Fact::Arrived { from, packet: Wire::Answer { kind: AckType::Pubrec, packet_id, code } }
+                if !code.is_error() =>
+            {
                 let number = self.message(other(*from), Some(*packet_id)).map(|(number, _)| number);
                 if let Some(message) = number.and_then(|number| self.messages.get_mut(&number)) {
                     message.received = true;

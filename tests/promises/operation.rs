@@ -54,11 +54,31 @@ pub(crate) enum ServerPlan {
 /// What happens next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Operation {
-    Publish { from: Role, qos: QoS, len: u16, retain: bool, expiry: Option<u32>, alias: Option<u16>, in_place: bool },
+    Publish {
+        from: Role,
+        qos: QoS,
+        len: u16,
+        retain: bool,
+        expiry: Option<u32>,
+        alias: Option<u16>,
+        in_place: bool,
+    },
+    /// Several small messages of QoS 1 and 2 at once.
+    Burst {
+        from: Role,
+        count: usize,
+    },
     Subscribe(usize),
     Unsubscribe(usize),
-    Acknowledge { by: Role, which: usize, code: usize },
-    Cancel { from: Role, which: usize },
+    Acknowledge {
+        by: Role,
+        which: usize,
+        code: usize,
+    },
+    Cancel {
+        from: Role,
+        which: usize,
+    },
     Step(u16),
     /// Steps until nothing moves, or so many.
     Quiet,
@@ -66,7 +86,10 @@ pub(crate) enum Operation {
     CutAfter(usize),
     Reconnect(Plan),
     Pass(u32),
-    Disconnect { by: Role, code: usize },
+    Disconnect {
+        by: Role,
+        code: usize,
+    },
     ServerLoses,
 }
 
@@ -74,7 +97,7 @@ pub(crate) const INBOXES: [usize; 3] = [96, 160, 512];
 
 pub(crate) fn run() -> impl Strategy<Value = (Setup, Vec<Operation>)> {
     setup().prop_flat_map(|setup| {
-        let operations = proptest::collection::vec(operation(setup.version), 1..60);
+        let operations = proptest::collection::vec(operation(setup.version), 1..70);
         (Just(setup), operations)
     })
 }
@@ -100,17 +123,17 @@ fn setup() -> impl Strategy<Value = Setup> {
 
 fn plan() -> impl Strategy<Value = Plan> {
     let server = prop_oneof![
-        12 => Just(ServerPlan::Accepts),
+        10 => Just(ServerPlan::Accepts),
         1 => Just(ServerPlan::AcceptsQos1),
         1 => Just(ServerPlan::AcceptsUnretained),
         1 => Just(ServerPlan::Rejects),
         1 => Just(ServerPlan::Neglects),
-        1 => Just(ServerPlan::Misled),
+        3 => Just(ServerPlan::Misled),
     ];
-    let clean = prop::bool::weighted(0.15);
-    let expiry = prop_oneof![1 => Just(0_u32), 1 => Just(5), 6 => Just(3600), 1 => Just(u32::MAX)];
+    let clean = prop::bool::weighted(0.1);
+    let expiry = prop_oneof![1 => Just(0_u32), 1 => Just(5), 10 => Just(3600), 1 => Just(u32::MAX)];
     let inboxes = [select(INBOXES.to_vec()), select(INBOXES.to_vec())];
-    let keep_alive = select(vec![0_u16, 2, 60]);
+    let keep_alive = select(vec![0_u16, 0, 2, 60]);
     let retry_interval = prop_oneof![4 => Just(0_u8), 1 => Just(2)];
     let of_session = (clean, expiry, any::<[bool; 2]>(), keep_alive, inboxes);
     let other = (prop::bool::weighted(0.8), retry_interval, any::<bool>(), server);
@@ -124,15 +147,16 @@ fn operation(version: Version) -> impl Strategy<Value = Operation> {
     let role = || select(vec![Role::Client, Role::Server]);
     prop_oneof![
         14 => publish(version),
+        2 => (role(), 2_usize..10).prop_map(|(from, count)| Operation::Burst { from, count }),
         1 => (1_usize..4).prop_map(Operation::Subscribe),
         1 => (1_usize..4).prop_map(Operation::Unsubscribe),
         5 => (role(), any::<usize>(), 0_usize..6).prop_map(|(by, which, code)| Operation::Acknowledge { by, which, code }),
         1 => (role(), any::<usize>()).prop_map(|(from, which)| Operation::Cancel { from, which }),
-        8 => (1_u16..30).prop_map(Operation::Step),
-        4 => Just(Operation::Quiet),
+        10 => (1_u16..40).prop_map(Operation::Step),
+        5 => Just(Operation::Quiet),
         2 => Just(Operation::Cut),
         3 => (0_usize..80).prop_map(Operation::CutAfter),
-        4 => plan().prop_map(Operation::Reconnect),
+        3 => plan().prop_map(Operation::Reconnect),
         1 => select(vec![50_u32, 900, 3_000, 20_000, 4_000_000]).prop_map(Operation::Pass),
         1 => (role(), 0_usize..3).prop_map(|(by, code)| Operation::Disconnect { by, code }),
         1 => Just(Operation::ServerLoses),

@@ -58,13 +58,31 @@ enum News {
     Idle,
     Nothing,
     Closed(Role, Cause),
-    Message { to: Role, topic: String, payload: Vec<u8>, retain: bool, qos: QoS, handle: Option<Handle>, packet_id: Option<PacketId> },
-    Skipped { to: Role, topic: String, qos: QoS },
+    Message {
+        to: Role,
+        topic: String,
+        payload: Vec<u8>,
+        retain: bool,
+        qos: QoS,
+        handle: Option<Handle>,
+        packet_id: Option<PacketId>,
+    },
+    Skipped {
+        to: Role,
+        topic: String,
+        qos: QoS,
+    },
     Published(Role, PacketId, Outcome),
     Republished(PacketId, PacketId),
-    Answered { packet_id: PacketId, lost: bool },
+    Answered {
+        packet_id: PacketId,
+        lost: bool,
+    },
     Online(bool),
-    Connecting { session_present: bool, lasting: bool },
+    Connecting {
+        session_present: bool,
+        lasting: bool,
+    },
     Subscribing(PacketId, usize),
     Unsubscribing(PacketId, usize),
     Stray(Role),
@@ -130,6 +148,12 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             Operation::Publish { from, qos, len, retain, expiry, alias, in_place } => {
                 self.publish(from, qos, usize::from(len), retain, expiry, alias, in_place);
             }
+            Operation::Burst { from, count } => {
+                for number in 0..count {
+                    let qos = [QoS::ExactlyOnce, QoS::AtLeastOnce][number % 2];
+                    self.publish(from, qos, 8, false, None, None, false);
+                }
+            }
             Operation::Subscribe(filters) => self.subscribe(filters),
             Operation::Unsubscribe(filters) => self.unsubscribe(filters),
             Operation::Acknowledge { by, which, code } => self.acknowledge(by, which, code),
@@ -153,6 +177,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             Operation::Disconnect { by, code } => self.disconnect(by, code),
             Operation::ServerLoses => self.lose_server(),
         }
+        self.sim.wake();
     }
 
     fn end(&mut self, role: Role) -> &mut dyn Commands {
@@ -209,7 +234,15 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         let (answer, unchanged) = self.end(from).publish(&publish, in_place);
         match answer {
             Ok(packet_id) => {
-                self.note(Fact::Accepted { from, number, qos, packet_id, expiry, topic: topic.clone(), len: payload.len() });
+                self.note(Fact::Accepted {
+                    from,
+                    number,
+                    qos,
+                    packet_id,
+                    expiry,
+                    topic: topic.clone(),
+                    len: payload.len(),
+                });
                 if let Some(packet_id) = packet_id {
                     self.under_way[index(from)].insert(packet_id, number);
                 }
@@ -352,7 +385,8 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             News::Nothing => {}
             News::Closed(end, cause) => {
                 self.closed[index(end)] = true;
-                self.clean_owed |= cause == Cause::SessionUnknown;
+                // The server knows nothing of what the client knows, or the other way round.
+                self.clean_owed |= matches!(cause, Cause::SessionUnknown | Cause::TooManyHeld);
                 self.note(Fact::Closed { end, cause });
             }
             News::Message { to, topic, payload, retain, qos, handle, packet_id } => {
@@ -429,7 +463,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         self.sim.set_faults(Faults::NONE);
         self.sim.cut_after(usize::MAX);
         let mut rest = self.come_to_rest(3_000);
-        for _ in 0..3 {
+        for _ in 0..4 {
             if rest == Rest::Stuck {
                 break;
             }
@@ -497,6 +531,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
 
     fn come_to_rest(&mut self, steps: usize) -> Rest {
         let begun = self.sim.now().as_millis();
+        self.sim.wake();
         for _ in 0..steps {
             if self.sim.now().as_millis() - begun > 300_000 {
                 break;
