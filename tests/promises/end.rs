@@ -38,7 +38,8 @@ pub(crate) trait ClientEnd: Either + for<'i> End<Event<'i> = Event<'i>> {
 
 pub(crate) trait ServerEnd: Either + for<'i> End<Event<'i> = server::Event<'i>> {
     fn open(&mut self);
-    fn accept(&mut self, accept: &server::Accept<'_>);
+    /// `false`: the transport is gone, and nobody hears the answer.
+    fn accept(&mut self, accept: &server::Accept<'_>) -> bool;
     fn reject(&mut self);
     fn suback(&mut self, packet_id: PacketId, codes: &[ReasonCode]);
     fn unsuback(&mut self, packet_id: PacketId, codes: &[ReasonCode]);
@@ -125,12 +126,17 @@ impl<const A: usize, const B: usize, const C: usize, const D: usize> ServerEnd f
         self.open(10);
     }
 
-    fn accept(&mut self, accept: &server::Accept<'_>) {
-        self.accept(accept).expect("CONNACK fits");
+    fn accept(&mut self, accept: &server::Accept<'_>) -> bool {
+        match self.accept(accept) {
+            Ok(()) => true,
+            Err(Refused::Unasked) => false,
+            Err(refused) => panic!("CONNACK is refused: {refused}"),
+        }
     }
 
     fn reject(&mut self) {
-        self.reject(ReasonCode::ServerUnavailable, &[]).expect("CONNACK fits");
+        let answer = self.reject(ReasonCode::ServerUnavailable, &[]);
+        assert!(matches!(answer, Ok(()) | Err(Refused::Unasked)), "{answer:?}");
     }
 
     fn suback(&mut self, packet_id: PacketId, codes: &[ReasonCode]) {

@@ -462,3 +462,9 @@ pub(crate) fn only_the_unseen_is_taken_back(seen: &Seen) -> Verdict {
         Ok(())
     })
 }
+
+/// Whether a message that was shown could not be sent again.
+pub(crate) fn gave_up_what_was_sent(facts: &[(u64, Fact)]) -> bool {
+    let model = Model::of(facts);
+    model.messages.values().any(|message| message.told == [Outcome::Unsendable] && !message.shown.is_empty())
+}

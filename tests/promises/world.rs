@@ -446,7 +446,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             _ => &[],
         };
         let aliases = self.is_v5() && self.plan.aliases;
-        self.server.session.accept(&server::Accept {
+        let accepted = self.server.session.accept(&server::Accept {
             properties,
             acknowledgement: acknowledge(self.plan.manual[1]),
             offline: offline(self.plan.keeps_qos_0),
@@ -454,7 +454,9 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             topic_aliases: if aliases { ALIASES } else { TopicAliases::NONE },
             ..server::Accept::default()
         });
-        self.note(Fact::Admitted { session_present, lasting });
+        if accepted {
+            self.note(Fact::Admitted { session_present, lasting });
+        }
     }
 
     /// No more faults: everything comes to its end, on this connection or on one of a few others.
