@@ -1,6 +1,6 @@
 //! What was seen: on the wire, and by the two applications. Nothing here knows how a session works.
 
-use std::cell::RefCell;
+use core::cell::RefCell;
 use std::rc::Rc;
 
 use mqtt_session::sim::{Chart, Observer, Sight};

@@ -128,6 +128,13 @@ impl Model {
                     message.refusals += 1;
                 }
             }
+            fact => self.learn_of_end(fact),
+        }
+    }
+
+    /// What has ended, or has got another identifier.
+    fn learn_of_end(&mut self, fact: &Fact) {
+        match fact {
             Fact::Told { from, number: Some(number), outcome } => {
                 self.live[index(*from)].retain(|_, used| *used != Use::Message(*number));
                 if let Some(message) = self.messages.get_mut(number) {

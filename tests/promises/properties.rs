@@ -316,10 +316,11 @@ pub(crate) fn receive_maximum_is_kept(seen: &Seen) -> Verdict {
             Fact::Connected => open = Default::default(),
             Fact::Arrived { packet: Wire::Connect { receive_maximum, .. }, .. } => maximum[1] = *receive_maximum,
             Fact::Arrived { packet: Wire::Connack { receive_maximum, .. }, .. } => maximum[0] = *receive_maximum,
-            Fact::Arrived { from, packet: Wire::Answer { kind, packet_id, code } } => {
-                if matches!(kind, AckType::Puback | AckType::Pubcomp) || (*kind == AckType::Pubrec && code.is_error()) {
-                    open[index(other(*from))].remove(packet_id);
-                }
+            Fact::Arrived { from, packet: Wire::Answer { kind, packet_id, code } }
+                if matches!(kind, AckType::Puback | AckType::Pubcomp)
+                    || (*kind == AckType::Pubrec && code.is_error()) =>
+            {
+                open[index(other(*from))].remove(packet_id);
             }
             Fact::Shown { from, packet: Wire::Publish { packet_id: Some(packet_id), .. } } => {
                 let from = index(*from);

@@ -1,6 +1,6 @@
 //! Two real ends over a simulated link, and the applications on both of them, which do what a list of operations says.
 
-use std::cell::RefCell;
+use core::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
