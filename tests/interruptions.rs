@@ -9,8 +9,8 @@
 )]
 
 use mqtt_session::{
-    Acknowledge, Cause, Connect, Event, Handle, Inbox, Instant, PacketId, Property, Publish, QoS, ReasonCode, Session,
-    Step, Subscribe, Subscription, Version,
+    Acknowledge, Cause, Connect, Event, Handle, Inbox, Instant, Oversized, PacketId, Property, Publish, QoS,
+    ReasonCode, Session, Step, Subscribe, Subscription, Version,
 };
 
 /// A session, its inbox, and what it did.
@@ -192,4 +192,35 @@ fn nothing_but_the_farewell_leaves_once_the_connection_has_failed() {
     rig.run();
     assert_eq!(rig.written, [0xE0, 1, 0x83]);
     assert_eq!(rig.closed, Some(Cause::MaximumPacketSizeTooSmall));
+}
+
+#[test]
+fn the_front_of_a_message_that_is_skipped_may_come_byte_by_byte() {
+    let connect = Connect { oversized: Oversized::Skipped, ..Connect::new(Version::V3, "c") };
+    let mut rig: Rig<64, 1, 1> = Rig::connecting(&connect);
+    rig.run();
+    rig.receive(&[0x20, 2, 0, 0]);
+    let mut packet = vec![0x32, 0xC8, 0x01, 0, 1, b't', 0, 7];
+    packet.resize(203, 0);
+    for byte in packet {
+        rig.receive(&[byte]);
+    }
+    assert_eq!(rig.events.len(), 2, "{:?}", rig.events);
+    assert!(rig.events[1].starts_with("Skipped"), "{:?}", rig.events);
+    assert_eq!(rig.written[rig.written.len() - 4..], [0x40, 2, 0, 7]);
+    assert_eq!(rig.closed, None);
+}
+
+#[test]
+fn how_the_last_message_was_acknowledged_is_no_part_of_a_session() {
+    let mut sessions = [0x32, 0x34].map(|first| {
+        let mut rig: Rig<64, 1, 1> = Rig::connecting(&Connect::new(Version::V3, "c"));
+        rig.run();
+        rig.receive(&[0x20, 2, 0, 0]);
+        rig.receive(&[first, 5, 0, 1, b't', 0, 7]);
+        rig.receive(&[0x62, 2, 0, 7]);
+        rig.session
+    });
+    sessions.iter_mut().for_each(|session| session.connection_lost());
+    assert!(sessions[0] == sessions[1]);
 }

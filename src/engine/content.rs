@@ -13,7 +13,7 @@ use crate::time::Instant;
 use crate::wire::PacketId;
 
 use super::machine::End;
-use super::state::{Core, Starved};
+use super::state::{Core, Owed, Starved};
 
 /// A session borrowed for reading.
 #[derive(Clone, Copy)]
@@ -39,6 +39,7 @@ impl<'a, E: End> Content<'a, E> {
             next_release: None,
             table: Table::NEW,
             starved: Starved::No,
+            owed_by: self.core.owed.map_or(Owed::Puback, |_| self.core.owed_by),
             end: self.core.end.facts(),
             ..*self.core
         }

@@ -6,7 +6,8 @@
 //! it follows from a seed, so what went wrong once goes wrong again. A [`Chart`] draws what it does.
 //!
 //! The application logic on both ends is the caller's: [`Simulation::step`] hands out events, and "do what it says, then step
-//! again" is the whole contract. To lose the server's session, replace it by a new one.
+//! again" is the whole contract; commands in between are followed by [`Simulation::wake`]. To lose the server's session,
+//! replace it by a new one.
 //!
 //! ```
 //! use mqtt_session::sim::{Chart, Faults, Simulation, Turn};
@@ -302,8 +303,9 @@ impl<O: Observer, const IN_FLIGHT: usize> Simulation<O, IN_FLIGHT> {
         self.cut_after = Some(bytes);
     }
 
-    /// The application has its turn: either end may have something new to say after it.
-    fn wake(&mut self) {
+    /// Says that the application has called a command of an end, which may have something new to say: it is polled before
+    /// time moves. Not needed after a turn that was not [`Turn::Moved`].
+    pub fn wake(&mut self) {
         for role in [Role::Client, Role::Server] {
             if self.side(role).attention != Attention::Closed {
                 self.side_mut(role).attention = Attention::Now;
