@@ -60,8 +60,8 @@ pub(crate) fn finish(name: &str, usage: &str, tool: fn(Arguments) -> Result<(), 
 /// Why a connection ended, in words.
 pub(crate) fn ended(cause: Cause) -> String {
     match cause {
-        Cause::Refused(code) => format!("the broker refused the connection: {}", words(code)),
-        Cause::DisconnectedByPeer(code) => format!("the broker ended the connection: {}", words(code)),
+        Cause::Refused(code) => format!("the broker refused the connection: {code}"),
+        Cause::DisconnectedByPeer(code) => format!("the broker ended the connection: {code}"),
         Cause::UnsupportedVersion => "the broker does not speak this version; -V asks for another".to_owned(),
         Cause::SessionUnknown => {
             "the broker has a session of an earlier run, which 5.0 does not let this one resume; once without -c ends it"
@@ -69,18 +69,6 @@ pub(crate) fn ended(cause: Cause) -> String {
         }
         other => other.to_string(),
     }
-}
-
-/// A reason code in words.
-pub(crate) fn words(code: ReasonCode) -> String {
-    let mut words = String::new();
-    for letter in format!("{code:?}").chars() {
-        if letter.is_uppercase() && !words.is_empty() {
-            words.push(' ');
-        }
-        words.push(letter.to_ascii_lowercase());
-    }
-    words.replace("qos", "QoS")
 }
 
 /// What a broker adds in its own words. (5.0)
@@ -94,6 +82,6 @@ pub(crate) fn granted(code: ReasonCode) -> Result<QoS, String> {
         ReasonCode::Success => Ok(QoS::AtMostOnce),
         ReasonCode::GrantedQos1 => Ok(QoS::AtLeastOnce),
         ReasonCode::GrantedQos2 => Ok(QoS::ExactlyOnce),
-        failure => Err(words(failure)),
+        failure => Err(failure.to_string()),
     }
 }

@@ -11,7 +11,7 @@ mod retry;
 mod stop;
 
 pub(crate) use client::Client;
-pub(crate) use failure::{Failure, ended, finish, granted, said, words};
+pub(crate) use failure::{Failure, ended, finish, granted, said};
 pub(crate) use link::{Clock, Link, receive};
 pub(crate) use options::{Arguments, Connection};
 pub(crate) use retry::Retry;

@@ -16,7 +16,7 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::process::ExitCode;
 
-use common::{Arguments, Client, Connection, Failure, Link, Session, finish, granted, receive, said, words};
+use common::{Arguments, Client, Connection, Failure, Link, Session, finish, granted, receive, said};
 use mqtt_session::wire::check_topic_filter;
 use mqtt_session::{
     Acknowledge, Cause, Disconnect, Event, Handle, List, Message, Outcome, PacketId, Publish, QoS, ReasonCode, Refused,
@@ -138,7 +138,7 @@ impl Echo {
     fn answered(&mut self, session: &mut Session, packet_id: PacketId, outcome: Outcome) {
         match outcome {
             Outcome::Acknowledged(_) => {}
-            Outcome::Rejected(code) => eprintln!("echo: an answer was refused: {}", words(code)),
+            Outcome::Rejected(code) => eprintln!("echo: an answer was refused: {code}"),
             other => eprintln!("echo: an answer did not arrive: {other:?}"),
         }
         if let Some(handle) = self.open.remove(&packet_id) {

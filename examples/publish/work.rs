@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
 use mqtt_session::{Event, Outcome, PacketId, Publish, Refused};
 
-use crate::common::{Clock, Failure, Retry, Session, said, words};
+use crate::common::{Clock, Failure, Retry, Session, said};
 use crate::options::{Source, Task};
 
 /// How long to wait for the broker while lines may come: nothing in `std` waits for both.
@@ -138,7 +138,7 @@ impl Work {
                         self.acknowledged = self.acknowledged.saturating_add(1);
                         return;
                     }
-                    Outcome::Rejected(code) => format!("was refused: {}{}", words(*code), said(properties)),
+                    Outcome::Rejected(code) => format!("was refused: {code}{}", said(properties)),
                     Outcome::Unsendable => "is more than the broker takes now".to_owned(),
                     Outcome::Lost => {
                         "was under way when the session was lost; whether the broker has it is unknown".to_owned()

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use mqtt_session::{List, Message, Outcome, Publish, QoS, ReasonCode, Refused, Subscribe, Subscription};
 
-use crate::common::{Failure, Session, granted, words};
+use crate::common::{Failure, Session, granted};
 
 pub(crate) struct Run {
     topic: String,
@@ -122,7 +122,7 @@ impl Run {
     pub(crate) fn published(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Acknowledged(_) => {}
-            Outcome::Rejected(code) => self.fail(format!("a message was refused: {}", words(code))),
+            Outcome::Rejected(code) => self.fail(format!("a message was refused: {code}")),
             other => self.fail(format!("a message did not arrive: {other:?}")),
         }
     }

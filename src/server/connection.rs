@@ -16,7 +16,7 @@ use crate::wire::{
 
 use super::command::{Accept, FAREWELL};
 use super::event::Event;
-use super::state::{Asked, Server, Stage, Will};
+use super::state::{Asked, Pending, Server, Stage, Will};
 
 impl End for Server {
     const NEW: Self = Self::NEW;
@@ -125,7 +125,7 @@ impl End for Server {
         let now = engine.core.now;
         let is_lasting = engine.core.life == Life::Kept;
         let end = &mut engine.core.end;
-        end.pending = None;
+        end.pending = Pending::NOTHING;
         if end.stage == Stage::Accepted {
             end.ended = now;
             if end.will == Will::Armed {

@@ -46,7 +46,7 @@ impl Engine<'_, Server> {
         event: Event<'i>,
     ) -> Result<Taken<Event<'i>>, Cause> {
         let filters = u16::try_from(filters).map_err(|_| Cause::RequestTooLarge)?;
-        let pending = Pending { packet_id, kind, filters };
+        let pending = Pending::new(packet_id, kind, filters);
         let answer = self.len_of_failure(pending).ok_or(Cause::RequestTooLarge)?;
         if answer.saturating_add(FAREWELL) > self.queue.capacity() || self.is_oversize(answer) {
             return Err(Cause::RequestTooLarge);
@@ -54,28 +54,29 @@ impl Engine<'_, Server> {
         if self.core.phase != Phase::Draining && !self.queue.has_room(answer) {
             return Ok(Taken::NotYet);
         }
-        self.core.end.pending = Some(pending);
+        self.core.end.pending = pending;
         Ok(Taken::Event(event))
     }
 
     /// The length of the shortest answer, with a code for each filter. 3.1.1 has none for UNSUBSCRIBE.
     fn len_of_failure(&self, pending: Pending) -> Option<usize> {
-        let packet = self.failure(pending);
+        let packet = self.failure(pending)?;
         Measured::new(packet.layout(), self.version(), Role::Client).ok().map(|measured| measured.len())
     }
 
     /// Says that a request failed as a whole.
-    fn failure(&self, pending: Pending) -> Packet<'static> {
-        let Pending { packet_id, kind, filters } = pending;
+    fn failure(&self, pending: Pending) -> Option<Packet<'static>> {
+        let Pending { kind, filters, .. } = pending;
+        let packet_id = pending.packet_id()?;
         let properties = Properties::EMPTY;
         let reason_codes = List::repeated(&ReasonCode::UnspecifiedError, filters.into());
-        match kind {
+        Some(match kind {
             Kind::Subscribe => Packet::Suback(Suback { packet_id, properties, reason_codes }),
             Kind::Unsubscribe if self.version().is_v5() => {
                 Packet::Unsuback(Unsuback { packet_id, properties, reason_codes })
             }
             Kind::Unsubscribe => Packet::Unsuback(Unsuback { packet_id, properties, reason_codes: List::EMPTY }),
-        }
+        })
     }
 
     pub(super) fn suback(&mut self, suback: &Suback<'_>) -> Result<(), Refused> {
@@ -93,12 +94,9 @@ impl Engine<'_, Server> {
 
     /// One answer, with as many codes as there are filters. [MQTT-3.8.4-5] in 3.1.1, [MQTT-3.8.4-6] in 5.0
     fn check_pending(&self, kind: Kind, packet_id: PacketId, codes: &List<'_, ReasonCode>) -> Result<(), Refused> {
-        let answer = u16::try_from(codes.iter().count()).map(|filters| Pending { packet_id, kind, filters });
-        if self.core.end.pending == answer.ok() && self.core.end.pending.is_some() {
-            Ok(())
-        } else {
-            Err(Refused::Unasked)
-        }
+        let filters = u16::try_from(codes.iter().count()).map_err(|_| Refused::Unasked)?;
+        let answered = Pending::new(packet_id, kind, filters);
+        if self.core.end.pending == answered { Ok(()) } else { Err(Refused::Unasked) }
     }
 
     /// What the client wants to know besides the codes. [MQTT-3.1.2-29]
@@ -108,7 +106,7 @@ impl Engine<'_, Server> {
 
     fn reply(&mut self, packet: &Packet<'_>) -> Result<(), Refused> {
         if self.core.phase == Phase::Draining {
-            self.core.end.pending = None;
+            self.core.end.pending = Pending::NOTHING;
             return Ok(());
         }
         let measured = Measured::new(packet.layout(), self.version(), Role::Client)?;
@@ -119,16 +117,16 @@ impl Engine<'_, Server> {
             self.core.starved = Starved::Yes;
             return Err(Refused::Full);
         }
-        self.core.end.pending = None;
+        self.core.end.pending = Pending::NOTHING;
         Ok(())
     }
 
     /// Says that a request failed that the application did not answer. [MQTT-3.8.4-1], [MQTT-3.10.4-4] in 3.1.1,
     /// [MQTT-3.10.4-5] in 5.0
     pub(super) fn answer_pending(&mut self) {
-        let Some(pending) = self.core.end.pending else { return };
-        let answered = self.reply(&self.failure(pending));
-        self.core.end.pending = None;
+        let Some(failure) = self.failure(self.core.end.pending) else { return };
+        let answered = self.reply(&failure);
+        self.core.end.pending = Pending::NOTHING;
         // There was room for it when the request was handed out, unless the application has sent something else since.
         if answered.is_err() {
             self.fail(Cause::RequestTooLarge);

@@ -20,7 +20,7 @@ pub(crate) struct Server {
     /// What this server has.
     pub(super) support: Support,
     /// A request that is to be answered.
-    pub(super) pending: Option<Pending>,
+    pub(super) pending: Pending,
 }
 
 /// What CONNECT asked for, and what the inbox has room for.
@@ -92,7 +92,7 @@ impl Server {
         stage: Stage::Unconnected,
         will: Will::None,
         support: Support::NONE,
-        pending: None,
+        pending: Pending::NOTHING,
     };
 }
 
@@ -133,17 +133,32 @@ impl Asked {
     }
 }
 
-/// A request that the application has, and is to answer before the next poll.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A request that the application has, and is to answer before the next poll; all zero bits if there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Pending {
-    pub(super) packet_id: PacketId,
+    packet_id: Option<PacketId>,
     pub(super) kind: Kind,
     /// How many filters it has.
     pub(super) filters: u16,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub(crate) enum Kind {
+    #[default]
     Subscribe,
     Unsubscribe,
+}
+
+impl Pending {
+    pub(super) const NOTHING: Self = Self { packet_id: None, kind: Kind::Subscribe, filters: 0 };
+
+    pub(super) const fn new(packet_id: PacketId, kind: Kind, filters: u16) -> Self {
+        Self { packet_id: Some(packet_id), kind, filters }
+    }
+
+    /// Its identifier, if there is one.
+    pub(super) const fn packet_id(&self) -> Option<PacketId> {
+        self.packet_id
+    }
 }

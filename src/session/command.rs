@@ -45,6 +45,10 @@ pub struct Connect<'a> {
     /// How many topic aliases of ours there may be, and for how long topics: so many `CONTROL` bytes are set aside. (5.0:
     /// 3.3.2.3.4)
     pub topic_aliases: TopicAliases,
+    /// How many publishes of QoS 1 and 2 may be under way to the server at once, whatever it allows; 65,535 by default. What
+    /// is accepted beyond them waits. 3.1.1 has no Receive Maximum, and some servers drop what exceeds theirs without a word
+    /// (mosquitto: 20 of QoS 2). 0 counts as 1.
+    pub window: u16,
     /// 3.1.1 only: seconds after which what is unanswered is sent again; 0: never, as in 5.0.
     pub retry_interval: u8,
     /// How many seconds CONNACK and PINGRESP may take; 10 by default.
@@ -71,6 +75,7 @@ impl<'a> Connect<'a> {
             offline: Offline::Everything,
             oversized: Oversized::Refused,
             topic_aliases: TopicAliases::NONE,
+            window: u16::MAX,
             retry_interval: 0,
             patience: 10,
             farewell: 5,

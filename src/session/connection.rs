@@ -208,6 +208,8 @@ impl Engine<'_, Client> {
         self.core.manner = Manner::of(connect.acknowledgement, connect.offline, connect.oversized);
         self.queue.set_aliases(connect.topic_aliases);
         self.core.retry_interval = connect.retry_interval;
+        // CONNACK says how much of it the server allows.
+        self.core.quota = connect.window.max(1);
         self.core.farewell = connect.farewell;
         self.core.limits = Limits::NONE;
         self.core.phase = Phase::Connecting;
@@ -251,6 +253,7 @@ impl Engine<'_, Client> {
         }
         self.core.end.request = request.with_awaiting_connack(false);
         self.core.limits = Limits::of(&connack.properties, Support::of(&connack.properties));
+        self.core.limits.receive_maximum = self.core.limits.receive_maximum.min(self.core.quota);
         if !connack.session_present && self.core.life == Life::Kept {
             self.session_was_lost();
         }

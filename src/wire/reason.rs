@@ -1,5 +1,7 @@
 //! Reason codes and the packets that may carry them: the tables of the standard as one.
 
+use core::fmt::{self, Write};
+
 use super::version::Role;
 
 /// Declares the reason codes: value, name, meaning, and the packets that may carry it.
@@ -216,6 +218,32 @@ impl ReasonCode {
     }
 }
 
+/// The name in words and the number: "not authorized (0x87)".
+impl fmt::Display for ReasonCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Words { out: f, is_first: true }, "{self:?}")?;
+        write!(f, " (0x{:02X})", *self as u8)
+    }
+}
+
+/// Takes a name apart at its capital letters.
+struct Words<'f, 'o> {
+    out: &'f mut fmt::Formatter<'o>,
+    is_first: bool,
+}
+
+impl fmt::Write for Words<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for letter in text.chars() {
+            if letter.is_ascii_uppercase() && !core::mem::take(&mut self.is_first) {
+                self.out.write_char(' ')?;
+            }
+            self.out.write_char(letter.to_ascii_lowercase())?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,6 +283,14 @@ mod tests {
                 assert_eq!(allowed, codes.contains(&byte), "{carrier:?} {byte:#04x}");
             }
         }
+    }
+
+    #[test]
+    fn a_code_says_its_name() {
+        extern crate std;
+        use std::string::ToString;
+        assert_eq!(ReasonCode::BadUserNameOrPassword.to_string(), "bad user name or password (0x86)");
+        assert_eq!(ReasonCode::Success.to_string(), "success (0x00)");
     }
 
     #[test]
