@@ -1,5 +1,7 @@
 //! What topic aliases stand for on one connection, in one direction. (5.0: 3.3.2.3.4)
 
+use crate::bytes::copy;
+
 /// Memory set aside for topic aliases: how many there are, and how many bytes the topic of one may take. The aliases are
 /// the numbers from 1 to `maximum`; each takes `topic` + 2 bytes.
 ///
@@ -64,7 +66,7 @@ impl TopicAliases {
         let short = u16::try_from(topic.len()).ok().filter(|&len| len <= self.topic).ok_or(BadAlias::TopicTooLong)?;
         *len = short.to_be_bytes();
         let (place, rest) = place.split_at_mut_checked(topic.len()).ok_or(BadAlias::TopicTooLong)?;
-        place.copy_from_slice(topic);
+        copy(place, topic);
         rest.fill(0);
         Ok(())
     }

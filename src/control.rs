@@ -1,6 +1,7 @@
 //! Packets that a full store must never hold up: CONNECT, AUTH, acknowledgements, PUBREL, PINGREQ and DISCONNECT.
 
 use crate::aliases::{BadAlias, TopicAliases};
+use crate::bytes;
 use crate::wire::{Measured, packet_len};
 
 /// What is kept free for the shortest DISCONNECT that says all it must: a reason code and a session expiry interval.
@@ -38,6 +39,12 @@ impl Control {
         bytes.get(self.written.into()..self.end.into()).unwrap_or_default()
     }
 
+    /// The farewell that is kept.
+    pub(crate) fn farewell<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let stop = capacity(bytes, self.aliases);
+        bytes.get(stop.saturating_sub(self.farewell.into())..stop).unwrap_or_default()
+    }
+
     /// What our aliases stand for.
     pub(crate) fn topics<'a>(&self, bytes: &'a [u8]) -> (TopicAliases, &'a [u8]) {
         (self.aliases, bytes.get(capacity(bytes, self.aliases)..).unwrap_or_default())
@@ -59,6 +66,11 @@ impl<'m> Queue<'m> {
     pub(crate) fn has_room(&self, len: usize) -> bool {
         let farewell = if self.control.farewell == 0 { FAREWELL } else { 0 };
         len.saturating_add(farewell) <= self.free()
+    }
+
+    /// Whether `len` bytes fit into an empty queue besides a farewell to come.
+    pub(crate) fn ever_has_room(&self, len: usize) -> bool {
+        len.saturating_add(FAREWELL) <= self.capacity()
     }
 
     /// How many bytes are in use, a farewell not counted.
@@ -106,7 +118,7 @@ impl<'m> Queue<'m> {
     pub(crate) fn release_farewell(&mut self) {
         let (end, stop, gap) = (usize::from(self.control.end), self.capacity(), self.free());
         if let Some(rest) = self.bytes.get_mut(end..stop) {
-            rest.rotate_left(gap.min(rest.len()));
+            bytes::rotate_left(rest, gap);
         }
         self.control.end = self.control.end.saturating_add(core::mem::take(&mut self.control.farewell));
     }
@@ -129,6 +141,17 @@ impl<'m> Queue<'m> {
         if self.control.is_empty() {
             self.wipe();
         }
+    }
+
+    /// Forgets what was written, which may have been a packet that ends elsewhere. Nothing is shown.
+    pub(crate) fn forget_written(&mut self) {
+        let Control { written, end, .. } = *self.control;
+        let left = end.saturating_sub(written);
+        if let Some(used) = self.bytes.get_mut(..end.into()) {
+            bytes::move_down(used, written.into(), 0, left.into());
+            used.get_mut(left.into()..).unwrap_or_default().fill(0);
+        }
+        *self.control = Control { written: 0, shown: 0, end: left, ..*self.control };
     }
 
     /// Drops everything.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use std::vec::Vec;
 
-use super::{Control, FAREWELL, Measured, Queue};
+use super::{Control, FAREWELL, Measured, Queue, TopicAliases};
 use crate::wire::{Layout, Role, Version, Writer};
 
 /// A packet with a body of so many bytes, none of which is zero.
@@ -79,11 +79,16 @@ struct Pair {
     written: usize,
     shown: usize,
     farewell: Vec<u8>,
+    /// How many bytes there are beside the topics of aliases.
+    size: usize,
+    topics: Vec<u8>,
 }
 
 impl Pair {
     fn new(size: usize) -> Self {
         Self {
+            size,
+            topics: Vec::new(),
             control: Control::EMPTY,
             memory: std::vec![0; size],
             packets: Vec::new(),
@@ -91,6 +96,20 @@ impl Pair {
             shown: 0,
             farewell: Vec::new(),
         }
+    }
+
+    /// With so many bytes besides, for the topics of aliases.
+    fn with_aliases(size: usize, aliases: TopicAliases) -> Self {
+        let mut pair = Self::new(size + aliases.len());
+        pair.queue().set_aliases(aliases);
+        for alias in 1..=aliases.maximum {
+            let topic = std::vec![b't'; usize::from(aliases.topic)];
+            assert_eq!(pair.queue().set_topic(alias, &topic), Ok(()));
+            pair.topics.extend(aliases.topic.to_be_bytes());
+            pair.topics.extend(topic);
+        }
+        pair.size = size;
+        pair
     }
 
     fn queue(&mut self) -> Queue<'_> {
@@ -102,7 +121,7 @@ impl Pair {
     }
 
     fn free(&self) -> usize {
-        self.memory.len() - self.end() - self.farewell.len()
+        self.size - self.end() - self.farewell.len()
     }
 
     fn settle(&mut self) {
@@ -146,7 +165,7 @@ impl Pair {
     fn keep_farewell(&mut self, packet: &Filler) {
         let encoded = packet.encoded();
         // Another one takes the place of the first.
-        let fits = encoded.len() <= self.memory.len() - self.end();
+        let fits = encoded.len() <= self.size - self.end();
         assert_eq!(self.queue().keep_farewell(&packet.measured()), fits, "{} bytes", encoded.len());
         if fits {
             self.farewell = encoded;
@@ -164,6 +183,8 @@ impl Pair {
         self.queue().clear();
         self.packets.clear();
         self.farewell.clear();
+        self.topics.clear();
+        self.size = self.memory.len();
         (self.written, self.shown) = (0, 0);
     }
 
@@ -202,13 +223,14 @@ impl Pair {
         for len in [0, 1, free.saturating_sub(farewell), free.saturating_sub(farewell) + 1, free, usize::MAX] {
             assert_eq!(self.queue().has_room(len), len <= free.saturating_sub(farewell) && free >= farewell, "{len}");
         }
-        let tail = self.memory.len() - self.farewell.len();
-        assert_eq!(self.memory[tail..], self.farewell);
+        let tail = self.size - self.farewell.len();
+        assert_eq!(self.memory[tail..self.size], self.farewell);
+        assert_eq!(self.memory[self.size..], self.topics);
     }
 
     /// Nothing but what is queued or kept: the rest may have held secrets.
     fn check_wiped(&self) {
-        let rest = &self.memory[self.end()..self.memory.len() - self.farewell.len()];
+        let rest = &self.memory[self.end()..self.size - self.farewell.len()];
         assert!(rest.iter().all(|&byte| byte == 0), "{rest:?}");
     }
 }
@@ -221,8 +243,13 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn behaves_like_a_list(size in 0..300_usize, operations in prop::collection::vec(operation(), 0..60)) {
-        let mut pair = Pair::new(size);
+    fn behaves_like_a_list(
+        size in 0..300_usize,
+        maximum in 0..4_u16,
+        topic in 1..9_u16,
+        operations in prop::collection::vec(operation(), 0..60),
+    ) {
+        let mut pair = Pair::with_aliases(size, TopicAliases { maximum, topic });
         for operation in &operations {
             pair.apply(operation);
         }
@@ -266,6 +293,28 @@ fn a_farewell_leaves_nothing_behind() {
         let rest = pair.memory.len() - pair.farewell.len();
         assert!(pair.memory[..rest].iter().all(|&byte| byte == 0), "{name}: {:?}", pair.memory);
     }
+}
+
+/// The front of a packet that ends elsewhere is no packet: nothing is counted from it.
+#[test]
+fn what_is_queued_behind_a_front_that_has_left_begins_anew() {
+    let mut pair = Pair::new(64);
+    for body in [6, 3, 4] {
+        pair.push(&Filler(body));
+        if body == 6 {
+            pair.queue().show();
+        }
+    }
+    pair.queue().written(8);
+    pair.queue().forget_written();
+    assert!(!pair.control.is_writing());
+    let packets = [Filler(3).encoded(), Filler(4).encoded()].concat();
+    assert_eq!(pair.control.unwritten(&pair.memory), packets);
+    assert!(pair.memory[packets.len()..].iter().all(|&byte| byte == 0));
+    pair.queue().show();
+    pair.queue().written(1);
+    pair.queue().cut_short(false);
+    assert_eq!(*pair.queue().into_shown(), Filler(3).encoded()[1..]);
 }
 
 /// A packet that has no room beside the farewell does not fit.

@@ -4,7 +4,8 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 
 use crate::aliases::{BadAlias, TopicAliases};
-use crate::wire::{self, Header, Packet, Role, Version, Violation, connect_version};
+use crate::bytes;
+use crate::wire::{self, Header, Packet, PacketType, Role, Version, Violation, connect_version};
 
 /// The receive buffer of one connection.
 ///
@@ -107,8 +108,8 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
         let unread = self.end.saturating_sub(self.start);
         // A move is worth it once it gains as much as it costs, and needed if there is no room otherwise.
         if self.start >= unread || behind == 0 {
-            self.bytes.as_mut().copy_within(self.start..self.end, 0);
-            self.end = self.end.saturating_sub(self.start);
+            bytes::move_down(self.bytes.as_mut(), self.start, 0, unread);
+            self.end = unread;
             self.start = 0;
         }
         self.bytes.as_mut().get_mut(self.end..capacity).unwrap_or_default()
@@ -234,20 +235,23 @@ impl<'i> Unread<'i> {
         (self.capacity, self.aliases)
     }
 
-    /// Skips a PUBLISH that is larger than the inbox, and tells what its front says: all but the payload. `None` as long
-    /// as the front is not here.
-    pub(crate) fn skip(&mut self, version: Version, to: Role) -> Result<Option<(wire::Publish<'i>, u32)>, Violation> {
+    /// What the front of a PUBLISH says that is larger than the inbox: all but the payload; and the length of the whole.
+    /// `None` as long as the front is not here.
+    pub(crate) fn large(&self, version: Version, to: Role) -> Result<Option<(wire::Publish<'i>, u32)>, Violation> {
         let unread = self.unread();
-        let Some(header) = Header::decode(version, to, unread)? else { return Ok(None) };
-        let publish = match Packet::decode_body(version, to, header, unread) {
-            Ok(Packet::Publish(publish)) => publish,
-            Err(Violation::FieldTruncated) if unread.len() < self.capacity => return Ok(None),
-            _ => return Err(Violation::PacketTooLarge),
-        };
-        let len = header.packet_len();
-        *self.skipping = len.saturating_sub(u32::try_from(unread.len()).unwrap_or(u32::MAX));
+        let header = Header::decode(version, to, unread)?.filter(|header| header.packet_type == PacketType::Publish);
+        let header = header.ok_or(Violation::PacketTooLarge)?;
+        match Packet::decode_body(version, to, header, unread) {
+            Ok(Packet::Publish(publish)) => Ok(Some((wire::Publish { payload: &[], ..publish }, header.packet_len()))),
+            Err(Violation::FieldTruncated) if unread.len() < self.capacity => Ok(None),
+            _ => Err(Violation::PacketTooLarge),
+        }
+    }
+
+    /// Lets the packet in front pass, which is of this length and larger than the inbox.
+    pub(crate) fn skip(&mut self, len: u32) {
+        *self.skipping = len.saturating_sub(u32::try_from(self.unread().len()).unwrap_or(u32::MAX));
         *self.start = self.received.len();
-        Ok(Some((wire::Publish { payload: &[], ..publish }, len)))
     }
 
     /// Notes what an alias of the peer stands for. With an empty topic it must stand for something already.

@@ -1,7 +1,8 @@
 //! The MQTT protocol as a value: 3.1.1 and 5.0, without I/O, allocation, clock or `unsafe`.
 //!
-//! A [`Session`] is the client's end of an MQTT session. It is fed received bytes, through an [`Inbox`], and the time, and
-//! answers with a [`Step`]: an [`Event`], bytes to transmit, the time to wait, or the end of the connection.
+//! A [`Session`] is the client's end of an MQTT session, `server::Session` the server's. It is fed received bytes, through an
+//! [`Inbox`], and the time, and answers with a [`Step`]: an event, bytes to transmit, the time to wait, or the end of the
+//! connection.
 //!
 //! ```text
 //!            commands: connect, publish, subscribe, acknowledge, disconnect, ...
@@ -18,9 +19,25 @@
 //!   [`wire`] are the packets.
 //! * [`Event`], [`Message`], [`Outcome`]: what happened. [`Refused`]: why a command was refused. [`Cause`]: why a
 //!   connection ended.
+//! * `server` (feature `server`): the mirror image of all that.
+//! * `sim` (feature `sim`): both ends over a simulated link with faults, for tests here and elsewhere.
 //! * [`wire`]: bytes to packets and back, for both ends, every rule of the standard checked.
 //!
-//! Features: `v3` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed.
+//! # Architecture
+//!
+//! ```text
+//!   session   server                     what only one end does: CONNECT and CONNACK, requests and their answers
+//!        \     /
+//!        engine                          what both do: the order of work in a poll, flows, resume, farewell
+//!   /    |    |     \
+//! inbox flow outbox control              received bytes | transition tables | packets to send | what nothing may block
+//!   \    |    |     /
+//!          wire                          bytes to packets and back; the versions differ only here
+//! ```
+//!
+//! Imports go downward only; `flow` knows no bytes, nothing below `engine` knows events or steps.
+//!
+//! Features: `v3` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server` and `sim`.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -28,6 +45,7 @@
 compile_error!("mqtt-session needs the feature `v3` (MQTT 3.1.1), `v5` (MQTT 5.0), or both");
 
 mod aliases;
+mod bytes;
 mod command;
 mod control;
 mod engine;

@@ -7,6 +7,7 @@
 
 use core::num::NonZeroU32;
 
+use crate::bytes;
 use crate::wire::{PacketId, PublishFlags, packet_len, publish_id_offset};
 
 /// Where a record begins, plus one, so that a state of zeros is a valid one.
@@ -123,6 +124,13 @@ pub(crate) struct Store<'m> {
     pub(crate) bytes: &'m mut [u8],
 }
 
+/// A store and its state, borrowed for reading.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Records<'a> {
+    pub(crate) outbox: &'a Outbox,
+    pub(crate) bytes: &'a [u8],
+}
+
 impl Acknowledged {
     const EMPTY: Self = Self { last: None, next: None };
 }
@@ -149,38 +157,9 @@ impl Outbox {
         }
     }
 
-    fn first(&self, bytes: &[u8], order: Order) -> Option<Place> {
-        Links::at(bytes, self.last(order)?).next
-    }
-
-    fn next(&self, bytes: &[u8], order: Order) -> Option<Place> {
-        match order {
-            Order::Acknowledged => self.acknowledged.next,
-            Order::Immediate => match self.first(bytes, order) {
-                Some(first) if self.writing.place == Some(first) => self.after(bytes, first),
-                first => first,
-            },
-        }
-    }
-
-    fn after(&self, bytes: &[u8], place: Place) -> Option<Place> {
-        let is_last = [self.acknowledged.last, self.immediate].contains(&Some(place));
-        if is_last { None } else { Links::at(bytes, place).next }
-    }
-
     /// Whether a packet is half written, or may be.
     pub(crate) const fn is_writing(&self) -> bool {
         self.writing.place.is_some()
-    }
-
-    /// The packets of a sequence in `bytes`, in order.
-    pub(crate) fn stored<'a>(&self, bytes: &'a [u8], order: Order) -> impl Iterator<Item = Stored<'a>> {
-        let (next, writing) = (self.next(bytes, order), self.writing);
-        core::iter::successors(self.first(bytes, order), move |&place| self.after(bytes, place)).map(move |place| {
-            let Label { slot, alias, lifetime } = Links::at(bytes, place).label;
-            let shown = if writing.place == Some(place) { Some(writing.written) } else { None };
-            Stored { packet: packet_at(bytes, place), slot, alias, lifetime, shown, is_next: next == Some(place) }
-        })
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -188,7 +167,140 @@ impl Outbox {
     }
 }
 
+impl<'a> Records<'a> {
+    /// The first record of a sequence.
+    pub(crate) fn first(self, order: Order) -> Option<Place> {
+        self.links(self.outbox.last(order)?).next
+    }
+
+    /// The first record of a sequence that was not yet shown on this connection.
+    pub(crate) fn next(self, order: Order) -> Option<Place> {
+        match order {
+            Order::Acknowledged => self.outbox.acknowledged.next,
+            Order::Immediate => match self.first(order) {
+                Some(first) if self.outbox.writing.place == Some(first) => self.after(first),
+                first => first,
+            },
+        }
+    }
+
+    /// The record behind `place` in its sequence.
+    pub(crate) fn after(self, place: Place) -> Option<Place> {
+        let is_last = [self.outbox.acknowledged.last, self.outbox.immediate].contains(&Some(place));
+        if is_last { None } else { self.links(place).next }
+    }
+
+    /// The packet of a record.
+    pub(crate) fn packet(self, place: Place) -> &'a [u8] {
+        packet_at(self.bytes, place)
+    }
+
+    pub(crate) fn label(self, place: Place) -> Label {
+        self.links(place).label
+    }
+
+    /// The packets of a sequence, in order.
+    pub(crate) fn stored(self, order: Order) -> impl Iterator<Item = Stored<'a>> {
+        let (next, writing) = (self.next(order), self.outbox.writing);
+        core::iter::successors(self.first(order), move |&place| self.after(place)).map(move |place| {
+            let Label { slot, alias, lifetime } = self.label(place);
+            let shown = if writing.place == Some(place) { Some(writing.written) } else { None };
+            Stored { packet: self.packet(place), slot, alias, lifetime, shown, is_next: next == Some(place) }
+        })
+    }
+
+    /// What was shown and is not yet written.
+    pub(crate) fn shown(self) -> &'a [u8] {
+        let Writing { place, written } = self.outbox.writing;
+        place.and_then(|place| self.packet(place).get(index(written)..)).unwrap_or_default()
+    }
+
+    /// Whether a packet of `len` bytes would be accepted; none is empty.
+    pub(crate) fn fits(self, len: usize) -> bool {
+        let size = len.checked_add(OVERHEAD).and_then(|size| u32::try_from(size).ok());
+        // The sum of all records is asked for only if there is no run.
+        size.and_then(|size| self.free_run(size)).is_some() || (len != 0 && len <= self.room())
+    }
+
+    /// The length of the largest packet that would be accepted; 0: none would.
+    pub(crate) fn room(self) -> usize {
+        let free = if self.outbox.is_writing() {
+            let (behind, in_front) = self.gaps();
+            behind.max(in_front)
+        } else {
+            self.len().saturating_sub(self.used())
+        };
+        index(free).saturating_sub(OVERHEAD)
+    }
+
+    /// Whether the record at `a` was accepted before the one at `b`.
+    pub(crate) fn is_older(self, a: Place, b: Place) -> bool {
+        self.age(a) > self.age(b)
+    }
+
+    /// The bytes from the end of the ring back to a record: the larger, the older.
+    fn age(self, place: Place) -> u32 {
+        let start = start(place);
+        let lap = if start < self.outbox.end { 0 } else { self.len() };
+        lap.saturating_add(self.outbox.end).saturating_sub(start)
+    }
+
+    /// The oldest record whose bytes are in use.
+    fn oldest(self) -> Option<Place> {
+        let candidates = [self.first(Order::Acknowledged), self.first(Order::Immediate), self.outbox.writing.place];
+        candidates.into_iter().flatten().max_by_key(|&place| self.age(place))
+    }
+
+    /// Where `size` bytes are free in one piece.
+    fn free_run(self, size: u32) -> Option<u32> {
+        let (behind, in_front) = self.gaps();
+        if size <= behind {
+            Some(self.outbox.end)
+        } else if size <= in_front {
+            Some(0)
+        } else {
+            None
+        }
+    }
+
+    /// How many bytes are free behind the newest record and, if the records do not go around, in front of the oldest one.
+    fn gaps(self) -> (u32, u32) {
+        let (len, end) = (self.len(), self.outbox.end);
+        match self.oldest().map(start) {
+            None => (0, len),
+            Some(oldest) if end > oldest => (len.saturating_sub(end), oldest),
+            Some(oldest) => (oldest.saturating_sub(end), 0),
+        }
+    }
+
+    /// The bytes that live records take; not asked on the way of a packet that finds a run.
+    fn used(self) -> u32 {
+        let mut used = 0_usize;
+        for order in [Order::Acknowledged, Order::Immediate] {
+            let mut next = self.first(order);
+            while let Some(place) = next {
+                used = used.saturating_add(self.packet(place).len()).saturating_add(OVERHEAD);
+                next = self.after(place);
+            }
+        }
+        u32::try_from(used).unwrap_or(u32::MAX)
+    }
+
+    fn len(self) -> u32 {
+        u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
+    }
+
+    fn links(self, place: Place) -> Links {
+        Links::at(self.bytes, place)
+    }
+}
+
 impl<'m> Store<'m> {
+    /// What can be asked without a change.
+    pub(crate) const fn records(&self) -> Records<'_> {
+        Records { outbox: self.outbox, bytes: self.bytes }
+    }
+
     /// Makes room for a packet of `len` bytes and enters it at the end of a sequence. Where it does not fit, the records
     /// are moved together if that helps; `moved` is told of each. `None`: nothing has changed but, perhaps, places.
     pub(crate) fn accept(
@@ -199,11 +311,11 @@ impl<'m> Store<'m> {
         moved: impl FnMut(u16, Place),
     ) -> Option<Place> {
         let size = u32::try_from(len.checked_add(OVERHEAD)?).ok()?;
-        let start = match self.free_run(size) {
+        let start = match self.records().free_run(size) {
             Some(start) => start,
             None => {
                 self.compact(moved);
-                self.free_run(size)?
+                self.records().free_run(size)?
             }
         };
         let place = Place::new(start.checked_add(1)?)?;
@@ -215,29 +327,11 @@ impl<'m> Store<'m> {
         Some(place)
     }
 
-    /// Whether a packet of `len` bytes would be accepted; none is empty.
-    pub(crate) fn fits(&self, len: usize) -> bool {
-        let size = len.checked_add(OVERHEAD).and_then(|size| u32::try_from(size).ok());
-        // The sum of all records is asked for only if there is no run.
-        size.and_then(|size| self.free_run(size)).is_some() || (len != 0 && len <= self.room())
-    }
-
-    /// The length of the largest packet that would be accepted; 0: none would.
-    pub(crate) fn room(&self) -> usize {
-        let free = if self.outbox.is_writing() {
-            let (behind, in_front) = self.gaps();
-            behind.max(in_front)
-        } else {
-            self.len().saturating_sub(self.used())
-        };
-        index(free).saturating_sub(OVERHEAD)
-    }
-
     /// Takes a record out of its sequence. Its bytes stay as long as they are half written.
     pub(crate) fn remove(&mut self, order: Order, place: Place) {
-        let Links { next: Some(next), previous: Some(previous), .. } = self.links(place) else { return };
+        let Links { next: Some(next), previous: Some(previous), .. } = self.records().links(place) else { return };
         if self.outbox.acknowledged.next == Some(place) {
-            self.outbox.acknowledged.next = self.after(place);
+            self.outbox.acknowledged.next = self.records().after(place);
         }
         let last = self.outbox.last_mut(order);
         if *last == Some(place) {
@@ -251,28 +345,21 @@ impl<'m> Store<'m> {
     /// in another form and count as written; if that is all of it, it is written already.
     pub(crate) fn show(&mut self, order: Order, place: Place, skipped: usize) {
         if order == Order::Acknowledged {
-            self.outbox.acknowledged.next = self.after(place);
+            self.outbox.acknowledged.next = self.records().after(place);
         }
         self.outbox.writing = Writing { place: Some(place), written: 0 };
         self.written(skipped);
     }
 
-    /// What was shown and is not yet written.
-    pub(crate) fn shown(&self) -> &[u8] {
-        let Writing { place, written } = self.outbox.writing;
-        place.and_then(|place| self.packet(place).get(index(written)..)).unwrap_or_default()
-    }
-
     /// What was shown and is not yet written, for as long as the store lives.
     pub(crate) fn into_shown(self) -> &'m [u8] {
         let Self { outbox, bytes } = self;
-        let Writing { place, written } = outbox.writing;
-        place.and_then(|place| packet_at(bytes, place).get(index(written)..)).unwrap_or_default()
+        Records { outbox, bytes }.shown()
     }
 
     /// Notes that `len` bytes more of the packet were written.
     pub(crate) fn written(&mut self, len: usize) {
-        let left = self.shown().len();
+        let left = self.records().shown().len();
         if len < left {
             let len = u32::try_from(len).unwrap_or(u32::MAX);
             self.outbox.writing.written = self.outbox.writing.written.saturating_add(len);
@@ -289,21 +376,16 @@ impl<'m> Store<'m> {
 
     /// Everything that is not being written is still to be shown on this connection.
     pub(crate) fn rewind(&mut self) {
-        self.outbox.acknowledged.next = self.first(Order::Acknowledged);
+        self.outbox.acknowledged.next = self.records().first(Order::Acknowledged);
     }
 
     /// What needs no acknowledgement has done its work once it was written. It is the first of its sequence, if it is still
     /// in it; of the others, one that was acknowledged early gives its bytes back.
     fn stop_writing(&mut self) {
         let Writing { place, .. } = core::mem::replace(&mut self.outbox.writing, Writing::NONE);
-        if let Some(place) = place.filter(|&place| self.first(Order::Immediate) == Some(place)) {
+        if let Some(place) = place.filter(|&place| self.records().first(Order::Immediate) == Some(place)) {
             self.remove(Order::Immediate, place);
         }
-    }
-
-    /// The packet of a record.
-    pub(crate) fn packet(&self, place: Place) -> &[u8] {
-        packet_at(self.bytes, place)
     }
 
     /// The `len` bytes of a record that was just accepted.
@@ -320,7 +402,7 @@ impl<'m> Store<'m> {
 
     /// Gives a PUBLISH that was sent another identifier, as if it were a new one.
     pub(crate) fn renew(&mut self, place: Place, packet_id: PacketId) {
-        let offset = publish_id_offset(self.packet(place));
+        let offset = publish_id_offset(self.records().packet(place));
         let Some(packet) = self.bytes.get_mut(packet_start(place)..) else { return };
         if let Some(first) = packet.first_mut() {
             *first &= !PublishFlags::DUP;
@@ -329,122 +411,48 @@ impl<'m> Store<'m> {
         {
             *bytes = packet_id.get().to_be_bytes();
         }
-        self.outbox.acknowledged.next = self.after(place);
-    }
-
-    pub(crate) fn label(&self, place: Place) -> Label {
-        self.links(place).label
-    }
-
-    /// The first record of a sequence.
-    pub(crate) fn first(&self, order: Order) -> Option<Place> {
-        self.outbox.first(self.bytes, order)
-    }
-
-    /// The first record of a sequence that was not yet shown on this connection.
-    pub(crate) fn next(&self, order: Order) -> Option<Place> {
-        self.outbox.next(self.bytes, order)
-    }
-
-    /// The record behind `place` in its sequence.
-    pub(crate) fn after(&self, place: Place) -> Option<Place> {
-        self.outbox.after(self.bytes, place)
+        self.outbox.acknowledged.next = self.records().after(place);
     }
 
     /// Says that it is this second of the caller's clock to the last `count` records, in whichever sequence.
     pub(crate) fn stamp(&mut self, count: u16, second: u32) {
         for order in [Order::Acknowledged, Order::Immediate] {
-            let (first, mut next) = (self.first(order), self.outbox.last(order));
+            let (first, mut next) = (self.records().first(order), self.outbox.last(order));
             for _ in 0..count {
                 let Some(place) = next else { break };
                 self.update_links(place, |links| links.label.lifetime = links.label.lifetime.stamped(second));
-                next = self.links(place).previous.filter(|_| first != Some(place));
+                next = self.records().links(place).previous.filter(|_| first != Some(place));
             }
         }
-    }
-
-    /// Whether the record at `a` was accepted before the one at `b`.
-    pub(crate) fn is_older(&self, a: Place, b: Place) -> bool {
-        self.age(a) > self.age(b)
-    }
-
-    /// The bytes from the end of the ring back to a record: the larger, the older.
-    fn age(&self, place: Place) -> u32 {
-        let start = start(place);
-        let lap = if start < self.outbox.end { 0 } else { self.len() };
-        lap.saturating_add(self.outbox.end).saturating_sub(start)
-    }
-
-    /// The oldest record whose bytes are in use.
-    fn oldest(&self) -> Option<Place> {
-        let candidates = [self.first(Order::Acknowledged), self.first(Order::Immediate), self.outbox.writing.place];
-        candidates.into_iter().flatten().max_by_key(|&place| self.age(place))
-    }
-
-    /// Where `size` bytes are free in one piece.
-    fn free_run(&self, size: u32) -> Option<u32> {
-        let (behind, in_front) = self.gaps();
-        if size <= behind {
-            Some(self.outbox.end)
-        } else if size <= in_front {
-            Some(0)
-        } else {
-            None
-        }
-    }
-
-    /// How many bytes are free behind the newest record and, if the records do not go around, in front of the oldest one.
-    fn gaps(&self) -> (u32, u32) {
-        let (len, end) = (self.len(), self.outbox.end);
-        match self.oldest().map(start) {
-            None => (0, len),
-            Some(oldest) if end > oldest => (len.saturating_sub(end), oldest),
-            Some(oldest) => (oldest.saturating_sub(end), 0),
-        }
-    }
-
-    /// The bytes that live records take; not asked on the way of a packet that finds a run.
-    fn used(&self) -> u32 {
-        let mut used = 0_usize;
-        for order in [Order::Acknowledged, Order::Immediate] {
-            let mut next = self.first(order);
-            while let Some(place) = next {
-                used = used.saturating_add(self.packet(place).len()).saturating_add(OVERHEAD);
-                next = self.after(place);
-            }
-        }
-        u32::try_from(used).unwrap_or(u32::MAX)
     }
 
     /// Moves all records together at the front, oldest first. Not while one is half written.
     fn compact(&mut self, mut moved: impl FnMut(u16, Place)) {
-        let (None, Some(oldest)) = (self.outbox.writing.place, self.oldest()) else { return };
+        let (None, Some(oldest)) = (self.outbox.writing.place, self.records().oldest()) else { return };
         let turn = start(oldest);
         let turn = if self.outbox.end > turn { 0 } else { turn };
-        let part = |order| Part { first: self.first(order), last: self.outbox.last(order) };
-        let turned = Turn { by: turn, len: self.len() };
+        let part = |order| Part { first: self.records().first(order), last: self.outbox.last(order) };
+        let turned = Turn { by: turn, len: self.records().len() };
         let mut merge = Merge { turned, acknowledged: part(Order::Acknowledged), immediate: part(Order::Immediate) };
-        self.bytes.rotate_left(index(turn).min(self.bytes.len()));
+        bytes::rotate_left(self.bytes, index(turn));
         let next = core::mem::replace(&mut self.outbox.acknowledged, Acknowledged::EMPTY).next;
         self.outbox.immediate = None;
         self.outbox.end = 0;
-        while let Some((order, was, from)) = merge.pop(self) {
+        while let Some((order, was, from)) = merge.pop(self.records()) {
             let place = self.settle(order, from);
             if next == Some(was) {
                 self.outbox.acknowledged.next = Some(place);
             }
-            moved(self.links(place).label.slot, place);
+            moved(self.records().links(place).label.slot, place);
         }
     }
 
     /// Moves the record at `from` to the end of the records that are moved already, and of its sequence.
     fn settle(&mut self, order: Order, from: Place) -> Place {
-        let Links { label, .. } = self.links(from);
-        let size = self.packet(from).len().saturating_add(OVERHEAD);
+        let Links { label, .. } = self.records().links(from);
+        let size = self.records().packet(from).len().saturating_add(OVERHEAD);
         let (old, new) = (index(start(from)), index(self.outbox.end));
-        if let Some(stop) = old.checked_add(size).filter(|&stop| stop <= self.bytes.len() && new <= old) {
-            self.bytes.copy_within(old..stop, new);
-        }
+        bytes::move_down(self.bytes, old, new, size);
         let place = Place::MIN.saturating_add(self.outbox.end);
         self.outbox.end = self.outbox.end.saturating_add(u32::try_from(size).unwrap_or(u32::MAX));
         self.append(order, place, label);
@@ -453,19 +461,11 @@ impl<'m> Store<'m> {
 
     /// Links a record to the end of a sequence.
     fn append(&mut self, order: Order, place: Place, label: Label) {
-        let first = self.first(order).unwrap_or(place);
+        let first = self.records().first(order).unwrap_or(place);
         let last = self.outbox.last_mut(order).replace(place).unwrap_or(place);
         self.write_links(place, Links { next: Some(first), previous: Some(last), label });
         self.update_links(last, |links| links.next = Some(place));
         self.update_links(first, |links| links.previous = Some(place));
-    }
-
-    fn len(&self) -> u32 {
-        u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
-    }
-
-    fn links(&self, place: Place) -> Links {
-        Links::at(self.bytes, place)
     }
 
     fn write_links(&mut self, place: Place, links: Links) {
@@ -475,7 +475,7 @@ impl<'m> Store<'m> {
     }
 
     fn update_links(&mut self, place: Place, change: impl FnOnce(&mut Links)) {
-        let mut links = self.links(place);
+        let mut links = self.records().links(place);
         change(&mut links);
         self.write_links(place, links);
     }
@@ -530,7 +530,7 @@ struct Part {
 
 impl Merge {
     /// The oldest record that is left, where it lay, and where it lies now.
-    fn pop(&mut self, store: &Store<'_>) -> Option<(Order, Place, Place)> {
+    fn pop(&mut self, records: Records<'_>) -> Option<(Order, Place, Place)> {
         let (acknowledged, immediate) = (self.acknowledged.first, self.immediate.first);
         let is_older = |a, b| self.turned.apply(a) < self.turned.apply(b);
         let (order, part, was) = match (acknowledged, immediate) {
@@ -540,7 +540,7 @@ impl Merge {
             (None, None) => return None,
         };
         let from = self.turned.apply(was);
-        part.first = if part.last == Some(was) { None } else { store.links(from).next };
+        part.first = if part.last == Some(was) { None } else { records.links(from).next };
         Some((order, was, from))
     }
 }

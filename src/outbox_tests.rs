@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use std::vec::Vec;
 
-use super::{Label, Lifetime, OVERHEAD, Order, Outbox, PacketId, Place, Store, Stored};
+use super::{Label, Lifetime, OVERHEAD, Order, Outbox, PacketId, Place, Records, Store, Stored};
 
 const ORDERS: [Order; 2] = [Order::Acknowledged, Order::Immediate];
 const DUP: u8 = 0x08;
@@ -128,11 +128,11 @@ impl Pair {
         let most = self.records.len();
         let store = self.store();
         let mut places = Vec::new();
-        let mut next = store.first(order);
+        let mut next = store.records().first(order);
         while let Some(place) = next {
             places.push(place);
             assert!(places.len() <= most, "a circle, or a record too many: {places:?}");
-            next = store.after(place);
+            next = store.records().after(place);
         }
         places
     }
@@ -159,7 +159,7 @@ impl Pair {
         let slot = if order == Order::Immediate && self.count.is_multiple_of(3) { 0 } else { self.count };
         let label = Label { slot, alias: self.count.wrapping_mul(0x101), lifetime: Lifetime::of(self.count.into()) };
         let (fits, must_stay) = (self.should_fit(packet.len()), self.has_run(packet.len() + OVERHEAD));
-        assert_eq!(self.store().fits(packet.len()), fits, "{} bytes", packet.len());
+        assert_eq!(self.store().records().fits(packet.len()), fits, "{} bytes", packet.len());
         let mut told = Vec::new();
         let place = self.store().accept(order, label, packet.len(), |slot, place| told.push((slot, place)));
         assert_eq!(place.is_some(), fits, "{} bytes", packet.len());
@@ -208,7 +208,7 @@ impl Pair {
         if self.writing.is_some() {
             return;
         }
-        let Some(place) = self.store().next(order) else { return };
+        let Some(place) = self.store().records().next(order) else { return };
         let record = self.records.iter_mut().find(|record| record.place == place).unwrap();
         record.shown = true;
         let record_len = record.packet.len();
@@ -265,7 +265,7 @@ impl Pair {
     }
 
     fn renew(&mut self, id: u16) {
-        let Some(place) = self.store().next(Order::Acknowledged) else { return };
+        let Some(place) = self.store().records().next(Order::Acknowledged) else { return };
         let record = self.records.iter_mut().find(|record| record.place == place).unwrap();
         let Some(at) = identifier_at(&record.packet) else { return };
         if self.writing.is_some_and(|(writing, _)| writing == place) {
@@ -296,7 +296,7 @@ impl Pair {
             Operation::Accept(order, body) => self.accept(order, body),
             Operation::Show(order, skipped) => self.show(order, skipped),
             Operation::Write(part) => {
-                let left = self.store().shown().len();
+                let left = self.store().records().shown().len();
                 self.write(part.index(left + 1));
             }
             Operation::WriteAll => self.write(usize::MAX / 2),
@@ -323,12 +323,12 @@ impl Pair {
             let places: Vec<_> = self.sequence(order).map(|record| record.place).collect();
             let next = self.sequence(order).find(|record| !record.shown).map(|record| record.place);
             assert_eq!(self.places(order), places, "{order:?}");
-            assert_eq!(self.store().next(order), next, "{order:?}");
-            assert_eq!(self.store().first(order), places.first().copied());
+            assert_eq!(self.store().records().next(order), next, "{order:?}");
+            assert_eq!(self.store().records().first(order), places.first().copied());
             assert_eq!(self.outbox.last(order), places.last().copied());
             for (at, &place) in places.iter().enumerate() {
                 let previous = places[at.checked_sub(1).unwrap_or(places.len() - 1)];
-                assert_eq!(self.store().links(place).previous, Some(previous), "{order:?} {places:?}");
+                assert_eq!(self.store().records().links(place).previous, Some(previous), "{order:?} {places:?}");
             }
         }
         self.check_bytes();
@@ -346,13 +346,13 @@ impl Pair {
                 *taken = true;
             }
             let store = self.store();
-            assert_eq!(store.packet(record.place), record.packet, "at {}", record.place);
-            assert_eq!(store.label(record.place), record.label, "at {}", record.place);
+            assert_eq!(store.records().packet(record.place), record.packet, "at {}", record.place);
+            assert_eq!(store.records().label(record.place), record.label, "at {}", record.place);
         }
         for (at, older) in records.iter().enumerate() {
             for newer in &records[at + 1..] {
-                assert!(self.store().is_older(older.place, newer.place), "{older:?} {newer:?}");
-                assert!(!self.store().is_older(newer.place, older.place), "{older:?} {newer:?}");
+                assert!(self.store().records().is_older(older.place, newer.place), "{older:?} {newer:?}");
+                assert!(!self.store().records().is_older(newer.place, older.place), "{older:?} {newer:?}");
             }
         }
         assert_eq!(self.outbox.is_empty(), records.iter().all(|record| record.detached));
@@ -369,7 +369,7 @@ impl Pair {
                 let is_next = !record.shown && unshown == 1;
                 Stored { packet: &record.packet, slot, alias, lifetime, shown, is_next }
             });
-            assert!(self.outbox.stored(&self.bytes, order).eq(expected), "{order:?}");
+            assert!(Records { outbox: &self.outbox, bytes: &self.bytes }.stored(order).eq(expected), "{order:?}");
         }
     }
 
@@ -379,9 +379,9 @@ impl Pair {
             record.packet[written..].to_vec()
         });
         assert_eq!(self.outbox.is_writing(), left.is_some());
-        let Some(left) = left else { return assert_eq!(self.store().shown(), [0; 0]) };
+        let Some(left) = left else { return assert_eq!(self.store().records().shown(), [0; 0]) };
         assert!(!left.is_empty(), "a step has bytes to write");
-        assert_eq!(self.store().shown(), left);
+        assert_eq!(self.store().records().shown(), left);
         assert_eq!(self.store().into_shown(), left);
     }
 
@@ -392,21 +392,21 @@ impl Pair {
         let whole = size.saturating_sub(OVERHEAD);
         let rest = (size - used).saturating_sub(OVERHEAD);
         let behind = size.saturating_sub(self.end + OVERHEAD);
-        let room = self.store().room();
+        let room = self.store().records().room();
         assert!(room == 0 || self.should_fit(room), "{room} bytes");
         assert!(!self.should_fit(room + 1), "more than {room} bytes");
         let lens = [room, room + 1, 2, 30, 131, behind, behind + 1, rest, rest + 1, whole, whole + 1, usize::MAX];
         // No packet is empty.
         for len in lens.into_iter().filter(|&len| len != 0) {
             let fits = len < usize::MAX / 2 && self.should_fit(len);
-            assert_eq!(self.store().fits(len), fits, "{len} bytes");
+            assert_eq!(self.store().records().fits(len), fits, "{len} bytes");
             let (mut outbox, mut bytes) = (self.outbox, self.bytes.clone());
             let mut copy = Store { outbox: &mut outbox, bytes: &mut bytes };
             let place = copy.accept(Order::Immediate, Label::default(), len, |_, _| {});
             assert_eq!(place.is_some(), fits, "{len} bytes");
         }
         if self.records.is_empty() && size >= OVERHEAD {
-            assert!(self.store().fits(size - OVERHEAD), "an empty store takes a packet of full size");
+            assert!(self.store().records().fits(size - OVERHEAD), "an empty store takes a packet of full size");
         }
     }
 }
@@ -537,12 +537,16 @@ fn what_is_skipped_counts_as_written() {
             pair.accept(order, 18);
             let places = pair.places(order);
             pair.store().show(order, places[0], skipped);
-            assert_eq!((pair.store().shown().len(), pair.outbox.is_writing()), (left, left != 0), "{skipped}");
-            assert_eq!(pair.store().next(order), Some(places[1]));
+            assert_eq!(
+                (pair.store().records().shown().len(), pair.outbox.is_writing()),
+                (left, left != 0),
+                "{skipped}"
+            );
+            assert_eq!(pair.store().records().next(order), Some(places[1]));
             let stays = left != 0 || order == Order::Acknowledged;
-            assert_eq!(pair.store().first(order), Some(places[usize::from(!stays)]), "{order:?} {skipped}");
+            assert_eq!(pair.store().records().first(order), Some(places[usize::from(!stays)]), "{order:?} {skipped}");
             pair.store().written(left.saturating_sub(1));
-            assert_eq!(pair.store().shown().len(), left.min(1));
+            assert_eq!(pair.store().records().shown().len(), left.min(1));
             pair.store().written(1);
             assert!(!pair.outbox.is_writing());
         }
@@ -554,7 +558,7 @@ fn what_is_skipped_counts_as_written() {
 fn absurd_lengths_are_refused() {
     let mut pair = Pair::new(200);
     for len in [usize::MAX, usize::MAX - OVERHEAD, usize::MAX - OVERHEAD + 1, u32::MAX as usize, 185] {
-        assert!(!pair.store().fits(len), "{len}");
+        assert!(!pair.store().records().fits(len), "{len}");
         assert_eq!(pair.store().accept(Order::Immediate, Label::default(), len, |_, _| {}), None, "{len}");
     }
     pair.check();
@@ -566,7 +570,7 @@ fn nothing_is_shown_before_it_is_shown() {
     let mut pair = Pair::new(64);
     assert_eq!(pair.store().into_shown(), [0; 0], "stale bytes of an empty store");
     pair.accept(Order::Acknowledged, 20);
-    assert_eq!(pair.store().shown(), [0; 0]);
+    assert_eq!(pair.store().records().shown(), [0; 0]);
     assert_eq!(pair.store().into_shown(), [0; 0], "the links of the first record");
 }
 

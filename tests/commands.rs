@@ -1326,6 +1326,20 @@ fn authentication_before_and_after_connack() {
     assert_eq!(cause(&rig.receive(&hex("f00618041500016e"))), Some(Cause::AuthenticationMethodChanged));
 }
 
+/// Beside it there must be room for a farewell. One that is refused as full would be tried again for ever.
+#[test]
+fn an_auth_that_never_fits_is_too_large() {
+    let method = [Property::AuthenticationMethod("m")];
+    let mut idle = Rig::<64, 1, 1, 100>::new(Version::V5);
+    idle.connect(Connect { properties: &method, ..Connect::new(Version::V5, "c") }).unwrap();
+    idle.accept(false, &method);
+    for len in 0..110_usize {
+        let mut rig = idle.clone();
+        let result = rig.authenticate(ReasonCode::Reauthenticate, "m", &vec![b'd'; len]);
+        assert_eq!(result, if 11 + len + 9 <= 100 { Ok(()) } else { Err(Refused::TooLarge) }, "{len}");
+    }
+}
+
 #[test]
 fn authentication_that_goes_wrong() {
     let method = [Property::AuthenticationMethod("m")];
@@ -1512,6 +1526,17 @@ impl Stage {
         _ = rig.acknowledge(self.qos1);
         rig
     }
+}
+
+#[test]
+fn sessions_that_will_say_another_farewell_are_different() {
+    let leaving = |reason_code| {
+        let mut rig = Rig::<1024>::online(Version::V5);
+        rig.session.disconnect(&Disconnect { reason_code, ..Disconnect::default() }).unwrap();
+        rig.session
+    };
+    assert!(leaving(ReasonCode::Success) == leaving(ReasonCode::Success));
+    assert!(leaving(ReasonCode::Success) != leaving(ReasonCode::DisconnectWithWill));
 }
 
 #[test]

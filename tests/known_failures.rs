@@ -1,7 +1,7 @@
 //! Known failures of other implementations, each as a packet trace with the right outcome.
 //!
 //! S are failures of senders, R of receivers, W those of decoders as the other end sees them. Tests that share a number
-//! are sides of one failure. Left out: what concerns outbound topic aliases (S24), which the session does not use.
+//! are sides of one failure.
 #![cfg(all(feature = "v3", feature = "v5"))]
 
 #[path = "known_failures/receiver.rs"]

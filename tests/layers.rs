@@ -10,7 +10,8 @@ use std::path::Path;
 use source::{Module, Said, Sources, read, read_folder};
 
 /// The top modules of each layer; a module may import only from layers before its own.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
+    &["bytes"],
     &["time", "wire"],
     &["aliases", "flow", "keepalive", "timer", "outbox"],
     &["error", "inbox", "control", "command"],

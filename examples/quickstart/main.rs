@@ -6,6 +6,7 @@
 //!
 //! Both ends are real sessions; the link, the clock and the faults are simulated. The chart shows each packet, the counts
 //! below it what became of the messages. The exit status is 1 if a promise was broken.
+#![allow(clippy::arithmetic_side_effects, reason = "the numbers of a short run")]
 
 mod ledger;
 
@@ -18,7 +19,7 @@ use mqtt_session::sim::{Chart, Faults, Simulation, Turn};
 use mqtt_session::wire::Suback;
 use mqtt_session::{
     Connect, Disconnect, Event, Inbox, List, LostSession, PacketId, Properties, Property, Publish, QoS, ReasonCode,
-    Role, Session, Subscribe, Subscription, Version, server,
+    Refused, Role, Session, Subscribe, Subscription, Version, server,
 };
 
 /// What the command line asks for.
@@ -56,10 +57,13 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let mut world = World::new(options);
-    world.exchange();
-    world.lose_the_servers_session();
-    world.report()
+    match World::new(options).run() {
+        Ok(status) => status,
+        Err(refused) => {
+            eprintln!("a command was refused: {refused}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 impl World {
@@ -79,51 +83,57 @@ impl World {
         }
     }
 
+    fn run(mut self) -> Result<ExitCode, Refused> {
+        self.exchange()?;
+        self.lose_the_servers_session()?;
+        Ok(self.report())
+    }
+
     /// Messages both ways, with cuts in between.
-    fn exchange(&mut self) {
-        self.connect();
+    fn exchange(&mut self) -> Result<(), Refused> {
+        self.connect()?;
         let mut published = 0;
         loop {
-            let idle = self.step();
+            let idle = self.step()?;
             if self.closed == 2 {
-                self.connect();
+                self.connect()?;
             }
             if idle && published < self.options.messages {
-                self.publish(Role::Client, published);
-                self.publish(Role::Server, published);
+                self.publish(Role::Client, published)?;
+                self.publish(Role::Server, published)?;
                 published += 1;
                 self.cut_now_and_then(published);
             } else if idle {
-                return;
+                return Ok(());
             }
         }
     }
 
     /// The server forgets everything while messages are under way to it.
-    fn lose_the_servers_session(&mut self) {
+    fn lose_the_servers_session(&mut self) -> Result<(), Refused> {
         self.note("the server is about to lose its session");
         for number in 0..3 {
-            self.publish(Role::Client, number);
+            self.publish(Role::Client, number)?;
         }
         self.sim.cut_after(60);
         while self.closed < 2 {
-            if self.step() {
+            if self.step()? {
                 self.sim.cut();
             }
         }
         self.server = Server::new();
         self.note("the server has lost its session");
-        self.connect();
-        while !self.step() {}
-        if self.client.disconnect(&Disconnect::default()).is_ok() {
-            while self.closed < 2 {
-                self.step();
-            }
+        self.connect()?;
+        while !self.step()? {}
+        self.client.disconnect(&Disconnect::default())?;
+        while self.closed < 2 {
+            self.step()?;
         }
+        Ok(())
     }
 
     /// A new transport, and CONNECT over it.
-    fn connect(&mut self) {
+    fn connect(&mut self) -> Result<(), Refused> {
         let v5 = self.options.version == Version::V5;
         let expiry: &[Property<'_>] = if v5 { &[Property::SessionExpiryInterval(3600)] } else { &[] };
         let connect = Connect {
@@ -136,17 +146,17 @@ impl World {
         self.sim.connect();
         self.server.open(10);
         self.server_inbox.clear();
-        self.client.connect(&mut self.client_inbox, &connect).expect("CONNECT fits");
+        self.client.connect(&mut self.client_inbox, &connect)
     }
 
     /// One step; tells whether nothing more happens by itself.
-    fn step(&mut self) -> bool {
+    fn step(&mut self) -> Result<bool, Refused> {
         let Self { sim, client, client_inbox, server, server_inbox, .. } = self;
         match sim.step(client, client_inbox, server, server_inbox) {
             Turn::Client(Event::Connected(connack)) if !connack.session_present => {
                 let subscriptions = [Subscription::new("down/#", QoS::ExactlyOnce)];
                 let subscribe = Subscribe { subscriptions: &subscriptions, ..Subscribe::default() };
-                client.subscribe(&subscribe).expect("there is room");
+                client.subscribe(&subscribe)?;
             }
             Turn::Client(Event::Message(message)) => self.ledger.deliver(message.payload),
             Turn::Client(Event::Published { packet_id, outcome, .. }) => {
@@ -155,11 +165,11 @@ impl World {
                 }
             }
             Turn::Server(server::Event::Connecting { .. }) => {
-                server.accept(&server::Accept::default()).expect("CONNACK fits");
+                server.accept(&server::Accept::default())?;
             }
             Turn::Server(server::Event::Subscribing { packet_id, .. }) => {
                 let reason_codes = List::of(&[ReasonCode::GrantedQos2]);
-                server.suback(&Suback { packet_id, reason_codes, properties: Properties::EMPTY }).expect("SUBACK fits");
+                server.suback(&Suback { packet_id, reason_codes, properties: Properties::EMPTY })?;
             }
             Turn::Server(server::Event::Message(message)) => self.ledger.deliver(message.payload),
             Turn::Server(server::Event::Published { packet_id, outcome, .. }) => {
@@ -169,30 +179,34 @@ impl World {
             }
             Turn::Closed { .. } => self.closed += 1,
             // What is left is a time of keep alive, which comes again and again.
-            Turn::Idle => return true,
+            Turn::Idle => return Ok(true),
             _ => {}
         }
-        self.client.is_online() && self.client.in_flight() == 0 && self.server.in_flight() == 0
+        Ok(self.client.is_online() && self.client.in_flight() == 0 && self.server.in_flight() == 0)
     }
 
     /// Publishes the next message of an end; the QoS goes around.
-    fn publish(&mut self, from: Role, number: u32) {
-        let qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][number as usize % 3];
-        let payload = self.ledger.next().to_string();
-        let accepted = match from {
-            Role::Client => self.client.publish(&Publish { qos, ..Publish::new("up/power", payload.as_bytes()) }),
-            Role::Server => self.server.publish(&Publish { qos, ..Publish::new("down/tariff", payload.as_bytes()) }),
+    fn publish(&mut self, from: Role, number: u32) -> Result<(), Refused> {
+        let qos = match number % 3 {
+            0 => QoS::AtMostOnce,
+            1 => QoS::AtLeastOnce,
+            _ => QoS::ExactlyOnce,
         };
-        let packet_id = accepted.expect("there is room");
+        let payload = self.ledger.next().to_string();
+        let packet_id = match from {
+            Role::Client => self.client.publish(&Publish { qos, ..Publish::new("up/power", payload.as_bytes()) })?,
+            Role::Server => self.server.publish(&Publish { qos, ..Publish::new("down/tariff", payload.as_bytes()) })?,
+        };
         let number = self.ledger.accept(from, qos);
         if let Some(packet_id) = packet_id {
             self.under_way.insert((from == Role::Client, packet_id), number);
         }
+        Ok(())
     }
 
     /// Spreads the cuts over the messages, each somewhere in the middle of an exchange.
     fn cut_now_and_then(&mut self, published: u32) {
-        let due = u64::from(published) * u64::from(self.options.cuts) / u64::from(self.options.messages);
+        let due = u64::from(published) * u64::from(self.options.cuts) / u64::from(self.options.messages.max(1));
         if u64::from(self.cuts) < due {
             self.cuts += 1;
             let bytes = 10 + self.sim.random().below(40);

@@ -29,7 +29,7 @@ impl<E: End> Engine<'_, E> {
         }
         let packet = Packet::Auth(*auth);
         let measured = Measured::new(packet.layout(), self.version(), E::PEER)?;
-        if measured.len() > self.queue.capacity() || self.is_oversize(measured.len()) {
+        if !self.queue.ever_has_room(measured.len()) || self.is_oversize(measured.len()) {
             return Err(Refused::TooLarge);
         }
         if !self.queue.has_room(measured.len()) {

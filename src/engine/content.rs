@@ -8,7 +8,7 @@ use crate::flow::held::{Entry, Table, entry};
 use crate::flow::identifiers::{self, Identifiers, Slot, SlotId, slot};
 use crate::flow::releases::Releases;
 use crate::flow::sender::Sent;
-use crate::outbox::{Order, Outbox, Stored};
+use crate::outbox::{Order, Records, Stored};
 use crate::time::Instant;
 use crate::wire::PacketId;
 
@@ -19,9 +19,8 @@ use super::state::{Core, Owed, Starved};
 #[derive(Clone, Copy)]
 pub(crate) struct Content<'a, E> {
     pub(crate) core: &'a Core<E>,
-    pub(crate) outbox: &'a Outbox,
+    pub(crate) records: Records<'a>,
     pub(crate) control: &'a Control,
-    pub(crate) store: &'a [u8],
     pub(crate) queue: &'a [u8],
     pub(crate) slots: &'a [Slot],
     pub(crate) held: &'a [Entry],
@@ -48,9 +47,7 @@ impl<'a, E: End> Content<'a, E> {
 
     /// The stored packets of a sequence, with their exchanges.
     fn packets(self, order: Order) -> impl Iterator<Item = (Exchange, Stored<'a>)> {
-        self.outbox
-            .stored(self.store, order)
-            .map(move |stored| (self.exchange(SlotId::new(stored.slot)), stored.without_slot()))
+        self.records.stored(order).map(move |stored| (self.exchange(SlotId::new(stored.slot)), stored.without_slot()))
     }
 
     /// The exchanges that wait for PUBCOMP, in order, and whether each is the next to be released again.
@@ -61,7 +58,7 @@ impl<'a, E: End> Content<'a, E> {
 
     fn exchange(self, id: Option<SlotId>) -> Exchange {
         let id = id?;
-        Some((slot(self.slots, id)?.sent, identifiers::packet_id(self.slots, id)?))
+        Some((slot(self.slots, id)?.sent(), identifiers::packet_id(self.slots, id)?))
     }
 
     /// The messages whose acknowledgements are due, in order.
@@ -75,7 +72,9 @@ impl<'a, E: End> Content<'a, E> {
             && self.slots.iter().enumerate().filter(|(_, slot)| slot.is_request()).all(|(index, slot)| {
                 let packet_id = identifiers::packet_id_at(self.slots, index);
                 let theirs = packet_id.and_then(|packet_id| identifiers::find(other.slots, packet_id));
-                theirs.and_then(|id| identifiers::slot(other.slots, id)).is_some_and(|theirs| theirs.sent == slot.sent)
+                theirs
+                    .and_then(|id| identifiers::slot(other.slots, id))
+                    .is_some_and(|theirs| theirs.sent() == slot.sent())
             })
     }
 
@@ -99,6 +98,7 @@ impl<E: End> PartialEq for Content<'_, E> {
             && self.releases().eq(other.releases())
             && self.due().eq(other.due())
             && self.control.unwritten(self.queue) == other.control.unwritten(other.queue)
+            && self.control.farewell(self.queue) == other.control.farewell(other.queue)
             && self.control.topics(self.queue) == other.control.topics(other.queue)
             && self.requests_same(*other)
             && self.holds_same(*other)
@@ -117,6 +117,7 @@ impl<E: End> Hash for Content<'_, E> {
         self.releases().for_each(|release| release.hash(state));
         self.due().for_each(|due| due.hash(state));
         self.control.unwritten(self.queue).hash(state);
+        self.control.farewell(self.queue).hash(state);
         self.control.topics(self.queue).hash(state);
         self.core.identifiers.taken().hash(state);
         self.core.table.len().hash(state);

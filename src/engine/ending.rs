@@ -45,20 +45,21 @@ impl<E: End> Engine<'_, E> {
         }
         let lost = identifiers::packet_id(self.slots, id)?;
         let packet_id = Identifiers::renew(self.slots, id)?;
-        slot_mut(self.slots, id)?.sent = Sent::Queued(level);
+        slot_mut(self.slots, id)?.set_sent(Sent::Queued(level));
         self.store.renew(place, packet_id);
         E::republished(lost, packet_id)
     }
 
     /// The first PUBLISH that was in flight. Those in front of it were published anew before a cut.
-    fn next_resend(&mut self) -> Option<(Place, SlotId, Level)> {
-        let mut next = self.store.next(Order::Acknowledged);
+    fn next_resend(&self) -> Option<(Place, SlotId, Level)> {
+        let records = self.store.records();
+        let mut next = records.next(Order::Acknowledged);
         while let Some(place) = next {
-            let id = SlotId::new(self.store.label(place).slot)?;
-            if let Sent::Resend(level) = slot(self.slots, id)?.sent {
+            let id = SlotId::new(records.label(place).slot)?;
+            if let Sent::Resend(level) = slot(self.slots, id)?.sent() {
                 return Some((place, id, level));
             }
-            next = self.store.after(place);
+            next = records.after(place);
         }
         None
     }
@@ -108,8 +109,8 @@ impl<E: End> Engine<'_, E> {
     pub(crate) fn give_up_queue(&mut self) {
         self.drop_immediate();
         for slot in self.slots.iter_mut() {
-            if let Sent::Queued(level) = slot.sent {
-                slot.sent = Sent::Resend(level);
+            if let Sent::Queued(level) = slot.sent() {
+                slot.set_sent(Sent::Resend(level));
             }
         }
     }
@@ -117,7 +118,7 @@ impl<E: End> Engine<'_, E> {
     /// Each exchange as it stands after the loss of a connection.
     fn carry_over(&mut self) {
         for slot in self.slots.iter_mut().filter(|slot| !slot.is_request()) {
-            slot.sent = slot.sent.carried_over();
+            slot.set_sent(slot.sent().carried_over());
         }
         if self.core.manner.drops_offline() {
             self.drop_immediate();
@@ -126,7 +127,7 @@ impl<E: End> Engine<'_, E> {
 
     /// Drops all PUBLISHes of QoS 0.
     fn drop_immediate(&mut self) {
-        while let Some(place) = self.store.first(Order::Immediate) {
+        while let Some(place) = self.store.records().first(Order::Immediate) {
             self.store.remove(Order::Immediate, place);
         }
     }
@@ -188,7 +189,7 @@ impl<E: End> Engine<'_, E> {
         let measured = Measured::new(packet.layout(), self.version(), E::PEER)?;
         // Beside it there must be room for acknowledgements, which leave before it.
         let with_answer = measured.len().saturating_add(ANSWER);
-        if with_answer > self.queue.bytes.len() || self.is_oversize(measured.len()) {
+        if with_answer > self.queue.capacity() || self.is_oversize(measured.len()) {
             return Err(Refused::TooLarge);
         }
         if with_answer > self.queue.free() || !self.queue.keep_farewell(&measured) {

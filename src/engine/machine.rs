@@ -150,6 +150,10 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.keep_alive.sent();
         if self.queue.control.is_writing() {
             self.queue.written(len);
+            if !self.queue.control.is_writing() && self.store.outbox.is_writing() {
+                // So that only whole packets are found there.
+                self.queue.forget_written();
+            }
         } else {
             self.store.written(len);
         }
@@ -254,8 +258,8 @@ impl<'m, E: End> Engine<'m, E> {
         }
         self.begin_retry_interval();
         for slot in self.slots.iter_mut() {
-            if let Sent::Published(level) = slot.sent {
-                slot.sent = Sent::Resend(level);
+            if let Sent::Published(level) = slot.sent() {
+                slot.set_sent(Sent::Resend(level));
             }
         }
         self.store.carry_over();

@@ -7,7 +7,7 @@ use core::hash::{Hash, Hasher};
 use crate::control::{Control, Queue};
 use crate::flow::held::Entry;
 use crate::flow::identifiers::Slot;
-use crate::outbox::{Outbox, Store};
+use crate::outbox::{Outbox, Records, Store};
 
 use super::content::Content;
 use super::machine::{End, Engine};
@@ -45,13 +45,16 @@ impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CON
     const fn content(&self) -> Content<'_, E> {
         Content {
             core: &self.core,
-            outbox: &self.outbox,
+            records: self.records(),
             control: &self.control,
-            store: &self.store,
             queue: &self.queue,
             slots: &self.slots,
             held: &self.held,
         }
+    }
+
+    pub(crate) const fn records(&self) -> Records<'_> {
+        Records { outbox: &self.outbox, bytes: &self.store }
     }
 
     pub(crate) fn engine(&mut self) -> Engine<'_, E> {

@@ -18,13 +18,18 @@ enum Handling {
     Automatic,
     /// The application.
     Manual,
-    /// The session: the application only hears of it.
-    Skipped,
+    /// The session, in its turn behind those of the application.
+    InTurn,
 }
 
 impl Handling {
     const fn of(manner: Manner) -> Self {
         if manner.acknowledges_manually() { Self::Manual } else { Self::Automatic }
+    }
+
+    /// Of a message that the application only hears of.
+    const fn of_skipped(manner: Manner) -> Self {
+        if manner.acknowledges_manually() { Self::InTurn } else { Self::Automatic }
     }
 }
 
@@ -40,8 +45,9 @@ impl<E: End> Engine<'_, E> {
                 Ok(Some(packet)) => self.take(packet, &mut inbox),
                 Ok(None) => break,
                 Err(Cause::Violation(Violation::PacketTooLarge)) if self.skips_large() => match self.skip(&mut inbox) {
-                    Some(skipped) => skipped,
-                    None => break,
+                    Ok(None) => break,
+                    Ok(Some(taken)) => Ok(taken),
+                    Err(cause) => Err(cause),
                 },
                 Err(cause) => Err(cause),
             };
@@ -115,20 +121,23 @@ impl<E: End> Engine<'_, E> {
 
     /// Whether a PUBLISH that is too large is let pass.
     fn skips_large(&self) -> bool {
-        self.core.manner.skips_large() && !self.version().is_v5()
+        self.core.manner.skips_large() && !self.version().is_v5() && !E::is_beginning(self)
     }
 
-    /// Lets a PUBLISH pass that is larger than the inbox. It is acknowledged, or it would come again and again. `None` as
-    /// long as its front is not here.
-    fn skip<'i>(&mut self, inbox: &mut Unread<'i>) -> Option<Reception<'i, E>> {
-        let (publish, len) = match inbox.skip(self.version(), E::ROLE) {
-            Ok(skipped) => skipped?,
-            Err(violation) => return Some(Err(violation.into())),
-        };
+    /// Lets a PUBLISH pass that is larger than the inbox, once its front is here. It is acknowledged, or it would come
+    /// again and again.
+    fn skip<'i>(&mut self, inbox: &mut Unread<'i>) -> Result<Option<Taken<E::Event<'i>>>, Cause> {
+        let Some((publish, len)) = inbox.large(self.version(), E::ROLE)? else { return Ok(None) };
+        self.core.keep_alive.heard();
+        E::check_publish(self, &publish)?;
         let wire::Publish { topic, delivery, retain, .. } = publish;
-        Some(self.arrive(&publish, Handling::Skipped, |_| {
+        let taken = self.arrive(&publish, Handling::of_skipped(self.core.manner), |_| {
             Happened::Skipped { topic, qos: delivery.qos(), retain, len }.into()
-        }))
+        })?;
+        if !matches!(taken, Taken::NotYet) {
+            inbox.skip(len);
+        }
+        Ok(Some(taken))
     }
 
     /// What becomes of a message: of a new one `tell` makes the event.
@@ -175,10 +184,10 @@ impl<E: End> Engine<'_, E> {
     ) -> Reception<'i, E> {
         self.check_receive_maximum()?;
         let held = match (handling, level) {
-            (Handling::Automatic | Handling::Skipped, Level::AtLeastOnce) => None,
-            (Handling::Automatic | Handling::Skipped, Level::ExactlyOnce) => Some(Held::Received),
-            (Handling::Manual, Level::AtLeastOnce) => Some(Held::Pending),
-            (Handling::Manual, Level::ExactlyOnce) => Some(Held::Handed),
+            (Handling::Automatic, Level::AtLeastOnce) => None,
+            (Handling::Automatic, Level::ExactlyOnce) => Some(Held::Received),
+            (Handling::Manual | Handling::InTurn, Level::AtLeastOnce) => Some(Held::Pending),
+            (Handling::Manual | Handling::InTurn, Level::ExactlyOnce) => Some(Held::Handed),
         };
         let id = match held.map(|held| self.core.table.insert(self.held, packet_id, held)) {
             None => None,
@@ -191,9 +200,14 @@ impl<E: End> Engine<'_, E> {
         };
         self.core.receiving = self.core.receiving.saturating_add(1);
         let handle = match (handling, id) {
-            (Handling::Manual, Some(id)) => {
+            (Handling::Manual | Handling::InTurn, Some(id)) => {
                 self.core.table.enqueue(self.held, id);
-                entry(self.held, id).map(|entry| Handle { packet_id, entry: id.get(), generation: entry.generation })
+                entry_mut(self.held, id).map(|entry| {
+                    if matches!(handling, Handling::InTurn) {
+                        entry.judge(ReasonCode::Success);
+                    }
+                    Handle { packet_id, entry: id.get(), generation: entry.generation }
+                })
             }
             _ => {
                 self.core.owed = Some(packet_id);

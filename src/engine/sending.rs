@@ -2,10 +2,11 @@
 
 use core::num::NonZeroU16;
 
+use crate::bytes;
 use crate::command::Publish;
 use crate::error::{Cause, Refused};
 use crate::event::{Happened, Outcome, StrayPacket};
-use crate::flow::identifiers::{self, SlotId, slot, slot_mut};
+use crate::flow::identifiers::{self, Slot, SlotId, slot, slot_mut};
 use crate::flow::sender::{Counted, Level, Reaction, Sent};
 use crate::outbox::{Label, Lifetime, Order, Place};
 use crate::timer::Timer;
@@ -40,9 +41,7 @@ impl Layout for Head<'_> {
 impl<E: End> Engine<'_, E> {
     pub(crate) fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, Refused> {
         self.publish_with(publish, publish.payload.len(), |buffer| {
-            for (to, from) in buffer.iter_mut().zip(publish.payload) {
-                *to = *from;
-            }
+            bytes::copy(buffer, publish.payload);
         })
     }
 
@@ -86,7 +85,7 @@ impl<E: End> Engine<'_, E> {
         };
         let place = self.enter(&head, order, label, len)?;
         if let Some(slot) = slot.and_then(|(id, _)| slot_mut(self.slots, id)) {
-            slot.link = place.get();
+            slot.set_link(place.get());
         }
         let packet = self.store.packet_mut(place, len);
         let start = packet.len().saturating_sub(payload);
@@ -97,16 +96,11 @@ impl<E: End> Engine<'_, E> {
     /// A publish that was never shown is taken back; its event does not come.
     pub(crate) fn cancel(&mut self, packet_id: PacketId) -> bool {
         let Some(id) = identifiers::find(self.slots, packet_id) else { return false };
-        let queued = slot(self.slots, id).is_some_and(|slot| matches!(slot.sent, Sent::Queued(_)));
+        let queued = slot(self.slots, id).is_some_and(|slot| matches!(slot.sent(), Sent::Queued(_)));
         if queued {
             self.forget(id);
         }
         queued
-    }
-
-    /// The length of the largest packet that the store would take now.
-    pub(crate) fn room(&self) -> usize {
-        self.store.room()
     }
 
     fn check_publish(&self, publish: &Publish<'_>) -> Result<(), Refused> {
@@ -160,7 +154,7 @@ impl<E: End> Engine<'_, E> {
             return Err(Refused::TooLarge);
         }
         let slots_left = usize::from(self.core.identifiers.taken()) < self.slots.len();
-        if !self.store.fits(len) || (slot && !slots_left) {
+        if !self.store.records().fits(len) || (slot && !slots_left) {
             self.core.starved = Starved::Yes;
             return Err(Refused::Full);
         }
@@ -179,9 +173,9 @@ impl<E: End> Engine<'_, E> {
         let slots = &mut *self.slots;
         let moved = |id, place: Place| {
             if let Some(slot) = SlotId::new(id).and_then(|id| slot_mut(slots, id))
-                && matches!(slot.sent, Sent::Queued(_) | Sent::Published(_) | Sent::Resend(_))
+                && matches!(slot.sent(), Sent::Queued(_) | Sent::Published(_) | Sent::Resend(_))
             {
-                slot.link = place.get();
+                slot.set_link(place.get());
             }
         };
         let place = self.store.accept(order, label, len, moved).ok_or(Refused::Full)?;
@@ -197,12 +191,13 @@ impl<E: End> Engine<'_, E> {
         if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
             return None;
         }
-        let immediate = self.store.next(Order::Immediate);
-        let acknowledged = self.store.next(Order::Acknowledged).filter(|_| {
+        let records = self.store.records();
+        let immediate = records.next(Order::Immediate);
+        let acknowledged = records.next(Order::Acknowledged).filter(|_| {
             self.core.quota != 0 && self.core.next_release.is_none() && self.core.losing == Losing::Nothing
         });
         match (acknowledged, immediate) {
-            (Some(a), Some(b)) if self.store.is_older(b, a) => Some((Order::Immediate, b)),
+            (Some(a), Some(b)) if records.is_older(b, a) => Some((Order::Immediate, b)),
             (Some(a), _) => Some((Order::Acknowledged, a)),
             (None, Some(b)) => Some((Order::Immediate, b)),
             (None, None) => None,
@@ -214,17 +209,17 @@ impl<E: End> Engine<'_, E> {
         if self.core.losing != Losing::Nothing {
             return None;
         }
-        while let Some(place) = self.store.next(Order::Immediate) {
-            let is_publish = self.store.label(place).slot == 0;
+        while let Some(place) = self.store.records().next(Order::Immediate) {
+            let is_publish = self.store.records().label(place).slot == 0;
             if !is_publish || !(self.is_expired(place) || self.is_unsendable(place)) {
                 break;
             }
             self.store.remove(Order::Immediate, place);
             self.relieve();
         }
-        let place = self.store.next(Order::Acknowledged)?;
-        let id = SlotId::new(self.store.label(place).slot)?;
-        let queued = matches!(slot(self.slots, id)?.sent, Sent::Queued(_));
+        let place = self.store.records().next(Order::Acknowledged)?;
+        let id = SlotId::new(self.store.records().label(place).slot)?;
+        let queued = matches!(slot(self.slots, id)?.sent(), Sent::Queued(_));
         if queued && self.is_expired(place) {
             self.finish(id, Outcome::Expired, Properties::EMPTY)
         } else if self.is_unsendable(place) {
@@ -235,7 +230,7 @@ impl<E: End> Engine<'_, E> {
     }
 
     fn is_expired(&self, place: Place) -> bool {
-        self.store.label(place).lifetime.is_over(second_of(self.core.now.as_millis() / 1000))
+        self.store.records().label(place).lifetime.is_over(second_of(self.core.now.as_millis() / 1000))
     }
 
     /// Whether the limits of this connection forbid a stored PUBLISH. [MQTT-3.2.2-11], [MQTT-3.2.2-14], [MQTT-3.2.2-15]
@@ -243,7 +238,7 @@ impl<E: End> Engine<'_, E> {
         if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
             return false;
         }
-        let packet = self.store.packet(place);
+        let packet = self.store.records().packet(place);
         let flags = packet.first().and_then(|&first| PublishFlags::of_first_byte(first).ok());
         let Some(PublishFlags { qos, retain, .. }) = flags else { return false };
         !self.core.limits.support.has(qos)
@@ -253,13 +248,13 @@ impl<E: End> Engine<'_, E> {
 
     /// Notes that a packet is shown, which counts as sent. (5.0: 4.9)
     pub(crate) fn show(&mut self, order: Order, place: Place) {
+        let id = SlotId::new(self.store.records().label(place).slot);
         if order == Order::Acknowledged {
-            let id = SlotId::new(self.store.label(place).slot);
             if let Some(slot) = id.and_then(|id| slot_mut(self.slots, id)) {
-                match slot.sent {
-                    Sent::Queued(level) => slot.sent = Sent::Published(level),
+                match slot.sent() {
+                    Sent::Queued(level) => slot.set_sent(Sent::Published(level)),
                     Sent::Resend(level) => {
-                        slot.sent = Sent::Published(level);
+                        slot.set_sent(Sent::Published(level));
                         self.store.set_dup(place);
                     }
                     _ => {}
@@ -268,9 +263,9 @@ impl<E: End> Engine<'_, E> {
             self.core.quota = self.core.quota.saturating_sub(1);
         }
         if order == Order::Immediate
-            && let Some(slot) = SlotId::new(self.store.label(place).slot).and_then(|id| slot_mut(self.slots, id))
+            && let Some(slot) = id.and_then(|id| slot_mut(self.slots, id))
         {
-            slot.link |= SHOWN;
+            slot.set_link(slot.link() | SHOWN);
         }
         let skipped = self.show_front(place);
         self.store.show(order, place, skipped);
@@ -279,11 +274,11 @@ impl<E: End> Engine<'_, E> {
     /// Shows the front of a PUBLISH with the topic alias that it asks for, if the peer takes it. Tells how much of the
     /// stored packet that stands for. [MQTT-3.2.2-17], [MQTT-3.2.2-18]
     fn show_front(&mut self, place: Place) -> usize {
-        let alias = self.store.label(place).alias;
+        let alias = self.store.records().label(place).alias;
         if alias == 0 || alias > self.core.limits.topic_alias_maximum {
             return 0;
         }
-        let Some(packet) = Aliased::new(self.store.packet(place), alias) else { return 0 };
+        let Some(packet) = Aliased::new(self.store.records().packet(place), alias) else { return 0 };
         let topic = packet.topic();
         let is_known = self.queue.topic(alias) == Some(topic);
         let packet = if is_known { packet.without_topic() } else { packet };
@@ -313,9 +308,9 @@ impl<E: End> Engine<'_, E> {
                 return;
             }
             if let Some(slot) = slot_mut(self.slots, id)
-                && slot.sent == Sent::ResendRelease
+                && slot.sent() == Sent::ResendRelease
             {
-                slot.sent = Sent::Released(Counted::Before);
+                slot.set_sent(Sent::Released(Counted::Before));
             }
             self.core.next_release = self.core.releases.after(self.slots, id);
         }
@@ -325,7 +320,7 @@ impl<E: End> Engine<'_, E> {
     pub(crate) fn acknowledged<'i>(&mut self, packet: &Acknowledgement<'i>) -> Result<Option<E::Event<'i>>, Cause> {
         let Acknowledgement { kind, packet_id, reason_code, properties } = *packet;
         let found = identifiers::find(self.slots, packet_id);
-        let sent = found.and_then(|id| slot(self.slots, id)).map_or(Sent::Free, |slot| slot.sent);
+        let sent = found.and_then(|id| slot(self.slots, id)).map_or(Sent::Free, Slot::sent);
         let reaction = sent.acknowledged(kind, reason_code);
         if let Reaction::Stray { release } = reaction {
             if release {
@@ -365,7 +360,7 @@ impl<E: End> Engine<'_, E> {
         self.unstore(id);
         self.core.releases.push(self.slots, id);
         if let Some(slot) = slot_mut(self.slots, id) {
-            slot.sent = Sent::Released(counted);
+            slot.set_sent(Sent::Released(counted));
         }
         if self.core.next_release.is_some() {
             return;
@@ -396,7 +391,7 @@ impl<E: End> Engine<'_, E> {
 
     /// Takes an exchange out of whatever it is in.
     fn forget(&mut self, id: SlotId) {
-        match slot(self.slots, id).map(|slot| slot.sent) {
+        match slot(self.slots, id).map(Slot::sent) {
             Some(Sent::Queued(_) | Sent::Published(_) | Sent::Resend(_)) => self.unstore(id),
             Some(Sent::Released(_) | Sent::ResendRelease) => {
                 if self.core.next_release == Some(id) {
@@ -410,7 +405,7 @@ impl<E: End> Engine<'_, E> {
     }
 
     fn unstore(&mut self, id: SlotId) {
-        if let Some(place) = slot(self.slots, id).and_then(|slot| Place::new(slot.link)) {
+        if let Some(place) = slot(self.slots, id).and_then(|slot| Place::new(slot.link())) {
             self.store.remove(Order::Acknowledged, place);
             self.relieve();
         }

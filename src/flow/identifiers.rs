@@ -3,6 +3,10 @@
 //! The sender chooses its identifiers, so it chooses them such that the slot of an identifier can be computed:
 //! `identifier - 1 = generation << bits | slot`. Nothing is searched. Free slots are taken in the order in which they
 //! became free, and each time with the next generation, so that an identifier comes back as late as possible.
+//!
+//! A slot has room for 4,096 generations. In a table of more than eight slots they have no more, so all of their identifiers
+//! are used; in a smaller one, the first 4,096 of each slot: with one exchange at a time, so many times the number of slots
+//! come before any comes twice.
 
 use core::num::NonZeroU16;
 
@@ -10,22 +14,63 @@ use crate::wire::PacketId;
 
 use super::sender::Sent;
 
-/// A place for one exchange that we began.
+/// A place for one exchange that we began. A table of zeros is an empty one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slot {
-    /// Where the exchange stands.
-    pub(crate) sent: Sent,
-    generation: u16,
-    /// What else there is to know: where the packet is stored (queued, published, to be sent again), how many filters
-    /// await their codes (requests), the neighbours in the order of the PUBRELs (released), which slot is free next (free).
-    pub(crate) link: u32,
+    /// The number of `Sent` in the low bits, the generation above them.
+    state: u16,
+    /// The high and the low half of the link: as one number it would ask for an alignment that costs two bytes per slot.
+    pub(super) halves: [u16; 2],
 }
 
 impl Slot {
-    pub(crate) const FREE: Self = Self { sent: Sent::Free, generation: 0, link: 0 };
+    pub(crate) const FREE: Self = Self { state: 0, halves: [0, 0] };
+
+    const SENT_BITS: u32 = 4;
+    const SENT: u16 = 0b1111;
+    const LAST_GENERATION: u16 = u16::MAX >> Self::SENT_BITS;
+
+    /// Where the exchange stands.
+    pub(crate) const fn sent(&self) -> Sent {
+        Sent::of_number(self.state & Self::SENT)
+    }
+
+    pub(crate) const fn set_sent(&mut self, sent: Sent) {
+        self.state = self.state & !Self::SENT | sent.number();
+    }
+
+    /// What else there is to know: where the packet is stored (queued, published, to be sent again), how many filters
+    /// await their codes (requests), the neighbours in the order of the PUBRELs (released), which slot is free next (free).
+    pub(crate) const fn link(&self) -> u32 {
+        let [high, low] = self.halves;
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        u32::from_be_bytes([a, b, c, d])
+    }
+
+    pub(crate) const fn set_link(&mut self, link: u32) {
+        let [a, b, c, d] = link.to_be_bytes();
+        self.halves = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
+    }
 
     pub(crate) const fn is_request(&self) -> bool {
-        matches!(self.sent, Sent::Subscribing | Sent::Unsubscribing)
+        matches!(self.sent(), Sent::Subscribing | Sent::Unsubscribing)
+    }
+
+    const fn is_free(&self) -> bool {
+        self.state & Self::SENT == 0
+    }
+
+    const fn generation(&self) -> u16 {
+        self.state >> Self::SENT_BITS
+    }
+
+    /// Goes on to the next identifier; after the last one, which is at most 65,535, to the first.
+    fn advance(&mut self, bits: u32, id: SlotId) {
+        let last = u16::MAX.checked_shr(bits).unwrap_or(0).min(Self::LAST_GENERATION);
+        let next = self.generation().wrapping_add(1) & last;
+        let number = next.checked_shl(bits).unwrap_or(0) | id.get().wrapping_sub(1);
+        let generation = if number == u16::MAX { 0 } else { next };
+        self.state = generation << Self::SENT_BITS | self.state & Self::SENT;
     }
 }
 
@@ -58,8 +103,8 @@ impl Identifiers {
         }
         let bits = bits(slots.len());
         let slot = slot_mut(slots, id)?;
-        slot.sent = sent;
-        slot.link = 0;
+        slot.set_sent(sent);
+        slot.set_link(0);
         self.taken = self.taken.saturating_add(1);
         Some((id, identifier(bits, id, slot)))
     }
@@ -68,8 +113,8 @@ impl Identifiers {
     pub(crate) fn release(&mut self, slots: &mut [Slot], id: SlotId) {
         let bits = bits(slots.len());
         let Some(slot) = slot_mut(slots, id) else { return };
-        slot.sent = Sent::Free;
-        slot.generation = next_generation(bits, id, slot.generation);
+        slot.set_sent(Sent::Free);
+        slot.advance(bits, id);
         let last = self.last(slots);
         let first = last.and_then(|last| successor(slots, last)).unwrap_or(id);
         chain(slots, id, first);
@@ -84,7 +129,7 @@ impl Identifiers {
     pub(crate) fn renew(slots: &mut [Slot], id: SlotId) -> Option<PacketId> {
         let bits = bits(slots.len());
         let slot = slot_mut(slots, id)?;
-        slot.generation = next_generation(bits, id, slot.generation);
+        slot.advance(bits, id);
         Some(identifier(bits, id, slot))
     }
 
@@ -103,7 +148,7 @@ pub(crate) fn find(slots: &[Slot], packet_id: PacketId) -> Option<SlotId> {
     let index = number & !(u16::MAX.checked_shl(bits).unwrap_or(0));
     let id = SlotId::new(index.checked_add(1)?)?;
     let slot = slot(slots, id)?;
-    (slot.sent != Sent::Free && identifier(bits, id, slot) == packet_id).then_some(id)
+    (!slot.is_free() && identifier(bits, id, slot) == packet_id).then_some(id)
 }
 
 /// The identifier of the exchange in a slot.
@@ -126,14 +171,14 @@ pub(crate) fn packet_id_at(slots: &[Slot], index: usize) -> Option<PacketId> {
 
 /// The free slot behind a free slot. Links of zeros chain each slot to its neighbour.
 fn successor(slots: &[Slot], id: SlotId) -> Option<SlotId> {
-    let link = u16::try_from(slot(slots, id)?.link).ok()?;
+    let link = u16::try_from(slot(slots, id)?.link()).ok()?;
     SlotId::new((link ^ neighbour(slots, id)).checked_add(1)?)
 }
 
 fn chain(slots: &mut [Slot], id: SlotId, next: SlotId) {
     let link = next.get().wrapping_sub(1) ^ neighbour(slots, id);
     if let Some(slot) = slot_mut(slots, id) {
-        slot.link = link.into();
+        slot.set_link(link.into());
     }
 }
 
@@ -148,20 +193,12 @@ const fn bits(slots: usize) -> u32 {
 }
 
 fn identifier(bits: u32, id: SlotId, slot: &Slot) -> PacketId {
-    let number = slot.generation.checked_shl(bits).unwrap_or(0) | id.get().wrapping_sub(1);
-    // 65,536 is left out by `next_generation`.
+    let number = slot.generation().checked_shl(bits).unwrap_or(0) | id.get().wrapping_sub(1);
+    // 65,536 is left out by `advance`.
     PacketId::new(number.wrapping_add(1)).unwrap_or(PacketId::MAX)
 }
 
-/// The next generation; after the last one whose identifier is at most 65,535, the first.
-fn next_generation(bits: u32, id: SlotId, generation: u16) -> u16 {
-    let last = u16::MAX.checked_shr(bits).unwrap_or(0);
-    let next = generation.wrapping_add(1) & last;
-    let number = next.checked_shl(bits).unwrap_or(0) | id.get().wrapping_sub(1);
-    if number == u16::MAX { 0 } else { next }
-}
-
-const _: () = assert!(size_of::<Slot>() == 8 && size_of::<Identifiers>() == 4);
+const _: () = assert!(size_of::<Slot>() == 6 && size_of::<Identifiers>() == 4);
 
 #[cfg(test)]
 #[path = "identifiers_tests.rs"]

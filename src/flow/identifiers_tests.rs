@@ -1,8 +1,8 @@
 //! The packet identifiers against sets and queues, for tables of all sorts of sizes.
 //!
 //! What holds of the rotation: slots that were never used come first, in order; then the one that is free for the
-//! longest time. A slot goes through all of its identifiers before one comes back. So with one exchange at a time, each
-//! identifier that the table has comes once before any comes twice.
+//! longest time. A slot goes through its identifiers, at most 4,096 of them, before one comes back. So with one exchange at
+//! a time, each identifier that the table has comes once before any comes twice.
 #![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, reason = "a model in wider integers")]
 
 extern crate std;
@@ -12,7 +12,7 @@ use std::vec::Vec;
 
 use super::{Identifiers, PacketId, Sent, Slot, SlotId, find, packet_id, slot};
 
-const SIZES: [usize; 12] = [0, 1, 2, 3, 5, 7, 8, 16, 255, 256, 1000, 65_535];
+const SIZES: [usize; 14] = [0, 1, 2, 3, 5, 7, 8, 15, 16, 17, 255, 256, 1000, 65_535];
 const CYCLES: u32 = 200_000;
 /// Any state but `Free` will do.
 const BUSY: Sent = Sent::Subscribing;
@@ -22,11 +22,12 @@ fn spread(size: usize) -> u32 {
     u32::try_from(size.next_power_of_two()).unwrap()
 }
 
-/// The identifiers of a slot, in the order in which they are used: those of its numbers that 16 bits can say.
+/// The identifiers of a slot, in the order in which they are used: those of its numbers that 16 bits can say, as far as
+/// there are generations.
 fn identifiers_of(size: usize, index: usize) -> Vec<u16> {
     let spread = spread(size);
     let index = u32::try_from(index).unwrap();
-    (0..).map(|generation| generation * spread + index + 1).map_while(|id| u16::try_from(id).ok()).collect()
+    (0..4096).map(|generation| generation * spread + index + 1).map_while(|id| u16::try_from(id).ok()).collect()
 }
 
 /// Xorshift: the same sequence in every run.
@@ -70,7 +71,7 @@ impl Model {
     fn begin(&mut self, index: usize, id: u16) {
         assert_ne!(id, 0);
         assert!(self.set.insert(id), "{id} is in flight");
-        let of_slot = (usize::from(u16::MAX) - index).div_ceil(spread(self.size) as usize);
+        let of_slot = (usize::from(u16::MAX) - index).div_ceil(spread(self.size) as usize).min(4096);
         let usage = self.uses[index];
         self.uses[index] += 1;
         let expected = (usage % of_slot) as u32 * spread(self.size) + u32::try_from(index).unwrap() + 1;
@@ -86,7 +87,7 @@ impl Model {
         let Some(index) = expected else { return assert_eq!(taken, None) };
         let (slot_id, id) = taken.unwrap();
         assert_eq!(usize::from(slot_id.get()), index + 1);
-        assert_eq!(slot(slots, slot_id).map(|slot| (slot.sent, slot.link)), Some((BUSY, 0)));
+        assert_eq!(slot(slots, slot_id).map(|slot| (slot.sent(), slot.link())), Some((BUSY, 0)));
         self.begin(index, id.get());
         self.in_flight.push((index, id.get()));
     }
@@ -95,9 +96,9 @@ impl Model {
         let (index, id) = self.in_flight.swap_remove(at);
         let slot_id = slot_id(index);
         // What the exchange kept in its link must not matter.
-        super::slot_mut(slots, slot_id).unwrap().link = u32::MAX;
+        super::slot_mut(slots, slot_id).unwrap().set_link(u32::MAX);
         identifiers.release(slots, slot_id);
-        assert_eq!(slot(slots, slot_id).map(|slot| slot.sent), Some(Sent::Free));
+        assert_eq!(slot(slots, slot_id).map(Slot::sent), Some(Sent::Free));
         self.set.remove(&id);
         self.free.push_back(index);
     }
@@ -185,7 +186,8 @@ fn a_full_table_has_an_identifier_for_each_slot_and_no_more() {
     }
 }
 
-/// The longest way to the first repetition. All 65,535 identifiers where the number of slots is a power of two.
+/// The longest way to the first repetition: 4,096 identifiers of each slot, or all 65,535 where there are 16 slots or a
+/// larger power of two.
 #[test]
 fn one_at_a_time_each_identifier_comes_once_before_any_comes_twice() {
     for size in SIZES {
@@ -193,7 +195,11 @@ fn one_at_a_time_each_identifier_comes_once_before_any_comes_twice() {
         let mut identifiers = Identifiers::NEW;
         let mut seen = HashSet::new();
         let all: usize = (0..size).map(|index| identifiers_of(size, index).len()).sum();
-        assert!(!size.is_power_of_two() || all == 65_535);
+        if size < 16 {
+            assert_eq!(all, size * 4096);
+        } else if size.is_power_of_two() {
+            assert_eq!(all, 65_535);
+        }
         for _ in 0..all {
             let (slot_id, id) = identifiers.take(&mut slots, BUSY).unwrap();
             assert!(seen.insert(id), "{id} again after {} of {all}", seen.len());
@@ -228,4 +234,23 @@ fn an_identifier_that_was_replaced_is_not_found() {
     assert_eq!((find(&slots, old), find(&slots, new)), (None, Some(slot_id)));
     assert_eq!(identifiers.taken(), 1);
     assert_eq!(Identifiers::renew(&mut slots, SlotId::new(6).unwrap()), None);
+}
+
+#[test]
+fn what_a_slot_holds_is_kept_apart() {
+    let mut slot = Slot::FREE;
+    assert!(slot.is_free());
+    for generation in 1..=4095 {
+        slot.advance(4, SlotId::MIN);
+        assert_eq!(slot.generation(), generation);
+        for link in [1, 0xFFFF, 0x1_0000, 0x1234_5678, u32::MAX] {
+            slot.set_link(link);
+            slot.set_sent(Sent::Unsubscribing);
+            assert_eq!((slot.sent(), slot.generation(), slot.link()), (Sent::Unsubscribing, generation, link));
+            slot.set_sent(BUSY);
+            assert_eq!((slot.sent(), slot.generation(), slot.link()), (BUSY, generation, link));
+        }
+    }
+    slot.advance(4, SlotId::MIN);
+    assert_eq!((slot.sent(), slot.generation()), (BUSY, 0), "the generations go around");
 }

@@ -43,7 +43,7 @@ impl Releases {
     }
 }
 
-/// The two neighbours of an exchange, as its link holds them.
+/// The two neighbours of an exchange, which are the halves of its link.
 struct Neighbours {
     previous: Option<SlotId>,
     next: Option<SlotId>,
@@ -51,15 +51,13 @@ struct Neighbours {
 
 impl Neighbours {
     const fn of(slot: &Slot) -> Self {
-        let [a, b, c, d] = slot.link.to_be_bytes();
-        Self { previous: SlotId::new(u16::from_be_bytes([a, b])), next: SlotId::new(u16::from_be_bytes([c, d])) }
+        let [previous, next] = slot.halves;
+        Self { previous: SlotId::new(previous), next: SlotId::new(next) }
     }
 
     fn store(&self, slots: &mut [Slot], id: SlotId) {
         if let Some(slot) = slot_mut(slots, id) {
-            let [a, b] = number(self.previous).to_be_bytes();
-            let [c, d] = number(self.next).to_be_bytes();
-            slot.link = u32::from_be_bytes([a, b, c, d]);
+            slot.halves = [number(self.previous), number(self.next)];
         }
     }
 

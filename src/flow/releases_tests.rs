@@ -49,16 +49,16 @@ fn run(size: u16, operations: &[Operation]) {
                 if !idle.is_empty() {
                     let id = *index.get(&idle);
                     // What a PUBLISH leaves in its link, the place of its packet, must not matter.
-                    super::slot_mut(&mut slots, id).unwrap().link = u32::MAX;
+                    super::slot_mut(&mut slots, id).unwrap().set_link(u32::MAX);
                     releases.push(&mut slots, id);
                     model.push(id);
                 }
             }
             Operation::Remove(index) if !model.is_empty() => {
                 let id = model.remove(index.index(model.len()));
-                let generation = slot(&slots, id).map(|slot| slot.sent);
+                let sent = slot(&slots, id).map(Slot::sent);
                 releases.remove(&mut slots, id);
-                assert_eq!(slot(&slots, id).map(|slot| slot.sent), generation);
+                assert_eq!(slot(&slots, id).map(Slot::sent), sent);
             }
             Operation::Remove(_) => {}
         }

@@ -3,12 +3,10 @@
 
 use crate::wire::{AckType, ReasonCode};
 
-/// Where an exchange that we began stands. `repr(u8)`, so that a table of zeros is an empty one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(u8)]
+/// Where an exchange that we began stands. It has a number of four bits, 0 if there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Sent {
     /// There is none.
-    #[default]
     Free,
     /// PUBLISH accepted, never shown to a transport.
     Queued(Level),
@@ -99,6 +97,40 @@ impl Sent {
             Self::Released(_) => Self::ResendRelease,
             Self::Subscribing | Self::Unsubscribing => Self::Free,
             Self::Free | Self::Queued(_) | Self::Resend(_) | Self::ResendRelease => self,
+        }
+    }
+
+    pub(super) const fn number(self) -> u16 {
+        match self {
+            Self::Free => 0,
+            Self::Queued(Level::AtLeastOnce) => 1,
+            Self::Queued(Level::ExactlyOnce) => 2,
+            Self::Published(Level::AtLeastOnce) => 3,
+            Self::Published(Level::ExactlyOnce) => 4,
+            Self::Resend(Level::AtLeastOnce) => 5,
+            Self::Resend(Level::ExactlyOnce) => 6,
+            Self::Released(Counted::Here) => 7,
+            Self::Released(Counted::Before) => 8,
+            Self::ResendRelease => 9,
+            Self::Subscribing => 10,
+            Self::Unsubscribing => 11,
+        }
+    }
+
+    pub(super) const fn of_number(number: u16) -> Self {
+        match number {
+            1 => Self::Queued(Level::AtLeastOnce),
+            2 => Self::Queued(Level::ExactlyOnce),
+            3 => Self::Published(Level::AtLeastOnce),
+            4 => Self::Published(Level::ExactlyOnce),
+            5 => Self::Resend(Level::AtLeastOnce),
+            6 => Self::Resend(Level::ExactlyOnce),
+            7 => Self::Released(Counted::Here),
+            8 => Self::Released(Counted::Before),
+            9 => Self::ResendRelease,
+            10 => Self::Subscribing,
+            11 => Self::Unsubscribing,
+            _ => Self::Free,
         }
     }
 }

@@ -211,9 +211,14 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     }
 
     /// The length in bytes of the largest packet that fits into the store now; 0: none.
+    ///
+    /// ```
+    /// let session: &mqtt_session::server::Session<256, 8, 8> = &mqtt_session::server::Session::new();
+    /// assert_eq!(session.room(), 240);
+    /// ```
     #[must_use]
-    pub fn room(&mut self) -> usize {
-        self.0.engine().room()
+    pub fn room(&self) -> usize {
+        self.0.records().room()
     }
 
     /// How many publishes of QoS 1 and 2 are under way, queued ones included.

@@ -6,7 +6,7 @@ use crate::engine::state::{Authentication, Core, Life, Limits, Losing, Manner, P
 use crate::engine::{Announcement, End, Engine, Taken, hash, is_announced};
 use crate::error::{Cause, Refused};
 use crate::event::{Event, StrayPacket};
-use crate::flow::identifiers::{self, SlotId, slot, slot_mut};
+use crate::flow::identifiers::{self, Slot, SlotId, slot, slot_mut};
 use crate::flow::sender::Sent;
 use crate::inbox::{Inbox, Unread};
 use crate::keepalive::KeepAlive;
@@ -107,7 +107,7 @@ impl End for Client {
     /// A request that was lost with its connection.
     fn report<'i>(engine: &mut Engine<'_, Self>) -> Option<Event<'i>> {
         let id = engine.core.end.lost_requests?;
-        let next = slot(engine.slots, id).map_or(0, |slot| slot.link);
+        let next = slot(engine.slots, id).map_or(0, Slot::link);
         engine.core.end.lost_requests = u16::try_from(next).ok().and_then(SlotId::new);
         let packet_id = identifiers::packet_id(engine.slots, id)?;
         engine.free(id);
@@ -344,10 +344,10 @@ impl Engine<'_, Client> {
 
     /// SUBSCRIBE and UNSUBSCRIBE are no session state, not even unsent. They are chained, to be reported.
     fn drop_requests(&mut self) {
-        let mut next = self.store.first(Order::Immediate);
+        let mut next = self.store.records().first(Order::Immediate);
         while let Some(place) = next {
-            next = self.store.after(place);
-            if self.store.label(place).slot != 0 {
+            next = self.store.records().after(place);
+            if self.store.records().label(place).slot != 0 {
                 self.store.remove(Order::Immediate, place);
             }
         }
@@ -355,7 +355,7 @@ impl Engine<'_, Client> {
         self.core.end.lost_requests = None;
         for id in (1..=u16::MAX).map_while(SlotId::new).take(self.slots.len()) {
             if let Some(slot) = slot_mut(self.slots, id).filter(|slot| slot.is_request()) {
-                slot.link = self.core.end.lost_requests.map_or(0, SlotId::get).into();
+                slot.set_link(self.core.end.lost_requests.map_or(0, SlotId::get).into());
                 self.core.end.lost_requests = Some(id);
             }
         }

@@ -26,7 +26,7 @@ use self::connection::Client;
 ///
 /// The memory is in the type:
 ///
-/// * `STORE`: bytes for packets that wait to be sent or acknowledged; each takes 14 bytes besides its own.
+/// * `STORE`: bytes for packets that wait to be sent or acknowledged; each takes 16 bytes besides its own.
 /// * `SENT`: how many publishes of QoS 1 and 2, subscribes and unsubscribes may be under way: 0 to 65,535.
 /// * `HELD`: how many received messages may be under way, those of QoS 1 only with manual acknowledgement: 0 to 65,535.
 /// * `CONTROL`: bytes for CONNECT, AUTH, DISCONNECT and acknowledgements, which a full store never blocks: up to 65,535.
@@ -189,9 +189,14 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     }
 
     /// The length in bytes of the largest packet that fits into the store now; 0: none.
+    ///
+    /// ```
+    /// let session: &mqtt_session::Session<256, 8, 8> = &mqtt_session::Session::new();
+    /// assert_eq!(session.room(), 240);
+    /// ```
     #[must_use]
-    pub fn room(&mut self) -> usize {
-        self.0.engine().room()
+    pub fn room(&self) -> usize {
+        self.0.records().room()
     }
 
     /// How many publishes of QoS 1 and 2, subscribes and unsubscribes are under way, queued ones included.
@@ -228,3 +233,8 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         self.0.fmt(f)
     }
 }
+
+// What the README promises: a client with eight messages each way, besides the bytes of packets. The clock aligns it to
+// eight, so one byte more may cost eight.
+#[cfg(target_pointer_width = "32")]
+const _: () = assert!(size_of::<Session<0, 8, 8, 0>>() <= 256);

@@ -54,7 +54,7 @@ impl Engine<'_, Client> {
     fn request(&mut self, packet: &dyn Layout, id: SlotId, filters: usize, len: usize) -> Result<(), Refused> {
         self.enter(packet, Order::Immediate, Label { slot: id.get(), ..Label::default() }, len)?;
         if let Some(slot) = slot_mut(self.slots, id) {
-            slot.link = u32::try_from(filters).unwrap_or(u32::MAX) & !SHOWN;
+            slot.set_link(u32::try_from(filters).unwrap_or(u32::MAX) & !SHOWN);
         }
         Ok(())
     }
@@ -63,11 +63,11 @@ impl Engine<'_, Client> {
     pub(super) fn answered(&mut self, request: Sent, packet_id: PacketId, codes: Option<usize>) -> Result<bool, Cause> {
         let Some(id) = identifiers::find(self.slots, packet_id) else { return Ok(false) };
         let Some(slot) = slot(self.slots, id) else { return Ok(false) };
-        match slot.sent {
+        match slot.sent() {
             // What was never shown cannot have been answered.
-            Sent::Subscribing | Sent::Unsubscribing if slot.link & SHOWN == 0 => Ok(false),
+            Sent::Subscribing | Sent::Unsubscribing if slot.link() & SHOWN == 0 => Ok(false),
             sent if sent == request => {
-                if codes.is_some_and(|codes| u32::try_from(codes) != Ok(slot.link & !SHOWN)) {
+                if codes.is_some_and(|codes| u32::try_from(codes) != Ok(slot.link() & !SHOWN)) {
                     return Err(Cause::AnswerMismatched);
                 }
                 self.free(id);

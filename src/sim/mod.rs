@@ -1,7 +1,7 @@
 //! Two ends, a link with faults, and virtual time: for tests of protocols and of applications. (feature `sim`)
 //!
-//! A [`Simulation`] carries bytes between a client's [`Session`](crate::Session) and a
-//! [`server::Session`](crate::server::Session), both real. It can cut the link after any byte, lose what is under way, report
+//! A [`Simulation`] carries bytes between a client's [`Session`] and a
+//! [`server::Session`], both real. It can cut the link after any byte, lose what is under way, report
 //! as written what never arrives, tear and join and delay what does arrive; and it jumps in time to whatever is next. All of
 //! it follows from a seed, so what went wrong once goes wrong again. A [`Chart`] draws what it does.
 //!
@@ -66,11 +66,13 @@ pub struct Faults {
     pub delay: u32,
     /// Once in so many transfers the link is cut; 0: only when it is asked for.
     pub cut_once_in: u32,
+    /// Once in so many arrivals a bit of what arrives is wrong, which no transport of MQTT does; 0: never.
+    pub corrupt_once_in: u32,
 }
 
 impl Faults {
     /// A link without faults.
-    pub const NONE: Self = Self { fragments: false, delay: 0, cut_once_in: 0 };
+    pub const NONE: Self = Self { fragments: false, delay: 0, cut_once_in: 0, corrupt_once_in: 0 };
 }
 
 /// What a step of a simulation came to.
@@ -387,6 +389,11 @@ impl<O: Observer, const IN_FLIGHT: usize> Simulation<O, IN_FLIGHT> {
         let len = if fragments { random.below(possible).saturating_add(1).min(possible) } else { possible };
         for (to, byte) in space.iter_mut().zip(in_flight).take(len) {
             *to = *byte;
+        }
+        if random.once_in(self.faults.corrupt_once_in)
+            && let Some(byte) = space.get_mut(random.below(len))
+        {
+            *byte ^= 1_u8.checked_shl(u32::try_from(random.below(8)).unwrap_or(0)).unwrap_or(1);
         }
         inbox.filled(len);
         pipe.arrive(len);

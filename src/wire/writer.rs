@@ -2,6 +2,8 @@
 
 use core::{fmt, mem};
 
+use crate::bytes::copy;
+
 use super::kind::PacketType;
 use super::reader::{PacketId, VariableByteInteger, text_is_clean};
 use super::version::{Role, Version};
@@ -104,7 +106,7 @@ impl<'o> Writer<'o> {
 
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         if let Some((target, rest)) = mem::take(&mut self.free).split_at_mut_checked(bytes.len()) {
-            target.copy_from_slice(bytes);
+            copy(target, bytes);
             self.free = rest;
         }
         self.written = self.written.saturating_add(bytes.len());

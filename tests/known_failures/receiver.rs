@@ -1,9 +1,11 @@
 //! Failures of receivers: duplicates, losses, acknowledgements, and packets in pieces.
 
-use mqtt_session::QoS::AtLeastOnce;
-use mqtt_session::{Acknowledge, Cause, Event, ReasonCode, Refused, Version, Violation};
+use mqtt_session::QoS::{AtLeastOnce, ExactlyOnce};
+use mqtt_session::{Acknowledge, Cause, Event, Oversized, QoS, ReasonCode, Refused, TopicAliases, Version, Violation};
 
-use crate::trace::{Bytes, Trace, both, connack, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2, with_header};
+use crate::trace::{
+    Bytes, Trace, aliased, both, connack, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2, with_header,
+};
 
 fn manual(mut t: Trace) -> Trace {
     t.options.acknowledgement = Acknowledge::Manually;
@@ -381,17 +383,34 @@ fn r11_dup_says_nothing_of_what_we_have_seen() {
 }
 
 /// An alias above our maximum, which is 0.
+/// Neither where no alias is allowed, nor where it stands for nothing, is too high, or has a topic too long to keep.
 #[test]
 fn r12_a_refused_alias_records_no_identifier() {
-    let mut t = <Trace>::new(Version::V5);
-    t.connects();
-    t.receives("34 09  0001 74  0007  03 23 0001  61");
-    t.fails(Cause::TopicAliasTooHigh, 0x94);
-    t.resumes();
-    t.receives(qos2(7, "a").dup());
-    t.message(qos2(7, "a").dup());
-    t.sends(pubrec(7));
-    t.quiet();
+    let cases = [
+        (0, aliased(ExactlyOnce, 7, "t", 1, "a"), Cause::TopicAliasTooHigh, 0x94),
+        (2, aliased(ExactlyOnce, 7, "t", 3, "a"), Cause::TopicAliasTooHigh, 0x94),
+        (2, aliased(ExactlyOnce, 7, "", 2, "a"), Cause::TopicAliasUnknown, 0x82),
+        (2, aliased(ExactlyOnce, 7, "a topic", 2, "a"), Cause::TopicTooLong, 0x97),
+    ];
+    for manually in [false, true] {
+        for (maximum, refused, cause, code) in &cases {
+            let mut t = <Trace>::new(Version::V5);
+            if manually {
+                t = manual(t);
+            }
+            t.inbox.set_topic_aliases(TopicAliases { maximum: *maximum, topic: 6 });
+            t.connects();
+            t.receives(refused.clone());
+            t.fails(*cause, *code);
+            t.resumes();
+            t.receives(qos2(7, "a").dup());
+            if let Some(handle) = t.message(qos2(7, "a").dup()) {
+                t.acknowledge(handle);
+            }
+            t.sends(pubrec(7));
+            t.quiet();
+        }
+    }
 }
 
 /// However large the half, and also if the loss is told by `connect` alone.
@@ -494,6 +513,35 @@ fn r15_a_packet_larger_than_the_inbox_is_refused() {
         t.quiet();
         t.receives("30 FE 01");
         t.fails(Cause::Violation(Violation::PacketTooLarge), 0x95);
+        t.resumes();
+        t.quiet();
+    }
+}
+
+/// If asked for in 3.1.1, where nobody can be told how much fits: it is acknowledged and does not come again.
+#[test]
+fn r15_a_packet_larger_than_the_inbox_is_skipped() {
+    for (qos, answer) in [(QoS::AtMostOnce, None), (AtLeastOnce, Some(puback(7))), (ExactlyOnce, Some(pubrec(7)))] {
+        let mut t = <Trace>::new(Version::V3);
+        t.options.oversized = Oversized::Skipped;
+        t.connects();
+        let id: &[u8] = if answer.is_some() { &[0, 7] } else { &[] };
+        let large = with_header(0x31 | (qos as u8) << 1, &[b"\0\x01t", id, &[b'p'; 1000]].concat());
+        let len = u32::try_from(large.len()).unwrap_or(u32::MAX);
+        t.receives(large);
+        t.tells(&Event::Skipped { topic: "t", qos, retain: true, len });
+        if let Some(answer) = answer {
+            t.sends(answer);
+        }
+        t.quiet();
+        while t.wants_to_read() {
+            t.quiet();
+        }
+        t.receives(qos1(8, "a"));
+        t.message(qos1(8, "a"));
+        t.sends(puback(8));
+        t.cut();
+        t.announced = 8;
         t.resumes();
         t.quiet();
     }

@@ -3,10 +3,13 @@
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::wire::AckType::{Puback, Pubcomp, Pubrec};
 use mqtt_session::wire::{List, Properties};
-use mqtt_session::{Cause, Disconnect, Event, LostSession, Outcome, Property, ReasonCode, Refused, Version};
+use mqtt_session::{
+    Cause, Disconnect, Event, LostSession, Outcome, Property, ReasonCode, Refused, TopicAliases, Version,
+};
 
 use crate::trace::{
-    Bytes, Trace, both, connack, packet_id, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2, suback, subscribe,
+    Bytes, TOPIC, Trace, aliased, both, connack, dup, packet_id, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2,
+    suback, subscribe,
 };
 
 /// PUBREC with a code of 0x80 or above ends the exchange: no PUBREL, and everything it held is free.
@@ -525,6 +528,73 @@ fn s23_a_refusal_carries_identifier_and_code() {
         t.quiet();
         assert_eq!(t.session.in_flight(), 0);
     }
+}
+
+/// QoS 1: whether the cut is before the answer or behind it, and whether the next connection has aliases or not. The
+/// peer forgets them with the connection.
+#[test]
+fn s24_a_topic_alias_dies_with_its_connection() {
+    for aliases in ["", "22 0002"] {
+        let mut t = aliasing();
+        t.connects_with(false, "22 0002");
+        let answered = t.publish_as(1, AtLeastOnce, TOPIC, "a");
+        t.sends(aliased(AtLeastOnce, answered, TOPIC, 1, "a"));
+        let first = t.publish_as(1, AtLeastOnce, TOPIC, "b");
+        let second = t.publish_as(1, AtLeastOnce, TOPIC, "c");
+        t.sends([aliased(AtLeastOnce, first, "", 1, "b"), aliased(AtLeastOnce, second, "", 1, "c")]);
+        t.receives(puback(answered));
+        t.acknowledged(answered);
+        t.cut();
+        t.connects_with(true, aliases);
+        if aliases.is_empty() {
+            t.sends((qos1(first, "b").dup(), qos1(second, "c").dup()));
+        } else {
+            t.sends(dup(aliased(AtLeastOnce, first, TOPIC, 1, "b")));
+            t.sends(dup(aliased(AtLeastOnce, second, "", 1, "c")));
+        }
+        t.quiet();
+        t.receives((puback(first), puback(second)));
+        t.acknowledged(first);
+        t.acknowledged(second);
+        t.quiet();
+    }
+}
+
+/// QoS 2: before PUBREC the message with its topic, behind it PUBREL alone.
+#[test]
+fn s24_a_topic_alias_dies_with_its_connection_in_qos_2() {
+    for aliases in ["", "22 0002"] {
+        let mut t = aliasing();
+        t.connects_with(false, "22 0002");
+        let received = t.publish_as(1, ExactlyOnce, TOPIC, "a");
+        t.sends(aliased(ExactlyOnce, received, TOPIC, 1, "a"));
+        let id = t.publish_as(1, ExactlyOnce, TOPIC, "b");
+        t.sends(aliased(ExactlyOnce, id, "", 1, "b"));
+        t.receives(pubrec(received));
+        t.sends(pubrel(received));
+        t.cut();
+        t.connects_with(true, aliases);
+        t.sends(pubrel(received));
+        if aliases.is_empty() {
+            t.sends(qos2(id, "b").dup());
+        } else {
+            t.sends(dup(aliased(ExactlyOnce, id, TOPIC, 1, "b")));
+        }
+        t.quiet();
+        t.receives((pubcomp(received), pubrec(id)));
+        t.acknowledged(received);
+        t.sends(pubrel(id));
+        t.receives(pubcomp(id));
+        t.acknowledged(id);
+        t.quiet();
+    }
+}
+
+/// A session with two topic aliases of its own.
+fn aliasing() -> Trace {
+    let mut t = Trace::new(Version::V5);
+    t.options.topic_aliases = TopicAliases { maximum: 2, topic: 8 };
+    t
 }
 
 #[test]

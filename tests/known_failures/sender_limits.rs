@@ -199,36 +199,44 @@ fn s13b_a_pubcomp_for_a_carried_over_pubrel_raises_no_quota() {
     t.quiet();
 }
 
-/// Also when the identifiers have gone around: 0 and those in flight are left out.
+/// Also when the identifiers have gone around: 0 and those in flight are left out. A small table goes around sooner.
 #[test]
 fn s14_identifiers_in_flight_are_skipped() {
     for version in [Version::V3, Version::V5] {
-        let mut t = Trace::<256, 3, 1, 256, 256>::new(version);
-        t.connects();
-        t.publish(ExactlyOnce, "kept");
-        t.sends(qos2(1, "kept"));
-        let mut times = vec![0_u32; 65_536];
-        for _ in 0..70_000 {
-            let id = t.publish(AtLeastOnce, "x");
-            t.sends(qos1(id, "x"));
-            let request = t.subscribe("f");
-            t.sends(subscribe(request, "f"));
-            t.receives(puback(id));
-            t.acknowledged(id);
-            t.receives(suback(request, &[0]));
-            t.event(|_, event| assert!(matches!(event, Event::Subscribed { .. }), "{event:?}"));
-            for id in [id, request] {
-                times[usize::from(id)] += 1;
-            }
-        }
-        assert_eq!(times.get(..2), Some(&[0, 0][..]), "neither 0 nor 1 may be used");
-        assert!(times.iter().all(|&times| times < 8), "identifiers take turns");
-        t.receives(pubrec(1));
-        t.sends(pubrel(1));
-        t.receives(pubcomp(1));
-        t.acknowledged(1);
-        t.quiet();
+        take_turns::<3>(version, 2 * 4096);
+        take_turns::<16>(version, 15 * 4096 - 1);
     }
+}
+
+/// All slots but one go through `all` identifiers, while one exchange is kept in flight.
+fn take_turns<const SENT: usize>(version: Version, all: usize) {
+    let mut t = Trace::<256, SENT, 1, 256, 256>::new(version);
+    t.connects();
+    t.publish(ExactlyOnce, "kept");
+    t.sends(qos2(1, "kept"));
+    let mut times = vec![0_usize; 65_536];
+    for _ in 0..70_000 {
+        let id = t.publish(AtLeastOnce, "x");
+        t.sends(qos1(id, "x"));
+        let request = t.subscribe("f");
+        t.sends(subscribe(request, "f"));
+        t.receives(puback(id));
+        t.acknowledged(id);
+        t.receives(suback(request, &[0]));
+        t.event(|_, event| assert!(matches!(event, Event::Subscribed { .. }), "{event:?}"));
+        for id in [id, request] {
+            let times = &mut times[usize::from(id)];
+            *times = times.saturating_add(1);
+        }
+    }
+    assert_eq!(times.get(..2), Some(&[0, 0][..]), "neither 0 nor 1 may be used");
+    assert_eq!(times.iter().filter(|&&times| times != 0).count(), all);
+    assert!(times.iter().all(|&times| times <= 140_000_usize.div_ceil(all)), "identifiers take turns");
+    t.receives(pubrec(1));
+    t.sends(pubrel(1));
+    t.receives(pubcomp(1));
+    t.acknowledged(1);
+    t.quiet();
 }
 
 #[test]

@@ -30,6 +30,7 @@
 #![allow(clippy::panic, clippy::arithmetic_side_effects, reason = "a fault here is a failed test")]
 
 use core::fmt::Write;
+use core::num::NonZeroU16;
 
 use mqtt_session::wire::{AckType, Delivery, Properties};
 use mqtt_session::{
@@ -55,7 +56,7 @@ pub(crate) struct Trace<
     pub(crate) announced: u16,
     pub(crate) version: Version,
     pub(crate) session: Session<STORE, SENT, HELD, CONTROL>,
-    inbox: Inbox<[u8; INBOX]>,
+    pub(crate) inbox: Inbox<[u8; INBOX]>,
     now: Instant,
     /// What the peer has sent and the inbox had no space for yet.
     on_the_way: Vec<u8>,
@@ -231,6 +232,11 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         matches!(session.poll(&mut inbox, self.now), Step::Transmit(_))
     }
 
+    /// Whether the peer has sent more than the inbox had space for so far.
+    pub(crate) fn wants_to_read(&self) -> bool {
+        !self.on_the_way.is_empty()
+    }
+
     /// Time passes.
     pub(crate) fn passes(&mut self, millis: u64) {
         self.log.push(format!("{millis} ms"));
@@ -239,7 +245,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
 
     /// The CONNECT of the options.
     pub(crate) fn connect_packet(&self) -> Vec<u8> {
-        let inbox = u32::try_from(INBOX).unwrap_or(u32::MAX);
+        let inbox = u32::try_from(self.inbox.capacity()).unwrap_or(u32::MAX);
         let flags = if self.options.clean_start { 0x02 } else { 0x00 };
         let mut body = b"\0\x04MQTT".to_vec();
         body.extend([if self.is_v5() { 5 } else { 4 }, flags]);
@@ -253,6 +259,11 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
             properties.extend(self.announced.to_be_bytes());
             properties.push(0x27);
             properties.extend(inbox.to_be_bytes());
+            let aliases = self.inbox.topic_aliases().maximum;
+            if aliases != 0 {
+                properties.push(0x22);
+                properties.extend(aliases.to_be_bytes());
+            }
             body.extend(var_int(properties.len()));
             body.extend(properties);
         }
@@ -343,9 +354,23 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
 
     /// Publishes a message, which may be refused.
     pub(crate) fn try_publish(&mut self, qos: QoS, payload: &str) -> Result<u16, Refused> {
-        self.log.push(format!("publish {qos:?} {payload}"));
-        let publish = Publish { qos, ..Publish::new(TOPIC, payload.as_bytes()) };
-        self.session.publish(&publish).map(|id| id.map_or(0, PacketId::get))
+        self.tries(&Publish { qos, ..Publish::new(TOPIC, payload.as_bytes()) })
+    }
+
+    /// Publishes a message with a topic alias; its packet identifier, or 0 with QoS 0.
+    #[track_caller]
+    pub(crate) fn publish_as(&mut self, alias: u16, qos: QoS, topic: &str, payload: &str) -> u16 {
+        let topic_alias = NonZeroU16::new(alias);
+        match self.tries(&Publish { qos, topic_alias, ..Publish::new(topic, payload.as_bytes()) }) {
+            Ok(id) => id,
+            Err(refused) => self.fail(&format!("publish: {refused:?}")),
+        }
+    }
+
+    /// Publishes this message, which may be refused.
+    pub(crate) fn tries(&mut self, publish: &Publish<'_>) -> Result<u16, Refused> {
+        self.log.push(format!("{publish:?}"));
+        self.session.publish(publish).map(|id| id.map_or(0, PacketId::get))
     }
 
     /// Subscribes to this filter with QoS 0; the packet identifier.
@@ -555,6 +580,27 @@ impl Bytes for Pub {
         body.extend_from_slice(self.payload.as_bytes());
         with_header(0x30 | u8::from(self.dup) << 3 | self.qos << 1, &body)
     }
+}
+
+/// A PUBLISH of 5.0 with a topic alias and nothing else in its properties; with an empty topic where the alias is known.
+pub(crate) fn aliased(qos: QoS, id: u16, topic: &str, alias: u16, payload: &str) -> Vec<u8> {
+    let mut body = u16::try_from(topic.len()).unwrap_or(u16::MAX).to_be_bytes().to_vec();
+    body.extend_from_slice(topic.as_bytes());
+    if qos != QoS::AtMostOnce {
+        body.extend(id.to_be_bytes());
+    }
+    body.extend([3, 0x23]);
+    body.extend(alias.to_be_bytes());
+    body.extend_from_slice(payload.as_bytes());
+    with_header(0x30 | (qos as u8) << 1, &body)
+}
+
+/// A PUBLISH with DUP.
+pub(crate) fn dup(mut publish: Vec<u8>) -> Vec<u8> {
+    if let Some(first) = publish.first_mut() {
+        *first |= 0x08;
+    }
+    publish
 }
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP.

@@ -100,7 +100,8 @@ pub(crate) const fn index(role: Role) -> usize {
 impl<C: ClientEnd, S: ServerEnd> World<C, S> {
     pub(crate) fn new(setup: &Setup, clones: bool) -> Self {
         let journal: Pen = Rc::new(RefCell::new(Journal::default()));
-        let faults = Faults { fragments: setup.fragments, delay: setup.delay, cut_once_in: setup.cut_once_in };
+        let faults =
+            Faults { fragments: setup.fragments, delay: setup.delay, cut_once_in: setup.cut_once_in, ..Faults::NONE };
         let watcher = Watcher { chart: Chart::new(String::new()), journal: Rc::clone(&journal) };
         let tap = |role| Tap::new(role, setup.version, Rc::clone(&journal));
         let mut world = Self {

@@ -1,0 +1,78 @@
+//! Bytes copied and moved without a branch that could panic, which the methods of slices have.
+
+/// Copies as many bytes as both have.
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+}
+
+/// Moves `len` bytes at `from` down to `to`. Both ranges lie within the buffer, or nothing is moved.
+pub(crate) fn move_down(bytes: &mut [u8], from: usize, to: usize, len: usize) {
+    let Some(gap) = from.checked_sub(to).filter(|&gap| gap != 0) else { return };
+    if from.checked_add(len).is_none_or(|end| end > bytes.len()) {
+        return;
+    }
+    let mut moved = 0_usize;
+    // As many bytes at a time as lie in the gap, so that source and target never overlap.
+    while moved < len {
+        let chunk = gap.min(len.saturating_sub(moved));
+        let (front, back) = bytes.split_at_mut_checked(from.saturating_add(moved)).unwrap_or_default();
+        let target = front.get_mut(to.saturating_add(moved)..).and_then(|rest| rest.get_mut(..chunk));
+        if let (Some(target), Some(source)) = (target, back.get(..chunk)) {
+            copy(target, source);
+        }
+        moved = moved.saturating_add(chunk);
+    }
+}
+
+/// Turns the buffer so that what lies at `by` comes to the front.
+pub(crate) fn rotate_left(bytes: &mut [u8], by: usize) {
+    let Some((front, back)) = bytes.split_at_mut_checked(by) else { return };
+    reverse(front);
+    reverse(back);
+    reverse(bytes);
+}
+
+fn reverse(mut bytes: &mut [u8]) {
+    while let [first, middle @ .., last] = bytes {
+        core::mem::swap(first, last);
+        bytes = middle;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moves_down_like_copy_within() {
+        for len in 0..=9 {
+            for from in 0..=9 {
+                for to in 0..=from {
+                    let mut bytes: [u8; 9] = core::array::from_fn(|i| u8::try_from(i).unwrap());
+                    let mut expected = bytes;
+                    if from + len <= bytes.len() {
+                        expected.copy_within(from..from + len, to);
+                    }
+                    move_down(&mut bytes, from, to, len);
+                    assert_eq!(bytes, expected, "{len} bytes from {from} to {to}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn turns_like_rotate_left() {
+        for by in 0..=5 {
+            let mut bytes = [1, 2, 3, 4, 5];
+            let mut expected = bytes;
+            expected.rotate_left(by);
+            rotate_left(&mut bytes, by);
+            assert_eq!(bytes, expected);
+        }
+        let mut bytes = [1, 2];
+        rotate_left(&mut bytes, 3);
+        assert_eq!(bytes, [1, 2]);
+    }
+}

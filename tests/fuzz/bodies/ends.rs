@@ -1,0 +1,296 @@
+//! One end alone: arbitrary commands, arbitrary bytes from the peer, arbitrary times.
+
+use core::num::NonZeroU16;
+
+use mqtt_session::server::{self, Accept};
+use mqtt_session::wire::{Suback, Unsuback};
+use mqtt_session::{
+    Acknowledge, Auth, Connect, Disconnect, Event, Handle, Inbox, Instant, List, LostSession, Offline, Oversized,
+    PacketId, Properties, Property, Publish, Session, Step, Subscribe, Subscription, TopicAliases, Unsubscribe,
+    Version, Will,
+};
+
+use super::input::Input;
+
+const STORE: usize = 160;
+const SENT: usize = 3;
+const HELD: usize = 2;
+
+/// Whatever is called and whatever comes in: nothing panics, nothing is stuck, a clone goes the same way, and what a session
+/// wants to be transmitted is never empty.
+pub(crate) fn session(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    match input.flag() {
+        false => Rig::<Session<STORE, SENT, HELD, 120>>::default().run(input),
+        true => Rig::<server::Session<STORE, SENT, HELD, 120>>::default().run(input),
+    }
+}
+
+/// An end and what is around it.
+struct Rig<S> {
+    session: S,
+    inbox: Inbox<[u8; 128]>,
+    now: u64,
+    handles: Vec<Handle>,
+}
+
+impl<S: Default> Default for Rig<S> {
+    fn default() -> Self {
+        Self { session: S::default(), inbox: Inbox::new(), now: 0, handles: Vec::new() }
+    }
+}
+
+/// What the two ends do differently.
+trait Either: Clone + PartialEq {
+    type Event<'i>: PartialEq + core::fmt::Debug;
+
+    fn command(&mut self, inbox: &mut Inbox<[u8; 128]>, input: &mut Input<'_>, handles: &[Handle]);
+    fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Self::Event<'i>>;
+    fn told(&mut self, event: &Self::Event<'_>, input: &mut Input<'_>) -> Option<Handle>;
+    fn transmitted(&mut self, len: usize);
+    fn in_flight(&self) -> u16;
+}
+
+impl<S: Either> Rig<S> {
+    fn run(mut self, mut input: Input<'_>) {
+        while !input.is_over() {
+            match input.below(8) {
+                0..=2 => self.session.command(&mut self.inbox, &mut input, &self.handles),
+                3 => self.now += u64::from(input.short()) * 10,
+                _ => self.receive(input.bytes(64)),
+            }
+            self.settle(&mut input);
+            assert!(usize::from(self.session.in_flight()) <= SENT);
+        }
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        let space = self.inbox.space();
+        let len = bytes.len().min(space.len());
+        space[..len].copy_from_slice(&bytes[..len]);
+        self.inbox.filled(len);
+    }
+
+    /// Polls until there is nothing more to do, with partial writes.
+    fn settle(&mut self, input: &mut Input<'_>) {
+        // Each poll tells, writes or ends something that came in before.
+        for _ in 0..2_000 {
+            let now = Instant::from_millis(self.now);
+            let mut twin = self.session.clone();
+            let mut twin_inbox = self.inbox.clone();
+            let step = twin.poll(&mut twin_inbox, now);
+            let waits = matches!(step, Step::Wait(_));
+            let expected = format!("{step:?}");
+            drop(step);
+            assert!(!waits || !twin_inbox.space().is_empty(), "nothing could come in");
+            let step = self.session.poll(&mut self.inbox, now);
+            assert_eq!(format!("{step:?}"), expected, "a clone goes another way");
+            let goes_on = match step {
+                Step::Event(event) => {
+                    let handle = self.session.told(&event, input);
+                    self.handles.extend(handle);
+                    true
+                }
+                Step::Transmit(bytes) => {
+                    assert!(!bytes.is_empty());
+                    let len = if input.flag() { bytes.len() } else { usize::from(input.byte()) };
+                    self.session.transmitted(len);
+                    len != 0
+                }
+                Step::Wait(_) | Step::Close(_) => false,
+            };
+            if !goes_on {
+                return;
+            }
+        }
+        panic!("there is no end to it");
+    }
+}
+
+impl Either for Session<STORE, SENT, HELD, 120> {
+    type Event<'i> = Event<'i>;
+
+    fn command(&mut self, inbox: &mut Inbox<[u8; 128]>, input: &mut Input<'_>, handles: &[Handle]) {
+        let before = self.clone();
+        let refused = match input.below(10) {
+            0 => {
+                let aliases = TopicAliases { maximum: input.below(3).into(), topic: input.below(9).into() };
+                inbox.set_topic_aliases(aliases);
+                connect(self, inbox, input).err()
+            }
+            1..=3 => {
+                let expiry = [Property::MessageExpiryInterval(input.byte().into())];
+                let publish = Publish {
+                    qos: input.qos(),
+                    retain: input.flag(),
+                    properties: if input.flag() { Properties::of(&expiry) } else { Properties::EMPTY },
+                    topic_alias: NonZeroU16::new(input.below(4).into()),
+                    ..Publish::new(input.topic(), input.bytes(60))
+                };
+                self.publish(&publish).err()
+            }
+            4 => {
+                let subscriptions = [Subscription::new(input.topic(), input.qos())];
+                self.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }).err()
+            }
+            5 => self.unsubscribe(&Unsubscribe { filters: &[input.topic()], ..Unsubscribe::default() }).err(),
+            6 => self.disconnect(&Disconnect { reason_code: input.code(), ..Disconnect::default() }).err(),
+            7 => {
+                self.connection_lost();
+                None
+            }
+            8 => {
+                self.cancel(PacketId::new(input.below(9).into()).unwrap_or(PacketId::MIN));
+                None
+            }
+            _ => {
+                let handle = handles.get(usize::from(input.byte()) % handles.len().max(1));
+                handle.and_then(|&handle| self.acknowledge(handle, input.code()).err())
+            }
+        };
+        assert!(refused.is_none() || *self == before, "{refused:?}, and something has changed");
+    }
+
+    fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Event<'i>> {
+        self.poll(inbox, now)
+    }
+
+    fn told(&mut self, event: &Event<'_>, input: &mut Input<'_>) -> Option<Handle> {
+        match event {
+            Event::Message(message) => message.handle,
+            Event::Authenticating(_) => {
+                let method = [Property::AuthenticationMethod("m")];
+                let auth = Auth { reason_code: input.code(), properties: Properties::of(&method) };
+                let _ = self.authenticate(&auth);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn transmitted(&mut self, len: usize) {
+        self.transmitted(len);
+    }
+
+    fn in_flight(&self) -> u16 {
+        self.in_flight()
+    }
+}
+
+fn connect(
+    session: &mut Session<STORE, SENT, HELD, 120>,
+    inbox: &mut Inbox<[u8; 128]>,
+    input: &mut Input<'_>,
+) -> Result<(), mqtt_session::Refused> {
+    let properties = [Property::SessionExpiryInterval(input.byte().into()), Property::AuthenticationMethod("m")];
+    let version = input.version();
+    let most = if version == Version::V5 { usize::from(input.below(3)) } else { 0 };
+    let connect = Connect {
+        clean_start: input.flag(),
+        keep_alive: input.byte().into(),
+        will: input.flag().then(|| Will { topic: "will", qos: input.qos(), ..Will::default() }),
+        properties: &properties[..most],
+        acknowledgement: if input.flag() { Acknowledge::Manually } else { Acknowledge::AfterHandling },
+        lost_session: match input.below(3) {
+            0 => LostSession::AsTheStandardSays,
+            1 => LostSession::Report,
+            _ => LostSession::Republish,
+        },
+        offline: if input.flag() { Offline::Acknowledged } else { Offline::Everything },
+        oversized: if input.flag() { Oversized::Skipped } else { Oversized::Refused },
+        topic_aliases: TopicAliases { maximum: input.below(3).into(), topic: input.below(9).into() },
+        retry_interval: input.below(3),
+        patience: input.byte(),
+        farewell: input.byte(),
+        ..Connect::new(version, if input.flag() { "" } else { "c" })
+    };
+    session.connect(inbox, &connect)
+}
+
+impl Either for server::Session<STORE, SENT, HELD, 120> {
+    type Event<'i> = server::Event<'i>;
+
+    fn command(&mut self, inbox: &mut Inbox<[u8; 128]>, input: &mut Input<'_>, handles: &[Handle]) {
+        let before = self.clone();
+        let refused = match input.below(8) {
+            0 => {
+                inbox.set_topic_aliases(TopicAliases { maximum: input.below(3).into(), topic: input.below(9).into() });
+                self.open(input.byte());
+                None
+            }
+            1..=3 => {
+                let topic_alias = NonZeroU16::new(input.below(4).into());
+                let publish = Publish { qos: input.qos(), topic_alias, ..Publish::new(input.topic(), input.bytes(60)) };
+                self.publish(&publish).err()
+            }
+            4 => self.disconnect(&Disconnect { reason_code: input.code(), ..Disconnect::default() }).err(),
+            5 => {
+                self.connection_lost();
+                None
+            }
+            6 => {
+                self.cancel(PacketId::new(input.below(9).into()).unwrap_or(PacketId::MIN));
+                None
+            }
+            _ => {
+                let handle = handles.get(usize::from(input.byte()) % handles.len().max(1));
+                handle.and_then(|&handle| self.acknowledge(handle, input.code()).err())
+            }
+        };
+        assert!(refused.is_none() || *self == before, "{refused:?}, and something has changed");
+    }
+
+    fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, server::Event<'i>> {
+        self.poll(inbox, now)
+    }
+
+    fn told(&mut self, event: &server::Event<'_>, input: &mut Input<'_>) -> Option<Handle> {
+        let properties = [
+            Property::MaximumQos(input.qos()),
+            Property::RetainAvailable(input.flag()),
+            Property::AssignedClientIdentifier("assigned"),
+        ];
+        let most = usize::from(input.below(4));
+        match event {
+            server::Event::Connecting { .. } | server::Event::Authenticating(_) => {
+                let method = [Property::AuthenticationMethod("m")];
+                let auth = Auth { reason_code: input.code(), properties: Properties::of(&method) };
+                let accept = Accept {
+                    properties: &properties[..most],
+                    acknowledgement: if input.flag() { Acknowledge::Manually } else { Acknowledge::AfterHandling },
+                    topic_aliases: TopicAliases { maximum: input.below(3).into(), topic: 4 },
+                    ..Accept::default()
+                };
+                let _ = match input.below(4) {
+                    0 => self.reject(input.code(), &[]),
+                    1 => self.authenticate(&auth),
+                    _ => self.accept(&accept),
+                };
+                None
+            }
+            server::Event::Message(message) => message.handle,
+            server::Event::Subscribing { packet_id, subscriptions, .. } => {
+                let codes: Vec<_> = subscriptions.iter().map(|_| input.code()).collect();
+                let suback = Suback { packet_id: *packet_id, reason_codes: List::of(&codes), properties: List::EMPTY };
+                let _ = self.suback(&suback);
+                None
+            }
+            server::Event::Unsubscribing { packet_id, filters, .. } => {
+                let codes: Vec<_> = filters.iter().map(|_| input.code()).collect();
+                let unsuback =
+                    Unsuback { packet_id: *packet_id, reason_codes: List::of(&codes), properties: List::EMPTY };
+                let _ = self.unsuback(&unsuback);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn transmitted(&mut self, len: usize) {
+        self.transmitted(len);
+    }
+
+    fn in_flight(&self) -> u16 {
+        self.in_flight()
+    }
+}

@@ -1,0 +1,89 @@
+//! The server's end: every command, every event.
+
+use mqtt_session::server::{Accept, Event, Session};
+use mqtt_session::wire::{Suback, Unsuback};
+use mqtt_session::{
+    Acknowledge, Auth, Disconnect, Inbox, List, PacketId, Properties, Property, Publish, Step, TopicAliases,
+};
+
+use crate::client::{keep_properties, received};
+use crate::{any, any_byte, any_code, any_flag, any_qos, any_short, any_text, any_time, fill, keep, keep_bytes};
+
+static mut SESSION: Session<512, 8, 8> = Session::new();
+static mut INBOX: Inbox<[u8; 256]> = Inbox::new();
+
+pub fn turn() {
+    // SAFETY: there is one thread, and this function does not call itself.
+    let (session, inbox) = unsafe { (&mut *(&raw mut SESSION), &mut *(&raw mut INBOX)) };
+    if let Ok(Some((version, connect))) = inbox.peek_connect() {
+        keep(version.level().into());
+        keep_bytes(connect.client_id.as_bytes());
+    }
+    command(session, inbox);
+    keep(session.expires_at().map_or(0, |end| end.as_millis() as usize));
+    match session.poll(inbox, any_time()) {
+        Step::Event(event) => told(event),
+        Step::Transmit(bytes) => {
+            keep_bytes(bytes);
+            session.transmitted(any() as usize);
+        }
+        Step::Wait(deadline) => keep(deadline.map_or(0, |deadline| deadline.as_millis() as usize)),
+        Step::Close(cause) => keep(cause.reason_code().map_or(0, |code| code as usize)),
+    }
+}
+
+fn command(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) {
+    let packet_id = PacketId::new(any_short()).unwrap_or(PacketId::MIN);
+    let texts = [Property::ReasonString(any_text()), Property::UserProperty(any_text(), any_text())];
+    let properties = Properties::of(&texts);
+    let codes = [any_code(), any_code()];
+    let reason_codes = List::of(codes.get(..any() as usize).unwrap_or_default());
+    let refused = match any() {
+        0 => {
+            session.open(any_byte());
+            inbox.clear();
+            None
+        }
+        1 => accept(session),
+        2 => session.reject(any_code(), &texts).err(),
+        3 => session.suback(&Suback { packet_id, reason_codes, properties }).err(),
+        4 => session.unsuback(&Unsuback { packet_id, reason_codes, properties }).err(),
+        5 => session.disconnect(&Disconnect { reason_code: any_code(), properties }).err(),
+        6 => session.authenticate(&Auth { reason_code: any_code(), properties }).err(),
+        7 => {
+            session.connection_lost();
+            None
+        }
+        8 => session.publish(&Publish { qos: any_qos(), ..Publish::new(any_text(), b"message") }).err(),
+        _ => {
+            let filled = fill(inbox.space());
+            inbox.filled(filled);
+            None
+        }
+    };
+    keep(refused.is_some().into());
+}
+
+fn accept(session: &mut Session<512, 8, 8>) -> Option<mqtt_session::Refused> {
+    let properties = [Property::AssignedClientIdentifier(any_text()), Property::ServerKeepAlive(any_short())];
+    let accept = Accept {
+        properties: &properties,
+        acknowledgement: if any_flag() { Acknowledge::Manually } else { Acknowledge::AfterHandling },
+        topic_aliases: TopicAliases { maximum: any_short(), topic: any_short() },
+        ..Accept::default()
+    };
+    session.accept(&accept).err()
+}
+
+fn told(event: Event<'_>) {
+    match event {
+        Event::Connecting { connect, .. } => keep_properties(&connect.properties),
+        Event::Message(message) => received(&message),
+        Event::Subscribing { subscriptions, .. } => {
+            subscriptions.iter().for_each(|subscription| keep_bytes(subscription.filter.as_bytes()));
+        }
+        Event::Unsubscribing { filters, .. } => filters.iter().for_each(|filter| keep_bytes(filter.as_bytes())),
+        Event::WillDue { delay } => keep(delay as usize),
+        _ => keep(0),
+    }
+}
