@@ -80,10 +80,14 @@ impl<E: End> Engine<'_, E> {
 
     /// A packet stays in the inbox until something frees what it needs.
     fn wait_for_room(&mut self, inbox: &Unread<'_>) {
+        // A peer that does not take what is written has its time; one that the application keeps waiting has not.
+        if self.is_writing() || !self.queue.control.is_empty() {
+            return;
+        }
         // What would show that the peer is alive may be behind.
         self.core.keep_alive.heard();
         // Nothing more could come in, and an empty buffer looks like the end of the stream.
-        if inbox.is_full() && !self.is_writing() && self.queue.control.is_empty() {
+        if inbox.is_full() {
             self.fail(Cause::TooManyHeld);
         }
     }
