@@ -459,11 +459,11 @@ fn limits_are_those_of_the_present_connection() {
     t.sends(qos1(1, "a"));
     t.quiet();
     t.cut();
+    // Without a connection there are none.
+    t.publish(AtLeastOnce, "this is too long a text");
     t.hello.properties = "11 FFFFFFFF";
     t.resumes();
-    t.sends((qos1(1, "a").dup(), qos1(2, "b"), qos1(3, "c")));
-    t.publish(AtLeastOnce, "this is too long a text");
-    t.sends(qos1(4, "this is too long a text"));
+    t.sends((qos1(1, "a").dup(), qos1(2, "b"), (qos1(3, "c"), qos1(4, "this is too long a text"))));
     t.quiet();
     t.cut();
     // What has become too large cannot be sent again.
