@@ -39,6 +39,11 @@ impl Control {
         bytes.get(self.written.into()..self.end.into()).unwrap_or_default()
     }
 
+    /// How much of that was shown: what is queued behind it leaves later.
+    pub(crate) const fn unreported(&self) -> u16 {
+        self.shown.saturating_sub(self.written)
+    }
+
     /// What our aliases stand for.
     pub(crate) fn topics<'a>(&self, bytes: &'a [u8]) -> (TopicAliases, &'a [u8]) {
         (self.aliases, bytes.get(capacity(bytes, self.aliases)..).unwrap_or_default())
