@@ -158,7 +158,8 @@ impl Sketch {
             PUBACK..=PUBCOMP => Some(2),
             _ => None,
         };
-        let packet_id = at.and_then(|at| PacketId::new(u16::from_be_bytes([packet[at], packet[at + 1]])));
+        let digits = at.and_then(|at| packet.get(at..at + 2));
+        let packet_id = digits.and_then(|digits| PacketId::new(u16::from_be_bytes([digits[0], digits[1]])));
         Self { kind, qos, dup, packet_id, index: usize::from(packet[packet.len() - 1].wrapping_sub(b'0')) }
     }
 }
@@ -237,7 +238,8 @@ impl Ledger {
     pub(crate) fn received(&mut self, plan: &Plan, role: Role, packet: &[u8]) {
         let sketch = Sketch::of(packet);
         let Some(packet_id) = sketch.packet_id else { return };
-        let due = !plan.manual || (sketch.qos == 2 && self.streams[number(other(role))].judged[sketch.index % MESSAGES]);
+        let due =
+            !plan.manual || (sketch.qos == 2 && self.streams[number(other(role))].judged[sketch.index % MESSAGES]);
         let duties = &mut self.duties[number(role)];
         let recs = &mut self.streams[number(role)].recs;
         match sketch.kind {
@@ -350,6 +352,11 @@ impl Ledger {
         self.streams[number(sender)].here[index]
     }
 
+    /// Whether the client answers a PUBREC by this PUBREL.
+    pub(crate) fn owes_release(&self, packet_id: Option<PacketId>) -> bool {
+        self.duties[0].owed.iter().any(|&(kind, owed, _)| kind == PUBREL && Some(owed) == packet_id)
+    }
+
     /// An application has acknowledged.
     pub(crate) fn judged(&mut self, role: Role, hand: Hand) {
         self.stream(other(role)).judged[hand.index] = true;
@@ -405,8 +412,9 @@ impl Ledger {
 
     /// Whether every message was accepted and has come to its end.
     pub(crate) fn is_settled(&self, plan: &Plan) -> bool {
-        self.streams.iter().zip(plan.messages).all(|(stream, messages)| {
-            stream.accepted == messages.len() && !stream.fates.contains(&Fate::Open)
-        })
+        self.streams
+            .iter()
+            .zip(plan.messages)
+            .all(|(stream, messages)| stream.accepted == messages.len() && !stream.fates.contains(&Fate::Open))
     }
 }

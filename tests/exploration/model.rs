@@ -1,6 +1,9 @@
 //! What is explored, as `stateright` sees it.
 
 use core::fmt;
+use core::hash::{Hash, Hasher};
+use std::collections::HashMap;
+use std::collections::hash_map::{DefaultHasher, Entry};
 use std::time::Instant as Clock;
 
 use stateright::{Checker, HasDiscoveries, Model, Property};
@@ -27,6 +30,8 @@ macro_rules! promises {
             Property::always("everything can still be finished", |model: &Self, world: &World<STORE, SENT, HELD>| {
                 world.ledger.fault.is_some() || world.can_finish(&model.0)
             }),
+            Property::sometimes(RELIEVED, |_, world: &World<STORE, SENT, HELD>| world.has_starved()),
+            Property::sometimes(LIMITED, |_, world: &World<STORE, SENT, HELD>| world.has_lower_limit()),
         ]
     };
 }
@@ -69,19 +74,29 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> Model for Explora
     }
 }
 
+/// A full store has become free again.
+pub(crate) const RELIEVED: &str = "somebody may publish again";
+/// The Receive Maximum of a connection is lower than at first.
+pub(crate) const LIMITED: &str = "somebody may send fewer";
+
 /// What came of an exploration.
 pub(crate) struct Found {
     pub(crate) states: usize,
-    /// The property that does not hold, and a shortest counterexample.
-    pub(crate) broken: Option<(&'static str, String)>,
+    /// The properties that do not hold, as far as they were found, with counterexamples.
+    pub(crate) broken: Vec<(&'static str, String)>,
+    /// What happens somewhere.
+    pub(crate) seen: Vec<&'static str>,
 }
 
 impl<const STORE: usize, const SENT: usize, const HELD: usize> Exploration<STORE, SENT, HELD> {
-    /// Explores all states, or as many as it takes to find a fault.
-    pub(crate) fn explore(plan: Plan) -> Found {
-        let checker = Self(plan).checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
-        let broken = checker.discoveries().into_iter().map(|(name, path)| (name, Self::draw(&plan, path.into_actions()))).next();
-        Found { states: checker.unique_state_count(), broken }
+    /// Explores all states, or as many as it takes to find a fault: with one thread a shortest way to it.
+    pub(crate) fn explore(plan: Plan, threads: usize) -> Found {
+        let finish = HasDiscoveries::AnyFailures;
+        let checker = Self(plan).checker().threads(threads).finish_when(finish).spawn_bfs().join();
+        let states = checker.unique_state_count();
+        let (seen, broken) = checker.discoveries().into_iter().partition::<Vec<_>, _>(|(name, _)| is_wanted(name));
+        let broken = broken.into_iter().map(|(name, path)| (name, Self::draw(&plan, path.into_actions()))).collect();
+        Found { states, broken, seen: seen.into_iter().map(|(name, _)| name).collect() }
     }
 
     /// A counterexample, and after it how it goes on without another fault.
@@ -100,18 +115,42 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> Exploration<STORE
         format!("{}{fault:?} {:?}", recorder.text(), world.ledger.streams.map(|stream| stream.fates))
     }
 
-    /// Explores all states and prints how many there are; none may break a promise.
-    pub(crate) fn assert_sound(name: &str, plan: Plan) {
+    /// Explores all states and prints how many there are; none may break a promise. Tells what was seen.
+    pub(crate) fn assert_sound(name: &str, plan: Plan) -> Vec<&'static str> {
         let start = Clock::now();
-        let Found { states, broken } = Self::explore(plan);
-        println!("{name:<50} {:<4} {states:>10} states {:>8.1} s", version(&plan), start.elapsed().as_secs_f32());
-        if let Some((property, chart)) = broken {
+        let Found { states, broken, seen } = Self::explore(plan, 2);
+        let version = if plan.is_v5() { "5.0" } else { "3.1.1" };
+        println!("{name:<52} {version:<5} {states:>9} states {:>7.1} s", start.elapsed().as_secs_f32());
+        if let Some((property, chart)) = broken.first() {
             panic!("{name}: not {property}\n{chart}");
         }
+        seen
+    }
+
+    /// Explores all states again, keeps them, and compares each with the one that has the same hash. Tells how many there are.
+    pub(crate) fn assert_hashes_tell_apart(plan: Plan) -> usize {
+        let model = Self(plan);
+        let mut known = HashMap::new();
+        let mut pending = model.init_states();
+        while let Some(world) = pending.pop() {
+            let mut actions = Vec::new();
+            model.actions(&world, &mut actions);
+            for next in actions.into_iter().filter_map(|action| model.next_state(&world, action)) {
+                let mut hasher = DefaultHasher::new();
+                next.hash(&mut hasher);
+                match known.entry(hasher.finish()) {
+                    Entry::Occupied(same) => assert!(*same.get() == next, "two states have one hash"),
+                    Entry::Vacant(entry) => {
+                        pending.push(next.clone());
+                        entry.insert(next);
+                    }
+                }
+            }
+        }
+        known.len()
     }
 }
 
-fn version(plan: &Plan) -> &'static str {
-    if plan.is_v5() { "5.0" } else { "3.1.1" }
+fn is_wanted(property: &str) -> bool {
+    [RELIEVED, LIMITED].contains(&property)
 }
-

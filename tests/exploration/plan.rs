@@ -45,10 +45,6 @@ impl Plan {
     pub(crate) const fn acknowledgement(&self) -> Acknowledge {
         if self.manual { Acknowledge::Manually } else { Acknowledge::AfterHandling }
     }
-
-    pub(crate) fn has(&self, defect: Defect) -> bool {
-        self.defect == Some(defect)
-    }
 }
 
 impl Plan {

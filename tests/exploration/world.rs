@@ -18,7 +18,7 @@ pub(crate) struct World<const STORE: usize, const SENT: usize, const HELD: usize
     pub(crate) ends: Ends<STORE, SENT, HELD>,
     /// By sender.
     pub(crate) pipes: [Pipe; 2],
-    writing: [Writing; 2],
+    pub(crate) writing: [Writing; 2],
     pub(crate) link: Link,
     pub(crate) starved: [Starved; 2],
     pub(crate) cuts: u8,
@@ -30,9 +30,9 @@ pub(crate) struct World<const STORE: usize, const SENT: usize, const HELD: usize
 
 /// Of the bytes that an end shows next, how many the ledger has seen, and how many are in the pipe already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-struct Writing {
-    seen: usize,
-    sent: usize,
+pub(crate) struct Writing {
+    pub(crate) seen: usize,
+    pub(crate) sent: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -135,26 +135,24 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
         }
     }
 
-    /// Without another cut the ends act on each other by their packets alone. Then it is enough to let one of them go first:
-    /// one for which a packet is there, as nothing that the other does could change what it can do.
     fn push_online(&self, plan: &Plan, actions: &mut Vec<Action>) {
-        let first = if self.cuts == 0 { ROLES.into_iter().find(|&role| self.has_input(role)) } else { None };
-        for role in ROLES.into_iter().filter(|&role| first.is_none_or(|first| first == role)) {
+        for role in ROLES {
             if self.wants_to_publish(plan, role) {
                 actions.push(Action::Publish(role));
             }
             let delivers = self.can_deliver(role);
             let odd = self.oddities != 0;
             let late = odd || self.writing[number(role)].sent != 0;
-            let writes = [(Write::All, true), (Write::Half, odd), (Write::Late, late)];
-            for (write, _) in writes.into_iter().filter(|&(_, possible)| possible) {
-                actions.push(Action::Poll(role, write));
-                if delivers {
+            for (write, is_possible) in [(Write::All, true), (Write::Half, odd), (Write::Late, late)] {
+                if is_possible {
+                    actions.push(Action::Poll(role, write));
+                }
+                if is_possible && delivers {
                     actions.push(Action::Deliver(role, write));
                 }
             }
-            actions.extend((0..self.ledger.hands[number(role)].len()).map(|place| Action::Acknowledge(role, place)));
         }
+        self.push_acknowledgements(actions);
     }
 
     fn push_acknowledgements(&self, actions: &mut Vec<Action>) {
@@ -182,13 +180,9 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
         stream.accepted < plan.messages[number(role)].len() && self.starved[number(role)] == Starved::No
     }
 
-    fn has_input(&self, role: Role) -> bool {
-        !self.pipes[number(other(role))].is_empty()
-    }
-
     /// Packets that wait in the inbox, or for something else to be told first, may as well wait in the link.
     fn can_deliver(&self, role: Role) -> bool {
-        self.has_input(role)
+        !self.pipes[number(other(role))].is_empty()
             && packets(self.ends.inbox(role).unread()).next().is_none()
             && !matches!(self.ends.would(role), Did::Told(_))
     }
@@ -291,18 +285,16 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
 
     fn write(&mut self, plan: &Plan, role: Role, bytes: &[u8], write: Write) -> bool {
         let Writing { seen, sent } = self.writing[number(role)];
-        for packet in packets(&bytes[seen..]) {
-            self.ledger.written(plan, role, packet);
-        }
         match write {
             Write::All => {
-                self.put(plan, role, &bytes[sent..]);
+                self.put(plan, role, bytes);
                 self.ends.transmitted(role, bytes.len());
                 self.writing[number(role)] = Writing::default();
             }
             Write::Half if seen == 0 => {
                 let half = packet_len(bytes) / 2;
-                self.put(plan, role, &bytes[..half]);
+                self.note_written(plan, role, bytes);
+                self.pipes[number(role)].push(&bytes[..half]);
                 self.ends.transmitted(role, half);
                 self.writing[number(role)] = Writing { seen: bytes.len() - half, sent: 0 };
                 self.oddities -= 1;
@@ -312,16 +304,26 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
                 if sent == 0 {
                     self.oddities -= 1;
                 }
-                self.put(plan, role, &bytes[sent..]);
+                self.put(plan, role, bytes);
                 self.writing[number(role)] = Writing { seen: bytes.len(), sent: bytes.len() };
             }
         }
         true
     }
 
+    /// What an end shows goes on its way, as far as it was not seen, or is not under way, already.
     fn put(&mut self, plan: &Plan, role: Role, bytes: &[u8]) {
-        let bytes = self.spoil_outgoing(plan, role, bytes);
-        self.pipes[number(role)].push(&bytes);
+        let Writing { seen, sent } = self.writing[number(role)];
+        let unseen = self.spoil_outgoing(plan, role, &bytes[seen..]);
+        self.note_written(plan, role, &unseen);
+        self.pipes[number(role)].push(&bytes[sent..seen]);
+        self.pipes[number(role)].push(&unseen);
+    }
+
+    fn note_written(&mut self, plan: &Plan, role: Role, bytes: &[u8]) {
+        for packet in packets(bytes) {
+            self.ledger.written(plan, role, packet);
+        }
     }
 
     fn tell(&mut self, plan: &Plan, role: Role, told: Told, recorder: &mut Recorder) {
@@ -355,11 +357,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
         self.cuts -= 1;
         if let Cut::Failing(role, _) = cut {
             let Did::Transmit(bytes) = self.ends.poll(role) else { return false };
-            let Writing { seen, sent } = self.writing[number(role)];
-            for packet in packets(&bytes[seen..]) {
-                self.ledger.written(plan, role, packet);
-            }
-            self.put(plan, role, &bytes[sent..]);
+            self.put(plan, role, &bytes);
         }
         self.spoil_cut(plan);
         match cut {
@@ -425,6 +423,17 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
         true
     }
 
+    /// Whether an application has had to wait, and whether its session says that it need not wait any more.
+    pub(crate) fn has_starved(&self) -> bool {
+        self.starved.contains(&Starved::Relieved)
+    }
+
+    /// Whether a new connection allows fewer messages at a time than there are places.
+    pub(crate) fn has_lower_limit(&self) -> bool {
+        self.link == Link::Up
+            && self.ledger.duties.iter().any(|duties| duties.limit != 0 && usize::from(duties.limit) < HELD)
+    }
+
     /// Goes on without another fault to the end, and tells whether everything has come to a good one.
     pub(crate) fn can_finish(&self, plan: &Plan) -> bool {
         let mut world = self.clone();
@@ -432,9 +441,12 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
         if world.is_beyond(plan) {
             return true;
         }
-        world.ledger.fault.is_none()
-            && world.ledger.is_settled(plan)
-            && world.ends.is_clear()
+        // A fault is found by itself. One that needs nothing else to go wrong, and is not meant, is no good end either.
+        if world.ledger.fault.is_some() {
+            return plan.defect.is_some() || plan.beyond;
+        }
+        world.ledger.is_settled(plan)
+            && (world.ends.is_clear() || plan.beyond)
             && world.pipes.iter().all(Pipe::is_empty)
     }
 
