@@ -45,6 +45,11 @@ impl Control {
         bytes.get(stop.saturating_sub(self.farewell.into())..stop).unwrap_or_default()
     }
 
+    /// How much of that was shown: what is queued behind it leaves later.
+    pub(crate) const fn unreported(&self) -> u16 {
+        self.shown.saturating_sub(self.written)
+    }
+
     /// What our aliases stand for.
     pub(crate) fn topics<'a>(&self, bytes: &'a [u8]) -> (TopicAliases, &'a [u8]) {
         (self.aliases, bytes.get(capacity(bytes, self.aliases)..).unwrap_or_default())

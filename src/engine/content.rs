@@ -99,6 +99,7 @@ impl<E: End> PartialEq for Content<'_, E> {
             && self.due().eq(other.due())
             && self.control.unwritten(self.queue) == other.control.unwritten(other.queue)
             && self.control.farewell(self.queue) == other.control.farewell(other.queue)
+            && self.control.unreported() == other.control.unreported()
             && self.control.topics(self.queue) == other.control.topics(other.queue)
             && self.requests_same(*other)
             && self.holds_same(*other)
@@ -107,19 +108,63 @@ impl<E: End> PartialEq for Content<'_, E> {
 
 impl<E: End> Eq for Content<'_, E> {}
 
+/// Tells apart what equality tells apart, so that a model checker may go by it alone.
 impl<E: End> Hash for Content<'_, E> {
-    /// What has no order, the requests and the received messages, counts by number alone.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.facts().hash(state);
         for order in [Order::Acknowledged, Order::Immediate] {
-            self.packets(order).for_each(|packet| packet.hash(state));
+            hash_sequence(self.packets(order), state);
         }
-        self.releases().for_each(|release| release.hash(state));
-        self.due().for_each(|due| due.hash(state));
+        hash_sequence(self.releases(), state);
+        hash_sequence(self.due(), state);
         self.control.unwritten(self.queue).hash(state);
         self.control.farewell(self.queue).hash(state);
+        self.control.unreported().hash(state);
         self.control.topics(self.queue).hash(state);
         self.core.identifiers.taken().hash(state);
+        let requests = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_request());
+        hash_set(requests.map(|(index, slot)| (slot.sent(), identifiers::packet_id_at(self.slots, index))), state);
         self.core.table.len().hash(state);
+        let held = self.held.iter().filter(|entry| entry.packet_id.is_some());
+        hash_set(held.map(|entry| (entry.packet_id, entry.held(), entry.verdict())), state);
+    }
+}
+
+fn hash_sequence<H: Hasher>(items: impl Iterator<Item = impl Hash>, state: &mut H) {
+    let mut count = 0_usize;
+    for item in items {
+        item.hash(state);
+        count = count.wrapping_add(1);
+    }
+    count.hash(state);
+}
+
+/// Of what has no order, the sum of the hashes, which has none either.
+fn hash_set<H: Hasher>(items: impl Iterator<Item = impl Hash>, state: &mut H) {
+    let mut sum = 0_u64;
+    for item in items {
+        let mut digest = Digest::NEW;
+        item.hash(&mut digest);
+        sum = sum.wrapping_add(digest.finish());
+    }
+    sum.hash(state);
+}
+
+/// FNV-1a of 64 bits.
+struct Digest(u64);
+
+impl Digest {
+    const NEW: Self = Self(0xCBF2_9CE4_8422_2325);
+}
+
+impl Hasher for Digest {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        }
     }
 }

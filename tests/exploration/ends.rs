@@ -1,0 +1,198 @@
+//! The two real sessions and their inboxes, behind one face.
+
+use core::hash::Hash;
+
+use mqtt_session::server::{self, Accept};
+use mqtt_session::sim::End;
+use mqtt_session::wire::Delivery;
+use mqtt_session::{
+    Acknowledge, Cause, Connect, Event, Handle, Inbox, Instant, Outcome, PacketId, Property, Publish, QoS, ReasonCode,
+    Refused, Role, Session, Step,
+};
+
+use super::plan::Plan;
+
+/// Room for any CONNECT and CONNACK here, and for a dozen acknowledgements.
+const CONTROL: usize = 64;
+
+/// Room for all that is ever in flight.
+pub(crate) const INBOX: usize = 128;
+
+/// Time stands still.
+const NOW: Instant = Instant::from_millis(0);
+
+const CLIENT_ID: &str = "c";
+const TOPIC: &str = "t";
+
+/// Both ends.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Ends<const STORE: usize, const SENT: usize, const HELD: usize> {
+    pub(crate) client: Session<STORE, SENT, HELD, CONTROL>,
+    pub(crate) server: server::Session<STORE, SENT, HELD, CONTROL>,
+    pub(crate) inboxes: [Inbox<[u8; INBOX]>; 2],
+}
+
+/// A step without what it borrows.
+pub(crate) enum Did {
+    Told(Told),
+    Transmit(Vec<u8>),
+    Wait,
+    Close(Cause),
+}
+
+/// An event of either end, as far as it matters here.
+pub(crate) enum Told {
+    Message { index: usize, packet_id: Option<PacketId>, handle: Option<Handle> },
+    Published { packet_id: PacketId, outcome: Outcome },
+    Republished { lost: PacketId, packet_id: PacketId },
+    Connecting,
+    Connected { session_present: bool },
+    Stray,
+    Writable,
+    Other,
+}
+
+/// The number of an end, for arrays of two.
+pub(crate) const fn number(role: Role) -> usize {
+    match role {
+        Role::Client => 0,
+        Role::Server => 1,
+    }
+}
+
+/// The other end.
+pub(crate) const fn other(role: Role) -> Role {
+    match role {
+        Role::Client => Role::Server,
+        Role::Server => Role::Client,
+    }
+}
+
+impl<const STORE: usize, const SENT: usize, const HELD: usize> Ends<STORE, SENT, HELD> {
+    pub(crate) const fn new() -> Self {
+        Self { client: Session::new(), server: server::Session::new(), inboxes: [Inbox::new(), Inbox::new()] }
+    }
+
+    pub(crate) fn poll(&mut self, role: Role) -> Did {
+        let [client_inbox, server_inbox] = &mut self.inboxes;
+        match role {
+            Role::Client => did(self.client.poll(client_inbox, NOW), told_client),
+            Role::Server => did(self.server.poll(server_inbox, NOW), told_server),
+        }
+    }
+
+    /// What a poll would tell.
+    pub(crate) fn would(&self, role: Role) -> Did {
+        self.clone().poll(role)
+    }
+
+    pub(crate) fn transmitted(&mut self, role: Role, len: usize) {
+        match role {
+            Role::Client => End::transmitted(&mut self.client, len),
+            Role::Server => End::transmitted(&mut self.server, len),
+        }
+    }
+
+    pub(crate) fn connection_lost(&mut self, role: Role) {
+        match role {
+            Role::Client => End::connection_lost(&mut self.client),
+            Role::Server => End::connection_lost(&mut self.server),
+        }
+    }
+
+    /// A new transport, on both ends.
+    pub(crate) fn connect(&mut self, plan: &Plan) -> Result<(), Refused> {
+        let [client_inbox, server_inbox] = &mut self.inboxes;
+        let lasting = [Property::SessionExpiryInterval(u32::MAX)];
+        let properties: &[Property<'_>] = if plan.is_v5() { &lasting } else { &[] };
+        let connect = Connect {
+            clean_start: false,
+            keep_alive: 0,
+            properties,
+            acknowledgement: plan.acknowledgement(),
+            lost_session: plan.lost_session,
+            ..Connect::new(plan.version, CLIENT_ID)
+        };
+        self.client.connect(client_inbox, &connect)?;
+        server_inbox.clear();
+        self.server.open(10);
+        Ok(())
+    }
+
+    pub(crate) fn accept(&mut self, acknowledgement: Acknowledge) -> Result<(), Refused> {
+        self.server.accept(&Accept { acknowledgement, ..Accept::default() })
+    }
+
+    pub(crate) fn publish(&mut self, role: Role, index: usize, qos: QoS) -> Result<Option<PacketId>, Refused> {
+        let payload = [b'0' + u8::try_from(index).unwrap()];
+        let publish = Publish { qos, ..Publish::new(TOPIC, &payload) };
+        match role {
+            Role::Client => self.client.publish(&publish),
+            Role::Server => self.server.publish(&publish),
+        }
+    }
+
+    pub(crate) fn acknowledge(&mut self, role: Role, handle: Handle) -> Result<(), Refused> {
+        match role {
+            Role::Client => self.client.acknowledge(handle, ReasonCode::Success),
+            Role::Server => self.server.acknowledge(handle, ReasonCode::Success),
+        }
+    }
+
+    pub(crate) fn inbox(&self, role: Role) -> &Inbox<[u8; INBOX]> {
+        &self.inboxes[number(role)]
+    }
+
+    pub(crate) fn receive(&mut self, role: Role, bytes: &[u8]) {
+        let inbox = &mut self.inboxes[number(role)];
+        inbox.space()[..bytes.len()].copy_from_slice(bytes);
+        inbox.filled(bytes.len());
+    }
+
+    /// Whether nothing is left of all exchanges on either end.
+    pub(crate) fn is_clear(&self) -> bool {
+        let fresh = Session::<STORE, SENT, HELD, CONTROL>::new();
+        let debugged = [format!("{:?}", self.client), format!("{:?}", self.server)];
+        self.client.in_flight() == 0
+            && self.server.in_flight() == 0
+            && self.client.room() == fresh.room()
+            && self.server.room() == fresh.room()
+            && debugged.iter().all(|text| text.contains("held: 0,"))
+    }
+}
+
+fn did<E>(step: Step<'_, E>, told: impl FnOnce(E) -> Told) -> Did {
+    match step {
+        Step::Event(event) => Did::Told(told(event)),
+        Step::Transmit(bytes) => Did::Transmit(bytes.to_vec()),
+        Step::Wait(_) => Did::Wait,
+        Step::Close(cause) => Did::Close(cause),
+    }
+}
+
+fn message(payload: &[u8], delivery: Delivery, handle: Option<Handle>) -> Told {
+    Told::Message { index: usize::from(payload[0] - b'0'), packet_id: delivery.packet_id(), handle }
+}
+
+fn told_client(event: Event<'_>) -> Told {
+    match event {
+        Event::Message(m) => message(m.payload, m.delivery, m.handle),
+        Event::Published { packet_id, outcome, .. } => Told::Published { packet_id, outcome },
+        Event::Republished { lost, packet_id } => Told::Republished { lost, packet_id },
+        Event::Connected(connack) => Told::Connected { session_present: connack.session_present },
+        Event::Stray { .. } => Told::Stray,
+        Event::Writable => Told::Writable,
+        _ => Told::Other,
+    }
+}
+
+fn told_server(event: server::Event<'_>) -> Told {
+    match event {
+        server::Event::Message(m) => message(m.payload, m.delivery, m.handle),
+        server::Event::Published { packet_id, outcome, .. } => Told::Published { packet_id, outcome },
+        server::Event::Connecting { .. } => Told::Connecting,
+        server::Event::Stray { .. } => Told::Stray,
+        server::Event::Writable => Told::Writable,
+        _ => Told::Other,
+    }
+}

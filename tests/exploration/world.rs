@@ -1,0 +1,472 @@
+//! A state of everything, and what can happen in it.
+
+use mqtt_session::{Cause, Refused, Role};
+
+use super::defects::Memory;
+use super::drawing::Recorder;
+use super::ends::{Did, Ends, Told, number, other};
+use super::ledger::{Fault, Hand, Knowledge, Ledger};
+use super::link::{Pipe, packet_len, packets};
+use super::plan::Plan;
+
+/// Both ends, by role.
+pub(crate) const ROLES: [Role; 2] = [Role::Client, Role::Server];
+
+/// Everything.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct World<const STORE: usize, const SENT: usize, const HELD: usize> {
+    pub(crate) ends: Ends<STORE, SENT, HELD>,
+    /// By sender.
+    pub(crate) pipes: [Pipe; 2],
+    pub(crate) writing: [Writing; 2],
+    pub(crate) link: Link,
+    pub(crate) starved: [Starved; 2],
+    pub(crate) cuts: u8,
+    pub(crate) losses: u8,
+    oddities: u8,
+    pub(crate) ledger: Ledger,
+    pub(crate) memory: Memory,
+}
+
+/// Of the bytes that an end shows next, how many the ledger has seen, and how many are in the pipe already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Writing {
+    pub(crate) seen: usize,
+    pub(crate) sent: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Link {
+    Up,
+    /// Gone, as both ends know.
+    Down,
+    /// Gone, as both ends will learn from the next connection.
+    Unnoticed,
+}
+
+/// Whether an application waits until it may publish again, and whether a poll would say so now: a session leaves that out
+/// of its equality.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Starved {
+    No,
+    Yes,
+    Relieved,
+}
+
+/// What can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Action {
+    /// The application publishes its next message.
+    Publish(Role),
+    /// The application acknowledges one of the messages in its hands.
+    Acknowledge(Role, usize),
+    /// A poll, and what it says is done.
+    Poll(Role, Write),
+    /// The next packet arrives, or a part of it, and a poll.
+    Deliver(Role, Write),
+    Cut(Cut),
+    Reconnect,
+    /// The server's session is replaced by a new one.
+    LoseSession,
+}
+
+/// What a transport does with what it is to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Write {
+    All,
+    /// Half of the first packet.
+    Half,
+    /// All of it, but it does not say so yet.
+    Late,
+}
+
+/// How a link is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Cut {
+    /// Of what is under way from the client and from the server so many packets arrive. Then both ends notice.
+    Noticed([usize; 2]),
+    /// The same, after a last write of this end, which arrives though it is reported as failed.
+    Failing(Role, [usize; 2]),
+    /// Nothing arrives, and the ends are told nothing before the next connection.
+    Unnoticed,
+}
+
+impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT, HELD> {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Self {
+            ends: Ends::new(),
+            pipes: Default::default(),
+            writing: Default::default(),
+            link: Link::Down,
+            starved: [Starved::No; 2],
+            cuts: plan.cuts,
+            losses: plan.losses,
+            oddities: plan.oddities,
+            ledger: Ledger::default(),
+            memory: Memory::default(),
+        }
+    }
+
+    /// Whether nothing can be promised any more.
+    pub(crate) fn is_beyond(&self, plan: &Plan) -> bool {
+        self.ledger.knowledge == Knowledge::Wrong && !plan.beyond
+    }
+
+    /// What may happen; not all of it can.
+    pub(crate) fn actions(&self, plan: &Plan, actions: &mut Vec<Action>) {
+        if self.ledger.fault.is_some() || self.is_beyond(plan) {
+            return;
+        }
+        if self.link != Link::Up {
+            actions.push(Action::Reconnect);
+            if self.losses != 0 {
+                actions.push(Action::LoseSession);
+            }
+        }
+        if self.link == Link::Down {
+            actions.extend(ROLES.into_iter().filter(|&role| self.wants_to_publish(plan, role)).map(Action::Publish));
+            self.push_acknowledgements(actions);
+        }
+        if self.link == Link::Up {
+            self.push_online(plan, actions);
+        }
+        if self.link == Link::Up && self.cuts != 0 {
+            self.push_cuts(actions);
+        }
+    }
+
+    fn push_online(&self, plan: &Plan, actions: &mut Vec<Action>) {
+        for role in ROLES {
+            if self.wants_to_publish(plan, role) {
+                actions.push(Action::Publish(role));
+            }
+            let delivers = self.can_deliver(role);
+            let odd = self.oddities != 0;
+            let late = odd || self.writing[number(role)].sent != 0;
+            for (write, is_possible) in [(Write::All, true), (Write::Half, odd), (Write::Late, late)] {
+                if is_possible {
+                    actions.push(Action::Poll(role, write));
+                }
+                if is_possible && delivers {
+                    actions.push(Action::Deliver(role, write));
+                }
+            }
+        }
+        self.push_acknowledgements(actions);
+    }
+
+    fn push_acknowledgements(&self, actions: &mut Vec<Action>) {
+        for role in ROLES {
+            actions.extend((0..self.ledger.hands[number(role)].len()).map(|place| Action::Acknowledge(role, place)));
+        }
+    }
+
+    fn push_cuts(&self, actions: &mut Vec<Action>) {
+        let [of_client, of_server] = [0, 1].map(|sender: usize| self.pipes[sender].count());
+        actions.push(Action::Cut(Cut::Unnoticed));
+        for client in 0..=of_client {
+            actions.extend((0..=of_server).map(|server| Action::Cut(Cut::Noticed([client, server]))));
+        }
+        for server in 0..=of_server {
+            actions.push(Action::Cut(Cut::Failing(Role::Client, [usize::MAX, server])));
+        }
+        for client in 0..=of_client {
+            actions.push(Action::Cut(Cut::Failing(Role::Server, [client, usize::MAX])));
+        }
+    }
+
+    fn wants_to_publish(&self, plan: &Plan, role: Role) -> bool {
+        let stream = &self.ledger.streams[number(role)];
+        stream.accepted < plan.messages[number(role)].len() && self.starved[number(role)] == Starved::No
+    }
+
+    /// Packets that wait in the inbox, or for something else to be told first, may as well wait in the link.
+    fn can_deliver(&self, role: Role) -> bool {
+        !self.pipes[number(other(role))].is_empty()
+            && packets(self.ends.inbox(role).unread()).next().is_none()
+            && !matches!(self.ends.would(role), Did::Told(_))
+    }
+
+    /// Does it; `false` if it cannot be done, or changes nothing.
+    pub(crate) fn act(&mut self, plan: &Plan, action: Action, recorder: &mut Recorder) -> bool {
+        let done = match action {
+            Action::Publish(role) => self.publish(plan, role, recorder),
+            Action::Acknowledge(role, place) => self.acknowledge(role, place),
+            Action::Poll(role, write) => self.poll(plan, role, write, recorder),
+            Action::Deliver(role, write) => self.deliver(plan, role, write, recorder),
+            Action::Cut(cut) => self.cut(plan, cut, recorder),
+            Action::Reconnect => self.reconnect(plan, recorder),
+            Action::LoseSession => self.lose_session(recorder),
+        };
+        for role in ROLES {
+            if self.starved[number(role)] != Starved::No {
+                let relieved = matches!(self.ends.would(role), Did::Told(Told::Writable));
+                self.starved[number(role)] = if relieved { Starved::Relieved } else { Starved::Yes };
+            }
+        }
+        done
+    }
+
+    fn publish(&mut self, plan: &Plan, role: Role, recorder: &mut Recorder) -> bool {
+        let index = self.ledger.streams[number(role)].accepted;
+        let qos = plan.messages[number(role)][index];
+        match self.ends.publish(role, index, qos) {
+            Ok(packet_id) => {
+                recorder.note(format_args!("{role:?} publishes \"{index}\" with QoS {}", qos as u8));
+                self.ledger.accepted(plan, role, packet_id);
+            }
+            Err(Refused::Full) => self.starved[number(role)] = Starved::Yes,
+            Err(Refused::Offline) => return false,
+            Err(_) => self.ledger.fail(Fault::CommandRefused),
+        }
+        true
+    }
+
+    fn acknowledge(&mut self, role: Role, place: usize) -> bool {
+        let hand = self.ledger.hands[number(role)].remove(place);
+        self.ledger.judged(role, hand);
+        if self.ends.acknowledge(role, hand.handle).is_err() {
+            self.ledger.fail(Fault::CommandRefused);
+        }
+        true
+    }
+
+    fn poll(&mut self, plan: &Plan, role: Role, write: Write, recorder: &mut Recorder) -> bool {
+        let before = self.writing[number(role)];
+        match self.ends.poll(role) {
+            Did::Transmit(_) if write == Write::Late && before.sent != 0 => false,
+            Did::Transmit(bytes) => self.write(plan, role, &bytes, write),
+            _ if write != Write::All => false,
+            Did::Told(told) => {
+                self.tell(plan, role, told, recorder);
+                true
+            }
+            Did::Wait => {
+                self.ledger.waits(role);
+                self.ledger.fault.is_some()
+            }
+            Did::Close(cause) => {
+                self.ledger.fail(Fault::Closed(cause));
+                true
+            }
+        }
+    }
+
+    fn deliver(&mut self, plan: &Plan, role: Role, write: Write, recorder: &mut Recorder) -> bool {
+        let Some(bytes) = self.pipes[number(other(role))].take() else { return false };
+        let swallowed = self.arrive(plan, role, &bytes, recorder);
+        if swallowed {
+            return true;
+        }
+        match self.ends.would(role) {
+            Did::Wait if write == Write::All => {
+                let _ = self.ends.poll(role);
+                self.ledger.waits(role);
+                true
+            }
+            _ => self.poll(plan, role, write, recorder),
+        }
+    }
+
+    /// Bytes come in. `true`: nobody has to look at them yet.
+    fn arrive(&mut self, plan: &Plan, role: Role, bytes: &[u8], recorder: &mut Recorder) -> bool {
+        let bytes = &*self.spoil_incoming(plan, role, bytes);
+        self.ends.receive(role, bytes);
+        let unread = self.ends.inbox(role).unread();
+        let last = packets(unread).last().map(<[u8]>::to_vec);
+        let is_whole = packets(unread).map(<[u8]>::len).sum::<usize>() == unread.len();
+        if let Some(packet) = last.filter(|_| is_whole) {
+            recorder.arrived(plan, other(role), &packet);
+            self.ledger.received(plan, role, &packet);
+            return self.spoil_arrived(plan, role, &packet);
+        }
+        false
+    }
+
+    fn write(&mut self, plan: &Plan, role: Role, bytes: &[u8], write: Write) -> bool {
+        let Writing { seen, sent } = self.writing[number(role)];
+        match write {
+            Write::All => {
+                self.put(plan, role, bytes);
+                self.ends.transmitted(role, bytes.len());
+                self.writing[number(role)] = Writing::default();
+            }
+            Write::Half if seen == 0 => {
+                let half = packet_len(bytes) / 2;
+                self.note_written(plan, role, bytes);
+                self.pipes[number(role)].push(&bytes[..half]);
+                self.ends.transmitted(role, half);
+                self.writing[number(role)] = Writing { seen: bytes.len() - half, sent: 0 };
+                self.oddities -= 1;
+            }
+            Write::Half => return false,
+            Write::Late => {
+                if sent == 0 {
+                    self.oddities -= 1;
+                }
+                self.put(plan, role, bytes);
+                self.writing[number(role)] = Writing { seen: bytes.len(), sent: bytes.len() };
+            }
+        }
+        true
+    }
+
+    /// What an end shows goes on its way, as far as it was not seen, or is not under way, already.
+    fn put(&mut self, plan: &Plan, role: Role, bytes: &[u8]) {
+        let Writing { seen, sent } = self.writing[number(role)];
+        let unseen = self.spoil_outgoing(plan, role, &bytes[seen..]);
+        self.note_written(plan, role, &unseen);
+        self.pipes[number(role)].push(&bytes[sent..seen]);
+        self.pipes[number(role)].push(&unseen);
+    }
+
+    fn note_written(&mut self, plan: &Plan, role: Role, bytes: &[u8]) {
+        for packet in packets(bytes) {
+            self.ledger.written(plan, role, packet);
+        }
+    }
+
+    fn tell(&mut self, plan: &Plan, role: Role, told: Told, recorder: &mut Recorder) {
+        match told {
+            Told::Message { index, packet_id, handle } => {
+                recorder.note(format_args!("{role:?} is handed \"{index}\""));
+                self.ledger.delivered(plan, role, index);
+                if let (Some(handle), Some(packet_id)) = (handle, packet_id) {
+                    self.ledger.hands[number(role)].push(Hand { index, packet_id, handle });
+                }
+            }
+            Told::Published { packet_id, outcome } => {
+                recorder.note(format_args!("{role:?} is told of {packet_id}: {outcome:?}"));
+                self.ledger.ended(plan, role, packet_id, outcome);
+            }
+            Told::Republished { lost, packet_id } => self.ledger.renewed(role, lost, packet_id),
+            Told::Connecting => {
+                let acknowledgement = plan.acknowledgement();
+                if self.ends.accept(acknowledgement).is_err() {
+                    self.ledger.fail(Fault::CommandRefused);
+                }
+            }
+            Told::Connected { session_present } => self.ledger.connected(session_present),
+            Told::Stray => self.ledger.fail(Fault::Stray),
+            Told::Writable => self.starved[number(role)] = Starved::No,
+            Told::Other => {}
+        }
+    }
+
+    fn cut(&mut self, plan: &Plan, cut: Cut, recorder: &mut Recorder) -> bool {
+        self.cuts -= 1;
+        if let Cut::Failing(role, _) = cut {
+            let Did::Transmit(bytes) = self.ends.poll(role) else { return false };
+            self.put(plan, role, &bytes);
+        }
+        self.spoil_cut(plan);
+        match cut {
+            Cut::Unnoticed => {
+                for (inbox, sender) in self.ends.inboxes.iter_mut().zip([Role::Server, Role::Client]) {
+                    inbox.clear();
+                    recorder.lost(plan, sender, &mut self.pipes[number(sender)]);
+                }
+                self.link = Link::Unnoticed;
+            }
+            Cut::Noticed(arriving) | Cut::Failing(_, arriving) => {
+                for role in ROLES {
+                    self.drain(plan, role, arriving[number(other(role))], recorder);
+                }
+                self.link = Link::Down;
+            }
+        }
+        self.writing = Default::default();
+        for pipe in &mut self.pipes {
+            pipe.clear();
+        }
+        self.ledger.disconnected(plan);
+        recorder.cut();
+        true
+    }
+
+    /// An end takes what still arrives, learns that the link is gone, and tells everything that follows from it.
+    fn drain(&mut self, plan: &Plan, role: Role, arriving: usize, recorder: &mut Recorder) {
+        let sender = number(other(role));
+        for _ in 0..arriving {
+            let Some(bytes) = self.pipes[sender].take() else { break };
+            self.arrive(plan, role, &bytes, recorder);
+        }
+        recorder.lost(plan, other(role), &mut self.pipes[sender]);
+        self.ends.connection_lost(role);
+        loop {
+            match self.ends.poll(role) {
+                Did::Told(Told::Connecting) => {}
+                Did::Told(told) => self.tell(plan, role, told, recorder),
+                Did::Close(Cause::ConnectionLost) => break,
+                Did::Close(cause) => return self.ledger.fail(Fault::Closed(cause)),
+                Did::Transmit(_) | Did::Wait => return self.ledger.fail(Fault::LingersAfterLoss),
+            }
+        }
+    }
+
+    fn reconnect(&mut self, plan: &Plan, recorder: &mut Recorder) -> bool {
+        recorder.connected();
+        if self.ends.connect(plan).is_err() {
+            self.ledger.fail(Fault::CommandRefused);
+        }
+        self.link = Link::Up;
+        self.spoil_connection(plan);
+        true
+    }
+
+    fn lose_session(&mut self, recorder: &mut Recorder) -> bool {
+        recorder.note(format_args!("the server loses its session"));
+        self.losses -= 1;
+        self.ends.server = mqtt_session::server::Session::new();
+        self.starved[number(Role::Server)] = Starved::No;
+        self.ledger.server_lost();
+        true
+    }
+
+    /// Whether an application has had to wait, and whether its session says that it need not wait any more.
+    pub(crate) fn has_starved(&self) -> bool {
+        self.starved.contains(&Starved::Relieved)
+    }
+
+    /// Whether a new connection allows fewer messages at a time than there are places.
+    pub(crate) fn has_lower_limit(&self) -> bool {
+        self.link == Link::Up
+            && self.ledger.duties.iter().any(|duties| duties.limit != 0 && usize::from(duties.limit) < HELD)
+    }
+
+    /// Goes on without another fault to the end, and tells whether everything has come to a good one.
+    pub(crate) fn can_finish(&self, plan: &Plan) -> bool {
+        let mut world = self.clone();
+        world.run(plan, &mut Recorder::off());
+        if world.is_beyond(plan) {
+            return true;
+        }
+        // A fault is found by itself. One that needs nothing else to go wrong, and is not meant, is no good end either.
+        if world.ledger.fault.is_some() {
+            return plan.defect.is_some() || plan.beyond;
+        }
+        world.ledger.is_settled(plan)
+            && (world.ends.is_clear() || plan.beyond)
+            && world.pipes.iter().all(Pipe::is_empty)
+    }
+
+    /// Everything that can be done is done, in a fixed order, as long as anything changes.
+    pub(crate) fn run(&mut self, plan: &Plan, recorder: &mut Recorder) {
+        for _ in 0..LONGEST {
+            let mut moved = self.link != Link::Up && self.act(plan, Action::Reconnect, recorder);
+            for role in ROLES {
+                moved |= !self.ledger.hands[number(role)].is_empty()
+                    && self.act(plan, Action::Acknowledge(role, 0), recorder);
+                moved |= self.wants_to_publish(plan, role) && self.act(plan, Action::Publish(role), recorder);
+                moved |= self.act(plan, Action::Poll(role, Write::All), recorder);
+                moved |= self.can_deliver(role) && self.act(plan, Action::Deliver(role, Write::All), recorder);
+            }
+            if !moved || self.ledger.fault.is_some() || self.is_beyond(plan) {
+                return;
+            }
+        }
+    }
+}
+
+/// How many rounds everything may take.
+const LONGEST: usize = 200;
