@@ -162,14 +162,14 @@ fn an_unreachable_port_is_one_line() {
 fn a_refusal_is_told_in_words() {
     for tool in TOOLS {
         for (version, connack, words) in [
-            ("mqttv311", &[0x20, 2, 0, 5][..], "the broker refused the connection: not authorized"),
-            ("mqttv311", &[0x20, 2, 0, 4], "the broker refused the connection: bad user name or password"),
-            ("mqttv311", &[0x20, 2, 0, 2], "the broker refused the connection: client identifier not valid"),
-            ("mqttv5", &[0x20, 3, 0, 0x87, 0], "the broker refused the connection: not authorized"),
+            ("mqttv311", &[0x20, 2, 0, 5][..], "the broker refused the connection: not authorized (0x87)"),
+            ("mqttv311", &[0x20, 2, 0, 4], "the broker refused the connection: bad user name or password (0x86)"),
+            ("mqttv311", &[0x20, 2, 0, 2], "the broker refused the connection: client identifier not valid (0x85)"),
+            ("mqttv5", &[0x20, 3, 0, 0x87, 0], "the broker refused the connection: not authorized (0x87)"),
             (
                 "mqttv5",
                 b"\x20\x0d\0\x9b\x0a\x1f\0\x07so much",
-                "the broker refused the connection: QoS not supported (so much)",
+                "the broker refused the connection: qos not supported (0x9B) (so much)",
             ),
             ("mqttv5", &[0x20, 2, 0, 1], "the broker does not speak this version; -V asks for another"),
         ] {
@@ -224,7 +224,7 @@ fn a_rejected_message_is_told() {
         socket.write_all(&[0x40, 3, 0, 1, 0x97]).unwrap();
         assert_eq!(packet(&mut socket), [0xE0, 0]);
     });
-    assert_fails(&output, 1, "publish: the message was refused: quota exceeded");
+    assert_fails(&output, 1, "publish: the message was refused: quota exceeded (0x97)");
 }
 
 /// The link is lost before the answer: the message comes again over the next one, and the session ends at last.
@@ -263,7 +263,7 @@ fn a_refused_subscription_is_told() {
             socket.write_all(&[0x90, 4, 0, 1, 0, 0x87]).unwrap();
             assert_eq!(packet(&mut socket), [0xE0, 0]);
         });
-        assert_fails(&output, 1, &format!("{tool}: the subscription to a was refused: not authorized"));
+        assert_fails(&output, 1, &format!("{tool}: the subscription to a was refused: not authorized (0x87)"));
     }
 }
 

@@ -248,34 +248,23 @@ impl<E: End> Engine<'_, E> {
         Ok(())
     }
 
-    const fn allow_one_more(&mut self) {
-        self.core.receive_maximum = self.core.receive_maximum.saturating_add(1);
-    }
-
     /// PUBREL: the identifier is forgotten, and PUBCOMP answers in any case. [MQTT-4.3.3-11] of 5.0
     ///
-    /// PUBCOMP raises the quota of the peer also where the message does not count on this connection: one more may come
-    /// than we allowed. (5.0: 4.9)
+    /// PUBCOMP raises the quota of the peer also where the message does not count on this connection, up to what we allowed.
+    /// (5.0: 4.9)
     fn take_release(&mut self, packet_id: PacketId) -> Result<(), Cause> {
         let found = Table::find(self.held, packet_id).and_then(|id| Some((id, *entry(self.held, id)?)));
         let code = match found {
             Some((_, entry)) if matches!(entry.held(), Held::Handed | Held::HandedBefore) => {
                 return Err(Cause::AcknowledgementContradicts);
             }
-            Some((id, entry)) if matches!(entry.held(), Held::Received | Held::ReceivedBefore) => {
-                if entry.is_counted() {
-                    self.core.closing = self.core.closing.saturating_add(1);
-                } else {
-                    self.allow_one_more();
-                }
+            Some((id, entry)) if matches!(entry.held(), Held::Received) => {
                 self.core.table.remove(self.held, id);
                 ReasonCode::Success
             }
-            _ => {
-                self.allow_one_more();
-                ReasonCode::PacketIdentifierNotFound
-            }
+            _ => ReasonCode::PacketIdentifierNotFound,
         };
+        self.core.closing = self.core.closing.saturating_add(1);
         self.answer(AckType::Pubcomp, packet_id, code);
         Ok(())
     }
@@ -341,7 +330,7 @@ impl<E: End> Engine<'_, E> {
         let level = match entry.held() {
             Held::Pending => Level::AtLeastOnce,
             Held::Handed | Held::HandedBefore => Level::ExactlyOnce,
-            Held::Free | Held::Received | Held::ReceivedBefore => return Err(Refused::Dead),
+            Held::Free | Held::Received => return Err(Refused::Dead),
         };
         // Generations go around soon, and peers use many identifiers: together they tell old handles from new ones.
         let is_same = entry.generation == handle.generation && entry.packet_id == Some(handle.packet_id);

@@ -186,11 +186,6 @@ impl Entry {
     pub(crate) fn judge(&mut self, verdict: ReasonCode) {
         self.state = self.state.with_verdict(verdict);
     }
-
-    /// Whether the exchange counts against our Receive Maximum on this connection. (5.0: 3.3.4)
-    pub(crate) const fn is_counted(&self) -> bool {
-        !matches!(self.held(), Held::ReceivedBefore | Held::HandedBefore | Held::Free)
-    }
 }
 
 /// Where an exchange stands, and what the application said of it, in a byte.
@@ -210,7 +205,6 @@ impl State {
             2 => Held::Handed,
             3 => Held::HandedBefore,
             4 => Held::Received,
-            5 => Held::ReceivedBefore,
             _ => Held::Free,
         }
     }

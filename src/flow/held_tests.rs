@@ -8,10 +8,10 @@ use proptest::sample::{Index, select};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::vec::Vec;
 
-use super::{Entry, EntryId, Held, PacketId, ReasonCode, State, Table, VERDICTS, bucket, entry, entry_mut};
+use super::{Entry, EntryId, Held, PacketId, ReasonCode, Table, VERDICTS, bucket, entry, entry_mut};
 
 const SIZES: [usize; 6] = [0, 1, 2, 7, 8, 300];
-const STATES: [Held; 5] = [Held::Pending, Held::Handed, Held::HandedBefore, Held::Received, Held::ReceivedBefore];
+const STATES: [Held; 4] = [Held::Pending, Held::Handed, Held::HandedBefore, Held::Received];
 
 #[derive(Clone, Debug)]
 enum Operation {
@@ -293,24 +293,6 @@ fn what_is_free_is_not_freed_again() {
     let taken: Vec<_> =
         (1..=3).map(|number| table.insert(&mut entries, PacketId::new(number).unwrap(), Held::Received)).collect();
     assert!(taken[0].is_some() && taken[1].is_some() && taken[0] != taken[1] && taken[2].is_none());
-}
-
-/// (5.0: 3.3.4) What was carried over does not count on this connection.
-#[test]
-fn what_counts_against_the_receive_maximum() {
-    let rows = [
-        (Held::Free, false),
-        (Held::Pending, true),
-        (Held::Handed, true),
-        (Held::HandedBefore, false),
-        (Held::Received, true),
-        (Held::ReceivedBefore, false),
-    ];
-    for (held, counted) in rows {
-        let entry = |held| Entry { state: State::FREE.with_held(held), ..Entry::FREE };
-        assert_eq!(entry(held).is_counted(), counted, "{held:?}");
-        assert!(!entry(held.carried_over()).is_counted(), "{held:?} carried over");
-    }
 }
 
 /// In each state, and whichever of the two changes last.

@@ -16,10 +16,8 @@ pub(crate) enum Held {
     Handed,
     /// QoS 2, handed out on an earlier connection; the peer has not repeated it yet.
     HandedBefore,
-    /// QoS 2, PUBREC sent, PUBREL awaited; the PUBLISH came on this connection.
+    /// QoS 2, PUBREC sent, PUBREL awaited.
     Received,
-    /// QoS 2, PUBREC sent, PUBREL awaited; the PUBLISH came on an earlier connection.
-    ReceivedBefore,
 }
 
 /// What a PUBLISH of QoS 1 or 2 does.
@@ -45,11 +43,9 @@ impl Held {
             (Self::Free, _) => Arrival::Deliver,
             (Self::Pending, Level::AtLeastOnce) | (Self::Handed, Level::ExactlyOnce) => Arrival::Repeated,
             (Self::HandedBefore, Level::ExactlyOnce) => Arrival::HandedAgain,
-            (Self::Received | Self::ReceivedBefore, Level::ExactlyOnce) => Arrival::ReceivedAgain,
+            (Self::Received, Level::ExactlyOnce) => Arrival::ReceivedAgain,
             (Self::Pending, Level::ExactlyOnce)
-            | (Self::Handed | Self::HandedBefore | Self::Received | Self::ReceivedBefore, Level::AtLeastOnce) => {
-                Arrival::InUse
-            }
+            | (Self::Handed | Self::HandedBefore | Self::Received, Level::AtLeastOnce) => Arrival::InUse,
         }
     }
 
@@ -58,7 +54,7 @@ impl Held {
         match self {
             Self::Free | Self::Pending => Self::Free,
             Self::Handed | Self::HandedBefore => Self::HandedBefore,
-            Self::Received | Self::ReceivedBefore => Self::ReceivedBefore,
+            Self::Received => Self::Received,
         }
     }
 }

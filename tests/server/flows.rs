@@ -163,6 +163,7 @@ fn more_than_our_receive_maximum_ends_the_connection() {
     t.sends(puback(3));
     t.receives([qos1(4, "e"), qos1(5, "f")]);
     t.message(qos1(4, "e"));
+    t.sends(puback(4));
     t.fails(Cause::ReceiveMaximumExceeded, 0x93);
 }
 
