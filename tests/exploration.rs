@@ -33,6 +33,9 @@
 //! ```text
 //! cargo test --release --all-features --test exploration -- --ignored --nocapture --test-threads 1
 //! ```
+//!
+//! The largest of them has 2.2 million states and takes less than a minute and 1 GB on two cores. `--nocapture` shows how many
+//! states each has, and the charts of the seeded defects.
 #![cfg(all(feature = "v3", feature = "v5"))]
 #![allow(
     clippy::indexing_slicing,
@@ -215,6 +218,7 @@ fn large_both_ways() {
         Roomy::assert_sound("QoS 2 against 1, 2", faulty(version, &[Q2], &[Q1, Q2]));
         Roomy::assert_sound("QoS 0, 2 against 1", faulty(version, &[Q0, Q2], &[Q1]));
         Roomy::assert_sound("QoS 2, 1 against 1, 2", faulty(version, &[Q2, Q1], &[Q1, Q2]));
+        Roomy::assert_sound("QoS 2, 1, 0 against 2", faulty(version, &[Q2, Q1, Q0], &[Q2]));
     });
 }
 
