@@ -6,7 +6,7 @@
 use core::hash::{Hash, Hasher};
 use std::collections::hash_map::DefaultHasher;
 
-use mqtt_session::{Connect, Inbox, Instant, Property, Session, Step, Version};
+use mqtt_session::{Connect, Inbox, Instant, Property, Publish, QoS, Session, Step, Version};
 
 type Client = Session<256, 4, 4>;
 
@@ -76,4 +76,21 @@ fn what_is_shown_differs_from_what_is_queued() {
     let len = |step: Step<'_, _>| if let Step::Transmit(bytes) = step { bytes.len() } else { 0 };
     let (first, both) = (len(shown.0.poll(&mut shown.1, NOW)), len(queued.0.poll(&mut queued.1, NOW)));
     assert!(first < both, "{first} {both}");
+}
+
+/// A packet whose acknowledgement came before its last byte was written is still written to its end.
+#[test]
+fn what_is_half_written_differs_from_what_is_gone() {
+    let acknowledged = |written: usize| {
+        let (mut session, mut inbox) = connected();
+        session.publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("t", b"") }).unwrap();
+        assert!(matches!(session.poll(&mut inbox, NOW), Step::Transmit(_)));
+        session.transmitted(written);
+        receive(&mut inbox, &[0x40, 2, 0, 1]);
+        assert!(matches!(session.poll(&mut inbox, NOW), Step::Event(_)));
+        session
+    };
+    assert_eq!(acknowledged(8), acknowledged(usize::MAX));
+    assert_ne!(acknowledged(3), acknowledged(8));
+    assert_ne!(hash(&acknowledged(3)), hash(&acknowledged(8)));
 }

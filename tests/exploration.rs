@@ -15,7 +15,8 @@
 //! * Time stands still, and there is no keep alive: nothing here depends on time.
 //! * Where things lie in a session, which place of a table was chosen, and generations do not count: equality and hash of
 //!   sessions leave them out. What they leave out besides counts here: which identifiers come next (the ledger keeps the
-//!   order in which they became free) and whether somebody waits for `Writable` (it is asked of a copy).
+//!   order in which they became free), whether somebody waits for `Writable` (it is asked of a copy), and whether another
+//!   message fits.
 //! * A packet goes from the link into an inbox when the end has taken all before it and has nothing else to tell: until then
 //!   it may as well be under way, and a cut may drop it or not. Where a cut follows, several arrive at once.
 //! * What a poll wants to write is written in the same step: before that nobody else sees it. Writes in pieces and late
@@ -32,6 +33,9 @@
 //! ```text
 //! cargo test --release --all-features --test exploration -- --ignored --nocapture --test-threads 1
 //! ```
+//!
+//! The largest of them has 2.2 million states and takes less than a minute and 1 GB on two cores. `--nocapture` shows how many
+//! states each has, and the charts of the seeded defects.
 #![cfg(all(feature = "v3", feature = "v5"))]
 #![allow(
     clippy::indexing_slicing,
@@ -131,6 +135,8 @@ fn full_store() {
         let plan = Plan { oddities: 0, losses: 0, ..faulty(version, &[Q2, Q1], &[Q2]) };
         let seen = Scarce::assert_sound("full store: QoS 2, 1 against 2", plan);
         assert!(seen.contains(&RELIEVED));
+        Scarce::assert_sound("full store: QoS 0, 1, 2 from the client", faulty(version, &[Q0, Q1, Q2], &[]));
+        Scarce::assert_sound("full store: QoS 0, 2, 0 from the server", faulty(version, &[], &[Q0, Q2, Q0]));
     });
 }
 
@@ -212,6 +218,7 @@ fn large_both_ways() {
         Roomy::assert_sound("QoS 2 against 1, 2", faulty(version, &[Q2], &[Q1, Q2]));
         Roomy::assert_sound("QoS 0, 2 against 1", faulty(version, &[Q0, Q2], &[Q1]));
         Roomy::assert_sound("QoS 2, 1 against 1, 2", faulty(version, &[Q2, Q1], &[Q1, Q2]));
+        Roomy::assert_sound("QoS 2, 1, 0 against 2", faulty(version, &[Q2, Q1, Q0], &[Q2]));
     });
 }
 
@@ -230,7 +237,6 @@ fn large_manual() {
 fn large_limits() {
     in_both(|version| {
         Scarce::assert_sound("full store: QoS 2, 1 against 2", faulty(version, &[Q2, Q1], &[Q2]));
-        Scarce::assert_sound("full store: QoS 2, 1, 0 from the client", faulty(version, &[Q2, Q1, Q0], &[]));
     });
     let version = Version::V5;
     Narrow::assert_sound("Receive Maximum 2 or 1: QoS 2, 1, 2", faulty(version, &[Q2, Q1, Q2], &[]));

@@ -95,6 +95,7 @@ impl<E: End> PartialEq for Content<'_, E> {
         self.facts() == other.facts()
             && self.packets(Order::Acknowledged).eq(other.packets(Order::Acknowledged))
             && self.packets(Order::Immediate).eq(other.packets(Order::Immediate))
+            && self.records.shown() == other.records.shown()
             && self.releases().eq(other.releases())
             && self.due().eq(other.due())
             && self.control.unwritten(self.queue) == other.control.unwritten(other.queue)
@@ -115,6 +116,7 @@ impl<E: End> Hash for Content<'_, E> {
         for order in [Order::Acknowledged, Order::Immediate] {
             hash_sequence(self.packets(order), state);
         }
+        self.records.shown().hash(state);
         hash_sequence(self.releases(), state);
         hash_sequence(self.due(), state);
         self.control.unwritten(self.queue).hash(state);

@@ -21,6 +21,8 @@ pub(crate) struct World<const STORE: usize, const SENT: usize, const HELD: usize
     pub(crate) writing: [Writing; 2],
     pub(crate) link: Link,
     pub(crate) starved: [Starved; 2],
+    /// Whether another message fits: as long as a packet is half written, that depends on where it lies.
+    fits: [bool; 2],
     pub(crate) cuts: u8,
     pub(crate) losses: u8,
     oddities: u8,
@@ -99,6 +101,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
             writing: Default::default(),
             link: Link::Down,
             starved: [Starved::No; 2],
+            fits: [true; 2],
             cuts: plan.cuts,
             losses: plan.losses,
             oddities: plan.oddities,
@@ -198,6 +201,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
             Action::Reconnect => self.reconnect(plan, recorder),
             Action::LoseSession => self.lose_session(recorder),
         };
+        self.fits = [self.ends.client.room(), self.ends.server.room()].map(|room| room >= PACKET);
         for role in ROLES {
             if self.starved[number(role)] != Starved::No {
                 let relieved = matches!(self.ends.would(role), Did::Told(Told::Writable));
@@ -215,7 +219,10 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
                 recorder.note(format_args!("{role:?} publishes \"{index}\" with QoS {}", qos as u8));
                 self.ledger.accepted(plan, role, packet_id);
             }
-            Err(Refused::Full) => self.starved[number(role)] = Starved::Yes,
+            Err(Refused::Full) => {
+                recorder.note(format_args!("{role:?} has no room for \"{index}\""));
+                self.starved[number(role)] = Starved::Yes;
+            }
             Err(Refused::Offline) => return false,
             Err(_) => self.ledger.fail(Fault::CommandRefused),
         }
@@ -348,7 +355,10 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
             }
             Told::Connected { session_present } => self.ledger.connected(session_present),
             Told::Stray => self.ledger.fail(Fault::Stray),
-            Told::Writable => self.starved[number(role)] = Starved::No,
+            Told::Writable => {
+                recorder.note(format_args!("{role:?} may have room again"));
+                self.starved[number(role)] = Starved::No;
+            }
             Told::Other => {}
         }
     }
@@ -467,6 +477,9 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
         }
     }
 }
+
+/// The length of the longest PUBLISH.
+const PACKET: usize = 9;
 
 /// How many rounds everything may take.
 const LONGEST: usize = 200;
