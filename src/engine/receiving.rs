@@ -9,7 +9,7 @@ use crate::inbox::Unread;
 use crate::wire::{self, AckType, Acknowledgement, Delivery, Packet, PacketId, Publish, ReasonCode, Violation};
 
 use super::machine::{ANSWER, End, Engine, Taken};
-use super::state::{Manner, Owed, Phase};
+use super::state::{Owed, Phase};
 
 /// Who acknowledges a message.
 #[derive(Clone, Copy)]
@@ -20,17 +20,6 @@ enum Handling {
     Manual,
     /// The session, in its turn behind those of the application.
     InTurn,
-}
-
-impl Handling {
-    const fn of(manner: Manner) -> Self {
-        if manner.acknowledges_manually() { Self::Manual } else { Self::Automatic }
-    }
-
-    /// Of a message that the application only hears of.
-    const fn of_skipped(manner: Manner) -> Self {
-        if manner.acknowledges_manually() { Self::InTurn } else { Self::Automatic }
-    }
 }
 
 /// What came of a packet, or why the connection ends.
@@ -113,7 +102,8 @@ impl<E: End> Engine<'_, E> {
             inbox.map_topic(alias, publish.topic)?;
         }
         E::check_publish(self, publish)?;
-        self.arrive(publish, Handling::of(self.core.manner), |handle| {
+        let handling = if self.core.manner.acknowledges_manually() { Handling::Manual } else { self.own_handling() };
+        self.arrive(publish, handling, |handle| {
             let mut message = Message::new(publish, handle);
             if let Some(alias) = publish.properties.topic_alias()
                 && message.topic.is_empty()
@@ -122,6 +112,12 @@ impl<E: End> Engine<'_, E> {
             }
             Happened::Message(message).into()
         })
+    }
+
+    /// How a message is acknowledged that the session acknowledges itself. The application may still have others, also of an
+    /// earlier connection on which that was its task. [MQTT-4.6.0-2], [MQTT-4.6.0-3]
+    fn own_handling(&self) -> Handling {
+        if self.core.table.first_due(self.held).is_some() { Handling::InTurn } else { Handling::Automatic }
     }
 
     /// Whether a PUBLISH that is too large is let pass.
@@ -136,7 +132,7 @@ impl<E: End> Engine<'_, E> {
         self.core.keep_alive.heard();
         E::check_publish(self, &publish)?;
         let wire::Publish { topic, delivery, retain, .. } = publish;
-        let taken = self.arrive(&publish, Handling::of_skipped(self.core.manner), |_| {
+        let taken = self.arrive(&publish, self.own_handling(), |_| {
             Happened::Skipped { topic, qos: delivery.qos(), retain, len }.into()
         })?;
         if !matches!(taken, Taken::NotYet) {
@@ -207,11 +203,12 @@ impl<E: End> Engine<'_, E> {
         let handle = match (handling, id) {
             (Handling::Manual | Handling::InTurn, Some(id)) => {
                 self.core.table.enqueue(self.held, id);
-                entry_mut(self.held, id).map(|entry| {
-                    if matches!(handling, Handling::InTurn) {
+                entry_mut(self.held, id).and_then(|entry| match handling {
+                    Handling::Manual => Some(Handle { packet_id, entry: id.get(), generation: entry.generation }),
+                    _ => {
                         entry.judge(ReasonCode::Success);
+                        None
                     }
-                    Handle { packet_id, entry: id.get(), generation: entry.generation }
                 })
             }
             _ => {

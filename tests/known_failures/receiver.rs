@@ -443,6 +443,32 @@ fn r10b_a_handle_of_qos_2_may_be_used_while_offline() {
     }
 }
 
+/// The application has a message of an earlier connection in its hands; on this one the session acknowledges, but in order.
+#[test]
+fn r10b_what_the_session_acknowledges_waits_for_what_the_application_does() {
+    for t in both() {
+        let mut t = manual(t);
+        t.connects();
+        t.receives(qos2(7, "a"));
+        let handle = t.hands_out(qos2(7, "a"));
+        t.cut();
+        t.options.acknowledgement = Acknowledge::AfterHandling;
+        t.announced = 7;
+        t.resumes();
+        t.receives([qos2(7, "a").dup(), qos2(8, "b"), qos1(9, "c")]);
+        assert_eq!(t.message(qos2(8, "b")), None);
+        assert_eq!(t.message(qos1(9, "c")), None);
+        t.quiet();
+        t.acknowledge(handle);
+        t.sends([pubrec(7), pubrec(8)]);
+        t.sends(puback(9));
+        t.receives(qos2(10, "d"));
+        assert_eq!(t.message(qos2(10, "d")), None);
+        t.sends(pubrec(10));
+        t.quiet();
+    }
+}
+
 #[test]
 fn r11_dup_says_nothing_of_what_we_have_seen() {
     for mut t in both() {
