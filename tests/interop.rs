@@ -23,6 +23,8 @@ mod exchange;
 mod faults;
 #[path = "interop/proxy.rs"]
 mod proxy;
+#[path = "interop/tools.rs"]
+mod tools;
 #[path = "interop/wire.rs"]
 mod wire;
 
@@ -59,4 +61,7 @@ in_both_versions! {
     faults::exactly_once_but_for_the_broker;
     faults::at_least_once;
     faults::few_places;
+    tools::publish_to_mosquitto_sub;
+    tools::mosquitto_pub_to_subscribe;
+    tools::echo_between_both;
 }

@@ -98,9 +98,33 @@ impl Broker {
         listener
     }
 
+    /// One of the command-line tools among the examples, as a command.
+    pub(crate) fn example(&self, tool: &str, version: Version, arguments: &[&str]) -> Command {
+        let mut path = std::env::current_exe().expect("this is a program");
+        path.pop();
+        path.pop();
+        path.push("examples");
+        path.push(tool);
+        assert!(path.exists(), "{} is not built: cargo build --examples", path.display());
+        self.command(&path, version, arguments)
+    }
+
+    /// Starts an example that subscribes under a name, and waits until it is subscribed.
+    pub(crate) fn listen(&self, tool: &str, version: Version, name: &str, arguments: &[&str]) -> Listener {
+        let mut command = self.example(tool, version, arguments);
+        command.args(["-i", name]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let listener = Listener(Some(command.spawn().expect("it starts")));
+        self.await_log(&format!("Sending SUBACK to {name}"));
+        listener
+    }
+
     fn client<A: AsRef<OsStr>>(&self, tool: &str, version: Version, arguments: &[A]) -> Command {
+        self.command(&installed(tool).expect("it was found before"), version, arguments)
+    }
+
+    fn command<A: AsRef<OsStr>>(&self, program: &Path, version: Version, arguments: &[A]) -> Command {
         let version = if version == Version::V5 { "mqttv5" } else { "mqttv311" };
-        let mut command = Command::new(installed(tool).expect("it was found before"));
+        let mut command = Command::new(program);
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-V", version]).args(arguments);
         command.stdin(Stdio::null());
         command
