@@ -134,7 +134,8 @@ pub enum Cause {
     AnswerMismatched,
     /// The peer used an identifier again before its exchange was over. [MQTT-2.3.1-2] in 3.1.1, [MQTT-2.2.1-4] in 5.0
     PacketIdentifierReused,
-    /// More messages are unacknowledged than we allowed. [MQTT-3.3.4-9]
+    /// More messages are unacknowledged than we allowed. mosquitto 2.0 does that when messages have queued up; more places help.
+    /// [MQTT-3.3.4-9]
     ReceiveMaximumExceeded,
     /// More messages are open than the session has places for; nothing is lost. Should it come back at each connection, the
     /// server has forgotten what is open here, and a clean start helps. [MQTT-4.8.0-2] in 3.1.1

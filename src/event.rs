@@ -72,7 +72,8 @@ pub enum Event<'i> {
         /// The properties.
         properties: Properties<'i>,
     },
-    /// A subscribe or unsubscribe was lost with the connection; whether the server acted on it is unknown.
+    /// A subscribe or unsubscribe was lost with the connection, and is not sent again; whether the server acted on it is
+    /// unknown.
     RequestLost {
         /// What `subscribe` or `unsubscribe` returned.
         packet_id: PacketId,

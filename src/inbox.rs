@@ -100,8 +100,9 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
 
     /// Where the next received bytes go; report them with [`filled`](Self::filled).
     ///
-    /// It is not empty once [`packet`](Self::packet) has returned `Ok(None)`; it may be empty otherwise. To make room, bytes that are not yet taken
-    /// may be moved to the front; that is never more than a part of one packet where all whole packets were taken.
+    /// It is not empty once [`packet`](Self::packet) has returned `Ok(None)`; it may be empty otherwise. To make room, bytes
+    /// that are not yet taken may be moved to the front; that is never more than a part of one packet where all whole
+    /// packets were taken.
     pub fn space(&mut self) -> &mut [u8] {
         let capacity = self.capacity();
         let behind = capacity.saturating_sub(self.end);

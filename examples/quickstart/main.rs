@@ -22,6 +22,10 @@ use mqtt_session::{
     Refused, Role, Session, Subscribe, Subscription, Version, server,
 };
 
+const USAGE: &str = "usage: quickstart [--version 4|5] [--seed N] [--messages N] [--cuts N]
+  --messages: of each end, before the loss of the session (6)
+  --cuts: besides the one of the lost session (2)";
+
 /// What the command line asks for.
 struct Options {
     version: Version,
@@ -50,10 +54,14 @@ struct World {
 }
 
 fn main() -> ExitCode {
+    if std::env::args().any(|argument| argument == "--help") {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     let options = match Options::read(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(fault) => {
-            eprintln!("{fault}\nusage: quickstart [--version 4|5] [--seed N] [--messages N] [--cuts N]");
+            eprintln!("{fault}\n{USAGE}");
             return ExitCode::from(2);
         }
     };

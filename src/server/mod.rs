@@ -1,7 +1,7 @@
 //! The server's end of a connection: for brokers, and for tests that need one. (feature `server`)
 //!
 //! [`Session`] is the mirror image of the client's: the same loop, the same messages both ways, and events for what only
-//! a server receives. The README's broker example shows many of them in one program.
+//! a server receives.
 
 mod command;
 mod connection;

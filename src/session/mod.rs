@@ -101,8 +101,8 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         self.0.engine().connection_lost();
     }
 
-    /// Publishes a message, now or, if there is no connection, later; one of QoS 0, too, is kept until then. The payload is
-    /// copied once.
+    /// Publishes a message, now or, if there is no connection, later; one of QoS 0, too, unless `Connect::offline` says
+    /// otherwise. The payload is copied once.
     ///
     /// A message of QoS 1 or 2 returns its packet identifier and ends in exactly one
     /// [`Event::Published`](crate::Event::Published); one of QoS 0 returns `None`. A Message Expiry Interval counts from

@@ -40,6 +40,55 @@
 //! # }
 //! # Ok::<(), mqtt_session::Refused>(())
 //! ```
+//!
+//! With cuts: when both ends have closed, both get a new transport. With a keep alive there is always a ping to come, so
+//! that nothing is ever idle: bound the steps, or test without.
+//!
+//! ```
+//! use mqtt_session::sim::{Faults, Simulation, Turn};
+//! use mqtt_session::{Connect, Event, Inbox, Publish, QoS, Refused, Session, Version, server};
+//!
+//! # #[cfg(feature = "v3")]
+//! /// Publishes ten messages over a link that breaks; tells how often each arrived.
+//! fn run(seed: u64) -> Result<[u32; 10], Refused> {
+//!     let mut client: Session<512, 10, 10> = Session::new();
+//!     let mut server: server::Session<512, 10, 10> = server::Session::new();
+//!     let mut inboxes: [Inbox<[u8; 256]>; 2] = [Inbox::new(), Inbox::new()];
+//!     let [client_inbox, server_inbox] = &mut inboxes;
+//!     let connect = Connect { clean_start: false, keep_alive: 0, ..Connect::new(Version::V3, "meter-7") };
+//!     let faults = Faults { fragments: true, delay: 20, cut_once_in: 30, ..Faults::NONE };
+//!     let mut sim: Simulation<()> = Simulation::new(seed, faults, ());
+//!     let (mut open, mut arrived, mut done) = (0, [0; 10], 0);
+//!     for step in 0..100_000 {
+//!         if open == 0 {
+//!             sim.connect();
+//!             server.open(10);
+//!             server_inbox.clear();
+//!             client.connect(client_inbox, &connect)?;
+//!             open = 2;
+//!         }
+//!         if step == 0 {
+//!             for number in 0..10 {
+//!                 client.publish(&Publish { qos: QoS::ExactlyOnce, ..Publish::new("power", &[number]) })?;
+//!             }
+//!         }
+//!         match sim.step(&mut client, client_inbox, &mut server, server_inbox) {
+//!             Turn::Server(server::Event::Connecting { .. }) => server.accept(&server::Accept::default())?,
+//!             Turn::Server(server::Event::Message(message)) => arrived[usize::from(message.payload[0])] += 1,
+//!             Turn::Client(Event::Published { .. }) => done += 1,
+//!             Turn::Closed { .. } => open -= 1,
+//!             _ if done == 10 => break,
+//!             _ => {}
+//!         }
+//!     }
+//!     Ok(arrived)
+//! }
+//!
+//! # #[cfg(feature = "v3")]
+//! for seed in 0..20 {
+//!     assert_eq!(run(seed), Ok([1; 10]), "seed {seed}");
+//! }
+//! ```
 
 mod chart;
 mod pipe;
@@ -272,7 +321,7 @@ impl<O: Observer, const IN_FLIGHT: usize> Simulation<O, IN_FLIGHT> {
         self.is_up
     }
 
-    /// A new transport, empty. Call `connect` and `open` of the ends, too.
+    /// A new transport, empty. Call `connect` and `open` of the ends, too, and clear the inbox of the server's end.
     pub fn connect(&mut self) {
         self.drop_transport();
         self.is_up = true;
