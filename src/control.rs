@@ -2,10 +2,13 @@
 
 use crate::aliases::{BadAlias, TopicAliases};
 use crate::bytes;
-use crate::wire::{Measured, packet_len};
+use crate::wire::{Measured, PacketType, packet_len};
 
 /// What is kept free for the shortest DISCONNECT that says all it must: a reason code and a session expiry interval.
 pub(crate) const FAREWELL: usize = 9;
+
+/// How CONNACK begins.
+const CONNACK: u8 = PacketType::Connack.first_byte();
 
 /// The state of a queue of whole packets, which leave together; the bytes are the caller's.
 #[derive(Clone, Copy, Debug)]
@@ -191,15 +194,20 @@ impl<'m> Queue<'m> {
         self.control.aliases.set(self.bytes.get_mut(capacity..).unwrap_or_default(), alias, topic)
     }
 
-    /// Where the packet ends that is half written.
-    fn packet_end(&self) -> u16 {
-        let written = usize::from(self.control.written);
-        let mut end = 0;
-        while end < written {
-            let packet = self.bytes.get(end..).and_then(packet_len).unwrap_or(usize::MAX);
-            end = end.saturating_add(packet);
+    /// Where the packet ends that is half written, or CONNACK if that is behind it: nothing comes before CONNACK.
+    /// [MQTT-3.14.0-1]
+    fn kept_end(&self) -> u16 {
+        let (written, all) = (usize::from(self.control.written), usize::from(self.control.end));
+        let (mut kept, mut start) = (0, 0_usize);
+        while start < all {
+            let Some(packet) = self.bytes.get(start..all) else { break };
+            let end = start.saturating_add(packet_len(packet).unwrap_or(usize::MAX));
+            if start < written || packet.first() == Some(&CONNACK) {
+                kept = end;
+            }
+            start = end;
         }
-        short(end)
+        short(kept)
     }
 
     fn drop_farewell(&mut self) {
@@ -217,9 +225,9 @@ impl<'m> Queue<'m> {
         *self.control = Control { farewell: self.control.farewell, aliases: self.control.aliases, ..Control::EMPTY };
     }
 
-    /// Drops everything but the packet that is half written; where that ends elsewhere, but what is shown.
+    /// Drops everything but the packet that is half written and CONNACK; where the former ends elsewhere, but what is shown.
     pub(crate) fn cut_short(&mut self, ends_elsewhere: bool) {
-        let end = usize::from(if ends_elsewhere { self.control.shown } else { self.packet_end() });
+        let end = usize::from(if ends_elsewhere { self.control.shown } else { self.kept_end() });
         if let Some(dropped) = self.bytes.get_mut(end..self.control.end.into()) {
             dropped.fill(0);
             self.control.end = short(end);

@@ -76,12 +76,14 @@ pub(crate) fn qos_0_at_most_once(seen: &Seen) -> Verdict {
 
 /// What an outcome says must be so.
 fn honest(number: u32, message: &Message) -> Verdict {
-    let Message { deliveries, shown, refusals, received, may_be_lost, .. } = message;
+    let Message { deliveries, shown, refusals, received, may_be_lost, republished, .. } = message;
     match message.told.first() {
         Some(Outcome::Acknowledged(_)) => {
             ensure!(*deliveries != 0 || message.estranged, "message {number} was confirmed and never arrived");
         }
         Some(Outcome::Rejected(_)) => ensure!(*refusals != 0, "message {number}: rejected by nobody"),
+        // One that is published anew is a new message.
+        Some(Outcome::Expired) if *republished != 0 => {}
         Some(Outcome::Expired) => ensure!(shown.is_empty() && *deliveries == 0, "message {number} expired late"),
         Some(Outcome::Lost) => ensure!(*may_be_lost, "message {number}: no session was lost"),
         Some(Outcome::LostUnconfirmed) => ensure!(*may_be_lost && *received, "message {number}: no session was lost"),
@@ -271,7 +273,8 @@ pub(crate) fn everything_finishes(seen: &Seen) -> Verdict {
         match fact {
             Fact::Closed { end, cause } => {
                 let full = matches!(cause, Cause::TooManyHeld | Cause::DisconnectedByPeer(ReasonCode::QuotaExceeded));
-                ensure!(is_fair(*cause) || (full && model.estranged), "{end:?} closes for {cause:?}");
+                let leftover = model.estranged || gave_up_what_was_sent(&seen.facts);
+                ensure!(is_fair(*cause) || (full && leftover), "{end:?} closes for {cause:?}");
             }
             Fact::Settling => begun = now,
             Fact::Settled(settled) => {
@@ -444,11 +447,14 @@ pub(crate) fn only_the_unseen_is_taken_back(seen: &Seen) -> Verdict {
             Fact::Cancelled { number, taken } => {
                 let message = &model.messages[number];
                 let unseen = message.shown.is_empty();
-                ensure!(*taken == unseen, "message {number}: shown on {:?}, taken back: {taken}", message.shown);
+                // What is lost with its session is told so, and not taken back.
+                let fair = *taken == unseen || (!taken && message.may_be_lost);
+                ensure!(fair, "message {number}: shown on {:?}, taken back: {taken}", message.shown);
             }
             Fact::Told { number: Some(number), outcome: Outcome::Expired, .. } => {
                 let message = &model.messages[number];
-                ensure!(message.shown.is_empty(), "message {number} expired after it was shown");
+                let unseen = message.shown.is_empty() || message.republished != 0;
+                ensure!(unseen, "message {number} expired after it was shown");
                 let over = message.expiry.is_some_and(|seconds| now >= message.accepted + u64::from(seconds) * 1000);
                 ensure!(over, "message {number} expired early");
             }
@@ -462,6 +468,11 @@ pub(crate) fn only_the_unseen_is_taken_back(seen: &Seen) -> Verdict {
         }
         Ok(())
     })
+}
+
+/// Whether a client has missed that the server had lost its session.
+pub(crate) fn was_estranged(facts: &[(u64, Fact)]) -> bool {
+    Model::of(facts).estranged
 }
 
 /// Whether a message that was shown could not be sent again.

@@ -425,6 +425,32 @@ fn what_comes_with_connect_waits_for_its_answer() {
     }
 }
 
+/// [MQTT-3.14.0-1]
+#[test]
+fn no_disconnect_comes_before_connack() {
+    for mut t in both() {
+        t.opens();
+        t.receives((t.hello, (qos1(9, "a"), "60 02 0009")));
+        t.connecting(false);
+        t.accepts();
+        t.message(qos1(9, "a"));
+        if t.is_v5() {
+            t.sends((t.connack(false), "E0 01 81"));
+        }
+        t.closes(Cause::Violation(Violation::PacketFlagsReserved));
+    }
+    // One that waits longer to be sent than the client may be silent.
+    let mut t = Trace::<256, 2, 2, 256, 256>::new(Version::V5);
+    t.hello = Hello { keep_alive: 2, ..t.hello };
+    t.opens();
+    t.receives(t.hello);
+    t.connecting(false);
+    t.accepts();
+    t.passes(3_000);
+    t.sends((t.connack(false), "E0 01 8D"));
+    t.closes(Cause::KeepAliveTimeout);
+}
+
 /// [MQTT-3.1.0-2]
 #[test]
 fn a_second_connect_is_an_error() {
