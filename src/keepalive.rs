@@ -90,16 +90,21 @@ impl KeepAlive {
         self.unheard = 0;
     }
 
-    /// PINGREQ is on its way.
+    /// PINGREQ is on its way, perhaps once more: the wait for an answer is that for the first one's.
     pub(crate) const fn asked(&mut self) {
+        if !matches!(self.alive, Alive::Asked) {
+            self.unheard = 0;
+        }
         self.alive = Alive::Asked;
-        self.unheard = 0;
+        self.unsent = 0;
     }
 
     /// PINGREQ is due, but does not fit behind what waits to be written.
     pub(crate) const fn stalled(&mut self) {
+        if !matches!(self.alive, Alive::Asked) {
+            self.unheard = 0;
+        }
         self.alive = Alive::Stalled;
-        self.unheard = 0;
     }
 
     /// PINGRESP came.
@@ -115,6 +120,10 @@ impl KeepAlive {
             _ if self.interval == 0 => Demand::Nothing(None),
             Alive::Asked | Alive::Stalled => match millis(self.patience.into()).checked_sub(self.unheard) {
                 None | Some(0) => Demand::GiveUp,
+                Some(left) if self.alive == Alive::Asked => match self.ask_after().checked_sub(self.unsent) {
+                    None | Some(0) => Demand::Ask,
+                    Some(ask) => Demand::Nothing(Some(left.min(ask))),
+                },
                 left => Demand::Nothing(left),
             },
             Alive::Watching => match self.watch().checked_sub(self.unheard) {
@@ -191,13 +200,32 @@ mod tests {
 
     #[test]
     fn any_byte_extends_the_wait_for_an_answer() {
-        let mut keep_alive = quiet(8);
+        let mut keep_alive = quiet(60);
         keep_alive.asked();
         keep_alive.elapse(9_999);
         keep_alive.heard();
         keep_alive.elapse(9_999);
         assert_eq!(keep_alive.demand(), Demand::Nothing(Some(1)));
         keep_alive.elapse(1);
+        assert_eq!(keep_alive.demand(), Demand::GiveUp);
+    }
+
+    /// [MQTT-3.1.2-23] in 3.1.1, [MQTT-3.1.2-20] in 5.0
+    #[test]
+    fn something_is_sent_in_time_also_while_an_answer_is_awaited() {
+        let mut keep_alive = quiet(8);
+        keep_alive.elapse(7_000);
+        keep_alive.asked();
+        keep_alive.elapse(6_000);
+        keep_alive.heard();
+        assert_eq!(keep_alive.demand(), Demand::Nothing(Some(1_000)));
+        keep_alive.elapse(1_000);
+        assert_eq!(keep_alive.demand(), Demand::Ask);
+        keep_alive.asked();
+        assert_eq!(keep_alive.demand(), Demand::Nothing(Some(7_000)));
+        keep_alive.elapse(6_999);
+        assert_eq!(keep_alive.demand(), Demand::Nothing(Some(1)));
+        keep_alive.elapse(2_001);
         assert_eq!(keep_alive.demand(), Demand::GiveUp);
     }
 

@@ -374,6 +374,11 @@ impl<'m> Store<'m> {
         self.rewind();
     }
 
+    /// The records before this one need not be looked at again until then.
+    pub(crate) const fn look_from(&mut self, place: Place) {
+        self.outbox.acknowledged.next = Some(place);
+    }
+
     /// Everything that is not being written is still to be shown on this connection.
     pub(crate) fn rewind(&mut self) {
         self.outbox.acknowledged.next = self.records().first(Order::Acknowledged);

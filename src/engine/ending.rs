@@ -41,6 +41,7 @@ impl<E: End> Engine<'_, E> {
         }
         let (place, id, level) = self.next_resend()?;
         if self.core.losing == Losing::InFlight {
+            self.store.look_from(place);
             return self.finish(id, Outcome::Lost, Properties::EMPTY);
         }
         let lost = identifiers::packet_id(self.slots, id)?;

@@ -9,7 +9,7 @@ use crate::error::Cause;
 use crate::event::{Happened, Step};
 use crate::flow::held::Entry;
 use crate::flow::identifiers::Slot;
-use crate::flow::sender::Sent;
+use crate::flow::sender::{Counted, Sent};
 use crate::inbox::{Inbox, Unread};
 use crate::keepalive::Demand;
 use crate::outbox::Store;
@@ -139,7 +139,10 @@ impl<'m, E: End> Engine<'m, E> {
         if self.store.outbox.is_writing() {
             return Step::Transmit(self.store.into_shown());
         }
-        Step::Wait(self.core.next_deadline())
+        match self.report() {
+            Some(event) => Step::Event(event),
+            None => Step::Wait(self.core.next_deadline()),
+        }
     }
 
     /// The bytes that were shown last and are written by now.
@@ -150,8 +153,8 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.keep_alive.sent();
         if self.queue.control.is_writing() {
             self.queue.written(len);
-            if !self.queue.control.is_writing() && self.store.outbox.is_writing() {
-                // So that only whole packets are found there.
+            if !self.queue.control.is_writing() {
+                // So that secrets do not stay, and only whole packets are found there.
                 self.queue.forget_written();
             }
         } else {
@@ -194,7 +197,7 @@ impl<'m, E: End> Engine<'m, E> {
             return;
         }
         match self.core.keep_alive.demand() {
-            Demand::Ask if self.queue.has_room(ANSWER) => {
+            Demand::Ask if self.queue.has_room(ANSWER) && !self.is_writing() => {
                 self.core.keep_alive.asked();
                 self.push(&Packet::Pingreq);
             }
@@ -253,10 +256,10 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Sends again what is unanswered, in order.
     fn retry(&mut self) {
+        self.begin_retry_interval();
         if self.store.outbox.is_writing() {
             return;
         }
-        self.begin_retry_interval();
         for slot in self.slots.iter_mut() {
             if let Sent::Published(level) = slot.sent() {
                 slot.set_sent(Sent::Resend(level));
@@ -264,7 +267,9 @@ impl<'m, E: End> Engine<'m, E> {
         }
         self.store.carry_over();
         self.core.next_release = self.core.releases.first(self.slots);
-        self.core.quota = self.core.limits.receive_maximum;
+        // PUBRELs that are still to be answered free their quota then.
+        let open = self.slots.iter().filter(|slot| slot.sent() == Sent::Released(Counted::Here)).count();
+        self.core.quota = self.core.limits.receive_maximum.saturating_sub(u16::try_from(open).unwrap_or(u16::MAX));
     }
 
     /// CONNACK has come or is given: everything may flow. A connection that is drained after its loss stays lost.

@@ -41,6 +41,10 @@ impl<E: End> Engine<'_, E> {
                 }
                 Err(cause) => Err(cause),
             };
+            // What waits in the inbox is not heard again and again.
+            if !matches!(taken, Ok(Taken::NotYet)) {
+                self.core.keep_alive.heard();
+            }
             match taken {
                 Ok(Taken::Event(event)) => return Some(event),
                 Ok(Taken::Silently) => {}
@@ -82,7 +86,6 @@ impl<E: End> Engine<'_, E> {
     }
 
     fn take<'i>(&mut self, packet: Packet<'i>, inbox: &mut Unread<'i>) -> Reception<'i, E> {
-        self.core.keep_alive.heard();
         if E::is_beginning(self) {
             return E::take(self, packet);
         }
@@ -129,7 +132,6 @@ impl<E: End> Engine<'_, E> {
     /// again and again.
     fn skip<'i>(&mut self, inbox: &mut Unread<'i>) -> Result<Option<Taken<E::Event<'i>>>, Cause> {
         let Some((publish, len)) = inbox.large(self.version(), E::ROLE)? else { return Ok(None) };
-        self.core.keep_alive.heard();
         E::check_publish(self, &publish)?;
         let wire::Publish { topic, delivery, retain, .. } = publish;
         let taken = self.arrive(&publish, self.own_handling(), |_| {

@@ -26,7 +26,7 @@ pub struct Accept<'a> {
     /// How many topic aliases of ours there may be, and for how long topics: so many `CONTROL` bytes are set aside. (5.0:
     /// 3.3.2.3.4)
     pub topic_aliases: TopicAliases,
-    /// How many seconds the last packets of the connection may take; 5 by default.
+    /// How many seconds the last packets of the connection may take, at least 1; 5 by default.
     pub farewell: u8,
 }
 

@@ -237,7 +237,7 @@ impl Engine<'_, Server> {
         self.core.client = properties.assigned_client_identifier().map_or(asked.client, |name| hash(name.as_bytes()));
         self.core.level = asked.level;
         self.core.manner = Manner::of(accept.acknowledgement, accept.offline, accept.oversized);
-        self.core.farewell = accept.farewell;
+        self.core.farewell = accept.farewell.max(1);
         self.core.keep_alive = KeepAlive::watching(properties.server_keep_alive().unwrap_or(asked.keep_alive));
         let end = &mut self.core.end;
         end.expiry = expiry.unwrap_or(asked.expiry);

@@ -128,7 +128,7 @@ impl Engine<'_, Server> {
         let answered = self.reply(&failure);
         self.core.end.pending = Pending::NOTHING;
         // There was room for it when the request was handed out, unless the application has sent something else since.
-        if answered.is_err() {
+        if answered.is_err() && self.core.phase != Phase::Leaving {
             self.fail(Cause::RequestTooLarge);
         }
     }

@@ -51,9 +51,9 @@ pub struct Connect<'a> {
     pub window: u16,
     /// 3.1.1 only: seconds after which what is unanswered is sent again; 0: never, as in 5.0.
     pub retry_interval: u8,
-    /// How many seconds CONNACK and PINGRESP may take; 10 by default.
+    /// How many seconds CONNACK and PINGRESP may take, at least 1; 10 by default.
     pub patience: u8,
-    /// How many seconds the last packets of a connection may take; 5 by default.
+    /// How many seconds the last packets of a connection may take, at least 1; 5 by default.
     pub farewell: u8,
 }
 

@@ -210,10 +210,10 @@ impl Engine<'_, Client> {
         self.core.retry_interval = connect.retry_interval;
         // CONNACK says how much of it the server allows.
         self.core.quota = connect.window.max(1);
-        self.core.farewell = connect.farewell;
+        self.core.farewell = connect.farewell.max(1);
         self.core.limits = Limits::NONE;
         self.core.phase = Phase::Connecting;
-        self.core.deadline = Timer::set(connect.patience);
+        self.core.deadline = Timer::set(connect.patience.max(1));
     }
 
     fn take_before_connack<'i>(&mut self, packet: Packet<'i>) -> Result<Taken<Event<'i>>, Cause> {
