@@ -13,7 +13,7 @@ use crate::time::Instant;
 use crate::wire::PacketId;
 
 use super::machine::End;
-use super::state::{Core, Owed, Starved};
+use super::state::{Core, Owed, Phase, Starved};
 
 /// A session borrowed for reading.
 #[derive(Clone, Copy)]
@@ -66,15 +66,20 @@ impl<'a, E: End> Content<'a, E> {
         self.core.table.due(self.held).map(move |id| entry(self.held, id).and_then(|entry| entry.packet_id))
     }
 
+    /// How many filters a request has and whether it was shown. Of those that were lost the links say nothing.
+    fn request_facts(self, slot: &Slot) -> Option<u32> {
+        matches!(self.core.phase, Phase::Online | Phase::Leaving | Phase::Failing | Phase::Parting).then(|| slot.link())
+    }
+
     /// Whether the same requests are under way, in whatever slots.
     fn requests_same(self, other: Self) -> bool {
         self.core.identifiers.taken() == other.core.identifiers.taken()
             && self.slots.iter().enumerate().filter(|(_, slot)| slot.is_request()).all(|(index, slot)| {
                 let packet_id = identifiers::packet_id_at(self.slots, index);
                 let theirs = packet_id.and_then(|packet_id| identifiers::find(other.slots, packet_id));
-                theirs
-                    .and_then(|id| identifiers::slot(other.slots, id))
-                    .is_some_and(|theirs| theirs.sent() == slot.sent())
+                theirs.and_then(|id| identifiers::slot(other.slots, id)).is_some_and(|theirs| {
+                    theirs.sent() == slot.sent() && other.request_facts(theirs) == self.request_facts(slot)
+                })
             })
     }
 
@@ -125,7 +130,10 @@ impl<E: End> Hash for Content<'_, E> {
         self.control.topics(self.queue).hash(state);
         self.core.identifiers.taken().hash(state);
         let requests = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_request());
-        hash_set(requests.map(|(index, slot)| (slot.sent(), identifiers::packet_id_at(self.slots, index))), state);
+        let facts = |(index, slot): (usize, &Slot)| {
+            (slot.sent(), self.request_facts(slot), identifiers::packet_id_at(self.slots, index))
+        };
+        hash_set(requests.map(facts), state);
         self.core.table.len().hash(state);
         let held = self.held.iter().filter(|entry| entry.packet_id.is_some());
         hash_set(held.map(|entry| (entry.packet_id, entry.held(), entry.verdict())), state);
