@@ -174,7 +174,13 @@ impl<E: End> Engine<'_, E> {
                 self.answer(first_answer(level), packet_id, ReasonCode::PacketIdentifierInUse);
                 Ok(Taken::Silently)
             }
-            Arrival::Repeated | Arrival::InUse => Err(Cause::PacketIdentifierReused),
+            Arrival::Repeated | Arrival::InUse => {
+                // The peer has given the exchange up; if we did not, it would end every connection from now on.
+                if let (Held::Received, Some(id)) = (held, found) {
+                    self.core.table.remove(self.held, id);
+                }
+                Err(Cause::PacketIdentifierReused)
+            }
         }
     }
 

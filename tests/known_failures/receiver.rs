@@ -469,6 +469,26 @@ fn r10b_what_the_session_acknowledges_waits_for_what_the_application_does() {
     }
 }
 
+/// A server that has lost its session unheard uses an identifier anew that is held here. 3.1.1 cannot refuse the message
+/// alone, so the connection ends; the next one works.
+#[test]
+fn r04_an_identifier_that_the_server_gave_up_ends_one_connection_only() {
+    let [mut t, _] = both();
+    t.connects();
+    t.receives(qos2(7, "a"));
+    t.message(qos2(7, "a"));
+    t.sends(pubrec(7));
+    t.cut();
+    t.resumes();
+    t.receives(qos1(7, "b"));
+    t.closes(Cause::PacketIdentifierReused);
+    t.resumes();
+    t.receives(qos1(7, "b").dup());
+    t.message(qos1(7, "b").dup());
+    t.sends(puback(7));
+    t.quiet();
+}
+
 #[test]
 fn r11_dup_says_nothing_of_what_we_have_seen() {
     for mut t in both() {
