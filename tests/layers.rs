@@ -10,14 +10,15 @@ use std::path::Path;
 use source::{Module, Said, Sources, read, read_folder};
 
 /// The top modules of each layer; a module may import only from layers before its own.
-const LAYERS: [&[&str]; 9] = [
-    &["bytes"],
+const LAYERS: [&[&str]; 10] = [
+    &["backoff", "bytes"],
     &["time", "wire"],
     &["aliases", "flow", "keepalive", "timer", "outbox"],
     &["error", "inbox", "control", "command"],
     &["event"],
     &["engine"],
     &["session", "server"],
+    &["end"],
     &["io", "sim"],
     &["lib"],
 ];
