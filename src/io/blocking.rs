@@ -217,7 +217,10 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
             Step::Close(cause) => return Err(self.end(cause)),
         };
         match written {
-            Attempt::Moved(len) => session.transmitted(len),
+            Attempt::Moved(len) => {
+                self.unflushed = true;
+                session.transmitted(len);
+            }
             Attempt::Gone => session.connection_lost(),
             Attempt::NotYet => match self.read(inbox.space()) {
                 Attempt::Moved(len) => inbox.filled(len),
@@ -234,7 +237,6 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
             Ok(false) => Ok(None),
             Err(error) => Err(error),
         };
-        self.unflushed = true;
         self.attempt(written)
     }
 

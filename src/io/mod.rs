@@ -17,10 +17,14 @@
 //! * Errors of the kinds `Interrupted` and `TimedOut` mean that nothing was read or written yet. Any other one ends the
 //!   connection, and so does the end of the stream. What the session has to tell of it comes first, then the error.
 
+#[cfg(feature = "embedded-io-async")]
+mod asynchronous;
 #[cfg(feature = "embedded-io")]
 mod blocking;
 mod error;
 
+#[cfg(feature = "embedded-io-async")]
+pub use self::asynchronous::{AsyncClock, AsyncDriver, Split, Transport};
 #[cfg(feature = "embedded-io")]
 pub use self::blocking::{Clock, Driver, TimesOut};
 pub use self::error::Error;
