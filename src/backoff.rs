@@ -15,6 +15,7 @@
 /// assert!((125..=250).contains(&backoff.next(0xFFFF_FFFF)));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Backoff {
     first: u32,
     longest: u32,

@@ -103,6 +103,7 @@ impl<E> Core<E> {
 /// Where the connection stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) enum Phase {
     /// There is none; its cause is told.
     #[default]

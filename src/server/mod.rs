@@ -262,3 +262,12 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         self.0.fmt(f)
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> defmt::Format
+    for Session<STORE, SENT, HELD, CONTROL>
+{
+    fn format(&self, f: defmt::Formatter<'_>) {
+        self.0.format(f);
+    }
+}

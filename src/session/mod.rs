@@ -234,6 +234,15 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     }
 }
 
+#[cfg(feature = "defmt")]
+impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> defmt::Format
+    for Session<STORE, SENT, HELD, CONTROL>
+{
+    fn format(&self, f: defmt::Formatter<'_>) {
+        self.0.format(f);
+    }
+}
+
 // What the README promises: a client with eight messages each way, besides the bytes of packets. The clock aligns it to
 // eight, so one byte more may cost eight.
 #[cfg(target_pointer_width = "32")]

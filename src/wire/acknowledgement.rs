@@ -10,6 +10,7 @@ use super::writer::{Layout, Unencodable, Writer};
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Acknowledgement<'a> {
     /// Which of the four it is.
     pub kind: AckType,
@@ -23,6 +24,7 @@ pub struct Acknowledgement<'a> {
 
 /// The steps that follow a PUBLISH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum AckType {
     /// QoS 1: the receiver owns the message.
     Puback,

@@ -158,6 +158,24 @@ impl fmt::Debug for Connect<'_> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Connect<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Connect {{ clean_start: {=bool}, keep_alive: {=u16}, client_id: {=str}, will: {}, user_name: {}, password: {}, \
+            properties: {} }}",
+            self.clean_start,
+            self.keep_alive,
+            self.client_id,
+            self.will,
+            self.user_name,
+            self.password.map(|_| Secret),
+            self.properties,
+        );
+    }
+}
+
 impl<'a> Will<'a> {
     fn decode(flags: u8, reader: &mut Reader<'a>) -> Result<Self, Violation> {
         let qos = QoS::of_bits((flags & flags::WILL_QOS) >> flags::WILL_QOS_SHIFT);
@@ -188,6 +206,21 @@ impl fmt::Debug for Will<'_> {
             .field("retain", &self.retain)
             .field("properties", &self.properties)
             .finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Will<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Will {{ topic: {=str}, payload: {}, qos: {}, retain: {=bool}, properties: {} }}",
+            self.topic,
+            Unshown(self.payload),
+            self.qos,
+            self.retain,
+            self.properties,
+        );
     }
 }
 
