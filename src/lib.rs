@@ -59,6 +59,7 @@ mod inbox;
 pub mod io;
 mod keepalive;
 mod outbox;
+mod report;
 #[cfg(feature = "server")]
 pub mod server;
 mod session;

@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 10] = [
     &["time", "wire"],
     &["aliases", "flow", "keepalive", "timer", "outbox"],
     &["error", "inbox", "control", "command"],
-    &["event"],
+    &["event", "report"],
     &["engine"],
     &["session", "server"],
     &["end"],
