@@ -15,7 +15,7 @@ use mqtt_session::{
 type Client = Session<512, 4, 4>;
 type Server = server::Session<512, 4, 4>;
 
-/// What must not be told, and what tells how it would look as a list of numbers.
+/// What must not be told.
 const SECRETS: [&str; 6] = ["hunter2", "first proof", "challenge", "second proof", "last words", "the payload"];
 
 const USER: &str = "someone";
@@ -65,8 +65,7 @@ impl Pair {
         pair
     }
 
-    /// Polls both until nothing moves; `true` from `answer`, which is given each event of the server's end, is all that
-    /// matters of it.
+    /// Polls both until nothing moves. `answer` is given each event of the server's end.
     fn settle(&mut self, mut answer: impl FnMut(&mut Server, server::Event<'_>)) {
         let now = Instant::from_millis(0);
         let mut idle = false;
@@ -156,6 +155,12 @@ fn assert_discreet(told: &str) {
     }
 }
 
+/// What a line says first: its level, what was done, and to what.
+fn heading(line: &str) -> String {
+    let words = line.split([' ', '(']).filter(|word| !word.is_empty()).take(3);
+    words.map(|word| word.trim_start_matches('[')).collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn a_whole_connection() {
     let told = told(|| {
@@ -163,11 +168,165 @@ fn a_whole_connection() {
         pair.settle(admit);
         let subscriptions = [Subscription::new("t", QoS::ExactlyOnce)];
         pair.client.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }).unwrap();
+        pair.settle(admit);
         pair.client.publish(&message()).unwrap();
         pair.settle(admit);
         pair.client.disconnect(&Disconnect::default()).unwrap();
         pair.settle(admit);
     });
-    println!("{}", told.join("\n"));
     told.iter().for_each(|line| assert_discreet(line));
+    let headings: Vec<_> = told.iter().map(|line| heading(line)).collect();
+    let passed = |packet: &str| [format!("TRACE sends {packet}"), format!("TRACE received {packet}")];
+    let expected = [
+        passed("Connect").to_vec(),
+        vec!["DEBUG Connecting {".to_owned()],
+        passed("Auth").to_vec(),
+        vec!["DEBUG Authenticating Auth".to_owned()],
+        passed("Auth").to_vec(),
+        vec!["DEBUG Authenticating Auth".to_owned()],
+        passed("Connack").to_vec(),
+        vec!["DEBUG Connected Connack".to_owned()],
+        passed("Subscribe").to_vec(),
+        vec!["DEBUG Subscribing {".to_owned()],
+        passed("Suback").to_vec(),
+        vec!["DEBUG Subscribed {".to_owned()],
+        passed("Publish").to_vec(),
+        vec!["DEBUG Message Message".to_owned()],
+        passed("Acknowledgement").to_vec(),
+        passed("Acknowledgement").to_vec(),
+        passed("Acknowledgement").to_vec(),
+        vec!["DEBUG Published {".to_owned()],
+        passed("Disconnect").to_vec(),
+        vec!["DEBUG Disconnected Disconnect".to_owned()],
+        vec!["INFO the connection".to_owned(), "INFO the connection".to_owned()],
+    ];
+    assert_eq!(headings, expected.concat(), "{told:#?}");
+    // What is no secret is told.
+    assert!(told.iter().any(|line| line.contains(USER) && line.contains("authentication_data([hidden])")));
+    assert!(told.iter().any(|line| line.contains(r#"topic: "t""#) && line.contains("payload: [11 bytes]")));
+}
+
+/// A client that is connected, and its inbox; what that told is not of interest.
+fn connected() -> (Client, Inbox<[u8; 512]>) {
+    let mut session = Client::new();
+    let mut inbox = Inbox::new();
+    session.connect(&mut inbox, &Connect { keep_alive: 0, ..Connect::new(Version::V5, "c") }).unwrap();
+    deliver(&[0x20, 3, 0, 0, 0], &mut inbox);
+    run(&mut session, &mut inbox);
+    TOLD.take();
+    (session, inbox)
+}
+
+/// Polls until there is nothing more to do, and writes all.
+fn run(session: &mut Client, inbox: &mut Inbox<[u8; 512]>) {
+    loop {
+        match session.poll(inbox, Instant::from_millis(0)) {
+            Step::Event(_) => {}
+            Step::Transmit(bytes) => {
+                let len = bytes.len();
+                session.transmitted(len);
+            }
+            Step::Wait(_) | Step::Close(_) => return,
+        }
+    }
+}
+
+#[test]
+fn refused_commands() {
+    let told = told(|| {
+        let mut session = Client::new();
+        assert_eq!(session.publish(&message()), Err(Refused::Offline));
+        session = connected().0;
+        assert_eq!(session.publish(&Publish::new("t", &[7; 600])), Err(Refused::TooLarge));
+        while session.publish(&message()).is_ok() {}
+        assert!(session.subscribe(&Subscribe::default()).is_err());
+    });
+    assert_eq!(
+        told,
+        ["WARN publish refused: TooLarge", "DEBUG publish refused: Full", "WARN subscribe refused: Forbidden(FilterMissing)"]
+    );
+}
+
+/// PUBREC with a code that refuses the message, and then a packet that is none.
+#[test]
+fn a_peer_that_refuses_and_one_that_is_at_fault() {
+    let told = told(|| {
+        let (mut session, mut inbox) = connected();
+        session.publish(&message()).unwrap();
+        run(&mut session, &mut inbox);
+        deliver(&[0x50, 3, 0, 1, 0x97], &mut inbox);
+        run(&mut session, &mut inbox);
+        deliver(&[0x00, 0], &mut inbox);
+        run(&mut session, &mut inbox);
+    });
+    let warnings: Vec<_> = told.iter().filter(|line| line.starts_with("WARN")).collect();
+    assert_eq!(
+        warnings,
+        [
+            "WARN the peer refuses message 1: QuotaExceeded",
+            "WARN the peer is at fault: Violation(PacketTypeReserved)",
+            "WARN the connection is over: Violation(PacketTypeReserved)"
+        ],
+        "{told:#?}"
+    );
+}
+
+/// What `defmt` sends for a value. Numbers and texts are in it as they are, so a secret would be found.
+#[cfg(feature = "defmt")]
+mod encoded {
+    use super::*;
+    use mqtt_session::wire;
+    use mqtt_session::Delivery;
+    use mqtt_session::wire::Packet;
+
+    fn encoded(value: impl defmt::Format) -> Vec<u8> {
+        defmt::export::fetch_bytes();
+        defmt::println!("{}", value);
+        defmt::export::fetch_bytes()
+    }
+
+    fn contains(bytes: &[u8], text: &str) -> bool {
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    }
+
+    fn assert_discreet(value: impl defmt::Format, shown: &str) {
+        let bytes = encoded(value);
+        assert!(contains(&bytes, shown), "{shown} is not in {bytes:?}");
+        for secret in SECRETS {
+            assert!(!contains(&bytes, secret), "{secret} is in {bytes:?}");
+        }
+    }
+
+    #[test]
+    fn holds_no_secret() {
+        assert!(contains(&encoded("hunter2"), "hunter2"), "what is logged would be found");
+        assert_discreet(connect(), USER);
+        assert_discreet(message(), "t");
+        assert_discreet(proof("first proof", ReasonCode::ContinueAuthentication), "SCRAM");
+        let Connect { will, user_name, password, properties, .. } = connect();
+        let packet =
+            wire::Connect { will, user_name, password, properties: Properties::of(properties), ..Default::default() };
+        assert_discreet(Packet::Connect(packet), USER);
+        let Publish { topic, payload, properties, .. } = message();
+        let delivery = Delivery::AtMostOnce;
+        let packet = wire::Publish { topic: "topic", payload, properties, delivery, retain: false };
+        assert_discreet(Packet::Publish(packet), "topic");
+        let message = Message { topic, payload, properties, delivery, retain: false, remaining: 0, handle: None };
+        assert_discreet(Event::Message(message.clone()), "t");
+        assert_discreet(Step::Event(Event::Message(message)), "t");
+    }
+
+    /// CONNECT as it is written has the password in it.
+    #[test]
+    fn bytes_to_write_are_a_length() {
+        let mut session = Client::new();
+        let mut inbox: Inbox<[u8; 512]> = Inbox::new();
+        session.connect(&mut inbox, &connect()).unwrap();
+        let step = session.poll(&mut inbox, Instant::from_millis(0));
+        assert!(matches!(&step, Step::Transmit(bytes) if contains(bytes, "hunter2")));
+        let bytes = encoded(step);
+        assert!(SECRETS.iter().all(|secret| !contains(&bytes, secret)), "{bytes:?}");
+        let bytes = encoded((&session, &inbox));
+        assert!(SECRETS.iter().all(|secret| !contains(&bytes, secret)), "{bytes:?}");
+    }
 }

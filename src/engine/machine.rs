@@ -182,7 +182,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     fn close<'i>(&mut self) -> Step<'m, E::Event<'i>> {
         self.core.phase = Phase::Offline;
-        if self.core.cause == Cause::Disconnected {
+        if matches!(self.core.cause, Cause::Disconnected | Cause::DisconnectedByPeer(ReasonCode::Success)) {
             report!(info, "the connection is over: {:?}", self.core.cause);
         } else {
             report!(warn, "the connection is over: {:?}", self.core.cause);

@@ -125,13 +125,15 @@ pub struct AsyncDriver<T: ErrorType, C> {
     unflushed: bool,
     /// What the transport failed of, until it is told.
     failure: Option<T::Error>,
+    /// How long the last flush may take, once it has begun.
+    farewell: Option<Instant>,
 }
 
 impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
     /// A driver for one connection over an open transport.
     #[must_use]
     pub const fn new(transport: T, clock: C) -> Self {
-        Self { transport, clock, unflushed: false, failure: None }
+        Self { transport, clock, unflushed: false, failure: None, farewell: None }
     }
 
     /// Goes on until something happens, hands it to `handler`, and returns what that returns. The future may be dropped at
@@ -162,7 +164,7 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
                 // The farewell may still be in the transport, which gets the time that is left for that.
                 Step::Close(cause) => match (cause, self.flush()) {
                     (Cause::ConnectionLost, _) | (_, Outgoing::Nothing) => return Err(self.end(cause)),
-                    (_, flush) => (flush, Some(deadline.unwrap_or(now)), Some(cause)),
+                    (_, flush) => (flush, Some(*self.farewell.get_or_insert(deadline.unwrap_or(now))), Some(cause)),
                 },
             };
             let space = if cause.is_none() { inbox.space() } else { &mut [] };
@@ -181,8 +183,10 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
                     (None, received.or(second))
                 }
             };
-            if let Some(cause) = cause {
-                return Err(self.end(cause));
+            match (cause, &sent) {
+                (Some(_), Some(Err(error))) if error.kind() == ErrorKind::Interrupted => continue,
+                (Some(cause), _) => return Err(self.end(cause)),
+                (None, _) => {}
             }
             for done in [sent, received.map(|len| len.map(Done::Received))].into_iter().flatten() {
                 self.settle(session, inbox, done);
@@ -219,7 +223,7 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
         }
     }
 
-    /// It is flushed at most once at the end, and whether that went well changes nothing any more.
+    /// Whether the last flush went well changes nothing any more.
     fn end(&mut self, cause: Cause) -> Error<T::Error> {
         self.unflushed = false;
         match self.failure.take() {

@@ -175,7 +175,8 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
     /// The same, but not beyond `until`: `None` says that nothing happened before. So an application can act at times of its
     /// own, for instance publish what a sensor says, and go on.
     ///
-    /// Each call does something for the connection, also if `until` is over already.
+    /// Each call does something for the connection, also if `until` is over already. The last one may take as long as is left
+    /// for the farewell (`Connect::farewell`).
     ///
     /// # Errors
     ///
@@ -214,7 +215,7 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
             Step::Event(event) => return Ok(Ok(handler(session, event))),
             Step::Transmit(bytes) => (self.write(bytes), before),
             Step::Wait(deadline) => (self.flush(), deadline),
-            Step::Close(cause) => return Err(self.end(cause)),
+            Step::Close(cause) => return Err(self.end(cause, before)),
         };
         match written {
             Attempt::Moved(len) => {
@@ -277,13 +278,20 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
         }
     }
 
-    /// The farewell may still be in the transport. Whether it leaves changes nothing any more.
-    fn end(&mut self, cause: Cause) -> Error<T::Error> {
+    /// The farewell may still be in the transport, which gets the time that is left for that. Whether it leaves changes
+    /// nothing any more.
+    fn end(&mut self, cause: Cause, deadline: Option<Instant>) -> Error<T::Error> {
         if cause == Cause::ConnectionLost {
             return self.failure.take().map_or(Error::Closed(cause), Error::Transport);
         }
-        if self.failure.is_none() {
-            self.flush();
+        while self.unflushed && self.failure.is_none() {
+            let is_over = deadline.is_none_or(|at| at <= self.clock.now());
+            if matches!(self.flush(), Attempt::NotYet) && self.unflushed {
+                if is_over {
+                    break;
+                }
+                self.clock.pause(deadline);
+            }
         }
         Error::Closed(cause)
     }
