@@ -42,7 +42,21 @@
 //! Imports go downward only; `flow` knows no bytes, nothing below `engine` knows events or steps.
 //!
 //! Features: `v3` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server`, `embedded-io`,
-//! `embedded-io-async` and `sim`.
+//! `embedded-io-async` and `sim`; `defmt` and `log`.
+//!
+//! # Logging
+//!
+//! With `defmt` or `log`, or both, a session tells what it does, and every type here has `defmt::Format`:
+//!
+//! | level | what |
+//! |---|---|
+//! | `trace` | each packet, when it is first shown to the transport and when it is received |
+//! | `debug` | each event; a command that is refused for now: `Full`, `Offline`, `Closing` |
+//! | `info` | the end of a connection that was asked for |
+//! | `warn` | what the peer refuses; what it broke; any other end of a connection; any other refusal of a command |
+//!
+//! Passwords and authentication data are never shown, and of payloads, of correlation data and of bytes to write only how
+//! many there are. Topics, client identifiers, user names and user properties are.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -39,7 +39,8 @@ fn is_answered(uart: &mut Uart, clock: &mut Ticks) -> bool {
         let mut byte = [0];
         match uart.read_ready() {
             Ok(true) if uart.read(&mut byte) == Ok(1) => {
-                matched = if byte[0] == CONNECTED[matched] { matched + 1 } else { usize::from(byte[0] == CONNECTED[0]) };
+                matched =
+                    if byte[0] == CONNECTED[matched] { matched + 1 } else { usize::from(byte[0] == CONNECTED[0]) };
             }
             Ok(_) => clock.sleep(),
             Err(_) => return false,

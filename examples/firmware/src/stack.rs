@@ -18,6 +18,7 @@ pub fn used() -> usize {
     let bottom = &raw const _stack_end;
     let words = size() / size_of::<u32>();
     // SAFETY: it is RAM, all of it initialized before `main`. What the stack holds now is read as plain words.
-    let unused = (0..words).take_while(|&word| unsafe { bottom.add(word).read_volatile() } == STACK_PAINT_VALUE).count();
+    let unused =
+        (0..words).take_while(|&word| unsafe { bottom.add(word).read_volatile() } == STACK_PAINT_VALUE).count();
     (words - unused) * size_of::<u32>()
 }

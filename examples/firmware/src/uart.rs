@@ -99,7 +99,9 @@ impl Read for Uart {
 
 impl ReadReady for Uart {
     fn read_ready(&mut self) -> Result<bool, Break> {
-        with(|rings| if rings.received.is_empty() && rings.broken { Err(Break) } else { Ok(!rings.received.is_empty()) })
+        with(
+            |rings| if rings.received.is_empty() && rings.broken { Err(Break) } else { Ok(!rings.received.is_empty()) },
+        )
     }
 }
 

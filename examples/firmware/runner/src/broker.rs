@@ -34,10 +34,7 @@ impl Broker {
         );
         fs::write(&file, settings)?;
         let process = tool("mosquitto").arg("-c").arg(&file).stdin(Stdio::null()).stderr(Stdio::null()).spawn();
-        let mut broker = Self {
-            address,
-            started: Some((process.context(INSTALL)?, file)),
-        };
+        let mut broker = Self { address, started: Some((process.context(INSTALL)?, file)) };
         broker.await_start()?;
         Ok(broker)
     }

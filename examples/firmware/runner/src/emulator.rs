@@ -21,7 +21,8 @@ impl Emulator {
     /// Starts it with its UART at this address, where it waits for the modem before anything runs. It is a telnet
     /// connection, because that can carry a break.
     pub fn start(image: &Path, line: SocketAddr) -> Result<Self> {
-        let line = format!("socket,id=line,host={},port={},server=on,wait=on,telnet=on,nodelay=on", line.ip(), line.port());
+        let line =
+            format!("socket,id=line,host={},port={},server=on,wait=on,telnet=on,nodelay=on", line.ip(), line.port());
         let child = Command::new(EMULATOR)
             .args(["-M", "lm3s6965evb", "-display", "none", "-monitor", "none"])
             .args(["-semihosting-config", "enable=on,target=native"])
@@ -29,6 +30,7 @@ impl Emulator {
             .arg(image)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("{EMULATOR} is not installed (on Debian: apt-get install qemu-system-arm)"))?;
         Ok(Self(child))
@@ -45,7 +47,18 @@ impl Emulator {
             Ok(shown) => shown.context("what the image logs cannot be read")?,
             Err(_) => bail!("what the image logs cannot be shown"),
         }
+        if !matches!(status, Ok(0)) {
+            self.complain()?;
+        }
         status
+    }
+
+    /// What the emulator itself has to say, which is of interest only if something went wrong.
+    fn complain(&mut self) -> Result<()> {
+        let mut said = String::new();
+        self.0.stderr.take().context("it is piped")?.read_to_string(&mut said)?;
+        eprint!("{said}");
+        Ok(())
     }
 
     fn wait(&mut self, limit: Duration) -> Result<i32> {

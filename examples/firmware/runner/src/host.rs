@@ -72,7 +72,8 @@ impl Host {
     pub fn check(&self) -> Result<()> {
         let end = Instant::now() + PATIENCE;
         let mut counts = BTreeMap::new();
-        let is_missing = |counts: &BTreeMap<u32, u32>| (0..BOARDS).any(|number| number % 3 != 0 && !counts.contains_key(&number));
+        let is_missing =
+            |counts: &BTreeMap<u32, u32>| (0..BOARDS).any(|number| number % 3 != 0 && !counts.contains_key(&number));
         while is_missing(&counts) {
             let message = self.heard.recv_timeout(end.saturating_duration_since(Instant::now()));
             let message = message.context("the host misses messages of the board")?;

@@ -102,14 +102,8 @@ struct Work {
 }
 
 impl Work {
-    const NEW: Self = Self {
-        connections: 0,
-        is_subscribed: false,
-        published: 0,
-        acknowledged: 0,
-        own: [0; OWN],
-        hosts: [0; HOSTS],
-    };
+    const NEW: Self =
+        Self { connections: 0, is_subscribed: false, published: 0, acknowledged: 0, own: [0; OWN], hosts: [0; HOSTS] };
 
     fn go_on(&mut self, session: &mut Session, event: Event<'_>) -> Result<(), Fault> {
         self.take(session, event)?;
@@ -127,9 +121,14 @@ impl Work {
         match event {
             Event::Connected(connack) => {
                 self.connections += 1;
-                defmt::info!("connection {=usize}, session present: {=bool}", self.connections, connack.session_present);
+                defmt::info!(
+                    "connection {=usize}, session present: {=bool}",
+                    self.connections,
+                    connack.session_present
+                );
                 if !connack.session_present || !self.is_subscribed {
-                    let subscriptions = ["board/up", "board/down"].map(|filter| Subscription::new(filter, QoS::ExactlyOnce));
+                    let subscriptions =
+                        ["board/up", "board/down"].map(|filter| Subscription::new(filter, QoS::ExactlyOnce));
                     session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() })?;
                 }
             }
@@ -165,7 +164,8 @@ impl Work {
     }
 
     fn count(&mut self, message: &Message<'_>) -> Result<(), Fault> {
-        let number = from_utf8(message.payload).ok().and_then(|text| text.parse::<usize>().ok()).ok_or(Fault::Strange)?;
+        let number =
+            from_utf8(message.payload).ok().and_then(|text| text.parse::<usize>().ok()).ok_or(Fault::Strange)?;
         let (count, qos) = match message.topic {
             "board/up" => (self.own.get_mut(number), qos_of(number)),
             "board/down" => (self.hosts.get_mut(number), QoS::ExactlyOnce),
@@ -185,10 +185,10 @@ impl Work {
 
     fn report(&self) -> ! {
         for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
-            let counts = self.own.iter().enumerate().filter(|(number, _)| qos_of(*number) == qos).map(|(_, count)| count);
-            let (arrived, all) = counts.fold((0, 0), |(arrived, all), count| {
-                (arrived + usize::from(*count != 0), all + usize::from(*count))
-            });
+            let counts =
+                self.own.iter().enumerate().filter(|(number, _)| qos_of(*number) == qos).map(|(_, count)| count);
+            let (arrived, all) = counts
+                .fold((0, 0), |(arrived, all), count| (arrived + usize::from(*count != 0), all + usize::from(*count)));
             defmt::println!("{}: {=usize} published, {=usize} arrived, {=usize} times", qos, OWN / 3, arrived, all);
         }
         defmt::println!("of the host, ExactlyOnce: {=usize} arrived, each once", HOSTS);
