@@ -90,7 +90,11 @@ impl Read for Uart {
             cortex_m::asm::wfi();
         }
         Ok(with(|rings| {
-            let len = buf.iter_mut().map_while(|byte| Some(*byte = rings.received.pop_front()?)).count();
+            let mut len = 0;
+            for (byte, received) in buf.iter_mut().zip(core::iter::from_fn(|| rings.received.pop_front())) {
+                *byte = received;
+                len += 1;
+            }
             rings.fill();
             len
         }))

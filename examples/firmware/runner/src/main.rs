@@ -55,6 +55,7 @@ fn run() -> Result<i32> {
         Err(_) => Broker::start()?,
     };
     match path.file_stem().and_then(|name| name.to_str()) {
+        Some("hello") => play(&path, image, &broker, &[], Duration::from_secs(60)),
         Some("exchange") => exchange(&path, image, &broker),
         Some("many") => play(&path, image, &broker, &[], Duration::from_secs(300)),
         _ => bail!("no such image is known here: {}", path.display()),

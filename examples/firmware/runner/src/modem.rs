@@ -4,6 +4,7 @@
 //! To the emulator it speaks telnet, which can say break; a byte of 0xFF is sent twice therefore. What the emulator sends
 //! is not doubled.
 
+use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread::{scope, sleep, spawn};
@@ -24,6 +25,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub enum Towards {
     Broker,
     Board,
+}
+
+impl fmt::Display for Towards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Broker => "broker",
+            Self::Board => "board",
+        })
+    }
 }
 
 /// Cuts a connection after so many bytes in one direction.
@@ -86,8 +96,8 @@ fn pass(line: &TcpStream, broker: &TcpStream, cut: Option<Cut>) -> std::io::Resu
         let up = copy(line, limit(Towards::Broker), || down.is_finished(), |bytes| sink.write_all(bytes));
         _ = broker.shutdown(Shutdown::Both);
         _ = down.join();
-        if cut.is_some() {
-            println!("         modem the connection is cut: {cut:?}");
+        if let Some(Cut { towards, after }) = cut {
+            println!("{:>8} modem the connection is cut after {after} bytes towards the {towards}", "");
         }
         // A broker that does not take more is gone; without the line it is over.
         up.or_else(|error| if is_line_error(&error) { Err(error) } else { Ok(()) })

@@ -62,9 +62,9 @@ fn main() -> ! {
                 Err(closed) => break closed,
             }
         };
-        match closed.cause() {
-            Cause::Disconnected => work.report(),
-            cause => defmt::warn!("connection over: {}", cause),
+        // Why a connection ended is logged by the crate.
+        if closed.cause() == Cause::Disconnected {
+            work.report();
         }
         if work.connections != 0 {
             backoff.reset();

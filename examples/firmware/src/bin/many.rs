@@ -9,7 +9,7 @@ use firmware::uart::Uart;
 use firmware::{end, modem};
 use mqtt_session::io::Driver;
 use mqtt_session::{
-    Backoff, Connect, Disconnect, Event, Inbox, Message, Outcome, PacketId, Publish, QoS, Refused, Subscribe,
+    Backoff, Cause, Connect, Disconnect, Event, Inbox, Message, Outcome, PacketId, Publish, QoS, Refused, Subscribe,
     Subscription, Version,
 };
 
@@ -49,8 +49,7 @@ fn main() -> ! {
             Err(closed) => break closed,
         }
     };
-    if !WORK.is_done() {
-        defmt::error!("connection over: {}", closed.cause());
+    if closed.cause() != Cause::Disconnected {
         end::fail();
     }
     let given = WORK.given.count();
