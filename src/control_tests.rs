@@ -350,6 +350,7 @@ fn a_farewell_is_the_last_to_leave() {
 
 /// An end is 16 bits wide: memory beyond that is not used, and nothing is cut off.
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn a_queue_of_more_than_65535_bytes() {
     let mut pair = Pair::new(70_000);
     assert_eq!(pair.queue().free(), 65_535);
