@@ -248,3 +248,119 @@ fn a_delivery_goes_on_behind_unsuback() {
         t.quiet();
     }
 }
+
+/// What waits here until the client comes, or takes more, leaves with what is left of its time. [MQTT-3.3.2-6]
+#[test]
+fn a_message_lives_no_longer_for_having_waited() {
+    let expiring = |qos, seconds| {
+        let first = [0x30, 0x32, 0x34][qos as usize];
+        let id: &[u8] = if qos == AtMostOnce { &[] } else { &[0, 1] };
+        let seconds = format!("26 0001 6B 0000 02 {seconds:08X} 03 0001 78");
+        (publish(first, id, &seconds, b"p"), seconds)
+    };
+    for qos in [AtMostOnce, AtLeastOnce, ExactlyOnce] {
+        for (waited, left) in [(0, 10), (1, 10), (999, 10), (1_000, 9), (1_001, 9), (4_000, 6), (9_999, 1)] {
+            let mut t = <Trace>::new(Version::V5);
+            t.connects();
+            t.cut();
+            let properties =
+                [Property::UserProperty("k", ""), Property::MessageExpiryInterval(10), Property::ContentType("x")];
+            let properties = Properties::of(&properties);
+            t.session.publish(&Publish { qos, properties, ..Publish::new("a/b", b"p") }).unwrap();
+            t.closes(Cause::ConnectionLost);
+            t.passes(waited);
+            t.resumes();
+            let (mut packet, _) = expiring(qos, left);
+            t.sends(packet.clone());
+            t.quiet();
+            // What is sent again is the same message.
+            t.passes(20_000);
+            t.cut();
+            t.resumes();
+            if qos != AtMostOnce {
+                packet[0] |= 0x08;
+                t.sends(packet);
+            }
+            t.quiet();
+        }
+    }
+}
+
+/// For a place in the client's window, too, and with an alias.
+#[test]
+fn a_message_that_waits_for_quota_ages() {
+    let mut t = <Trace>::new(Version::V5);
+    t.hello.properties = "21 0001 22 0001";
+    t.accept.topic_aliases = mqtt_session::TopicAliases { maximum: 1, topic: 8 };
+    t.connects();
+    t.publish(AtLeastOnce, "a");
+    t.sends(qos1(1, "a"));
+    let properties = [Property::MessageExpiryInterval(300)];
+    let topic_alias = core::num::NonZeroU16::new(1);
+    let properties = Properties::of(&properties);
+    let waiting = Publish { qos: AtLeastOnce, properties, topic_alias, ..Publish::new("a/b", b"p") };
+    t.session.publish(&waiting).unwrap();
+    t.quiet();
+    t.passes(256_000);
+    t.receives(puback(1));
+    t.acknowledged(1);
+    t.sends("32 11 0003 612F62 0002 08 23 0001 02 0000002C 70");
+    t.quiet();
+}
+
+/// A will that cannot be published must not be accepted. The client is told which limit it broke.
+#[test]
+fn a_will_must_be_one_that_the_server_can_publish() {
+    let limits = [
+        (Property::MaximumQos(AtMostOnce), 0, true),
+        (Property::MaximumQos(AtLeastOnce), 1, true),
+        (Property::RetainAvailable(false), 2, false),
+    ];
+    for (limit, most, retains) in limits {
+        for (qos, retain) in [(0, false), (1, false), (2, false), (0, true), (1, true), (2, true)] {
+            let flags = 0x06 | qos << 3 | u8::from(retain) << 5;
+            let body = [&b"\0\x04MQTT\x05"[..], &[flags, 0, 0, 0], &text("c"), &[0], &text("w"), &text("bye")];
+            let mut t = <Trace>::new(Version::V5);
+            t.opens();
+            t.receives(with_header(0x10, &body.concat()));
+            t.event(|_, event| assert!(matches!(event, Event::Connecting { .. }), "{event:?}"));
+            let before = t.session.clone();
+            let accepted = t.session.accept(&Accept { properties: &[limit], ..Accept::default() });
+            let (expected, code) = if qos > most {
+                (Err(Refused::QosUnsupported), ReasonCode::QosNotSupported)
+            } else if retain && !retains {
+                (Err(Refused::RetainUnsupported), ReasonCode::RetainNotSupported)
+            } else {
+                (Ok(()), ReasonCode::Success)
+            };
+            assert_eq!(accepted, expected, "{limit:?} {qos} {retain}");
+            if expected.is_err() {
+                assert!(t.session == before);
+                t.rejects(code);
+                t.sends(vec![0x20, 3, 0, code as u8, 0]);
+                t.closes(Cause::Rejected(code));
+            }
+        }
+    }
+}
+
+/// Request Response Information of 0, or none.
+#[test]
+fn response_information_is_for_those_who_ask() {
+    for (asked, allowed) in [("", false), ("19 00", false), ("19 01", true)] {
+        let mut t = <Trace>::new(Version::V5);
+        t.hello.properties = asked;
+        t.accept.properties = &[Property::ResponseInformation("i")];
+        t.said = "1A 0001 69";
+        t.asks(false);
+        if allowed {
+            t.accepts();
+        } else {
+            assert_eq!(t.session.accept(&t.accept), Err(Refused::Unasked), "{asked}");
+            t.accept.properties = &[];
+            t.said = "";
+            t.accepts();
+        }
+        t.sends(t.connack(false));
+    }
+}
