@@ -340,6 +340,20 @@ fn messages_do_not_depend_on_subscriptions() {
     }
 }
 
+/// Of QoS 1 every message is one, whatever its identifier and DUP say.
+#[test]
+fn a_message_of_qos_1_is_new_behind_puback() {
+    for mut t in both() {
+        t.connects();
+        for message in [qos1(7, "a"), qos1(7, "a").dup(), qos1(7, "b"), qos1(7, "b").dup()] {
+            t.receives(message);
+            t.message(message);
+            t.sends(puback(7));
+            t.quiet();
+        }
+    }
+}
+
 #[test]
 fn what_was_rejected_is_not_sent_again() {
     let mut t = <Trace>::new(Version::V5);

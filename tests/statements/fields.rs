@@ -286,6 +286,39 @@ fn codes_of_3_1_1_that_are_reserved() {
     }
 }
 
+/// The byte behind a topic filter: QoS and nothing else in 3.1.1, three options more in 5.0.
+#[test]
+fn subscription_options_are_as_the_table_has_them() {
+    for options in 0..=u8::MAX {
+        let v3 = with_header(0x82, &[0, 1, 0, 1, b'f', options]);
+        let found = Packet::decode(V3, Server, &v3).map(|packet| packet.is_some());
+        let expected = if options < 3 { Ok(true) } else { Err(Violation::SubscriptionOptionsReserved) };
+        assert_eq!(found, expected, "{options:#04x}");
+
+        let v5 = with_header(0x82, &[0, 1, 0, 0, 1, b'f', options]);
+        let found = Packet::decode(V5, Server, &v5).map(|packet| packet.is_some());
+        let wrong = [
+            (options & 0xC0 != 0, Violation::SubscriptionOptionsReserved),
+            (options & 0x03 == 0x03, Violation::SubscriptionQosReserved),
+            (options & 0x30 == 0x30, Violation::RetainHandlingReserved),
+        ];
+        match found {
+            Ok(_) => assert!(wrong.iter().all(|(wrong, _)| !wrong), "{options:#04x}"),
+            Err(rule) => assert!(wrong.contains(&(true, rule)), "{options:#04x}: {rule:?}"),
+        }
+    }
+}
+
+#[test]
+fn connack_has_one_flag() {
+    for flags in 0..=u8::MAX {
+        for (version, packet) in [(V3, vec![0x20, 2, flags, 0]), (V5, vec![0x20, 3, flags, 0, 0])] {
+            let found = Packet::decode(version, Client, &packet).map(|packet| packet.is_some());
+            assert_eq!(found, if flags < 2 { Ok(true) } else { Err(Violation::ConnackFlagsReserved) }, "{flags:#04x}");
+        }
+    }
+}
+
 /// Neither a byte less nor, elsewhere, one more.
 #[test]
 fn packets_of_fixed_length_are_not_shorter() {
