@@ -8,6 +8,7 @@ use proptest::sample::Index;
 use std::vec::Vec;
 
 use super::{Control, FAREWELL, Measured, Queue, TopicAliases};
+use crate::trials::trials;
 use crate::wire::{Layout, Role, Version, Writer};
 
 /// A packet with a body of so many bytes, none of which is zero.
@@ -244,12 +245,8 @@ impl Pair {
     }
 }
 
-fn config() -> ProptestConfig {
-    ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(trials(2000))]
 
     #[test]
     fn behaves_like_a_list(

@@ -62,6 +62,8 @@ mod session;
 pub mod sim;
 mod time;
 mod timer;
+#[cfg(test)]
+mod trials;
 pub mod wire;
 
 pub use self::{

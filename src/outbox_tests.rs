@@ -12,6 +12,7 @@ use proptest::sample::{Index, select};
 use std::vec::Vec;
 
 use super::{Label, Lifetime, OVERHEAD, Order, Outbox, PacketId, Place, Records, Store, Stored};
+use crate::trials::trials;
 
 const ORDERS: [Order; 2] = [Order::Acknowledged, Order::Immediate];
 const DUP: u8 = 0x08;
@@ -438,12 +439,8 @@ fn run(size: usize, operations: &[Operation]) {
     }
 }
 
-fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config(1500))]
+    #![proptest_config(trials(1500))]
 
     #[test]
     fn behaves_like_a_list(size in 0..420_usize, operations in prop::collection::vec(operation(), 0..120)) {

@@ -11,7 +11,7 @@ use source::{Module, Said, Sources, read, read_folder};
 
 /// The top modules of each layer; a module may import only from layers before its own.
 const LAYERS: [&[&str]; 9] = [
-    &["bytes"],
+    &["bytes", "trials"],
     &["time", "wire"],
     &["aliases", "flow", "keepalive", "timer", "outbox"],
     &["error", "inbox", "control", "command"],

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::vec::Vec;
 
 use super::{Entry, EntryId, Held, PacketId, ReasonCode, Table, VERDICTS, bucket, entry, entry_mut};
+use crate::trials::trials;
 
 const SIZES: [usize; 6] = [0, 1, 2, 7, 8, 300];
 const STATES: [Held; 4] = [Held::Pending, Held::Handed, Held::HandedBefore, Held::Received];
@@ -202,12 +203,8 @@ impl Pair {
     }
 }
 
-fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config(600))]
+    #![proptest_config(trials(600))]
 
     #[test]
     fn behaves_like_a_map_and_a_queue(
