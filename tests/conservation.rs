@@ -44,8 +44,10 @@ fn carry_out((setup, operations): &Run) -> Result<World, TestCaseError> {
     Ok(world)
 }
 
+/// `PROPTEST_CASES` makes it more.
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() }
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: default.cases.max(1_000), failure_persistence: None, ..default }
 }
 
 proptest! {

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use bumpalo::Bump;
 use mqtt_session::strategies::{Damage, Encoded, Packets, reads};
 use mqtt_session::wire::{Delivery, Header, Packet, Properties, Publish};
-use mqtt_session::{Inbox, Property, Role, Version, Violation};
+use mqtt_session::{Cause, Connect, Inbox, Instant, Property, Role, Session, Step, Version, Violation};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::{Union, ValueTree};
@@ -91,6 +91,16 @@ fn at_least(cases: u32) -> ProptestConfig {
 proptest! {
     #![proptest_config(at_least(12_000))]
 
+    /// A session names the rule that the decoder names.
+    #[test]
+    fn a_session_closes_for_what_is_malformed(
+        malformed in Union::new([Version::V3, Version::V5].map(|it| packets((it, Role::Client)).malformed())),
+        reads in reads(),
+    ) {
+        let cause = closes_for(malformed.version(), &reads.pieces(malformed.bytes()));
+        prop_assert_eq!(cause, malformed.decode().err().map(Cause::from));
+    }
+
     /// The strategy itself has compared what was encoded with what is decoded.
     #[test]
     fn valid_packets_go_there_and_back(encoded in of_any(Packets::any)) {
@@ -149,6 +159,29 @@ proptest! {
         }
         prop_assert!(alone.next().is_none() && inbox.unread().is_empty());
     }
+}
+
+/// What a connected client makes of bytes that come in so.
+fn closes_for(version: Version, pieces: &[&[u8]]) -> Option<Cause> {
+    let mut session: Session<256, 4, 4> = Session::new();
+    let mut inbox: Inbox<[u8; 65_536]> = Inbox::new();
+    session.connect(&mut inbox, &Connect { keep_alive: 0, ..Connect::new(version, "c") }).unwrap();
+    let connack: &[u8] = if version == Version::V5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] };
+    for piece in [&[], connack].iter().chain(pieces) {
+        assert_eq!(receive(&mut inbox, piece), b"");
+        loop {
+            match session.poll(&mut inbox, Instant::from_millis(0)) {
+                Step::Event(_) => {}
+                Step::Transmit(bytes) => {
+                    let len = bytes.len();
+                    session.transmitted(len);
+                }
+                Step::Wait(_) => break,
+                Step::Close(cause) => return Some(cause),
+            }
+        }
+    }
+    None
 }
 
 /// Of each packet type that an end may receive there are packets, and among all of them there is each. Damage breaks most,
