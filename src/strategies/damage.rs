@@ -12,7 +12,7 @@ use super::alloc::vec;
 use super::alloc::vec::Vec;
 use super::packet::{Encoded, Packets};
 
-/// A change to the bytes of a packet. A position is taken modulo the length; empty bytes stay empty.
+/// A change to the bytes of a packet. A position is relative to the length; empty bytes stay empty.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum Damage {
