@@ -1,0 +1,32 @@
+//! The example broker, each test with a process of its own.
+//!
+//! `cargo test` builds it; `cargo test --test broker` needs `cargo build --examples` before. `MQTT_SEEDS=n` runs the tests
+//! with faults over n seeds instead of three.
+#![cfg(all(feature = "v3", feature = "v5"))]
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a fault here is a failed test"
+)]
+
+#[macro_use]
+#[path = "interop/versions.rs"]
+mod versions;
+
+#[path = "interop/process.rs"]
+mod clients;
+#[path = "broker/cuts.rs"]
+mod cuts;
+#[path = "interop/driver.rs"]
+mod driver;
+#[path = "broker/mosquitto.rs"]
+mod mosquitto;
+#[path = "broker/process.rs"]
+mod process;
+#[path = "interop/proxy.rs"]
+mod proxy;
+#[path = "interop/wire.rs"]
+mod wire;
