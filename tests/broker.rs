@@ -22,11 +22,35 @@ mod clients;
 mod cuts;
 #[path = "interop/driver.rs"]
 mod driver;
+#[path = "broker/limits.rs"]
+mod limits;
+#[path = "broker/messages.rs"]
+mod messages;
 #[path = "broker/mosquitto.rs"]
 mod mosquitto;
 #[path = "broker/process.rs"]
 mod process;
 #[path = "interop/proxy.rs"]
 mod proxy;
+#[path = "broker/raw.rs"]
+mod raw;
+#[path = "broker/sessions.rs"]
+mod sessions;
+#[path = "broker/tools.rs"]
+mod tools;
 #[path = "interop/wire.rs"]
 mod wire;
+
+in_both_versions! {
+    messages::the_lower_qos_counts;
+    messages::retained_messages;
+    messages::system_topics;
+    messages::shared_subscriptions;
+    sessions::messages_wait;
+    sessions::a_queue_has_an_end;
+    sessions::a_session_is_taken_over;
+    sessions::a_will_is_a_message;
+    sessions::the_broker_ends;
+    tools::publish_to_subscribe;
+    tools::many_lines;
+}

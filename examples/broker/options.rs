@@ -7,11 +7,11 @@ pub(crate) const USAGE: &str = "usage: broker [flags]
   -p, --port PORT               1883 by default; 0: any that is free, which is printed
   -v, --verbose                 a line on standard error for each connection, its end, and each subscription
       --connections N           how many there may be; those beyond are closed at once; 1000 by default
-      --sessions N              how many sessions may be kept, with a connection or without; new ones beyond are refused:
-                                0x97 in 5.0, server unavailable in 3.1.1; 1000 by default
+      --sessions N              how many sessions there may be, with a connection or without; those beyond are refused,
+                                with 0x97 in 5.0, as server unavailable in 3.1.1; 1000 by default
       --queue N                 how many messages may wait for a session; at the bound QoS 0 is dropped, then what comes
                                 anew: 0x97 if nobody else gets it; 10000 by default
-      --keep-alive SECONDS      the longest keep alive of 5.0 clients; they are told; 0 (the default): whatever they want
+      --keep-alive SECONDS      the longest keep alive of 5.0 clients, who are told; 0 (the default): as they want
 
 It prints `listening on HOST:PORT` once it does, and ends at Ctrl-C or SIGTERM.
 Nothing is stored: sessions and retained messages end with the broker.

@@ -22,9 +22,10 @@ impl Retained {
         self.messages.len()
     }
 
-    /// Whether a message can be retained. One that takes another's place always can, if it is not longer.
+    /// Whether a message can be retained. One that takes another's place always can, if it is not longer, and so can the few
+    /// of the broker's own.
     pub(crate) fn has_room(&mut self, message: &Message, now: Instant) -> bool {
-        if message.payload.is_empty() || self.fits(message) {
+        if message.payload.is_empty() || message.topic.starts_with('$') || self.fits(message) {
             return true;
         }
         self.drop_expired(now);

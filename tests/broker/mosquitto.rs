@@ -44,6 +44,12 @@ mod broker {
             None
         }
 
+        /// Starts the broker again on its port.
+        pub(crate) fn restart(&mut self) {
+            self.0.stop();
+            self.0.start();
+        }
+
         /// Publishes with `mosquitto_pub` and waits until it has ended well.
         pub(crate) fn publish<A: AsRef<OsStr>>(&self, version: Version, arguments: &[A]) {
             let output = self.client("mosquitto_pub", version, arguments).output().expect("mosquitto_pub starts");

@@ -27,7 +27,7 @@ impl Broker {
     pub(crate) fn launch(name: &str, flags: &[&str]) -> Self {
         let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
         let mut broker = Self { folder: fresh_folder(&format!("broker-{name}")), flags, port: 0, process: None };
-        broker.start_process();
+        broker.start();
         broker
     }
 
@@ -42,12 +42,6 @@ impl Broker {
     /// Asks the broker to end, and waits until it has.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         terminate(&mut self.process.take().expect("it runs"))
-    }
-
-    /// Starts a stopped broker again on its port.
-    pub(crate) fn restart(&mut self) {
-        self.stop();
-        self.start_process();
     }
 
     /// What the broker has said.
@@ -102,7 +96,8 @@ impl Broker {
         line.split_whitespace().next()?.parse().ok()
     }
 
-    fn start_process(&mut self) {
+    /// Starts a stopped broker again on its port.
+    pub(crate) fn start(&mut self) {
         let log = File::create(self.folder.join("log")).expect("the folder is ours");
         let mut command = Command::new(example("broker"));
         command.args(["--verbose", "--port", &self.port.to_string()]).args(&self.flags);
