@@ -28,6 +28,8 @@ mod limits;
 mod messages;
 #[path = "broker/mosquitto.rs"]
 mod mosquitto;
+#[path = "broker/paho.rs"]
+mod paho;
 #[path = "broker/process.rs"]
 mod process;
 #[path = "interop/proxy.rs"]
@@ -53,4 +55,14 @@ in_both_versions! {
     sessions::the_broker_ends;
     tools::publish_to_subscribe;
     tools::many_lines;
+}
+
+/// Clients of paho-mqtt.
+mod with_paho {
+    use super::paho;
+
+    in_both_versions! {
+        paho::plain;
+        paho::cuts;
+    }
 }
