@@ -169,15 +169,14 @@ impl Broker {
             Accept { properties: &properties, acknowledgement, offline: Offline::Acknowledged, ..Accept::default() };
         match client.session.accept(&accept) {
             Ok(()) => {
-                let Client { name, .. } = client;
                 self.log.line(|| {
                     let session = if session_present { "its session goes on" } else { "a new session" };
-                    format!("{name:?} connected, MQTT {}, {session}", version.level())
+                    format!("{} connected{}, MQTT {}, {session}", client.title(), client.from(), version.level())
                 });
             }
             // CONNACK is larger than the client allows; it cannot be told.
             Err(refused) => {
-                self.log.line(|| format!("{:?} cannot be accepted: {refused}", client.name));
+                self.log.line(|| format!("{} cannot be accepted: {refused}", client.title()));
                 client.session.connection_lost();
             }
         }
@@ -202,7 +201,7 @@ impl Broker {
             Err(code) => code,
         };
         if let Err(refused) = client.session.acknowledge(handle, code) {
-            self.log.line(|| format!("{:?}: a message cannot be acknowledged: {refused}", client.name));
+            self.log.line(|| format!("{}: a message cannot be acknowledged: {refused}", client.title()));
         }
     }
 
@@ -309,8 +308,7 @@ impl Broker {
             return failure(ReasonCode::QuotaExceeded);
         }
         client.filters.insert(filter.to_owned());
-        let Client { name, .. } = client;
-        self.log.line(|| format!("{name:?} subscribed to {filter}, QoS {}", qos as u8));
+        self.log.line(|| format!("{} subscribed to {filter}, QoS {}", client.title(), qos as u8));
         Ok(self.topics.subscribe(filter, key, topics::Options { qos, no_local, retain_as_published, identifier }))
     }
 
@@ -331,8 +329,7 @@ impl Broker {
     /// The connection of a session is over.
     pub(crate) fn closed(&mut self, key: Key, cause: Cause, now: Instant) {
         let Some(client) = self.clients.get_mut(&key) else { return };
-        let Client { name, .. } = client;
-        self.log.line(|| format!("{name:?} is gone: {cause}"));
+        self.log.line(|| format!("{} is gone: {cause}", client.title()));
         client.went_offline();
         if client.will_due.is_none() {
             client.will = None;

@@ -1,5 +1,6 @@
 //! A session: the protocol's part, the queue in front of it, and what the broker knows of its client.
 
+use core::net::SocketAddr;
 use std::collections::{BTreeSet, VecDeque};
 
 use mio::Token;
@@ -12,8 +13,9 @@ pub(crate) struct Client {
     /// The client identifier.
     pub(crate) name: String,
     pub(crate) session: Box<Session>,
-    /// Its connection, if there is one.
+    /// Its connection, if there is one, and where that came from.
     pub(crate) connection: Option<Token>,
+    pub(crate) address: Option<SocketAddr>,
     pub(crate) version: Version,
     /// Why it is to be turned away.
     pub(crate) refusal: Option<ReasonCode>,
@@ -51,6 +53,7 @@ impl Client {
             name,
             session: Box::new(Session::new()),
             connection: None,
+            address: None,
             version: Version::V5,
             refusal,
             filters: BTreeSet::new(),
@@ -63,6 +66,16 @@ impl Client {
             bytes: 0,
             at_most_once: 0,
         }
+    }
+
+    /// What the log calls it.
+    pub(crate) fn title(&self) -> String {
+        if self.name.is_empty() { format!("somebody{}", self.from()) } else { format!("{:?}", self.name) }
+    }
+
+    /// Where it is.
+    pub(crate) fn from(&self) -> String {
+        self.address.map_or_else(String::new, |address| format!(" from {address}"))
     }
 
     /// Whether a message would go out soon, rather than wait.

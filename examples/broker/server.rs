@@ -223,6 +223,7 @@ impl Server {
         };
         if let Some(client) = self.broker.clients.get_mut(&key) {
             client.connection = Some(token);
+            client.address = connection.link.stream.peer_addr().ok();
             client.session.open(PATIENCE);
         }
         connection.stage = Stage::Serving(key);
@@ -365,12 +366,11 @@ impl Connection {
         if self.link.is_flushed() {
             self.link.end();
         }
-        match self.link.read(self.inbox.space()) {
-            0 if self.link.is_over() || self.deadline.is_some_and(|deadline| deadline <= now) => {
-                self.stage = Stage::Gone
-            }
-            0 => return Turn::Waits,
-            _ => {}
+        // Whoever does not stop talking is not listened to for ever.
+        if self.link.is_over() || self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.stage = Stage::Gone;
+        } else if self.link.read(self.inbox.space()) == 0 && !self.link.is_over() {
+            return Turn::Waits;
         }
         Turn::Went
     }

@@ -1,7 +1,7 @@
 //! Many at once, bad manners, and the bounds of what the broker takes.
 
 use core::time::Duration;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Instant as Clock;
 
@@ -37,9 +37,9 @@ fn two_hundred_at_once() {
         client.subscribe(&[Subscription::new("all", QoS::ExactlyOnce), Subscription::new(&own, QoS::AtLeastOnce)]);
     }
     // Each to the next one, and one to all.
-    for number in 0..200 {
+    for (number, client) in clients.iter_mut().enumerate() {
         let topic = format!("to/{}", (number + 1) % 200);
-        clients[number].publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new(&topic, b"x") });
+        client.publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new(&topic, b"x") });
     }
     clients[0].publish(&Publish { qos: QoS::ExactlyOnce, ..Publish::new("all", b"x") });
     for (number, client) in clients.iter_mut().enumerate() {
@@ -72,6 +72,10 @@ fn garbage_before_connect() {
         raw.bytes(connect);
         assert_eq!(raw.rest(), [connack]);
     }
+    broker.await_log("is gone: the connection was refused: bad authentication method (0x8C)\n");
+    let log = broker.log();
+    let lines = log.lines().filter(|line| line.starts_with("broker: somebody from 127.0.0.1:")).count();
+    assert_eq!(lines, 9, "{log}");
     assert_well(&broker);
 }
 
@@ -103,6 +107,19 @@ fn garbage_after_connect() {
         );
         raw.bytes(bytes);
         assert_eq!(raw.rest(), [[]; 0], "{bytes:02x?}");
+    }
+    assert_well(&broker);
+}
+
+/// Whoever goes on talking after the end is not listened to.
+#[test]
+fn talking_on() {
+    let broker = Broker::launch("talking-on", &[]);
+    let mut raw = Raw::open(broker.address(), Version::V5);
+    let noise = vec![0xFF; 10_000];
+    let end = Clock::now() + Duration::from_secs(10);
+    while raw.socket.write_all(&noise).is_ok() {
+        assert!(Clock::now() < end, "the broker listens for ever");
     }
     assert_well(&broker);
 }

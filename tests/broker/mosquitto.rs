@@ -82,7 +82,39 @@ mod broker {
     }
 }
 
+/// Links that pass every byte by itself, late, and stop for a while.
+mod slow_links {
+    use mqtt_session::Version;
+
+    use super::broker::Broker;
+    use crate::clients::{Listener, client, installed};
+    use crate::proxy::{Faults, Proxy};
+
+    const SLOW: Faults = Faults { fragments: 1, delays: 1, stalls: 1, ..Faults::NONE };
+
+    pub(crate) fn publish_and_subscribe(version: Version) {
+        let Some(broker) = Broker::start(&format!("slow-links-{}", version.level()), "") else { return };
+        let (Some(publish), Some(subscribe)) = (installed("mosquitto_pub"), installed("mosquitto_sub")) else { return };
+        let [up, down] = [1, 2].map(|seed| Proxy::start(broker.address(), version, seed, SLOW));
+        let arguments = ["-i", "slow", "-q", "2", "-t", "a/#", "-C", "30", "-W", "30", "-F", "%q %p"];
+        let listener: Listener =
+            broker.await_subscription(&mut client(&subscribe, down.address().port(), version, &arguments), "slow");
+        for number in 0..30 {
+            let (qos, payload) = ((number % 3).to_string(), number.to_string());
+            let arguments = ["-q", &qos, "-t", "a/b", "-m", &payload];
+            let status = client(&publish, up.address().port(), version, &arguments).status();
+            assert!(status.expect("mosquitto_pub starts").success());
+        }
+        // One of QoS 2 is printed with its PUBREL, when another one may have been printed.
+        let mut lines = listener.lines();
+        lines.sort_by_key(|line| line[2..].parse::<u32>().ok());
+        let expected: Vec<_> = (0..30).map(|number| format!("{} {number}", number % 3)).collect();
+        assert_eq!(lines, expected);
+    }
+}
+
 in_both_versions! {
+    slow_links::publish_and_subscribe;
     exchange::every_qos_out;
     exchange::every_qos_in;
     exchange::retained;

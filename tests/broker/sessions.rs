@@ -57,7 +57,7 @@ pub(crate) fn a_queue_has_an_end(version: Version) {
     let mut client = left_behind(&broker, &lasting);
     let mut publisher = connected(&broker, version, "publisher");
     let publish = |publisher: &mut Plain, number: u8| {
-        let qos = if number % 2 == 0 { QoS::AtLeastOnce } else { QoS::ExactlyOnce };
+        let qos = [QoS::AtLeastOnce, QoS::ExactlyOnce][usize::from(number % 2)];
         publisher.session.publish(&Publish { qos, ..Publish::new("a", &[b'0' + number]) }).unwrap();
         publisher.run_until("its outcome", |seen| seen.published.len() == usize::from(number) + 1);
     };
