@@ -308,10 +308,10 @@ fn keep_alive() {
     let begin = Clock::now();
     let mut idle = Raw::connected(broker.address(), Version::V5, connect(0));
     assert_eq!(idle.rest(), [[0xE0, 1, 0x8D]]);
-    assert!((1_400..2_500).contains(&begin.elapsed().as_millis()));
+    assert!((1_400..5_000).contains(&begin.elapsed().as_millis()));
     let mut idle = Raw::connected(broker.address(), Version::V3, connect(1));
     assert_eq!(idle.rest(), [[]; 0]);
-    assert!((2_900..5_000).contains(&begin.elapsed().as_millis()));
+    assert!((2_900..8_000).contains(&begin.elapsed().as_millis()));
     let mut idle = Raw::connected(broker.address(), Version::V3, connect(0));
     idle.socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
     assert!(idle.socket.read(&mut [0]).is_err());

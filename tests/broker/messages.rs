@@ -221,7 +221,7 @@ fn message_expiry() {
     client.run_until_messages(2);
     for message in &client.seen.messages {
         let left = message.properties[0].strip_prefix("message_expiry_interval(9");
-        assert!(left.is_some_and(|rest| ["8)", "7)"].contains(&rest)), "{:?}", message.properties);
+        assert!(left.is_some_and(|rest| rest.len() == 2 && rest != "9)"), "{:?}", message.properties);
     }
     assert_eq!(texts(&mut client, &mut publisher, "end"), ["a/long 1 0 x", "a/long 0 1 x"]);
 }

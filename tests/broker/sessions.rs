@@ -88,8 +88,8 @@ pub(crate) fn a_queue_has_an_end(version: Version) {
 fn a_session_expires() {
     let broker = Broker::launch("session-expiry", &[]);
     let lasting = |properties| Connect { properties, ..connect_as(Version::V5, "subscriber", true) };
-    let short = [Property::SessionExpiryInterval(1)];
-    for (pause, expected) in [(500, true), (1_600, false)] {
+    let short = [Property::SessionExpiryInterval(3)];
+    for (pause, expected) in [(500, true), (3_600, false)] {
         let mut client = Plain::connected(broker.address(), &Connect { clean_start: true, ..lasting(&short) });
         client.subscribe(&[Subscription::new("a", QoS::AtLeastOnce)]);
         client.drop_socket();
@@ -169,17 +169,17 @@ fn wills_are_delayed() {
     };
     leave("at-once", 0, 60);
     leave("with-its-session", 60, 0);
-    leave("after-a-second", 1, 60);
-    leave("when-the-session-ends", 60, 2);
-    let mut back = leave("never", 1, 60);
+    leave("after-two-seconds", 2, 60);
+    leave("when-the-session-ends", 60, 4);
+    let mut back = leave("never", 2, 60);
     let mut anew = leave("at-a-clean-start", 60, 60);
     back.connect(&connect_as(Version::V5, "never", true));
     assert!(is_resumed(&back));
     anew.connect(&connect_as(Version::V5, "at-a-clean-start", false));
     watcher.run_until_messages(3);
-    watcher.run_for(Duration::from_millis(2_700));
+    watcher.run_for(Duration::from_millis(4_700));
     let topics: Vec<_> = watcher.seen.messages.iter().map(|message| message.topic.as_str()).collect();
-    let expected = ["at-once", "with-its-session", "at-a-clean-start", "after-a-second", "when-the-session-ends"];
+    let expected = ["at-once", "with-its-session", "at-a-clean-start", "after-two-seconds", "when-the-session-ends"];
     assert_eq!(topics, expected.map(|name| format!("wills/{name}")));
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Broker {
 impl Broker {
     /// Whether it keeps to the rules of QoS 2 wherever a link is cut.
     pub(crate) const KEEPS_QOS_2: bool = false;
+    /// How many messages each of two clients publishes over links that break.
+    pub(crate) const MESSAGES: usize = 1_000;
 
     /// A broker that lets everybody in, with further settings, a line each. `None`, after a word about it, where mosquitto
     /// is not installed.

@@ -20,7 +20,7 @@ use super::driver::{Client, Turn, connect_as};
 use super::process::say;
 use super::proxy::{Counts, Faults, Proxy};
 
-const MESSAGES: usize = 1_000;
+const MESSAGES: usize = Broker::MESSAGES;
 const CUTS: usize = 100;
 
 /// How long a run may take.
