@@ -46,14 +46,18 @@
 compile_error!("mqtt-session needs the feature `v3` (MQTT 3.1.1), `v5` (MQTT 5.0), or both");
 
 mod aliases;
+mod backoff;
 mod bytes;
 mod command;
 mod control;
+mod end;
 mod engine;
 mod error;
 mod event;
 mod flow;
 mod inbox;
+#[cfg(any(feature = "embedded-io", feature = "embedded-io-async"))]
+pub mod io;
 mod keepalive;
 mod outbox;
 #[cfg(feature = "server")]
@@ -71,7 +75,9 @@ pub mod wire;
 
 pub use self::{
     aliases::TopicAliases,
+    backoff::Backoff,
     command::{Acknowledge, Disconnect, Offline, Oversized, Publish},
+    end::End,
     error::{Cause, Refused},
     event::{Event, Handle, Message, Outcome, Step, StrayPacket},
     inbox::Inbox,
