@@ -20,6 +20,8 @@
 //! * [`Event`], [`Message`], [`Outcome`]: what happened. [`Refused`]: why a command was refused. [`Cause`]: why a
 //!   connection ended.
 //! * `server` (feature `server`): the mirror image of all that.
+//! * `io` (features `embedded-io`, `embedded-io-async`): drivers that run the loop over a transport. [`Backoff`]: when to
+//!   connect again.
 //! * `sim` (feature `sim`): both ends over a simulated link with faults, for tests here and elsewhere.
 //! * `strategies` (feature `proptest`): packets, damage, operations and links for property tests.
 //! * [`wire`]: bytes to packets and back, for both ends, every rule of the standard checked.
@@ -27,6 +29,8 @@
 //! # Architecture
 //!
 //! ```text
+//!   io   sim                             who carries the bytes, in earnest or in play
+//!        |
 //!   session   server                     what only one end does: CONNECT and CONNACK, requests and their answers
 //!        \     /
 //!        engine                          what both do: the order of work in a poll, flows, resume, farewell
@@ -38,7 +42,8 @@
 //!
 //! Imports go downward only; `flow` knows no bytes, nothing below `engine` knows events or steps.
 //!
-//! Features: `v3` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server`, `sim` and `proptest`.
+//! Features: `v3` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server`, `embedded-io`,
+//! `embedded-io-async`, `sim` and `proptest`.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

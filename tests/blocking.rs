@@ -18,8 +18,9 @@ mod process;
 #[path = "support/visit.rs"]
 mod visit;
 
+use core::net::SocketAddr;
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::thread;
 

@@ -1,11 +1,12 @@
 //! An example that takes a host and a port, as a process: against mosquitto, and against brokers that are of no use.
 
+use core::time::Duration;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::broker::Broker;
 
