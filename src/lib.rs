@@ -23,6 +23,7 @@
 //! * `io` (features `embedded-io`, `embedded-io-async`): drivers that run the loop over a transport. [`Backoff`]: when to
 //!   connect again.
 //! * `sim` (feature `sim`): both ends over a simulated link with faults, for tests here and elsewhere.
+//! * `strategies` (feature `proptest`): packets, damage, operations and links for property tests.
 //! * [`wire`]: bytes to packets and back, for both ends, every rule of the standard checked.
 //!
 //! # Architecture
@@ -42,7 +43,7 @@
 //! Imports go downward only; `flow` knows no bytes, nothing below `engine` knows events or steps.
 //!
 //! Features: `v3` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server`, `embedded-io`,
-//! `embedded-io-async` and `sim`; `defmt` and `log`.
+//! `embedded-io-async`, `sim` and `proptest`; `defmt` and `log`.
 //!
 //! # Logging
 //!
@@ -84,8 +85,12 @@ pub mod server;
 mod session;
 #[cfg(feature = "sim")]
 pub mod sim;
+#[cfg(feature = "proptest")]
+pub mod strategies;
 mod time;
 mod timer;
+#[cfg(test)]
+mod trials;
 pub mod wire;
 
 pub use self::{

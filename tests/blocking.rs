@@ -12,6 +12,9 @@
 #[path = "interop/broker.rs"]
 #[allow(dead_code, reason = "shared with tests that need more")]
 mod broker;
+#[path = "interop/process.rs"]
+#[allow(dead_code, reason = "shared with tests that need more")]
+mod process;
 #[path = "support/visit.rs"]
 mod visit;
 

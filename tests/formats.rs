@@ -88,13 +88,15 @@ fn every_public_type_is_listed() {
     assert_eq!(declared, listed);
 }
 
-/// The public structs and enums in the files of a folder: without the simulator, which never runs on a board, and without the
-/// drivers, which consist of the caller's types.
+/// What never runs on a board, and the drivers, which consist of the caller's types.
+const ELSEWHERE: [&str; 3] = ["io", "sim", "strategies"];
+
+/// The public structs and enums in the files of a folder.
 fn collect(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            if !path.ends_with("sim") && !path.ends_with("io") {
+            if !ELSEWHERE.iter().any(|folder| path.ends_with(folder)) {
                 collect(&path, found);
             }
             continue;

@@ -4,6 +4,9 @@
 #[path = "../../../tests/interop/broker.rs"]
 #[allow(dead_code, reason = "shared with tests that need more")]
 mod broker;
+#[path = "../../../tests/interop/process.rs"]
+#[allow(dead_code, reason = "shared with tests that need more")]
+mod process;
 #[path = "../../../tests/support/visit.rs"]
 mod visit;
 

@@ -80,3 +80,8 @@ where
 pub fn simulate(seed: u64) -> mqtt_session::sim::Simulation<()> {
     mqtt_session::sim::Simulation::new(seed, mqtt_session::sim::Faults::NONE, ())
 }
+
+#[cfg(feature = "proptest")]
+pub fn topics() -> impl proptest::strategy::Strategy {
+    mqtt_session::strategies::topic_name(20)
+}
