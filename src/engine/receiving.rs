@@ -53,6 +53,7 @@ impl<E: End> Engine<'_, E> {
                 Ok(Taken::Event(event)) => return Some(event),
                 Ok(Taken::Silently) => {}
                 Ok(Taken::NotYet) => {
+                    report!(trace, "it stays in the inbox until there is room");
                     inbox.go_back(position);
                     self.wait_for_room(&inbox);
                     break;
