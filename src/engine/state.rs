@@ -92,6 +92,8 @@ impl<E> Core<E> {
     /// The next instant at which time demands something.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let keep_alive = match self.keep_alive.demand() {
+            // Whoever leaves asks no more.
+            _ if self.phase != Phase::Online => None,
             Demand::Nothing(left) => left,
             Demand::Ask | Demand::GiveUp => Some(0),
         };

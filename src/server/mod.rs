@@ -13,7 +13,7 @@ use core::fmt;
 
 use crate::command::{Disconnect, Publish};
 use crate::engine::Parts;
-use crate::engine::state::Phase;
+use crate::engine::state::{Life, Phase};
 use crate::error::Refused;
 use crate::event::{Handle, Step};
 use crate::inbox::Inbox;
@@ -240,6 +240,13 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     #[must_use]
     pub fn is_online(&self) -> bool {
         self.0.core.phase == Phase::Online
+    }
+
+    /// Whether there is a session that outlives its connection. If not, nothing of it is left once the connection is over.
+    /// [MQTT-3.1.2-6] in 3.1.1, [MQTT-3.1.2-23] in 5.0
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        self.0.core.life == Life::Kept
     }
 
     /// When a session that waits for its client ends; what is left of it may be forgotten then. `None` while there is a
