@@ -34,7 +34,7 @@ impl Image {
         if file.architecture() != Architecture::Arm {
             return Err("the image is not for ARM".into());
         }
-        let flash = file.sections().filter(|section| is_in_flash(section)).map(|section| section.size()).sum();
+        let flash = file.sections().filter(is_in_flash).map(|section| section.size()).sum();
         let frames = stack::frames(&file)?;
         let mut functions = Vec::new();
         let mut statics = BTreeMap::new();
