@@ -1,6 +1,9 @@
-//! Contestants in turn, round by round.
+//! Contestants in turn, round by round. What counts is the time of the processor that they take, not that of the clock: other
+//! programs may be running.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use cpu_time::ThreadTime;
 
 use crate::allocations;
 use crate::contestant::{Entry, Lane};
@@ -62,7 +65,7 @@ impl Runner {
 
     fn round(&mut self) {
         let allocations = allocations::count();
-        let begin = Instant::now();
+        let begin = ThreadTime::now();
         self.lane.run(self.messages);
         let time = begin.elapsed();
         self.allocations += allocations::count() - allocations;
@@ -79,7 +82,7 @@ impl Runner {
 
 /// As many messages as are wanted, or as fit into a round.
 fn affordable(lane: &mut dyn Lane, batch: usize, wanted: usize) -> usize {
-    let begin = Instant::now();
+    let begin = ThreadTime::now();
     lane.run(batch);
     let batches = ROUND.as_nanos() / begin.elapsed().as_nanos().max(1);
     wanted.min(batch.saturating_mul(batches as usize))
