@@ -3,10 +3,16 @@
 //! ```text
 //! cargo run --release --manifest-path benches/Cargo.toml
 //! ```
+//!
+//! Each contestant is one end of a connection over memory; the other end answers what it is sent. What each does is compared
+//! with what it should do before it is timed. `--help` tells the flags.
 
 mod allocations;
+mod budget;
+mod chart;
 mod contestant;
 mod contestants;
+mod instructions;
 mod link;
 mod options;
 mod peer;
@@ -41,17 +47,27 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let options = Options::read(std::env::args().skip(1))?;
+    if let Some(file) = &options.budget {
+        return budget::check(file);
+    }
     let entries = options.entries()?;
     let works = options.works()?;
     let mut table = Table::new(&entries);
     for work in works {
         eprintln!("{work}");
-        table.add(work, race::run(&work, &entries, options.rounds, options.messages));
+        let mut outcomes = race::run(&work, &entries, options.rounds, options.messages);
+        if options.instructions {
+            instructions::add(&work, &entries, &mut outcomes)?;
+        }
+        table.add(work, outcomes);
     }
     let text = table.markdown();
     print!("{text}");
     if let Some(file) = &options.markdown {
         std::fs::write(file, text)?;
+    }
+    if let Some(file) = &options.svg {
+        svg::save(file, &chart::draw(&table))?;
     }
     Ok(())
 }

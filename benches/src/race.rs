@@ -12,6 +12,9 @@ use crate::work::Work;
 /// How long a round of one contestant may take, about: one that is slow does fewer messages.
 const ROUND: Duration = Duration::from_millis(250);
 
+/// How long a contestant may take for the first messages of all.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// What became of one contestant in one work.
 pub enum Outcome {
     Measured(Measured),
@@ -54,7 +57,11 @@ impl Runner {
         let batch = work.batch();
         let checked = batch * 4;
         // One batch without a look at it, so that what is checked is what a long run consists of.
+        let begin = ThreadTime::now();
         lane.run(batch);
+        if begin.elapsed() > PATIENCE {
+            return Err(format!("took {:.1} s for the first {batch} messages", begin.elapsed().as_secs_f64()));
+        }
         lane.begin_record();
         lane.run(checked);
         lane.check(checked)?;

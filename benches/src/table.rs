@@ -8,8 +8,8 @@ use crate::race::{Measured, Outcome};
 use crate::work::Work;
 
 pub struct Table {
-    names: Vec<&'static str>,
-    rows: Vec<(Work, Vec<Outcome>)>,
+    pub names: Vec<&'static str>,
+    pub rows: Vec<(Work, Vec<Outcome>)>,
 }
 
 impl Table {
@@ -78,7 +78,7 @@ impl Table {
     }
 }
 
-fn measured(outcome: &Outcome) -> Option<&Measured> {
+pub fn measured(outcome: &Outcome) -> Option<&Measured> {
     match outcome {
         Outcome::Measured(measured) => Some(measured),
         Outcome::Skipped(_) => None,
