@@ -21,7 +21,8 @@ impl ErrorType for Wire {
 impl Read for Wire {
     /// Waits for ever where there is nothing to be read.
     async fn read(&mut self, to: &mut [u8]) -> Result<usize, Infallible> {
-        match self.0.borrow_mut().read(to) {
+        let received = self.0.borrow_mut().read(to);
+        match received {
             0 => std::future::pending().await,
             received => Ok(received),
         }
