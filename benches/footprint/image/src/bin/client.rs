@@ -13,8 +13,9 @@ static mut INBOX: Inbox<[u8; 256]> = Inbox::new();
 
 #[unsafe(no_mangle)]
 pub extern "C" fn _start() -> ! {
+    let (session, inbox) = (&raw mut SESSION, &raw mut INBOX);
     // SAFETY: there is one thread, and this function is entered once.
-    let (session, inbox) = unsafe { (&mut *(&raw mut SESSION), &mut *(&raw mut INBOX)) };
+    let (session, inbox) = unsafe { (&mut *session, &mut *inbox) };
     loop {
         connect(session, inbox);
         converse(session, inbox);

@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-use image as _;
+use image::{number, tell};
 use mqtt_session::{Inbox, Session};
 
 #[used]
@@ -14,5 +14,7 @@ static mut INBOX: Inbox<[u8; 0]> = Inbox::new();
 
 #[unsafe(no_mangle)]
 pub extern "C" fn _start() -> ! {
-    loop {}
+    loop {
+        tell(number() as usize);
+    }
 }
