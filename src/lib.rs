@@ -21,6 +21,7 @@
 //!   connection ended.
 //! * `server` (feature `server`): the mirror image of all that.
 //! * `sim` (feature `sim`): both ends over a simulated link with faults, for tests here and elsewhere.
+//! * `strategies` (feature `proptest`): packets, damage, operations and links for property tests.
 //! * [`wire`]: bytes to packets and back, for both ends, every rule of the standard checked.
 //!
 //! # Architecture
@@ -37,7 +38,7 @@
 //!
 //! Imports go downward only; `flow` knows no bytes, nothing below `engine` knows events or steps.
 //!
-//! Features: `v3` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server` and `sim`.
+//! Features: `v3` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server`, `sim` and `proptest`.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -60,8 +61,12 @@ pub mod server;
 mod session;
 #[cfg(feature = "sim")]
 pub mod sim;
+#[cfg(feature = "proptest")]
+pub mod strategies;
 mod time;
 mod timer;
+#[cfg(test)]
+mod trials;
 pub mod wire;
 
 pub use self::{

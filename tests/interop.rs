@@ -11,6 +11,10 @@
     reason = "a fault here is a failed test"
 )]
 
+#[macro_use]
+#[path = "interop/versions.rs"]
+mod versions;
+
 #[path = "interop/broker.rs"]
 mod broker;
 #[path = "interop/connection.rs"]
@@ -21,27 +25,14 @@ mod driver;
 mod exchange;
 #[path = "interop/faults.rs"]
 mod faults;
+#[path = "interop/process.rs"]
+mod process;
 #[path = "interop/proxy.rs"]
 mod proxy;
 #[path = "interop/tools.rs"]
 mod tools;
 #[path = "interop/wire.rs"]
 mod wire;
-
-/// A test for each version.
-macro_rules! in_both_versions {
-    ($($module:ident::$name:ident;)*) => {
-        mod v3 {
-            use mqtt_session::Version;
-            $(#[test] fn $name() { super::$module::$name(Version::V3); })*
-        }
-
-        mod v5 {
-            use mqtt_session::Version;
-            $(#[test] fn $name() { super::$module::$name(Version::V5); })*
-        }
-    };
-}
 
 in_both_versions! {
     exchange::every_qos_out;

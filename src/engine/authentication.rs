@@ -49,3 +49,15 @@ impl<E: End> Engine<'_, E> {
 pub(crate) fn hash(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811C_9DC5, |hash: u32, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_apart_by_a_hash_in_wide_use() {
+        assert_eq!(hash(b""), 0x811C_9DC5);
+        assert_eq!(hash(b"a"), 0xE40C_292C);
+        assert_eq!(hash(b"foobar"), 0xBF9C_F968);
+    }
+}

@@ -176,7 +176,7 @@ impl<E: End> Engine<'_, E> {
             }
             Arrival::Repeated | Arrival::InUse => {
                 // The peer has given the exchange up; if we did not, it would end every connection from now on.
-                if let (Held::Received, Some(id)) = (held, found) {
+                if let (Held::Received | Held::HandedBefore, Some(id)) = (held, found) {
                     self.core.table.remove(self.held, id);
                 }
                 Err(Cause::PacketIdentifierReused)

@@ -12,7 +12,7 @@ use crate::outbox::{Label, Lifetime, Order, Place};
 use crate::timer::Timer;
 use crate::wire::{
     self, AckType, Acknowledgement, Aliased, Delivery, Layout, Measured, PacketId, Properties, PublishFlags, QoS,
-    ReasonCode, Version, Writer,
+    ReasonCode, Role, Version, Writer,
 };
 
 use super::machine::{ANSWER, End, Engine, SHOWN, second_of};
@@ -252,7 +252,10 @@ impl<E: End> Engine<'_, E> {
         if order == Order::Acknowledged {
             if let Some(slot) = id.and_then(|id| slot_mut(self.slots, id)) {
                 match slot.sent() {
-                    Sent::Queued(level) => slot.set_sent(Sent::Published(level)),
+                    Sent::Queued(level) => {
+                        slot.set_sent(Sent::Published(level));
+                        self.shorten(place);
+                    }
                     Sent::Resend(level) => {
                         slot.set_sent(Sent::Published(level));
                         self.store.set_dup(place);
@@ -262,13 +265,24 @@ impl<E: End> Engine<'_, E> {
             }
             self.core.quota = self.core.quota.saturating_sub(1);
         }
-        if order == Order::Immediate
-            && let Some(slot) = id.and_then(|id| slot_mut(self.slots, id))
-        {
-            slot.set_link(slot.link() | SHOWN);
+        if order == Order::Immediate {
+            match id.and_then(|id| slot_mut(self.slots, id)) {
+                Some(slot) => slot.set_link(slot.link() | SHOWN),
+                None => self.shorten(place),
+            }
         }
         let skipped = self.show_front(place);
         self.store.show(order, place, skipped);
+    }
+
+    /// What a server sends lives no longer than is left of its time. A client says how long it lives in all. [MQTT-3.3.2-6]
+    fn shorten(&mut self, place: Place) {
+        let second = second_of(self.core.now.as_millis() / 1000);
+        if E::ROLE == Role::Server
+            && let Some(left) = self.store.records().label(place).lifetime.left(second)
+        {
+            self.store.shorten(place, left);
+        }
     }
 
     /// Shows the front of a PUBLISH with the topic alias that it asks for, if the peer takes it. Tells how much of the

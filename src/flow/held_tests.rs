@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::vec::Vec;
 
 use super::{Entry, EntryId, Held, PacketId, ReasonCode, Table, VERDICTS, bucket, entry, entry_mut};
+use crate::trials::trials;
 
 const SIZES: [usize; 6] = [0, 1, 2, 7, 8, 300];
 const STATES: [Held; 4] = [Held::Pending, Held::Handed, Held::HandedBefore, Held::Received];
@@ -202,14 +203,11 @@ impl Pair {
     }
 }
 
-fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config(600))]
+    #![proptest_config(trials(600))]
 
     #[test]
+    #[cfg_attr(miri, ignore = "too much for an interpreter")]
     fn behaves_like_a_map_and_a_queue(
         size in select(SIZES.to_vec()),
         operations in prop::collection::vec(operation(), 0..150),
@@ -225,6 +223,7 @@ proptest! {
 
 /// A peer that picks its identifiers so that all go into one bucket gets a list, in which all is found all the same.
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn all_in_one_bucket() {
     let size = 218;
     let mut pair = Pair::new(size);
@@ -327,6 +326,7 @@ fn there_is_a_verdict_for_each_code_of_an_acknowledgement() {
 
 /// What was given back comes before what was never taken, which comes in order, to the end of the largest table.
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn a_table_of_zeros_is_taken_in_order() {
     let (mut table, mut entries) = (Table::NEW, std::vec![Entry::FREE; 65_535]);
     let mut insert = |id: u16, expected: u16| {

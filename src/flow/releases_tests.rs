@@ -8,6 +8,7 @@ use proptest::sample::Index;
 use std::vec::Vec;
 
 use super::{Neighbours, Releases, Slot, SlotId, slot};
+use crate::trials::trials;
 
 #[derive(Clone, Debug)]
 enum Operation {
@@ -67,7 +68,7 @@ fn run(size: u16, operations: &[Operation]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(trials(400))]
 
     #[test]
     fn follow_the_order_of_a_list(size in 1_u16..=12, operations in prop::collection::vec(operation(), 0..80)) {

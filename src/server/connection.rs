@@ -205,6 +205,10 @@ impl Engine<'_, Server> {
         if asked.request.nameless() && self.version().is_v5() && assigned.is_none() {
             return Err(Refused::ClientIdentifierMissing);
         }
+        asked.check_will(Support::of(&properties))?;
+        if properties.response_information().is_some() && !asked.request.inquiring() {
+            return Err(Refused::Unasked);
+        }
         self.check_method(&properties).map_err(|_| Refused::NotAuthenticating)?;
         let session_present = asked.request.session_present();
         let held = if session_present { self.core.table.len() } else { 0 };

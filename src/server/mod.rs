@@ -13,7 +13,7 @@ use core::fmt;
 
 use crate::command::{Disconnect, Publish};
 use crate::engine::Parts;
-use crate::engine::state::Phase;
+use crate::engine::state::{Life, Phase};
 use crate::error::Refused;
 use crate::event::{Handle, Step};
 use crate::inbox::Inbox;
@@ -105,9 +105,11 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// # Errors
     ///
-    /// [`Refused::Unasked`] unless CONNECT is to be answered; [`Refused::TooLarge`] if CONNACK takes more bytes than `CONTROL`
-    /// or the client has; [`Refused::ClientIdentifierMissing`]; [`Refused::NotAuthenticating`] if the authentication method is
-    /// not repeated; [`Refused::Reserved`], [`Refused::Forbidden`] or [`Refused::NotInVersion`] for what CONNACK cannot say.
+    /// [`Refused::Unasked`] unless CONNECT is to be answered, and for Response Information that it did not ask for;
+    /// [`Refused::TooLarge`] if CONNACK takes more bytes than `CONTROL` or the client has;
+    /// [`Refused::ClientIdentifierMissing`]; [`Refused::QosUnsupported`] or [`Refused::RetainUnsupported`] for a will that this
+    /// CONNACK says could not be published; [`Refused::NotAuthenticating`] if the authentication method is not repeated;
+    /// [`Refused::Reserved`], [`Refused::Forbidden`] or [`Refused::NotInVersion`] for what CONNACK cannot say.
     pub fn accept(&mut self, accept: &Accept<'_>) -> Result<(), Refused> {
         self.0.engine().accept(accept)
     }
@@ -157,7 +159,8 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// A message of QoS 1 or 2 returns its packet identifier and ends in exactly one [`Event::Published`]; one of QoS 0
     /// returns `None`. A Message Expiry Interval counts from the poll that follows until the message is first shown to a
-    /// transport; the interval itself is sent as it is given.
+    /// transport, and what is left of it then is what the client is told, in whole seconds. [MQTT-3.3.2-6] One of more than 17
+    /// years stays as it is given.
     ///
     /// # Errors
     ///
@@ -237,6 +240,13 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     #[must_use]
     pub fn is_online(&self) -> bool {
         self.0.core.phase == Phase::Online
+    }
+
+    /// Whether there is a session that outlives its connection. If not, nothing of it is left once the connection is over.
+    /// [MQTT-3.1.2-6] in 3.1.1, [MQTT-3.1.2-23] in 5.0
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        self.0.core.life == Life::Kept
     }
 
     /// When a session that waits for its client ends; what is left of it may be forgotten then. `None` while there is a

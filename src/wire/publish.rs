@@ -4,10 +4,12 @@ use core::fmt;
 
 use super::header::publish_id_offset;
 use super::kind::PublishFlags;
-use super::property::{Holder, Properties, Unshown};
+use super::list::Element;
+use super::property::{Holder, Properties, Property, Unshown};
 use super::qos::QoS;
 use super::reader::{PacketId, Reader, variable_byte_integer};
 use super::topic::check_topic_name;
+use super::version::{Role, Version};
 use super::violation::Violation;
 use super::writer::{Layout, Writer};
 
@@ -181,6 +183,24 @@ impl Layout for Aliased<'_> {
 /// The identifier of the property, and the length of both.
 const TOPIC_ALIAS: u8 = 0x23;
 const TOPIC_ALIAS_LEN: u32 = 3;
+
+/// Where the value of the Message Expiry Interval lies in a PUBLISH of 5.0 that this crate has encoded.
+pub(crate) fn publish_expiry_offset(packet: &[u8]) -> Option<usize> {
+    let PublishFlags { qos, .. } = PublishFlags::of_first_byte(*packet.first()?).ok()?;
+    let (_, behind) = publish_topic(packet)?;
+    let mut reader = Reader::new(Version::nearest(5), Role::Client, behind);
+    reader.bytes(if qos == QoS::AtMostOnce { 0 } else { 2 }).ok()?;
+    let len = usize::try_from(reader.variable().ok()?).ok()?;
+    let payload = reader.rest().len().checked_sub(len)?;
+    let mut block = reader.block(len).ok()?;
+    loop {
+        let property = Property::read(&mut block).ok()?;
+        if let Property::MessageExpiryInterval(_) = property {
+            let behind = block.rest().len().checked_add(payload)?.checked_add(size_of::<u32>())?;
+            return packet.len().checked_sub(behind);
+        }
+    }
+}
 
 /// The topic name in a PUBLISH that this crate has encoded, and what is behind it.
 fn publish_topic(packet: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -489,6 +489,27 @@ fn r04_an_identifier_that_the_server_gave_up_ends_one_connection_only() {
     t.quiet();
 }
 
+/// The same where the application has the message in its hands: what it then says comes too late.
+#[test]
+fn r04b_an_unacknowledged_identifier_that_the_server_gave_up_ends_one_connection_only() {
+    let [t, _] = both();
+    let mut t = manual(t);
+    t.connects();
+    t.receives(qos2(7, "a"));
+    let dead = t.hands_out(qos2(7, "a"));
+    t.cut();
+    t.resumes();
+    t.receives(qos1(7, "b"));
+    t.closes(Cause::PacketIdentifierReused);
+    t.resumes();
+    t.receives(qos1(7, "b").dup());
+    let handle = t.hands_out(qos1(7, "b").dup());
+    assert_eq!(t.session.acknowledge(dead, ReasonCode::Success), Err(Refused::Dead));
+    t.acknowledge(handle);
+    t.sends(puback(7));
+    t.quiet();
+}
+
 #[test]
 fn r11_dup_says_nothing_of_what_we_have_seen() {
     for mut t in both() {
