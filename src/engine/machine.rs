@@ -329,7 +329,7 @@ impl<'m, E: End> Engine<'m, E> {
     fn stamp(&mut self) {
         let count = core::mem::take(&mut self.core.unstamped);
         if count != 0 {
-            self.store.stamp(count, second_of(self.core.now.as_millis().div_ceil(1000)));
+            self.store.stamp(count, self.core.now.after_millis(999).second());
         }
     }
 }
@@ -364,10 +364,4 @@ impl Announcement {
 /// Whether a property is one of those.
 pub(crate) const fn is_announced(property: &Property<'_>) -> bool {
     matches!(property, Property::ReceiveMaximum(_) | Property::MaximumPacketSize(_) | Property::TopicAliasMaximum(_))
-}
-
-/// A second of the caller's clock, in the circle in which lifetimes are compared.
-#[expect(clippy::cast_possible_truncation, reason = "the rest goes around the circle")]
-pub(crate) const fn second_of(seconds: u64) -> u32 {
-    seconds as u32
 }

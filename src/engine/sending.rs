@@ -15,7 +15,7 @@ use crate::wire::{
     ReasonCode, Role, Version, Writer,
 };
 
-use super::machine::{ANSWER, End, Engine, SHOWN, second_of};
+use super::machine::{ANSWER, End, Engine, SHOWN};
 use super::state::{Losing, Phase, Starved};
 
 /// A PUBLISH whose payload is put in later.
@@ -230,7 +230,7 @@ impl<E: End> Engine<'_, E> {
     }
 
     fn is_expired(&self, place: Place) -> bool {
-        self.store.records().label(place).lifetime.is_over(second_of(self.core.now.as_millis() / 1000))
+        self.store.records().label(place).lifetime.is_over(self.core.now.second())
     }
 
     /// Whether the limits of this connection forbid a stored PUBLISH. [MQTT-3.2.2-11], [MQTT-3.2.2-14], [MQTT-3.2.2-15]
@@ -277,7 +277,7 @@ impl<E: End> Engine<'_, E> {
 
     /// What a server sends lives no longer than is left of its time. A client says how long it lives in all. [MQTT-3.3.2-6]
     fn shorten(&mut self, place: Place) {
-        let second = second_of(self.core.now.as_millis() / 1000);
+        let second = self.core.now.second();
         if E::ROLE == Role::Server
             && let Some(left) = self.store.records().label(place).lifetime.left(second)
         {
