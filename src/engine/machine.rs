@@ -15,7 +15,10 @@ use crate::keepalive::Demand;
 use crate::outbox::Store;
 use crate::time::Instant;
 use crate::timer::Timer;
-use crate::wire::{AckType, Acknowledgement, Measured, Packet, PacketId, Property, Publish, ReasonCode, Role, Version};
+use crate::wire::{
+    AckType, Acknowledgement, Layout, Measured, Packet, PacketId, PacketType, Ping, Property, Publish, ReasonCode,
+    Role, Version,
+};
 
 use super::state::{Authentication, Core, Phase};
 
@@ -199,7 +202,7 @@ impl<'m, E: End> Engine<'m, E> {
         match self.core.keep_alive.demand() {
             Demand::Ask if self.queue.has_room(ANSWER) && !self.is_writing() => {
                 self.core.keep_alive.asked();
-                self.push(&Packet::Pingreq);
+                self.push(&Ping(PacketType::Pingreq));
             }
             Demand::Ask => self.core.keep_alive.stalled(),
             Demand::GiveUp => return self.fail(E::SILENCE),
@@ -304,7 +307,7 @@ impl<'m, E: End> Engine<'m, E> {
         if self.version().is_v5() {
             packet.reason_code = reason_code;
         }
-        let fits = self.push(&Packet::Acknowledgement(packet));
+        let fits = self.push(&packet);
         if !fits {
             self.fail(Cause::MaximumPacketSizeTooSmall);
         }
@@ -312,8 +315,8 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// Queues a packet that has room; `false` if the server does not take it.
-    pub(crate) fn push(&mut self, packet: &Packet<'_>) -> bool {
-        match Measured::new(packet.layout(), self.version(), E::PEER) {
+    pub(crate) fn push(&mut self, packet: &dyn Layout) -> bool {
+        match Measured::new(packet, self.version(), E::PEER) {
             Ok(measured) => !self.is_oversize(measured.len()) && self.queue.push(&measured),
             Err(_) => false,
         }

@@ -151,7 +151,7 @@ impl Engine<'_, Client> {
         }
         let (capacity, aliases) = (inbox.capacity(), inbox.topic_aliases());
         let announced = Announcement::new(connect.version, capacity, aliases, receive_maximum);
-        let packet = Packet::Connect(wire::Connect {
+        let packet = wire::Connect {
             clean_start: connect.clean_start,
             keep_alive: connect.keep_alive,
             client_id: connect.client_id,
@@ -159,8 +159,8 @@ impl Engine<'_, Client> {
             user_name: connect.user_name,
             password: connect.password,
             properties: List::joined(connect.properties, announced.properties()),
-        });
-        let measured = Measured::new(packet.layout(), connect.version, Role::Server)?;
+        };
+        let measured = Measured::new(&packet, connect.version, Role::Server)?;
         if measured.len() > control::capacity(self.queue.bytes, connect.topic_aliases) {
             return Err(Refused::TooLarge);
         }

@@ -44,5 +44,6 @@ pub use writer::Unencodable;
 pub(crate) use connect::connect_version;
 pub(crate) use header::{packet_len, publish_id_offset};
 pub(crate) use kind::PublishFlags;
+pub(crate) use packet::Ping;
 pub(crate) use publish::{Aliased, publish_expiry_offset};
 pub(crate) use writer::{Layout, Measured, Writer};
