@@ -289,7 +289,7 @@ impl<E: End> Engine<'_, E> {
     /// stored packet that stands for. [MQTT-3.2.2-17], [MQTT-3.2.2-18]
     fn show_front(&mut self, place: Place) -> usize {
         let alias = self.store.records().label(place).alias;
-        if alias == 0 || alias > self.core.limits.topic_alias_maximum {
+        if !self.version().is_v5() || alias == 0 || alias > self.core.limits.topic_alias_maximum {
             return 0;
         }
         let Some(packet) = Aliased::new(self.store.records().packet(place), alias) else { return 0 };

@@ -112,6 +112,9 @@ macro_rules! properties {
 
         impl<'a> Element<'a> for Property<'a> {
             fn read(from: &mut Reader<'a>) -> Result<Self, Violation> {
+                if cfg!(not(feature = "v5")) {
+                    return Err(Violation::PropertyUnknown);
+                }
                 let identifier = from.variable()?;
                 match u8::try_from(identifier) {
                     $( Ok($id) => from.$form().map(Self::$name), )+

@@ -82,6 +82,7 @@ impl<'o> Writer<'o> {
     }
 
     /// Keeps the first fault; the rest of the layout is then of no interest.
+    #[inline(never)]
     pub(crate) fn fail(&mut self, fault: Unencodable) {
         self.fault = self.fault.or(Some(fault));
     }
