@@ -87,6 +87,9 @@ impl End for Client {
 
     /// Diagnostics that we did not ask for. [MQTT-3.1.2-29]
     fn check(engine: &Engine<'_, Self>, packet: &Packet<'_>) -> Result<(), Cause> {
+        if !engine.core.end.request.undiagnosed() || !engine.version().is_v5() {
+            return Ok(());
+        }
         let properties = match packet {
             Packet::Acknowledgement(packet) => packet.properties,
             Packet::Suback(packet) => packet.properties,
@@ -94,8 +97,8 @@ impl End for Client {
             Packet::Auth(packet) => packet.properties,
             _ => Properties::EMPTY,
         };
-        let talks = || properties.reason_string().is_some() || properties.user_properties().next().is_some();
-        if engine.core.end.request.undiagnosed() && talks() { Err(Cause::DiagnosticsUnrequested) } else { Ok(()) }
+        let talks = properties.reason_string().is_some() || properties.user_properties().next().is_some();
+        if talks { Err(Cause::DiagnosticsUnrequested) } else { Ok(()) }
     }
 
     fn check_publish(_: &Engine<'_, Self>, _: &wire::Publish<'_>) -> Result<(), Cause> {
