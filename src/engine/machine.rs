@@ -17,7 +17,7 @@ use crate::time::Instant;
 use crate::timer::Timer;
 use crate::wire::{
     AckType, Acknowledgement, Layout, Measured, Packet, PacketId, PacketType, Ping, Property, Publish, ReasonCode,
-    Role, Version,
+    Role, ShortAcknowledgement, Version,
 };
 
 use super::state::{Authentication, Core, Phase};
@@ -93,8 +93,8 @@ impl<T> From<Option<T>> for Taken<T> {
 /// Of a request, says in the link of its slot that it was shown; the rest is the number of its filters.
 pub(crate) const SHOWN: u32 = 1 << 31;
 
-/// The longest acknowledgement: with a reason code, and nothing else.
-pub(crate) const ANSWER: usize = 5;
+/// The longest acknowledgement of ours.
+pub(crate) const ANSWER: usize = ShortAcknowledgement::LONGEST;
 
 /// A session for the time of one call.
 #[derive(Debug)]
@@ -303,11 +303,9 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.phase == Phase::Draining {
             return true;
         }
-        let mut packet = Acknowledgement::new(kind, packet_id);
-        if self.version().is_v5() {
-            packet.reason_code = reason_code;
-        }
-        let fits = self.push(&packet);
+        let code = if self.version().is_v5() { reason_code } else { ReasonCode::Success };
+        let packet = Acknowledgement::shortest(kind, packet_id, code);
+        let fits = !self.is_oversize(packet.bytes().len()) && self.queue.push_encoded(packet.bytes());
         if !fits {
             self.fail(Cause::MaximumPacketSizeTooSmall);
         }

@@ -41,6 +41,7 @@ pub use version::{Role, Version};
 pub use violation::Violation;
 pub use writer::Unencodable;
 
+pub(crate) use acknowledgement::Shortest as ShortAcknowledgement;
 pub(crate) use connect::connect_version;
 pub(crate) use header::{packet_len, publish_id_offset};
 pub(crate) use kind::PublishFlags;
