@@ -11,8 +11,8 @@ use crate::flow::sender::{Counted, Level, Reaction, Sent};
 use crate::outbox::{Label, Lifetime, Order, Place};
 use crate::timer::Timer;
 use crate::wire::{
-    self, AckType, Acknowledgement, Aliased, Delivery, Layout, Measured, PacketId, Properties, PublishFlags, QoS,
-    ReasonCode, Role, Version, Writer,
+    self, AckType, Acknowledgement, Aliased, Delivery, Extent, Layout, Measured, PacketId, Properties, PublishFlags,
+    QoS, ReasonCode, Role, Version, Writer,
 };
 
 use super::machine::{ANSWER, End, Engine, SHOWN};
@@ -67,7 +67,7 @@ impl<E: End> Engine<'_, E> {
             },
             payload,
         };
-        let len = self.check_room(&head, level.is_some())?;
+        let extent = self.check_room(&head, level.is_some())?;
         let lifetime = publish.properties.message_expiry_interval().map_or(Lifetime::ENDLESS, Lifetime::of);
         let slot = match level {
             None => None,
@@ -83,11 +83,11 @@ impl<E: End> Engine<'_, E> {
             alias: publish.topic_alias.map_or(0, NonZeroU16::get),
             lifetime,
         };
-        let place = self.enter(&head, order, label, len)?;
+        let place = self.enter(&head, order, label, extent)?;
         if let Some(slot) = slot.and_then(|(id, _)| slot_mut(self.slots, id)) {
             slot.set_link(place.get());
         }
-        let packet = self.store.packet_mut(place, len);
+        let packet = self.store.packet_mut(place, extent.len());
         let start = packet.len().saturating_sub(payload);
         fill(packet.get_mut(start..).unwrap_or_default());
         Ok(packet_id)
@@ -147,8 +147,9 @@ impl<E: End> Engine<'_, E> {
     }
 
     /// The length of a packet for which there is room, in the store and, if it takes a slot, among the slots.
-    pub(crate) fn check_room(&mut self, packet: &dyn Layout, slot: bool) -> Result<usize, Refused> {
-        let len = Measured::new(packet, self.stored_version(), E::PEER)?.len();
+    pub(crate) fn check_room(&mut self, packet: &dyn Layout, slot: bool) -> Result<Extent, Refused> {
+        let extent = Measured::new(packet, self.stored_version(), E::PEER)?.extent();
+        let len = extent.len();
         let stored = len.saturating_add(crate::outbox::OVERHEAD);
         if stored > self.store.bytes.len() || (slot && self.slots.is_empty()) || self.is_oversize(len) {
             return Err(Refused::TooLarge);
@@ -158,7 +159,7 @@ impl<E: End> Engine<'_, E> {
             self.core.starved = Starved::Yes;
             return Err(Refused::Full);
         }
-        Ok(len)
+        Ok(extent)
     }
 
     /// Puts a packet into the store; there is room for it.
@@ -167,9 +168,10 @@ impl<E: End> Engine<'_, E> {
         packet: &dyn Layout,
         order: Order,
         label: Label,
-        len: usize,
+        extent: Extent,
     ) -> Result<Place, Refused> {
-        let measured = Measured::new(packet, self.stored_version(), E::PEER)?;
+        let len = extent.len();
+        let measured = Measured::again(packet, self.stored_version(), E::PEER, extent);
         let slots = &mut *self.slots;
         let moved = |id, place: Place| {
             if let Some(slot) = SlotId::new(id).and_then(|id| slot_mut(slots, id))

@@ -47,4 +47,4 @@ pub(crate) use header::{packet_len, publish_id_offset};
 pub(crate) use kind::PublishFlags;
 pub(crate) use packet::Ping;
 pub(crate) use publish::{Aliased, publish_expiry_offset};
-pub(crate) use writer::{Layout, Measured, Writer};
+pub(crate) use writer::{Extent, Layout, Measured, Writer};

@@ -360,6 +360,9 @@ impl Writer<'_> {
             properties.iter().try_for_each(|property| admission.admit(&property))?;
             admission.finish()
         });
+        if properties.is_empty() {
+            return self.variable(0);
+        }
         let mut measured = Writer::new(Purpose::Measure, self.version, self.to, &mut []);
         properties.write(&mut measured);
         match measured.finish().map(u32::try_from) {
