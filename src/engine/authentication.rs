@@ -1,7 +1,7 @@
 //! Enhanced authentication, as far as both ends do the same. (5.0: 4.12)
 
 use crate::error::{Cause, Refused};
-use crate::wire::{Auth, Measured, Packet, Properties, ReasonCode};
+use crate::wire::{Auth, Measured, Properties, ReasonCode};
 
 use super::machine::{End, Engine};
 use super::state::{Authentication, Starved};
@@ -27,8 +27,7 @@ impl<E: End> Engine<'_, E> {
         if !due || method != Some(self.core.method) {
             return Err(Refused::NotAuthenticating);
         }
-        let packet = Packet::Auth(*auth);
-        let measured = Measured::new(packet.layout(), self.version(), E::PEER)?;
+        let measured = Measured::new(auth, self.version(), E::PEER)?;
         if !self.queue.ever_has_room(measured.len()) || self.is_oversize(measured.len()) {
             return Err(Refused::TooLarge);
         }

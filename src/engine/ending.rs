@@ -9,7 +9,7 @@ use crate::keepalive::KeepAlive;
 use crate::outbox::{Order, Place};
 use crate::report::report;
 use crate::timer::Timer;
-use crate::wire::{self, Measured, Packet, Properties, Role};
+use crate::wire::{self, Measured, Properties, Role};
 
 use super::machine::{ANSWER, End, Engine};
 use super::state::{Authentication, Life, Limits, Losing, Phase, Starved};
@@ -177,7 +177,7 @@ impl<E: End> Engine<'_, E> {
         if let Some(reason_code) = self.core.cause.reason_code()
             && self.version().is_v5()
         {
-            self.push(&Packet::Disconnect(wire::Disconnect { reason_code, properties: Properties::EMPTY }));
+            self.push(&wire::Disconnect { reason_code, properties: Properties::EMPTY });
         }
         self.core.phase = Phase::Parting;
     }
@@ -195,8 +195,8 @@ impl<E: End> Engine<'_, E> {
 
     fn keep_farewell(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
         let Disconnect { reason_code, properties } = *disconnect;
-        let packet = Packet::Disconnect(wire::Disconnect { reason_code, properties });
-        let measured = Measured::new(packet.layout(), self.version(), E::PEER)?;
+        let packet = wire::Disconnect { reason_code, properties };
+        let measured = Measured::new(&packet, self.version(), E::PEER)?;
         // Beside it there must be room for acknowledgements, which leave before it.
         let with_answer = measured.len().saturating_add(ANSWER);
         if with_answer > self.queue.capacity() || self.is_oversize(measured.len()) {

@@ -16,7 +16,10 @@ use crate::outbox::Store;
 use crate::report::{Reportable, report};
 use crate::time::Instant;
 use crate::timer::Timer;
-use crate::wire::{AckType, Acknowledgement, Measured, Packet, PacketId, Property, Publish, ReasonCode, Role, Version};
+use crate::wire::{
+    AckType, Acknowledgement, Layout, Measured, Packet, PacketId, PacketType, Ping, Property, Publish, ReasonCode,
+    Role, ShortAcknowledgement, Version,
+};
 
 use super::state::{Authentication, Core, Phase};
 
@@ -91,8 +94,8 @@ impl<T> From<Option<T>> for Taken<T> {
 /// Of a request, says in the link of its slot that it was shown; the rest is the number of its filters.
 pub(crate) const SHOWN: u32 = 1 << 31;
 
-/// The longest acknowledgement: with a reason code, and nothing else.
-pub(crate) const ANSWER: usize = 5;
+/// The longest acknowledgement of ours.
+pub(crate) const ANSWER: usize = ShortAcknowledgement::LONGEST;
 
 /// A session for the time of one call.
 #[derive(Debug)]
@@ -214,7 +217,7 @@ impl<'m, E: End> Engine<'m, E> {
         match self.core.keep_alive.demand() {
             Demand::Ask if self.queue.has_room(ANSWER) && !self.is_writing() => {
                 self.core.keep_alive.asked();
-                self.push(&Packet::Pingreq);
+                self.push(&Ping(PacketType::Pingreq));
             }
             Demand::Ask => self.core.keep_alive.stalled(),
             Demand::GiveUp => return self.fail(E::SILENCE),
@@ -334,11 +337,9 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.phase == Phase::Draining {
             return true;
         }
-        let mut packet = Acknowledgement::new(kind, packet_id);
-        if self.version().is_v5() {
-            packet.reason_code = reason_code;
-        }
-        let fits = self.push(&Packet::Acknowledgement(packet));
+        let code = if self.version().is_v5() { reason_code } else { ReasonCode::Success };
+        let packet = Acknowledgement::shortest(kind, packet_id, code);
+        let fits = !self.is_oversize(packet.bytes().len()) && self.queue.push_encoded(packet.bytes());
         if !fits {
             self.fail(Cause::MaximumPacketSizeTooSmall);
         }
@@ -346,8 +347,8 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// Queues a packet that has room; `false` if the server does not take it.
-    pub(crate) fn push(&mut self, packet: &Packet<'_>) -> bool {
-        match Measured::new(packet.layout(), self.version(), E::PEER) {
+    pub(crate) fn push(&mut self, packet: &dyn Layout) -> bool {
+        match Measured::new(packet, self.version(), E::PEER) {
             Ok(measured) => !self.is_oversize(measured.len()) && self.queue.push(&measured),
             Err(_) => false,
         }
@@ -363,7 +364,7 @@ impl<'m, E: End> Engine<'m, E> {
     fn stamp(&mut self) {
         let count = core::mem::take(&mut self.core.unstamped);
         if count != 0 {
-            self.store.stamp(count, second_of(self.core.now.as_millis().div_ceil(1000)));
+            self.store.stamp(count, self.core.now.after_millis(999).second());
         }
     }
 }
@@ -398,10 +399,4 @@ impl Announcement {
 /// Whether a property is one of those.
 pub(crate) const fn is_announced(property: &Property<'_>) -> bool {
     matches!(property, Property::ReceiveMaximum(_) | Property::MaximumPacketSize(_) | Property::TopicAliasMaximum(_))
-}
-
-/// A second of the caller's clock, in the circle in which lifetimes are compared.
-#[expect(clippy::cast_possible_truncation, reason = "the rest goes around the circle")]
-pub(crate) const fn second_of(seconds: u64) -> u32 {
-    seconds as u32
 }

@@ -90,6 +90,8 @@ impl<E: End> Engine<'_, E> {
         }
     }
 
+    // Most polls find nothing to take, and should not pay for what would be done with it.
+    #[inline(never)]
     fn take<'i>(&mut self, packet: Packet<'i>, inbox: &mut Unread<'i>) -> Reception<'i, E> {
         if E::is_beginning(self) {
             return E::take(self, packet);

@@ -112,6 +112,9 @@ macro_rules! properties {
 
         impl<'a> Element<'a> for Property<'a> {
             fn read(from: &mut Reader<'a>) -> Result<Self, Violation> {
+                if cfg!(not(feature = "v5")) {
+                    return Err(Violation::PropertyUnknown);
+                }
                 let identifier = from.variable()?;
                 match u8::try_from(identifier) {
                     $( Ok($id) => from.$form().map(Self::$name), )+
@@ -374,6 +377,9 @@ impl Writer<'_> {
             properties.iter().try_for_each(|property| admission.admit(&property))?;
             admission.finish()
         });
+        if properties.is_empty() {
+            return self.variable(0);
+        }
         let mut measured = Writer::new(Purpose::Measure, self.version, self.to, &mut []);
         properties.write(&mut measured);
         match measured.finish().map(u32::try_from) {
