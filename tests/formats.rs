@@ -17,7 +17,6 @@ use syn::{Item, Visibility};
 
 /// The name of a type that can be logged.
 fn name<T: Format + ?Sized>(name: &'static str) -> &'static str {
-    _ = T::format;
     name
 }
 
