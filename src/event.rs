@@ -4,13 +4,14 @@ use core::fmt;
 
 use crate::error::Cause;
 use crate::time::Instant;
-use crate::wire::{AckType, Auth, Connack, Delivery, Disconnect, List, PacketId, Properties, Publish, QoS, ReasonCode};
+use crate::wire::{
+    AckType, Auth, Connack, Delivery, Disconnect, List, PacketId, Properties, Publish, QoS, ReasonCode, Unshown,
+};
 
 /// What to do next. "Do what the step says, then poll again" is the whole contract.
 ///
 /// Events, [`Event<'i>`](Event) of a client, borrow the inbox, and bytes to write borrow the session (`'s`), so a handler may
 /// call commands of the session while it holds a payload.
-#[derive(Debug)]
 pub enum Step<'s, E> {
     /// Something happened.
     Event(E),
@@ -24,7 +25,18 @@ pub enum Step<'s, E> {
     Close(Cause),
 }
 
-/// Of the bytes to write, only how many there are: a password is among them.
+/// Of the bytes to write, only how many there are: a password may be among them.
+impl<E: fmt::Debug> fmt::Debug for Step<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+            Self::Transmit(bytes) => f.debug_tuple("Transmit").field(&Unshown(bytes)).finish(),
+            Self::Wait(deadline) => f.debug_tuple("Wait").field(deadline).finish(),
+            Self::Close(cause) => f.debug_tuple("Close").field(cause).finish(),
+        }
+    }
+}
+
 #[cfg(feature = "defmt")]
 impl<E: defmt::Format> defmt::Format for Step<'_, E> {
     fn format(&self, f: defmt::Formatter<'_>) {

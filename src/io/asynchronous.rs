@@ -61,6 +61,7 @@ impl<T: Exchange> Transport for T {}
 /// A transport in one piece that takes no more bytes is not read before it does, or time demands something. If the peer waits
 /// for us in the same way, that ends only by a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Split<R, W> {
     /// What is read.
     pub reader: R,
@@ -237,6 +238,14 @@ impl<T: ErrorType, C> fmt::Debug for AsyncDriver<T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { unflushed, failure, .. } = self;
         f.debug_struct("AsyncDriver").field("unflushed", unflushed).field("failure", failure).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<T: ErrorType, C> defmt::Format for AsyncDriver<T, C> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let Self { unflushed, failure, .. } = self;
+        defmt::write!(f, "AsyncDriver {{ unflushed: {=bool}, failed: {=bool} }}", unflushed, failure.is_some());
     }
 }
 

@@ -45,6 +45,7 @@ impl<C: Clock + ?Sized> Clock for &mut C {
 /// yes. Deadlines are met as exactly as the time limits are short. The kind `Other` does not do: what the
 /// standard library calls `WouldBlock` must be mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TimesOut<T>(pub T);
 
 impl<T: ErrorType> ErrorType for TimesOut<T> {
@@ -301,5 +302,13 @@ impl<T: ErrorType, C> fmt::Debug for Driver<T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { unflushed, failure, .. } = self;
         f.debug_struct("Driver").field("unflushed", unflushed).field("failure", failure).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<T: ErrorType, C> defmt::Format for Driver<T, C> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let Self { unflushed, failure, .. } = self;
+        defmt::write!(f, "Driver {{ unflushed: {=bool}, failed: {=bool} }}", unflushed, failure.is_some());
     }
 }

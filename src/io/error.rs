@@ -6,6 +6,7 @@ use crate::error::Cause;
 
 /// Why a driver has come to its end. The transport is of no use any more; the session goes on with the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Error<E> {
     /// The session has closed the connection, for this cause; [`Cause::Disconnected`] if the application asked for it, and
     /// [`Cause::ConnectionLost`] if the peer has closed the transport.
