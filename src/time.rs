@@ -59,7 +59,7 @@ mod tests {
     fn seconds_are_those_of_a_long_division() {
         let around = |middle: u64| (0..4_000).map(move |offset| middle.wrapping_add(offset).wrapping_sub(2_000));
         let powers = (0..64).map(|power| 1_u64 << power);
-        let turns = (1..1_000).map(|turn| turn * 125 << 32);
+        let turns = (1..1_000).map(|turn| (turn * 125) << 32);
         for millis in powers.chain(turns).flat_map(around) {
             let expected = (millis / 1000) & u64::from(u32::MAX);
             assert_eq!(u64::from(Instant::from_millis(millis).second()), expected, "{millis}");
