@@ -13,6 +13,7 @@ use crate::bytes::copy;
 /// assert_eq!(inbox.capacity(), 1024 - 8 * (30 + 2));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TopicAliases {
     /// How many aliases there are.
     pub maximum: u16,

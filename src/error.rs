@@ -8,6 +8,7 @@ use crate::wire::{ReasonCode, Unencodable, Violation};
 /// Why a command was refused. A refused command has changed nothing.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Refused {
     /// There is no room now: neither in the store nor, perhaps, for one exchange more. `Event::Writable` tells when to
     /// try again.
@@ -93,6 +94,7 @@ impl core::error::Error for Refused {}
 /// Why a connection ended.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum Cause {
     /// There was no connection yet.

@@ -562,6 +562,13 @@ fn every_command_in_every_phase() {
 }
 
 #[test]
+fn a_session_is_online_between_connack_and_the_end() {
+    for stage in Stage::every() {
+        assert_eq!(stage.rig.session.is_online(), stage.at == At::Online, "{:?}", stage.at);
+    }
+}
+
+#[test]
 fn what_was_accepted_comes_to_its_end() {
     for before in Stage::every() {
         for command in COMMANDS {

@@ -11,14 +11,15 @@ use std::path::Path;
 use source::{Module, Said, Sources, read, read_folder};
 
 /// The top modules of each layer; a module may import only from layers before its own.
-const LAYERS: [&[&str]; 10] = [
-    &["bytes", "trials"],
+const LAYERS: [&[&str]; 11] = [
+    &["backoff", "bytes", "trials"],
     &["time", "wire"],
     &["aliases", "flow", "keepalive", "timer", "outbox"],
     &["error", "inbox", "control", "command"],
-    &["event"],
+    &["event", "report"],
     &["engine"],
     &["session", "server"],
+    &["end"],
     &["io", "sim"],
     &["strategies"],
     &["lib"],

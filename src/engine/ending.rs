@@ -7,6 +7,7 @@ use crate::flow::identifiers::{self, Identifiers, SlotId, slot, slot_mut};
 use crate::flow::sender::{Level, Sent};
 use crate::keepalive::KeepAlive;
 use crate::outbox::{Order, Place};
+use crate::report::report;
 use crate::timer::Timer;
 use crate::wire::{self, Measured, Properties, Role};
 
@@ -155,6 +156,7 @@ impl<E: End> Engine<'_, E> {
     /// The peer is at fault, or has more messages open than there are places. In the latter case the answers to those that
     /// were taken still leave: else it would send them all again, and no place would ever become free.
     pub(crate) fn fail(&mut self, cause: Cause) {
+        report!(warn, "the peer is at fault: {:?}", cause);
         if self.core.phase == Phase::Connecting && E::refuse(self, cause) {
             return;
         }

@@ -13,6 +13,7 @@ use crate::flow::sender::{Counted, Sent};
 use crate::inbox::{Inbox, Unread};
 use crate::keepalive::Demand;
 use crate::outbox::Store;
+use crate::report::{Reportable, report};
 use crate::time::Instant;
 use crate::timer::Timer;
 use crate::wire::{
@@ -36,7 +37,7 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     /// Whether what was never sent is of use to the next session.
     const QUEUE_OUTLIVES_SESSION: bool;
 
-    type Event<'i>: From<Happened<'i>>;
+    type Event<'i>: From<Happened<'i>> + Reportable;
 
     /// The protocol level of the connection, or else of the session.
     fn level(core: &Core<Self>) -> u8;
@@ -116,19 +117,25 @@ impl<'m, E: End> Engine<'m, E> {
         E::answer_neglected(&mut self);
         self.answer_owed();
         if let Some(event) = self.report() {
+            report!(debug, "{:?}", event);
             return Step::Event(event);
         }
         if let Some(event) = self.receive(inbox.split()) {
+            report!(debug, "{:?}", event);
             return Step::Event(event);
         }
         self.meet_deadlines();
         if let Some(event) = self.vet() {
+            report!(debug, "{:?}", event);
             return Step::Event(event);
         }
         self.prepare();
         if self.core.phase == Phase::Reporting {
             return match self.report() {
-                Some(event) => Step::Event(event),
+                Some(event) => {
+                    report!(debug, "{:?}", event);
+                    Step::Event(event)
+                }
                 None => self.close(),
             };
         }
@@ -143,7 +150,10 @@ impl<'m, E: End> Engine<'m, E> {
             return Step::Transmit(self.store.into_shown());
         }
         match self.report() {
-            Some(event) => Step::Event(event),
+            Some(event) => {
+                report!(debug, "{:?}", event);
+                Step::Event(event)
+            }
             None => Step::Wait(self.core.next_deadline()),
         }
     }
@@ -175,6 +185,11 @@ impl<'m, E: End> Engine<'m, E> {
 
     fn close<'i>(&mut self) -> Step<'m, E::Event<'i>> {
         self.core.phase = Phase::Offline;
+        if matches!(self.core.cause, Cause::Disconnected | Cause::DisconnectedByPeer(ReasonCode::Success)) {
+            report!(info, "the connection is over: {:?}", self.core.cause);
+        } else {
+            report!(warn, "the connection is over: {:?}", self.core.cause);
+        }
         Step::Close(self.core.cause)
     }
 
@@ -239,9 +254,28 @@ impl<'m, E: End> Engine<'m, E> {
         if !self.queue.control.is_empty() {
             self.core.receiving = self.core.receiving.saturating_sub(core::mem::take(&mut self.core.closing));
             self.queue.show();
+            report!(trace, "sends {:?}", self.queued_packets());
         } else if let Some((order, place)) = self.eligible() {
             self.show(order, place);
+            report!(trace, "sends {:?}", self.stored_packet(place));
         }
+    }
+
+    /// What is shown of the queue, to be reported.
+    #[cfg(any(feature = "defmt", feature = "log"))]
+    pub(crate) fn queued_packets(&self) -> crate::report::Packets<'_> {
+        self.packets(self.queue.control.unwritten(self.queue.bytes))
+    }
+
+    /// What is shown of the store, to be reported; without the topic alias that it may leave with.
+    #[cfg(any(feature = "defmt", feature = "log"))]
+    fn stored_packet(&self, place: crate::outbox::Place) -> crate::report::Packets<'_> {
+        self.packets(self.store.records().packet(place))
+    }
+
+    #[cfg(any(feature = "defmt", feature = "log"))]
+    fn packets<'p>(&self, bytes: &'p [u8]) -> crate::report::Packets<'p> {
+        crate::report::Packets { version: self.version(), to: E::PEER, bytes }
     }
 
     /// Whether all that is unanswered is to be sent again after a time. (3.1.1, an option)

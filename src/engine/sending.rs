@@ -9,6 +9,7 @@ use crate::event::{Happened, Outcome, StrayPacket};
 use crate::flow::identifiers::{self, Slot, SlotId, slot, slot_mut};
 use crate::flow::sender::{Counted, Level, Reaction, Sent};
 use crate::outbox::{Label, Lifetime, Order, Place};
+use crate::report::report;
 use crate::timer::Timer;
 use crate::wire::{
     self, AckType, Acknowledgement, Aliased, Delivery, Extent, Layout, Measured, PacketId, Properties, PublishFlags,
@@ -353,6 +354,7 @@ impl<E: End> Engine<'_, E> {
                 Ok(self.finish(id, Outcome::Acknowledged(reason_code), properties))
             }
             Reaction::Rejected(counted) => {
+                report!(warn, "the peer refuses message {}: {:?}", packet_id, reason_code);
                 self.count(counted);
                 Ok(self.finish(id, Outcome::Rejected(reason_code), properties))
             }

@@ -11,6 +11,7 @@ use crate::flow::sender::Sent;
 use crate::inbox::{Inbox, Unread};
 use crate::keepalive::KeepAlive;
 use crate::outbox::Order;
+use crate::report::report;
 use crate::timer::Timer;
 use crate::wire::{
     self, Auth, Connack, List, Measured, Packet, PacketId, Properties, ReasonCode, Role, Suback, Unsuback, Violation,
@@ -175,6 +176,7 @@ impl Engine<'_, Client> {
         self.begin(connect, client, receive_maximum);
         self.queue.push(&measured);
         self.queue.show();
+        report!(trace, "sends {:?}", self.queued_packets());
         Ok(())
     }
 

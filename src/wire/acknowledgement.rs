@@ -10,6 +10,7 @@ use super::writer::{Layout, Unencodable, Writer};
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Acknowledgement<'a> {
     /// Which of the four it is.
     pub kind: AckType,
@@ -23,6 +24,7 @@ pub struct Acknowledgement<'a> {
 
 /// The steps that follow a PUBLISH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum AckType {
     /// QoS 1: the receiver owns the message.
     Puback,
@@ -168,25 +170,5 @@ impl Writer<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wire::version::Role;
-    use crate::wire::writer::Measured;
-
-    #[test]
-    fn the_shortest_form_is_what_is_encoded() {
-        let packet_id = PacketId::new(0x1234).unwrap();
-        for kind in [AckType::Puback, AckType::Pubrec, AckType::Pubrel, AckType::Pubcomp] {
-            for code in (0..=u8::MAX).filter_map(ReasonCode::of_byte) {
-                let packet = Acknowledgement { reason_code: code, ..Acknowledgement::new(kind, packet_id) };
-                let mut out = [0; 16];
-                for version in [4, 5].into_iter().filter_map(Version::of_level) {
-                    if let Ok(measured) = Measured::new(&packet, version, Role::Server) {
-                        let len = measured.encode(&mut out).unwrap();
-                        assert_eq!(Acknowledgement::shortest(kind, packet_id, code).bytes(), &out[..len]);
-                    }
-                }
-            }
-        }
-    }
-}
+#[path = "acknowledgement_tests.rs"]
+mod tests;

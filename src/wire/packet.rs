@@ -17,6 +17,7 @@ use super::writer::{Layout, Measured, Unencodable, Writer};
 /// in 3.1.1.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Packet<'a> {
     /// CONNECT.
     Connect(Connect<'a>),

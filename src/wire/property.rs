@@ -71,7 +71,7 @@ macro_rules! properties {
     ($( $(#[doc = $doc:literal])+ $id:literal $name:ident $getter:ident $type:ty, $form:ident in $holders:expr; )+) => {
         /// A property of a 5.0 packet. (5.0: 2.2.2.2)
         ///
-        /// `Debug` shows of correlation data only the length, and nothing of authentication data.
+        /// `Debug` and `defmt` show of correlation data only the length, and nothing of authentication data.
         #[non_exhaustive]
         #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Property<'a> {
@@ -158,6 +158,23 @@ macro_rules! properties {
                     )+
                 }
                 .finish()
+            }
+        }
+
+        #[cfg(feature = "defmt")]
+        impl defmt::Format for Property<'_> {
+            fn format(&self, f: defmt::Formatter<'_>) {
+                defmt::write!(f, "{=str}(", self.name());
+                match self {
+                    Self::CorrelationData(data) => Unshown(data).format(f),
+                    Self::AuthenticationData(_) => Secret.format(f),
+                    Self::UserProperty(name, value) => defmt::write!(f, "{=str}, {=str}", name, value),
+                    $(
+                        #[allow(unreachable_patterns, reason = "two of them are shown above")]
+                        Self::$name(value) => value.format(f),
+                    )+
+                }
+                defmt::write!(f, ")");
             }
         }
     };
@@ -387,12 +404,26 @@ impl fmt::Debug for Unshown<'_> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Unshown<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "[{=usize} bytes]", self.0.len());
+    }
+}
+
 /// Bytes of which not even the number belongs into a log.
 pub(crate) struct Secret;
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[hidden]")
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Secret {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "[hidden]");
     }
 }
 

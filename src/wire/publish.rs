@@ -33,6 +33,7 @@ pub struct Publish<'a> {
 /// How a PUBLISH is delivered. A packet identifier and DUP exist for QoS 1 and 2 alone: [MQTT-2.3.1-5] and
 /// [MQTT-3.3.1-2] in 3.1.1, [MQTT-2.2.1-2] and [MQTT-3.3.1-2] in 5.0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Delivery {
     /// QoS 0.
     AtMostOnce,
@@ -122,6 +123,21 @@ impl fmt::Debug for Publish<'_> {
             .field("properties", &self.properties)
             .field("payload", &Unshown(self.payload))
             .finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Publish<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Publish {{ delivery: {}, retain: {=bool}, topic: {=str}, properties: {}, payload: {} }}",
+            self.delivery,
+            self.retain,
+            self.topic,
+            self.properties,
+            Unshown(self.payload),
+        );
     }
 }
 

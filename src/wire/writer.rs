@@ -12,6 +12,7 @@ use super::violation::Violation;
 /// Why a packet cannot be encoded. The output buffer may have been overwritten.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Unencodable {
     /// The output is too small; the packet takes this many bytes.
     NoRoom(usize),

@@ -426,6 +426,21 @@ fn messages_wait_for_the_client() {
     }
 }
 
+/// The clock is no part of what a session means.
+#[test]
+fn sessions_that_ended_at_different_times_are_equal() {
+    for version in [Version::V3, Version::V5] {
+        let ended = |millis| {
+            let mut t = <Trace>::new(version);
+            t.passes(millis);
+            t.connects();
+            t.cut();
+            t.session
+        };
+        assert!(ended(0) == ended(7_000), "{version:?}");
+    }
+}
+
 /// Never shown, it lives as long as it may; 5.0 alone.
 #[test]
 fn a_message_that_waits_too_long_expires() {

@@ -308,6 +308,24 @@ fn a_message_that_waits_for_quota_ages() {
     t.quiet();
 }
 
+/// Seconds are counted for 17 years; what is to live longer is told so for ever.
+#[test]
+fn a_message_that_lives_for_more_than_17_years_does_not_age() {
+    for (seconds, left) in [((1 << 29) - 1, (1 << 29) - 3), (1 << 29, 1 << 29), (u32::MAX, u32::MAX)] {
+        let mut t = <Trace>::new(Version::V5);
+        t.connects();
+        t.cut();
+        let properties = [Property::MessageExpiryInterval(seconds)];
+        let properties = Properties::of(&properties);
+        t.session.publish(&Publish { qos: AtLeastOnce, properties, ..Publish::new("a/b", b"p") }).unwrap();
+        t.closes(Cause::ConnectionLost);
+        t.passes(2_000);
+        t.resumes();
+        t.sends(publish(0x32, &[0, 1], &format!("02 {left:08X}"), b"p"));
+        t.quiet();
+    }
+}
+
 /// A will that cannot be published must not be accepted. The client is told which limit it broke.
 #[test]
 fn a_will_must_be_one_that_the_server_can_publish() {
