@@ -36,6 +36,7 @@ impl<E: End> Engine<'_, E> {
     }
 
     /// One exchange of a session that is gone.
+    #[inline(never)]
     fn lose<'i>(&mut self) -> Option<E::Event<'i>> {
         if let Some(id) = self.core.releases.first(self.slots) {
             return self.finish(id, Outcome::LostUnconfirmed, Properties::EMPTY);

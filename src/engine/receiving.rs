@@ -313,25 +313,34 @@ impl<E: End> Engine<'_, E> {
     /// [MQTT-4.6.0-3]
     fn answer_judged(&mut self) {
         while let Some(id) = self.core.table.first_due(self.held) {
-            let Some(&due) = entry(self.held, id) else { return };
-            let (Some(verdict), Some(packet_id)) = (due.verdict(), due.packet_id) else { return };
-            if !self.queue.has_room(ANSWER) {
+            if !self.answer_due(id) {
                 return;
-            }
-            self.core.table.dequeue(self.held);
-            let level = if due.held() == Held::Pending { Level::AtLeastOnce } else { Level::ExactlyOnce };
-            if !self.answer(first_answer(level), packet_id, verdict) {
-                return;
-            }
-            if level == Level::ExactlyOnce && !verdict.is_error() {
-                if let Some(entry) = entry_mut(self.held, id) {
-                    entry.set_held(Held::Received);
-                }
-            } else {
-                self.core.closing = self.core.closing.saturating_add(1);
-                self.core.table.remove(self.held, id);
             }
         }
+    }
+
+    /// Sends the acknowledgement that is next, if it was given and may leave.
+    #[inline(never)]
+    fn answer_due(&mut self, id: EntryId) -> bool {
+        let Some(&due) = entry(self.held, id) else { return false };
+        let (Some(verdict), Some(packet_id)) = (due.verdict(), due.packet_id) else { return false };
+        if !self.queue.has_room(ANSWER) {
+            return false;
+        }
+        self.core.table.dequeue(self.held);
+        let level = if due.held() == Held::Pending { Level::AtLeastOnce } else { Level::ExactlyOnce };
+        if !self.answer(first_answer(level), packet_id, verdict) {
+            return false;
+        }
+        if level == Level::ExactlyOnce && !verdict.is_error() {
+            if let Some(entry) = entry_mut(self.held, id) {
+                entry.set_held(Held::Received);
+            }
+        } else {
+            self.core.closing = self.core.closing.saturating_add(1);
+            self.core.table.remove(self.held, id);
+        }
+        true
     }
 
     /// What the application says of a message.
