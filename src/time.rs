@@ -57,6 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "too much for an interpreter")]
     fn seconds_are_those_of_a_long_division() {
         let around = |middle: u64| (0..4_000).map(move |offset| middle.wrapping_add(offset).wrapping_sub(2_000));
         let powers = (0..64).map(|power| 1_u64 << power);

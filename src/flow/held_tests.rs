@@ -250,6 +250,7 @@ fn all_in_one_bucket() {
 
 /// What the comment at `bucket` says: sizes of tables against numbers of identifiers.
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn at_most_256_share_a_bucket() {
     for size in 1..=65_535_usize {
         assert!(65_535_usize.div_ceil(size).min(size) <= 256, "{size}");
@@ -258,6 +259,7 @@ fn at_most_256_share_a_bucket() {
 
 /// A handle names its exchange by entry and generation, and every end of an exchange makes it a dead one.
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn the_generation_changes_at_every_end() {
     type End = fn(&mut Table, &mut [Entry], EntryId);
     let ends: [End; 3] = [
