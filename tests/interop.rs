@@ -1,5 +1,6 @@
 //! The client's session against mosquitto, each test with a broker of its own. Where mosquitto is not installed they pass
-//! with a word about it, but not in continuous integration (`CI=true`).
+//! with a word about it, but not in continuous integration (`CI=true`). `.ci/brokers` runs them against other brokers,
+//! too, which it installs; these tests are ignored here.
 //!
 //! `MQTT_SEEDS=n` runs the tests with faults over n seeds instead of three, `MQTT_LONG=1` the idle connection for a minute.
 #![cfg(all(feature = "v3", feature = "v5"))]
@@ -11,6 +12,8 @@
     reason = "a fault here is a failed test"
 )]
 
+use mqtt_session::Version;
+
 #[path = "interop/broker.rs"]
 mod broker;
 #[path = "interop/connection.rs"]
@@ -21,6 +24,8 @@ mod driver;
 mod exchange;
 #[path = "interop/faults.rs"]
 mod faults;
+#[path = "interop/others.rs"]
+mod others;
 #[path = "interop/proxy.rs"]
 mod proxy;
 #[path = "interop/tools.rs"]
@@ -28,40 +33,112 @@ mod tools;
 #[path = "interop/wire.rs"]
 mod wire;
 
-/// A test for each version.
-macro_rules! in_both_versions {
-    ($($module:ident::$name:ident;)*) => {
+/// A test for each version, and more of 5.0.
+macro_rules! with_mosquitto {
+    (in both { $($module:ident::$name:ident;)* } in v5 { $($module5:ident::$name5:ident;)* }) => {
         mod v3 {
-            use mqtt_session::Version;
-            $(#[test] fn $name() { super::$module::$name(Version::V3); })*
+            use super::{others::On, Version};
+            $(#[test] fn $name() { super::$module::$name(On::mosquitto(Version::V3)); })*
         }
 
         mod v5 {
-            use mqtt_session::Version;
-            $(#[test] fn $name() { super::$module::$name(Version::V5); })*
+            use super::{others::On, Version};
+            $(#[test] fn $name() { super::$module::$name(On::mosquitto(Version::V5)); })*
+            $(#[test] fn $name5() { super::$module5::$name5(On::mosquitto(Version::V5)); })*
         }
     };
 }
 
-in_both_versions! {
-    exchange::every_qos_out;
-    exchange::every_qos_in;
-    exchange::retained;
-    exchange::wildcards;
-    exchange::shared_subscriptions;
-    exchange::empty_payload;
-    exchange::large_payload;
-    connection::will;
-    connection::broker_restart;
-    connection::keep_alive;
-    connection::wrong_password;
-    connection::take_over;
-    connection::session_life;
-    faults::exactly_once;
-    faults::exactly_once_but_for_the_broker;
-    faults::at_least_once;
-    faults::few_places;
-    tools::publish_to_mosquitto_sub;
-    tools::mosquitto_pub_to_subscribe;
-    tools::echo_between_both;
+/// A test for each other broker and version that it speaks, and more of 5.0; for a version that it does not speak, that it
+/// says so.
+macro_rules! with_others {
+    (in both { $($both:tt)* } in v5 { $($more:tt)* }) => {
+        mod aedes {
+            with_others! { of Aedes v3 V3 { $($both)* } }
+            with_others! { of Aedes v5 V5 { others::unsupported_version; } }
+        }
+
+        mod amqtt {
+            with_others! { of Amqtt v3 V3 { $($both)* } }
+            with_others! { of Amqtt v5 V5 { others::unsupported_version; } }
+        }
+
+        mod mqttv5 {
+            with_others! { of Mqttv5 v3 V3 { $($both)* } }
+            with_others! { of Mqttv5 v5 V5 { $($both)* $($more)* } }
+        }
+    };
+    (of $kind:ident $level:ident $version:ident { $($module:ident::$name:ident;)* }) => {
+        mod $level {
+            use crate::{others::{Kind, On}, Version};
+            $(
+                #[test]
+                #[ignore = "`.ci/brokers` installs the broker and runs it"]
+                fn $name() {
+                    On { kind: Kind::$kind, version: Version::$version }.run(stringify!($name), crate::$module::$name);
+                }
+            )*
+        }
+    };
+}
+
+with_mosquitto! {
+    in both {
+        exchange::every_qos_out;
+        exchange::every_qos_in;
+        exchange::retained;
+        exchange::wildcards;
+        exchange::shared_subscriptions;
+        exchange::empty_payload;
+        exchange::large_payload;
+        connection::will;
+        connection::resume;
+        connection::broker_restart;
+        connection::keep_alive;
+        connection::wrong_password;
+        connection::take_over;
+        connection::session_life;
+        faults::exactly_once;
+        faults::exactly_once_but_for_the_broker;
+        faults::at_least_once;
+        faults::few_places;
+        tools::publish_to_mosquitto_sub;
+        tools::mosquitto_pub_to_subscribe;
+        tools::echo_between_both;
+    }
+    in v5 {
+        exchange::properties;
+        exchange::topic_aliases_in;
+        exchange::subscription_options;
+        connection::message_expiry;
+        connection::receive_maximum_below_the_brokers;
+    }
+}
+
+with_others! {
+    in both {
+        exchange::every_qos_out;
+        exchange::every_qos_in;
+        exchange::retained;
+        exchange::wildcards;
+        exchange::shared_subscriptions;
+        exchange::empty_payload;
+        exchange::large_payload;
+        connection::will;
+        connection::resume;
+        connection::keep_alive;
+        connection::take_over;
+        connection::session_life;
+        faults::exactly_once;
+        faults::exactly_once_but_for_the_broker;
+        faults::at_least_once;
+        faults::few_places;
+    }
+    in v5 {
+        exchange::properties;
+        exchange::topic_aliases_in;
+        exchange::subscription_options;
+        connection::message_expiry;
+        connection::receive_maximum_below_the_brokers;
+    }
 }

@@ -1,4 +1,4 @@
-//! A mosquitto of the test's own, on a port of its own, and its command line clients.
+//! A broker of the test's own, on a port of its own, and mosquitto's command line clients.
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
@@ -15,31 +15,48 @@ use std::time::Instant as Clock;
 
 use mqtt_session::Version;
 
+use super::others::{Kind, listens_here_alone};
+use super::proxy::{Faults, Proxy};
+
 /// How long a process may take to start, to end, or to write a line.
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// A running broker; it ends with this value.
 pub(crate) struct Broker {
+    kind: Kind,
     folder: PathBuf,
     port: u16,
     process: Option<Child>,
 }
 
 impl Broker {
-    /// A broker that lets everybody in, with further settings, a line each. `None`, after a word about it, where mosquitto
+    /// A mosquitto that lets everybody in, with further settings, a line each. `None`, after a word about it, where mosquitto
     /// is not installed.
     pub(crate) fn start(name: &str, settings: &str) -> Option<Self> {
         Self::configured(name, &format!("allow_anonymous true\n{settings}"))
     }
 
-    /// A broker that lets in one user alone.
+    /// Another broker than mosquitto, which lets everybody in, too.
+    pub(crate) fn start_other(kind: Kind, name: &str) -> Option<Self> {
+        for tool in ["mosquitto_pub", "mosquitto_sub"] {
+            installed(tool)?;
+        }
+        Some(Self::launched(kind, fresh_folder(name), ""))
+    }
+
+    /// A mosquitto that lets in one user alone.
     pub(crate) fn with_password(name: &str, user: &str, password: &str) -> Option<Self> {
         let tool = installed("mosquitto_passwd")?;
         let folder = fresh_folder(name);
         let file = folder.join("passwords");
         let status = Command::new(tool).args(["-b", "-c"]).arg(&file).args([user, password]).status();
         assert!(status.expect("mosquitto_passwd starts").success());
-        Self::launched(folder, &format!("allow_anonymous false\npassword_file {}\n", file.display()))
+        installed("mosquitto")?;
+        Some(Self::launched(
+            Kind::Mosquitto,
+            folder,
+            &format!("allow_anonymous false\npassword_file {}\n", file.display()),
+        ))
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -53,7 +70,7 @@ impl Broker {
         assert!(asked.expect("there is a shell").success());
         let end = Clock::now() + LIMIT;
         while process.try_wait().expect("it is our child").is_none() {
-            assert!(Clock::now() < end, "mosquitto does not end");
+            assert!(Clock::now() < end, "the broker does not end");
             sleep(Duration::from_millis(5));
         }
     }
@@ -61,7 +78,7 @@ impl Broker {
     /// Starts a stopped broker again, on its port and with what it has kept.
     pub(crate) fn restart(&mut self) {
         self.stop();
-        assert!(self.launch(), "mosquitto does not start again: {}", self.log());
+        assert!(self.launch(), "the broker does not start again: {}", self.log());
     }
 
     /// What the broker has logged since it was started last.
@@ -91,11 +108,17 @@ impl Broker {
 
     /// Starts `mosquitto_sub` and waits until it is subscribed.
     pub(crate) fn subscribe(&self, version: Version, name: &str, arguments: &[&str]) -> Listener {
+        let proxy = Proxy::start(self.address(), version, 1, Faults::NONE);
         let mut command = self.client("mosquitto_sub", version, arguments);
-        command.args(["-i", name, "-W", "20"]).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let listener = Listener(Some(command.spawn().expect("mosquitto_sub starts")));
-        self.await_log(&format!("Sending SUBACK to {name}"));
-        listener
+        command.args(["-p", &proxy.address().port().to_string(), "-i", name, "-W", "20"]);
+        let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("mosquitto_sub starts");
+        let is_subscribed = || proxy.wire(|wire| wire.trace.iter().any(|line| line.starts_with("<- Suback")));
+        let end = Clock::now() + LIMIT;
+        while !is_subscribed() {
+            assert!(Clock::now() < end, "mosquitto_sub is not subscribed");
+            sleep(Duration::from_millis(2));
+        }
+        Listener { process: Some(process), _proxy: Some(proxy) }
     }
 
     /// One of the command-line tools among the examples, as a command.
@@ -113,7 +136,7 @@ impl Broker {
     pub(crate) fn listen(&self, tool: &str, version: Version, name: &str, arguments: &[&str]) -> Listener {
         let mut command = self.example(tool, version, arguments);
         command.args(["-i", name]).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let listener = Listener(Some(command.spawn().expect("it starts")));
+        let listener = Listener { process: Some(command.spawn().expect("it starts")), _proxy: None };
         self.await_log(&format!("Sending SUBACK to {name}"));
         listener
     }
@@ -134,21 +157,20 @@ impl Broker {
         for tool in ["mosquitto", "mosquitto_pub", "mosquitto_sub"] {
             installed(tool)?;
         }
-        Self::launched(fresh_folder(name), settings)
+        Some(Self::launched(Kind::Mosquitto, fresh_folder(name), settings))
     }
 
-    fn launched(folder: PathBuf, settings: &str) -> Option<Self> {
-        installed("mosquitto")?;
-        let mut broker = Self { folder, port: 0, process: None };
+    fn launched(kind: Kind, folder: PathBuf, settings: &str) -> Self {
+        let mut broker = Self { kind, folder, port: 0, process: None };
         // Somebody else may take the port before the broker does.
         for _ in 0..5 {
             broker.port = free_port();
             broker.configure(settings);
             if broker.launch() {
-                return Some(broker);
+                return broker;
             }
         }
-        panic!("mosquitto does not start: {}", broker.log());
+        panic!("{kind:?} does not start: {}", broker.log());
     }
 
     fn configure(&self, settings: &str) {
@@ -162,16 +184,24 @@ impl Broker {
         fs::write(folder.join("mosquitto.conf"), text).expect("the folder is ours");
     }
 
+    fn program(&self) -> Command {
+        if self.kind != Kind::Mosquitto {
+            return self.kind.command(&self.folder, self.port);
+        }
+        let mut command = Command::new(installed("mosquitto").expect("it was found before"));
+        command.arg("-c").arg(self.folder.join("mosquitto.conf"));
+        command
+    }
+
     /// Whether the broker has come up.
     fn launch(&mut self) -> bool {
         let log = File::create(self.folder.join("log")).expect("the folder is ours");
-        let mut command = Command::new(installed("mosquitto").expect("it was found before"));
-        command.arg("-c").arg(self.folder.join("mosquitto.conf"));
+        let more = log.try_clone().expect("it is open");
         let mut process =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("mosquitto starts");
+            self.program().stdin(Stdio::null()).stdout(more).stderr(log).spawn().expect("the broker starts");
         let end = Clock::now() + LIMIT;
         while process.try_wait().expect("it is our child").is_none() && Clock::now() < end {
-            if self.log().contains("Opening ipv4 listen socket") && TcpStream::connect(self.address()).is_ok() {
+            if TcpStream::connect(self.address()).is_ok() && listens_here_alone(process.id(), self.port) {
                 self.process = Some(process);
                 return true;
             }
@@ -194,12 +224,16 @@ impl Drop for Broker {
 }
 
 /// A running `mosquitto_sub`.
-pub(crate) struct Listener(Option<Child>);
+pub(crate) struct Listener {
+    process: Option<Child>,
+    /// What its bytes go through, if they do.
+    _proxy: Option<Proxy>,
+}
 
 impl Listener {
     /// What it has printed when it has ended by itself, which it does after its number of messages or some seconds.
     pub(crate) fn output(mut self) -> Vec<u8> {
-        let process = self.0.take().expect("it is there until now");
+        let process = self.process.take().expect("it is there until now");
         let Output { stdout, .. } = process.wait_with_output().expect("it is our child");
         stdout
     }
@@ -212,7 +246,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Some(process) = &mut self.0 {
+        if let Some(process) = &mut self.process {
             _ = process.kill();
             _ = process.wait();
         }

@@ -12,11 +12,11 @@ use std::time::Instant as Clock;
 
 use mqtt_session::{
     Cause, Event, LostSession, Outcome, Publish, QoS, ReasonCode, Refused, Role, Session, Subscribe, Subscription,
-    Version,
 };
 
-use super::broker::{Broker, say};
+use super::broker::say;
 use super::driver::{Client, Turn, connect_as};
+use super::others::On;
 use super::proxy::{Counts, Faults, Proxy};
 
 const MESSAGES: usize = 1_000;
@@ -35,7 +35,7 @@ const WINDOW: usize = 15;
 /// A run.
 #[derive(Clone, Copy)]
 struct Run {
-    version: Version,
+    on: On,
     qos: QoS,
     seed: u64,
     faults: Faults,
@@ -91,9 +91,9 @@ const HARSH: Faults =
 const SPARING: Faults = Faults { cut_within: 300, spare_resume: true, ..HARSH };
 
 /// Exactly once and in order, both ways, as long as cuts keep out of what mosquitto does not survive.
-pub(crate) fn exactly_once(version: Version) {
+pub(crate) fn exactly_once(on: On) {
     for seed in 1..=seeds() {
-        let run = Run { version, qos: QoS::ExactlyOnce, seed, faults: SPARING };
+        let run = Run { on, qos: QoS::ExactlyOnce, seed, faults: SPARING };
         let Some(report) = run.go::<64>("exactly-once") else { return };
         report.judge(Strictness::ExactlyOnce);
     }
@@ -103,18 +103,18 @@ pub(crate) fn exactly_once(version: Version) {
 ///
 /// There are many places: what mosquitto has in flight grows beyond its window then, and it may send something that the
 /// client does not hold in front of something that it does.
-pub(crate) fn exactly_once_but_for_the_broker(version: Version) {
+pub(crate) fn exactly_once_but_for_the_broker(on: On) {
     for seed in 1..=seeds() {
-        let run = Run { version, qos: QoS::ExactlyOnce, seed, faults: HARSH };
+        let run = Run { on, qos: QoS::ExactlyOnce, seed, faults: HARSH };
         let Some(report) = run.go::<256>("cuts-anywhere") else { return };
         report.judge(Strictness::ButForTheBroker);
     }
 }
 
 /// Nothing is lost, and the first arrivals are in order.
-pub(crate) fn at_least_once(version: Version) {
+pub(crate) fn at_least_once(on: On) {
     for seed in 1..=seeds() {
-        let run = Run { version, qos: QoS::AtLeastOnce, seed, faults: HARSH };
+        let run = Run { on, qos: QoS::AtLeastOnce, seed, faults: HARSH };
         let Some(report) = run.go::<64>("at-least-once") else { return };
         report.judge(Strictness::AtLeastOnce);
     }
@@ -122,9 +122,9 @@ pub(crate) fn at_least_once(version: Version) {
 
 /// As many places as mosquitto has messages in flight. It has more at times, and connections end for it, but the client
 /// always gets on.
-pub(crate) fn few_places(version: Version) {
+pub(crate) fn few_places(on: On) {
     for seed in 1..=seeds() {
-        let run = Run { version, qos: QoS::ExactlyOnce, seed, faults: SPARING };
+        let run = Run { on, qos: QoS::ExactlyOnce, seed, faults: SPARING };
         let Some(report) = run.go::<20>("few-places") else { return };
         report.judge(Strictness::ExactlyOnce);
     }
@@ -136,10 +136,9 @@ fn seeds() -> u64 {
 
 impl Run {
     fn go<const HELD: usize>(self, name: &str) -> Option<Report> {
-        let Self { version, qos, seed, faults } = self;
-        let level = version.level();
-        let broker = Broker::start(&format!("{name}-{level}-{seed}"), "")?;
-        let proxy = Proxy::start(broker.address(), version, seed, faults);
+        let Self { on, qos, seed, faults } = self;
+        let broker = on.start(&format!("{name}-{seed}"))?;
+        let proxy = Proxy::start(broker.address(), on.version, seed, faults);
         let (start, shared) = (Clock::now(), Shared::default());
         let (here, there) = scope(|threads| {
             let there = threads.spawn(|| Side::<64>::new(1, self, &shared, Client::new(broker.address())).run());
@@ -166,7 +165,7 @@ impl Run {
             too_many: here.closed.iter().filter(|&&cause| cause != Cause::ConnectionLost).count(),
             time: start.elapsed(),
         };
-        say(&format!("{name}, MQTT {level}, QoS {}, seed {seed}: {report}", qos as u8));
+        say(&format!("{on}, {name}, QoS {}, seed {seed}: {report}", qos as u8));
         Some(report)
     }
 }
@@ -225,7 +224,7 @@ impl<'s, const HELD: usize> Side<'s, HELD> {
         let connect = mqtt_session::Connect {
             keep_alive: 10,
             lost_session: LostSession::Report,
-            ..connect_as(self.run.version, name, true)
+            ..connect_as(self.run.on.version, name, true)
         };
         if let Err(refused) = self.client.open(&connect) {
             self.fail(format!("CONNECT was refused: {refused}"));
