@@ -102,6 +102,7 @@ with_mosquitto! {
         faults::exactly_once_but_for_the_broker;
         faults::at_least_once;
         faults::few_places;
+        faults::without_cuts;
         tools::publish_to_mosquitto_sub;
         tools::mosquitto_pub_to_subscribe;
         tools::echo_between_both;
@@ -130,9 +131,9 @@ with_others! {
         connection::take_over;
         connection::session_life;
         faults::exactly_once;
-        faults::exactly_once_but_for_the_broker;
         faults::at_least_once;
-        faults::few_places;
+        faults::without_cuts;
+        faults::the_clients_part;
     }
     in v5 {
         exchange::properties;

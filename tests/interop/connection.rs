@@ -98,9 +98,13 @@ pub(crate) fn resume(on: On) {
     }
     client.run_for(Duration::from_millis(100));
     other.run_for(Duration::from_millis(100));
-    let expected =
-        |topic: &str| ["1 0 0", "2 0 0", "1 0 1", "2 0 1", "1 0 2", "2 0 2"].map(|text| format!("{topic} {text}"));
-    assert_eq!((client.seen.texts(), other.seen.texts()), (expected("down").into(), expected("up").into()));
+    // Only messages of one QoS are in order.
+    for (seen, topic) in [(&client.seen, "down"), (&other.seen, "up")] {
+        let mut texts = seen.texts();
+        texts.sort_by_key(|text| text[topic.len() + 1..].starts_with('2'));
+        let expected = ["1 0 0", "1 0 1", "1 0 2", "2 0 0", "2 0 1", "2 0 2"].map(|text| format!("{topic} {text}"));
+        assert_eq!(texts, expected);
+    }
 }
 
 /// The broker closes after one and a half times the keep alive; pings prevent it. With `MQTT_LONG=1` over a minute.
