@@ -55,11 +55,11 @@ pub(crate) fn retained(on: On) {
     let listener = broker.subscribe(version, "listener", &["-t", "kept/ours", "-C", "1", "-F", "%t %r %p"]);
     assert_eq!(listener.lines(), ["kept/ours 1 ours"]);
 
-    broker.publish(version, &["-r", "-t", "kept/theirs", "-m", "theirs"]);
+    broker.publish(version, &["-q", "1", "-r", "-t", "kept/theirs", "-m", "theirs"]);
     client.subscribe(&[Subscription::new("kept/theirs", QoS::AtMostOnce)]);
     client.run_until_messages(1);
     // To a subscription that is there already it comes as any message does.
-    broker.publish(version, &["-r", "-t", "kept/theirs", "-m", "new"]);
+    broker.publish(version, &["-q", "1", "-r", "-t", "kept/theirs", "-m", "new"]);
     client.run_until_messages(2);
     assert_eq!(client.seen.texts(), ["kept/theirs 0 1 theirs", "kept/theirs 0 0 new"]);
 
@@ -249,7 +249,7 @@ pub(crate) fn subscription_options(on: On) {
     client.run_until_messages(1);
     assert_eq!(client.seen.texts(), ["quiet 0 0 theirs"]);
 
-    broker.publish(version, &["-r", "-t", "kept", "-m", "old"]);
+    broker.publish(version, &["-q", "1", "-r", "-t", "kept", "-m", "old"]);
     let plain = Subscription::new("kept", QoS::AtMostOnce);
     let handled = |retain_handling| Subscription { retain_handling, retain_as_published: true, ..plain };
     client.subscribe(&[handled(RetainHandling::DoNotSend)]);
@@ -259,7 +259,7 @@ pub(crate) fn subscription_options(on: On) {
     client.run_until_messages(2);
     client.subscribe(&[handled(RetainHandling::Send)]);
     client.run_until_messages(3);
-    broker.publish(version, &["-r", "-t", "kept", "-m", "new"]);
+    broker.publish(version, &["-q", "1", "-r", "-t", "kept", "-m", "new"]);
     client.run_until_messages(4);
     assert_eq!(client.seen.texts()[1..], ["kept 0 1 old", "kept 0 1 old", "kept 0 1 new"]);
 }
