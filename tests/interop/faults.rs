@@ -274,7 +274,7 @@ impl<'s, const HELD: usize> Side<'s, HELD> {
         self.subscribe();
         if before != (self.state.received.len(), self.state.acknowledged) {
             self.moved = Clock::now();
-        } else if self.gives_up() {
+        } else if self.is_let_down() {
             self.client.hang_up();
         }
         let arrived = self.state.distinct.len();
@@ -336,10 +336,14 @@ impl<'s, const HELD: usize> Side<'s, HELD> {
         }
     }
 
-    /// Whether the broker has to be left alone with what it does not finish.
+    /// Whether the session has to be given up, for the broker does not finish it.
     fn gives_up(&self) -> bool {
-        let is_idle = self.moved.elapsed() > PATIENCE && !self.is_done();
-        self.run.strictness == Strictness::ClientAlone && (is_idle || self.state.is_stuck(4))
+        self.is_let_down() || self.run.strictness == Strictness::ClientAlone && self.state.is_stuck(4)
+    }
+
+    /// Whether the broker answers nothing any more.
+    fn is_let_down(&self) -> bool {
+        self.run.strictness == Strictness::ClientAlone && self.moved.elapsed() > PATIENCE && !self.is_done()
     }
 
     fn is_done(&self) -> bool {

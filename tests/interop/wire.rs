@@ -198,10 +198,9 @@ impl Sender {
     }
 
     fn release(&mut self, packet_id: u16) {
-        if let Some(payload) = self.open.get(&packet_id) {
-            if self.released.insert(payload.clone()) && !self.received.contains(&packet_id) {
-                self.hasty.push(packet_id);
-            }
+        let Some(payload) = self.open.get(&packet_id) else { return };
+        if self.released.insert(payload.clone()) && !self.received.contains(&packet_id) {
+            self.hasty.push(packet_id);
         }
     }
 
