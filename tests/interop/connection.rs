@@ -95,6 +95,8 @@ pub(crate) fn resume(on: On) {
         client.run_until("outcomes", |seen| seen.published.len() == 2 * (round + 1));
         client.run_until_messages(2 * (round + 1));
         other.run_until_messages(2 * (round + 1));
+        // The acknowledgements arrive, or messages of QoS 1 come again.
+        client.run_for(Duration::from_millis(100));
     }
     client.run_for(Duration::from_millis(100));
     other.run_for(Duration::from_millis(100));

@@ -64,7 +64,7 @@ impl Lack {
 /// is the broker that is at fault. aedes and amqtt do not speak 5.0.
 const LACKS: &[Lack] = &[
     lack(Aedes, V3, "shared_subscriptions", "one of them got no share", "it has none"),
-    lack(Aedes, V3, "retained", "kept/ours 1 1 ours", "a filter with a wildcard gets more than its QoS"),
+    lack(Aedes, V3, "retained", r#"left: ["kept/theirs 0 0 "#, "a filter with a wildcard gets more than its QoS"),
     lack(
         Aedes,
         V3,
