@@ -13,6 +13,7 @@ use crate::bytes::copy;
 /// assert_eq!(inbox.capacity(), 1024 - 8 * (30 + 2));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TopicAliases {
     /// How many aliases there are.
     pub maximum: u16,
@@ -90,7 +91,7 @@ mod tests {
     #[test]
     fn stands_for_the_last_topic_that_was_set() {
         let mut cells = [0; 10];
-        assert_eq!(TWO.len(), cells.len());
+        assert_eq!((TWO.len(), TWO.is_empty()), (cells.len(), false));
         assert_eq!(TWO.topic(&cells, 1), None);
         for topic in [&b"abc"[..], b"d", b"ef"] {
             assert_eq!(TWO.set(&mut cells, 2, topic), Ok(()));
@@ -110,5 +111,6 @@ mod tests {
         assert_eq!(TWO.set(&mut [0; 4], 1, b"a"), Err(BadAlias::TooHigh));
         assert_eq!(cells, [0; 10]);
         assert_eq!((TWO.topic(&cells, 0), TWO.topic(&cells, 3)), (None, None));
+        assert_eq!((TopicAliases::NONE.len(), TopicAliases::NONE.is_empty()), (0, true));
     }
 }

@@ -7,6 +7,7 @@ use crate::wire::{Properties, QoS, ReasonCode};
 
 /// Who acknowledges received messages of QoS 1 and 2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum Acknowledge {
     /// The session, with the poll that follows the event: the handler has run by then.
@@ -18,6 +19,7 @@ pub enum Acknowledge {
 
 /// What is kept for a later connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum Offline {
     /// Messages of every QoS, until the store is full.
@@ -30,6 +32,7 @@ pub enum Offline {
 
 /// What becomes of a received message that is larger than the inbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum Oversized {
     /// It ends the connection, with 0x95 in 5.0.
@@ -81,8 +84,25 @@ impl fmt::Debug for Publish<'_> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Publish<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Publish {{ topic: {=str}, payload: {=usize}, qos: {}, retain: {=bool}, properties: {}, topic_alias: {} }}",
+            self.topic,
+            self.payload.len(),
+            self.qos,
+            self.retain,
+            self.properties,
+            self.topic_alias,
+        );
+    }
+}
+
 /// How to disconnect; by default normally, without a will.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Disconnect<'a> {
     /// Why; in 3.1.1 always success. [`ReasonCode::DisconnectWithWill`] keeps the will. [MQTT-3.14.4-3]
     pub reason_code: ReasonCode,

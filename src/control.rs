@@ -106,6 +106,16 @@ impl<'m> Queue<'m> {
         is_whole
     }
 
+    /// Queues an encoded packet; `false` if it does not fit.
+    pub(crate) fn push_encoded(&mut self, packet: &[u8]) -> bool {
+        let fits = packet.len() <= self.free();
+        if fits && let Some(free) = self.bytes.get_mut(self.control.end.into()..) {
+            bytes::copy(free, packet);
+            self.control.end = self.control.end.saturating_add(short(packet.len()));
+        }
+        fits
+    }
+
     /// Keeps a packet for the time when all others have left; `false` if it does not fit.
     pub(crate) fn keep_farewell(&mut self, packet: &Measured<'_>) -> bool {
         let len = packet.len();

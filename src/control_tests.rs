@@ -106,6 +106,7 @@ impl Pair {
         for alias in 1..=aliases.maximum {
             let topic = std::vec![b't'; usize::from(aliases.topic)];
             assert_eq!(pair.queue().set_topic(alias, &topic), Ok(()));
+            assert_eq!(pair.queue().topic(alias), Some(topic.as_slice()));
             pair.topics.extend(aliases.topic.to_be_bytes());
             pair.topics.extend(topic);
         }
@@ -214,7 +215,12 @@ impl Pair {
         let bytes = self.packets.concat();
         assert_eq!(self.control.is_empty(), bytes.is_empty());
         assert_eq!(self.control.is_writing(), self.shown != self.written);
+        assert_eq!(self.control.is_untouched(), self.written == 0 && !bytes.is_empty());
+        assert_eq!(usize::from(self.control.unreported()), self.shown - self.written);
+        assert_eq!(self.queue().end(), bytes.len());
         assert_eq!(self.memory[..bytes.len()], bytes);
+        assert_eq!(self.control.unwritten(&self.memory), &bytes[self.written..]);
+        assert_eq!(self.control.farewell(&self.memory), self.farewell);
         let shown = &bytes[self.written..self.shown];
         assert_eq!(self.queue().into_shown(), shown);
         let free = self.free();
@@ -223,6 +229,9 @@ impl Pair {
         let farewell = if self.farewell.is_empty() { FAREWELL } else { 0 };
         for len in [0, 1, free.saturating_sub(farewell), free.saturating_sub(farewell) + 1, free, usize::MAX] {
             assert_eq!(self.queue().has_room(len), len <= free.saturating_sub(farewell) && free >= farewell, "{len}");
+        }
+        for len in [0, 1, self.size.saturating_sub(FAREWELL), self.size] {
+            assert_eq!(self.queue().ever_has_room(len), len + FAREWELL <= self.size, "{len}");
         }
         let tail = self.size - self.farewell.len();
         assert_eq!(self.memory[tail..self.size], self.farewell);
@@ -350,6 +359,7 @@ fn a_farewell_is_the_last_to_leave() {
 
 /// An end is 16 bits wide: memory beyond that is not used, and nothing is cut off.
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn a_queue_of_more_than_65535_bytes() {
     let mut pair = Pair::new(70_000);
     assert_eq!(pair.queue().free(), 65_535);

@@ -8,6 +8,7 @@ use crate::wire::{ReasonCode, Unencodable, Violation};
 /// Why a command was refused. A refused command has changed nothing.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Refused {
     /// There is no room now: neither in the store nor, perhaps, for one exchange more. `Event::Writable` tells when to
     /// try again.
@@ -22,9 +23,9 @@ pub enum Refused {
     Forbidden(Violation),
     /// The version of the connection has no such field.
     NotInVersion,
-    /// The server does not support this QoS. [MQTT-3.2.2-11]
+    /// The server does not support this QoS, of a message or of a will. [MQTT-3.2.2-11], [MQTT-3.2.2-12]
     QosUnsupported,
-    /// The server does not retain messages. [MQTT-3.2.2-14]
+    /// The server does not retain messages, nor a will. [MQTT-3.2.2-14], [MQTT-3.2.2-13]
     RetainUnsupported,
     /// The topic alias is above what the peer allows, or what was set aside. [MQTT-3.2.2-17], [MQTT-3.1.2-26]
     TopicAliasUnsupported,
@@ -46,7 +47,7 @@ pub enum Refused {
     /// The session sets this property itself.
     Reserved,
     /// There is nothing that this would answer: CONNECT, SUBSCRIBE or UNSUBSCRIBE did not come, is answered already, or has
-    /// another number of filters.
+    /// another number of filters; or the client did not ask for response information. [MQTT-3.1.2-28]
     Unasked,
     /// The client gave no identifier, so the server must assign one. [MQTT-3.2.2-16]
     ClientIdentifierMissing,
@@ -93,6 +94,7 @@ impl core::error::Error for Refused {}
 /// Why a connection ended.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum Cause {
     /// There was no connection yet.

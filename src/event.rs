@@ -24,9 +24,23 @@ pub enum Step<'s, E> {
     Close(Cause),
 }
 
+/// Of the bytes to write, only how many there are: a password is among them.
+#[cfg(feature = "defmt")]
+impl<E: defmt::Format> defmt::Format for Step<'_, E> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        match self {
+            Self::Event(event) => defmt::write!(f, "Event({})", event),
+            Self::Transmit(bytes) => defmt::write!(f, "Transmit([{=usize} bytes])", bytes.len()),
+            Self::Wait(deadline) => defmt::write!(f, "Wait({})", deadline),
+            Self::Close(cause) => defmt::write!(f, "Close({})", cause),
+        }
+    }
+}
+
 /// Something that happened.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event<'i> {
     /// The server accepted the connection. Without `session_present` it has no subscriptions of ours.
     Connected(Connack<'i>),
@@ -125,6 +139,7 @@ impl<'i> From<Happened<'i>> for Event<'i> {
 
 /// A packet that nobody waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StrayPacket {
     /// PUBACK, PUBREC or PUBCOMP.
     Acknowledgement(AckType),
@@ -137,6 +152,7 @@ pub enum StrayPacket {
 /// How a publish of QoS 1 or 2 ended: exactly one of these for each.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Outcome {
     /// The server has it: PUBACK or PUBCOMP, with its code. That of PUBCOMP is 0x92 where the server had finished the
     /// exchange before and the link broke under its answer; that is no error. (5.0)
@@ -200,9 +216,28 @@ impl fmt::Debug for Message<'_> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Message<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Message {{ topic: {=str}, payload: {=usize}, remaining: {=u32}, delivery: {}, retain: {=bool}, properties: {}, \
+            handle: {} }}",
+            self.topic,
+            self.payload.len(),
+            self.remaining,
+            self.delivery,
+            self.retain,
+            self.properties,
+            self.handle,
+        );
+    }
+}
+
 /// What a message is acknowledged by. That of a QoS 1 message dies with its connection, that of a QoS 2 message with its
 /// session, and each with its acknowledgement. A dead one is known for at least 255 further messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Handle {
     pub(crate) packet_id: PacketId,
     pub(crate) entry: u16,

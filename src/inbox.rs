@@ -340,3 +340,10 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> fmt::Debug for Inbox<B> {
         f.debug_struct("Inbox").field("unread", &self.unread().len()).field("capacity", &self.capacity()).finish()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> defmt::Format for Inbox<B> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Inbox {{ unread: {=usize}, capacity: {=usize} }}", self.unread().len(), self.capacity());
+    }
+}

@@ -242,6 +242,65 @@ mod tests {
     }
 
     #[test]
+    fn a_stalled_transport_has_its_own_time_unless_an_answer_is_awaited() {
+        let mut keep_alive = quiet(8);
+        keep_alive.elapse(7_000);
+        let mut asked = keep_alive;
+        keep_alive.stalled();
+        keep_alive.elapse(9_999);
+        assert_eq!(keep_alive.demand(), Demand::Nothing(Some(1)));
+        asked.asked();
+        asked.elapse(7_000);
+        asked.stalled();
+        assert_eq!(asked.demand(), Demand::Nothing(Some(3_000)));
+    }
+
+    #[test]
+    fn an_answer_to_nothing_changes_nothing() {
+        let mut keep_alive = quiet(8);
+        keep_alive.elapse(7_000);
+        keep_alive.stalled();
+        let before = keep_alive;
+        keep_alive.answered();
+        assert_eq!(keep_alive, before);
+    }
+
+    #[test]
+    fn a_new_connection_begins_anew() {
+        let mut keep_alive = quiet(8);
+        keep_alive.elapse(7_000);
+        keep_alive.asked();
+        keep_alive.elapse(1_000);
+        keep_alive.start(None);
+        assert_eq!(keep_alive, quiet(8));
+    }
+
+    /// [MQTT-3.1.2-24] in 3.1.1, [MQTT-3.1.2-22] in 5.0
+    #[cfg(feature = "server")]
+    #[test]
+    fn the_servers_end_waits_one_and_a_half_intervals_for_a_packet() {
+        let mut keep_alive = KeepAlive::watching(9);
+        keep_alive.elapse(13_499);
+        keep_alive.sent();
+        keep_alive.stirred();
+        assert_eq!(keep_alive.demand(), Demand::Nothing(Some(1)));
+        keep_alive.elapse(1);
+        assert_eq!(keep_alive.demand(), Demand::GiveUp);
+        keep_alive.heard();
+        assert_eq!(keep_alive.demand(), Demand::Nothing(Some(13_500)));
+        assert_eq!(KeepAlive::watching(0).demand(), Demand::Nothing(None));
+    }
+
+    #[test]
+    fn bytes_are_enough_for_a_client() {
+        let mut keep_alive = quiet(8);
+        keep_alive.elapse(6_000);
+        keep_alive.sent();
+        keep_alive.stirred();
+        assert_eq!(keep_alive.demand(), Demand::Nothing(Some(7_000)));
+    }
+
+    #[test]
     fn an_answer_ends_the_wait() {
         let mut keep_alive = quiet(8);
         keep_alive.asked();

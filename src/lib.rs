@@ -20,12 +20,17 @@
 //! * [`Event`], [`Message`], [`Outcome`]: what happened. [`Refused`]: why a command was refused. [`Cause`]: why a
 //!   connection ended.
 //! * `server` (feature `server`): the mirror image of all that.
+//! * `io` (features `embedded-io`, `embedded-io-async`): drivers that run the loop over a transport. [`Backoff`]: when to
+//!   connect again.
 //! * `sim` (feature `sim`): both ends over a simulated link with faults, for tests here and elsewhere.
+//! * `strategies` (feature `proptest`): packets, damage, operations and links for property tests.
 //! * [`wire`]: bytes to packets and back, for both ends, every rule of the standard checked.
 //!
 //! # Architecture
 //!
 //! ```text
+//!   io   sim                             who carries the bytes, in earnest or in play
+//!        |
 //!   session   server                     what only one end does: CONNECT and CONNACK, requests and their answers
 //!        \     /
 //!        engine                          what both do: the order of work in a poll, flows, resume, farewell
@@ -37,7 +42,22 @@
 //!
 //! Imports go downward only; `flow` knows no bytes, nothing below `engine` knows events or steps.
 //!
-//! Features: `v3` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server` and `sim`.
+//! Features: `v3` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server`, `embedded-io`,
+//! `embedded-io-async`, `sim` and `proptest`; `defmt` and `log`.
+//!
+//! # Logging
+//!
+//! With `defmt` or `log`, or both, a session tells what it does, and every type here has `defmt::Format`:
+//!
+//! | level | what |
+//! |---|---|
+//! | `trace` | each packet, when it is first shown to the transport and when it is received |
+//! | `debug` | each event; a command that is refused for now: `Full`, `Offline`, `Closing` |
+//! | `info` | the end of a connection that was asked for |
+//! | `warn` | what the peer refuses; what it broke; any other end of a connection; any other refusal of a command |
+//!
+//! Passwords and authentication data are never shown, and of payloads, of correlation data and of bytes to write only how
+//! many there are. Topics, client identifiers, user names and user properties are.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -45,21 +65,28 @@
 compile_error!("mqtt-session needs the feature `v3` (MQTT 3.1.1), `v5` (MQTT 5.0), or both");
 
 mod aliases;
+mod backoff;
 mod bytes;
 mod command;
 mod control;
+mod end;
 mod engine;
 mod error;
 mod event;
 mod flow;
 mod inbox;
+#[cfg(any(feature = "embedded-io", feature = "embedded-io-async"))]
+pub mod io;
 mod keepalive;
 mod outbox;
+mod report;
 #[cfg(feature = "server")]
 pub mod server;
 mod session;
 #[cfg(feature = "sim")]
 pub mod sim;
+#[cfg(feature = "proptest")]
+pub mod strategies;
 mod time;
 mod timer;
 #[cfg(test)]
@@ -68,7 +95,9 @@ pub mod wire;
 
 pub use self::{
     aliases::TopicAliases,
+    backoff::Backoff,
     command::{Acknowledge, Disconnect, Offline, Oversized, Publish},
+    end::End,
     error::{Cause, Refused},
     event::{Event, Handle, Message, Outcome, Step, StrayPacket},
     inbox::Inbox,

@@ -8,7 +8,7 @@
 use core::num::NonZeroU32;
 
 use crate::bytes;
-use crate::wire::{PacketId, PublishFlags, packet_len, publish_id_offset};
+use crate::wire::{PacketId, PublishFlags, packet_len, publish_expiry_offset, publish_id_offset};
 
 /// Where a record begins, plus one, so that a state of zeros is a valid one.
 pub(crate) type Place = NonZeroU32;
@@ -60,6 +60,11 @@ impl Lifetime {
         } else {
             Self(self.0.wrapping_add(second) & Self::VALUE | Self::STAMPED)
         }
+    }
+
+    /// How many seconds are left in this second, where that is known.
+    pub(crate) const fn left(self, second: u32) -> Option<u32> {
+        if self.0 & Self::STAMPED == 0 { None } else { Some(self.0.wrapping_sub(second) & Self::VALUE) }
     }
 
     /// Whether it is over in this second.
@@ -402,6 +407,15 @@ impl<'m> Store<'m> {
     pub(crate) fn set_dup(&mut self, place: Place) {
         if let Some(first) = self.bytes.get_mut(packet_start(place)) {
             *first |= PublishFlags::DUP;
+        }
+    }
+
+    /// Says in a PUBLISH that it lives for so many seconds, if it said more. [MQTT-3.3.2-6]
+    pub(crate) fn shorten(&mut self, place: Place, seconds: u32) {
+        let Some(offset) = publish_expiry_offset(self.records().packet(place)) else { return };
+        let packet = self.bytes.get_mut(packet_start(place)..).unwrap_or_default();
+        if let Some(bytes) = packet.get_mut(offset..).and_then(|rest| rest.first_chunk_mut()) {
+            *bytes = u32::from_be_bytes(*bytes).min(seconds).to_be_bytes();
         }
     }
 

@@ -585,3 +585,18 @@ fn a_lifetime_begins_when_the_clock_is_told_and_ends_once() {
     assert_eq!(Lifetime::of(u32::MAX), Lifetime::ENDLESS);
     assert!(!Lifetime::ENDLESS.stamped(5).is_over(u32::MAX));
 }
+
+/// Seconds go around a circle of 34 years, of which one half is to come and the other one is over.
+#[test]
+fn a_lifetime_lasts_for_at_most_17_years_and_is_over_for_as_long() {
+    const HALF: u32 = 1 << 29;
+    assert_eq!(Lifetime::of(HALF), Lifetime::ENDLESS);
+    for second in [0, 7, HALF, u32::MAX] {
+        let longest = Lifetime::of(HALF - 1).stamped(second);
+        for (later, over) in
+            [(0, false), (HALF - 2, false), (HALF - 1, true), (2 * HALF - 2, true), (2 * HALF - 1, false)]
+        {
+            assert_eq!(longest.is_over(second.wrapping_add(later)), over, "{second} {later}");
+        }
+    }
+}

@@ -562,6 +562,13 @@ fn every_command_in_every_phase() {
 }
 
 #[test]
+fn a_session_is_online_between_connack_and_the_end() {
+    for stage in Stage::every() {
+        assert_eq!(stage.rig.session.is_online(), stage.at == At::Online, "{:?}", stage.at);
+    }
+}
+
+#[test]
 fn what_was_accepted_comes_to_its_end() {
     for before in Stage::every() {
         for command in COMMANDS {
@@ -1337,6 +1344,52 @@ fn an_auth_that_never_fits_is_too_large() {
         let mut rig = idle.clone();
         let result = rig.authenticate(ReasonCode::Reauthenticate, "m", &vec![b'd'; len]);
         assert_eq!(result, if 11 + len + 9 <= 100 { Ok(()) } else { Err(Refused::TooLarge) }, "{len}");
+    }
+}
+
+/// What may fit once the answers have left is full for now, to the byte.
+#[test]
+fn what_never_fits_is_too_large_and_what_may_fit_is_full() {
+    let method = [Property::AuthenticationMethod("m")];
+    let mut idle = Rig::<64, 1, 8, 100>::new(Version::V5);
+    idle.connect(Connect { properties: &method, ..Connect::new(Version::V5, "c") }).unwrap();
+    idle.accept(false, &method);
+    let mut busy = idle.clone();
+    for id in 1..=4 {
+        busy.feed(&message(Version::V5, 1, id, ""));
+        assert!(matches!(busy.poll(), Seen::Event(_)));
+    }
+    assert_eq!(busy.shown().len(), 4 * 4);
+    for (rig, free) in [(&idle, 100), (&busy, 100 - 4 * 4)] {
+        for len in 0..110_usize {
+            let expected = |needed| match needed {
+                _ if needed <= free => Ok(()),
+                _ if needed <= 100 => Err(Refused::Full),
+                _ => Err(Refused::TooLarge),
+            };
+            let auth = rig.clone().authenticate(ReasonCode::Reauthenticate, "m", &vec![b'd'; len]);
+            assert_eq!(auth, expected(11 + len + 9), "AUTH, {len} bytes, {free} free");
+            let text = "t".repeat(len);
+            let properties = [Property::ReasonString(&text)];
+            let farewell = Disconnect { properties: Properties::of(&properties), ..Disconnect::default() };
+            let done = rig.clone().session.disconnect(&farewell);
+            assert_eq!(done, expected(7 + len + 5), "DISCONNECT, {len} bytes, {free} free");
+        }
+    }
+}
+
+#[test]
+fn what_is_as_long_as_the_server_takes_is_sent() {
+    for (limit, fits) in [(10, false), (11, true)] {
+        let mut rig = Rig::<1024>::new(Version::V5);
+        rig.connect(Connect::new(Version::V5, "c")).unwrap();
+        rig.accept(false, &[Property::MaximumPacketSize(limit)]);
+        let expected = if fits { Ok(()) } else { Err(Refused::TooLarge) };
+        // 30 09, the topic, no properties, and five bytes.
+        assert_eq!(rig.publish(QoS::AtMostOnce, "12345").map(drop), expected);
+        let properties = [Property::ReasonString("1234")];
+        let farewell = Disconnect { properties: Properties::of(&properties), ..Disconnect::default() };
+        assert_eq!(rig.session.disconnect(&farewell), expected);
     }
 }
 

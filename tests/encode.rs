@@ -123,6 +123,7 @@ fn topic_names() {
         ("a/#", Violation::TopicNameWildcard),
         ("a+b", Violation::TopicNameWildcard),
         ("a\0", Violation::StringContainsNull),
+        ("\0a\0", Violation::StringContainsNull),
     ];
     for (topic, rule) in names {
         for (version, to) in CONNECTIONS {

@@ -6,7 +6,10 @@
 use core::hash::{Hash, Hasher};
 use std::collections::hash_map::DefaultHasher;
 
-use mqtt_session::{Connect, Inbox, Instant, Property, Publish, QoS, Session, Step, Version};
+use mqtt_session::{
+    Acknowledge, Connect, Disconnect, Event, Inbox, Instant, Property, Publish, QoS, ReasonCode, Refused, Session,
+    Step, Subscribe, Subscription, Unsubscribe, Version,
+};
 
 type Client = Session<256, 4, 4>;
 
@@ -20,10 +23,15 @@ fn hash(value: &impl Hash) -> u64 {
 
 /// A session that is connected, and its inbox.
 fn connected() -> (Client, Inbox<[u8; 64]>) {
+    connected_with(Acknowledge::AfterHandling)
+}
+
+fn connected_with(acknowledgement: Acknowledge) -> (Client, Inbox<[u8; 64]>) {
     let mut session = Client::new();
     let mut inbox = Inbox::new();
     let lasting = [Property::SessionExpiryInterval(u32::MAX)];
-    let connect = Connect { clean_start: false, properties: &lasting, ..Connect::new(Version::V5, "c") };
+    let connect =
+        Connect { clean_start: false, properties: &lasting, acknowledgement, ..Connect::new(Version::V5, "c") };
     session.connect(&mut inbox, &connect).unwrap();
     write(&mut session, &mut inbox);
     receive(&mut inbox, &[0x20, 3, 0, 0, 0]);
@@ -93,4 +101,225 @@ fn what_is_half_written_differs_from_what_is_gone() {
     assert_eq!(acknowledged(8), acknowledged(usize::MAX));
     assert_ne!(acknowledged(3), acknowledged(8));
     assert_ne!(hash(&acknowledged(3)), hash(&acknowledged(8)));
+}
+
+/// What a client does once it is connected.
+type Deed = fn(&mut Client, &mut Inbox<[u8; 64]>);
+
+fn after(deed: Deed) -> Client {
+    let (mut session, mut inbox) = connected();
+    deed(&mut session, &mut inbox);
+    session
+}
+
+/// Does what each step says until there is nothing to do.
+fn settle(session: &mut Client, inbox: &mut Inbox<[u8; 64]>, now: Instant) {
+    loop {
+        match session.poll(inbox, now) {
+            Step::Event(_) => {}
+            Step::Transmit(bytes) => {
+                let len = bytes.len();
+                session.transmitted(len);
+            }
+            Step::Wait(_) => return,
+            Step::Close(cause) => panic!("{cause}"),
+        }
+    }
+}
+
+fn hear(session: &mut Client, inbox: &mut Inbox<[u8; 64]>, bytes: &[u8]) {
+    receive(inbox, bytes);
+    settle(session, inbox, NOW);
+}
+
+fn publish(session: &mut Client, qos: QoS, payload: &[u8]) {
+    session.publish(&Publish { qos, ..Publish::new("t", payload) }).unwrap();
+}
+
+fn subscribe(session: &mut Client, inbox: &mut Inbox<[u8; 64]>, filters: &[&str]) {
+    let subscriptions: Vec<_> = filters.iter().map(|filter| Subscription::new(filter, QoS::AtMostOnce)).collect();
+    session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }).unwrap();
+    settle(session, inbox, NOW);
+}
+
+/// Messages that the application has in its hands, and what it says of the last one.
+fn handed(packet_ids: [u8; 2], verdict: Option<ReasonCode>) -> Client {
+    let (mut session, mut inbox) = connected_with(Acknowledge::Manually);
+    let mut last = None;
+    for packet_id in packet_ids {
+        receive(&mut inbox, &[0x34, 6, 0, 1, b't', 0, packet_id, 0]);
+        let Step::Event(Event::Message(message)) = session.poll(&mut inbox, NOW) else { panic!("no message") };
+        last = message.handle;
+    }
+    if let Some(verdict) = verdict {
+        session.acknowledge(last.unwrap(), verdict).unwrap();
+    }
+    session
+}
+
+/// Each of these means something else than each other one, in one respect or in several.
+#[test]
+fn what_differs_is_told_apart_by_equality_and_hash() {
+    let deeds: [(&str, Deed); 18] = [
+        ("nothing", |_, _| {}),
+        ("a message", |session, _| publish(session, QoS::AtLeastOnce, b"a")),
+        ("another payload", |session, _| publish(session, QoS::AtLeastOnce, b"b")),
+        ("another QoS", |session, _| publish(session, QoS::ExactlyOnce, b"a")),
+        ("another sequence", |session, _| publish(session, QoS::AtMostOnce, b"a")),
+        ("a message that was shown", |session, inbox| {
+            publish(session, QoS::AtLeastOnce, b"a");
+            settle(session, inbox, NOW);
+        }),
+        ("two PUBRELs", |session, inbox| release(session, inbox, [1, 2])),
+        ("two PUBRELs in another order", |session, inbox| release(session, inbox, [2, 1])),
+        ("a SUBSCRIBE", |session, inbox| subscribe(session, inbox, &["t"])),
+        ("a SUBSCRIBE of two filters", |session, inbox| subscribe(session, inbox, &["t", "u"])),
+        ("an UNSUBSCRIBE", |session, inbox| {
+            session.unsubscribe(&Unsubscribe { filters: &["t"], ..Unsubscribe::default() }).unwrap();
+            settle(session, inbox, NOW);
+        }),
+        ("a farewell", |session, _| session.disconnect(&Disconnect::default()).unwrap()),
+        ("another farewell", |session, _| {
+            let reason_code = ReasonCode::DisconnectWithWill;
+            session.disconnect(&Disconnect { reason_code, ..Disconnect::default() }).unwrap();
+        }),
+        ("a message that is not answered", |session, inbox| {
+            receive(inbox, &[0x32, 6, 0, 1, b't', 0, 7, 0]);
+            assert!(matches!(session.poll(inbox, NOW), Step::Event(_)));
+        }),
+        ("an answer", |session, inbox| {
+            receive(inbox, &[0x32, 6, 0, 1, b't', 0, 7, 0]);
+            assert!(matches!(session.poll(inbox, NOW), Step::Event(_)));
+            assert!(matches!(session.poll(inbox, NOW), Step::Transmit(_)));
+        }),
+        ("half an answer", |session, inbox| {
+            receive(inbox, &[0x32, 6, 0, 1, b't', 0, 7, 0]);
+            assert!(matches!(session.poll(inbox, NOW), Step::Event(_)));
+            assert!(matches!(session.poll(inbox, NOW), Step::Transmit(_)));
+            session.transmitted(1);
+        }),
+        ("a message that is held", |session, inbox| hear(session, inbox, &[0x34, 6, 0, 1, b't', 0, 7, 0])),
+        ("a link that was lost", |session, _| session.connection_lost()),
+    ];
+    let mut sessions: Vec<_> = deeds.into_iter().map(|(name, deed)| (name.to_string(), after(deed))).collect();
+    for order in [[7, 8], [8, 7]] {
+        for verdict in [None, Some(ReasonCode::Success), Some(ReasonCode::QuotaExceeded)] {
+            sessions.push((format!("{order:?} {verdict:?}"), handed(order, verdict)));
+        }
+    }
+    for (at, (name, session)) in sessions.iter().enumerate() {
+        assert_eq!(session, &session.clone(), "{name}");
+        for (other, different) in &sessions[at + 1..] {
+            assert_ne!(session, different, "{name}, {other}");
+            assert_ne!(hash(session), hash(different), "{name}, {other}");
+        }
+    }
+}
+
+/// Two messages of QoS 2 that the server has taken, the PUBRELs written.
+fn release(session: &mut Client, inbox: &mut Inbox<[u8; 64]>, order: [u8; 2]) {
+    publish(session, QoS::ExactlyOnce, b"a");
+    publish(session, QoS::ExactlyOnce, b"a");
+    settle(session, inbox, NOW);
+    for packet_id in order {
+        hear(session, inbox, &[0x50, 2, 0, packet_id]);
+    }
+}
+
+/// After all is done nothing is left of it, wherever it lay and whenever it was.
+#[test]
+fn what_is_over_leaves_no_difference() {
+    let deeds: [(&str, Deed); 7] = [
+        ("QoS 0", |session, inbox| {
+            publish(session, QoS::AtMostOnce, b"a");
+            settle(session, inbox, NOW);
+        }),
+        ("QoS 1", |session, inbox| {
+            publish(session, QoS::AtLeastOnce, b"a");
+            settle(session, inbox, NOW);
+            hear(session, inbox, &[0x40, 2, 0, 1]);
+        }),
+        ("QoS 2", |session, inbox| {
+            release(session, inbox, [2, 1]);
+            hear(session, inbox, &[0x70, 2, 0, 2]);
+            hear(session, inbox, &[0x70, 2, 0, 1]);
+        }),
+        ("a subscription", |session, inbox| {
+            subscribe(session, inbox, &["t"]);
+            hear(session, inbox, &[0x90, 4, 0, 1, 0, 0]);
+        }),
+        ("received, QoS 1", |session, inbox| hear(session, inbox, &[0x32, 6, 0, 1, b't', 0, 7, 0])),
+        ("received, QoS 2", |session, inbox| {
+            for packet_id in [7, 8] {
+                hear(session, inbox, &[0x34, 6, 0, 1, b't', 0, packet_id, 0]);
+            }
+            for packet_id in [7, 8] {
+                hear(session, inbox, &[0x62, 2, 0, packet_id]);
+            }
+        }),
+        ("at another time", |session, inbox| {
+            let later = NOW.after_millis(7_000);
+            settle(session, inbox, later);
+            publish(session, QoS::AtLeastOnce, b"a");
+            settle(session, inbox, later);
+            receive(inbox, &[0x40, 2, 0, 1]);
+            settle(session, inbox, later);
+        }),
+    ];
+    let fresh = after(|session, inbox| settle(session, inbox, NOW));
+    for (name, deed) in deeds {
+        let session = after(deed);
+        assert_eq!(session, fresh, "{name}");
+        assert_eq!(hash(&session), hash(&fresh), "{name}");
+    }
+}
+
+/// The same in other places of the store and of the table means the same.
+#[test]
+fn where_things_lie_makes_no_difference() {
+    let pairs: [(&str, Deed, Deed); 3] = [
+        (
+            "a message",
+            |session, _| publish(session, QoS::AtLeastOnce, b"a"),
+            |session, inbox| {
+                publish(session, QoS::AtMostOnce, b"in front");
+                publish(session, QoS::AtLeastOnce, b"a");
+                let Step::Transmit(bytes) = session.poll(inbox, NOW) else { panic!("nothing to write") };
+                let len = bytes.len();
+                session.transmitted(len);
+            },
+        ),
+        (
+            "a message that is held",
+            |session, inbox| hear(session, inbox, &[0x34, 6, 0, 1, b't', 0, 8, 0]),
+            |session, inbox| {
+                for packet_id in [7, 8] {
+                    hear(session, inbox, &[0x34, 6, 0, 1, b't', 0, packet_id, 0]);
+                }
+                hear(session, inbox, &[0x62, 2, 0, 7]);
+            },
+        ),
+        (
+            "a store that has refused",
+            |session, _| fill(session),
+            |session, _| {
+                fill(session);
+                assert_eq!(
+                    session.publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("t", b"") }),
+                    Err(Refused::Full)
+                );
+            },
+        ),
+    ];
+    for (name, one, other) in pairs {
+        let (one, other) = (after(one), after(other));
+        assert_eq!(one, other, "{name}");
+        assert_eq!(hash(&one), hash(&other), "{name}");
+    }
+}
+
+fn fill(session: &mut Client) {
+    for _ in 0..4 {
+        publish(session, QoS::AtLeastOnce, b"");
+    }
 }

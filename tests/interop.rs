@@ -12,7 +12,9 @@
     reason = "a fault here is a failed test"
 )]
 
-use mqtt_session::Version;
+#[macro_use]
+#[path = "interop/versions.rs"]
+mod versions;
 
 #[path = "interop/broker.rs"]
 mod broker;
@@ -24,30 +26,20 @@ mod driver;
 mod exchange;
 #[path = "interop/faults.rs"]
 mod faults;
+#[path = "interop/on.rs"]
+mod on;
 #[path = "interop/others.rs"]
 mod others;
+#[path = "interop/process.rs"]
+mod process;
 #[path = "interop/proxy.rs"]
 mod proxy;
+#[path = "interop/subscriber.rs"]
+mod subscriber;
 #[path = "interop/tools.rs"]
 mod tools;
 #[path = "interop/wire.rs"]
 mod wire;
-
-/// A test for each version, and more of 5.0.
-macro_rules! with_mosquitto {
-    (in both { $($module:ident::$name:ident;)* } in v5 { $($module5:ident::$name5:ident;)* }) => {
-        mod v3 {
-            use super::{others::On, Version};
-            $(#[test] fn $name() { super::$module::$name(On::mosquitto(Version::V3)); })*
-        }
-
-        mod v5 {
-            use super::{others::On, Version};
-            $(#[test] fn $name() { super::$module::$name(On::mosquitto(Version::V5)); })*
-            $(#[test] fn $name5() { super::$module5::$name5(On::mosquitto(Version::V5)); })*
-        }
-    };
-}
 
 /// A test for each other broker and version that it speaks, and more of 5.0; for a version that it does not speak, that it
 /// says so.
@@ -70,7 +62,8 @@ macro_rules! with_others {
     };
     (of $kind:ident $level:ident $version:ident { $($module:ident::$name:ident;)* }) => {
         mod $level {
-            use crate::{others::{Kind, On}, Version};
+            use mqtt_session::Version;
+            use crate::{broker::Kind, on::On};
             $(
                 #[test]
                 #[ignore = "`.ci/brokers` installs the broker and runs it"]
@@ -82,7 +75,7 @@ macro_rules! with_others {
     };
 }
 
-with_mosquitto! {
+in_both_versions! {
     in both {
         exchange::every_qos_out;
         exchange::every_qos_in;

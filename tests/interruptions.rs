@@ -131,6 +131,18 @@ fn a_place_that_the_application_cannot_free_is_not_waited_for() {
     assert_eq!(rig.closed, Some(Cause::TooManyHeld));
 }
 
+/// What frees its place is PUBREL, which is behind it in the stream, even where the application has yet to acknowledge.
+#[test]
+fn a_message_of_qos_2_does_not_wait_for_a_place() {
+    let manual = Connect { acknowledgement: Acknowledge::Manually, ..Connect::new(Version::V3, "c") };
+    let mut rig = Rig::<256, 4, 1>::connecting(&manual);
+    rig.receive(&CONNACK);
+    rig.receive(&[0x34, 5, 0, 1, b't', 0, 1]);
+    assert_eq!(rig.closed, None);
+    rig.receive(&[0x34, 5, 0, 1, b't', 0, 2]);
+    assert_eq!(rig.closed, Some(Cause::TooManyHeld));
+}
+
 #[test]
 fn the_older_version_is_spoken_though_something_was_queued() {
     let mut rig = Rig::<256, 4, 4>::connecting(&Connect::new(Version::V5, "c"));

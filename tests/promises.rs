@@ -28,6 +28,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
+use mqtt_session::sim::Faults;
 use mqtt_session::{QoS, Role, Session, Version, server};
 use operation::ServerPlan;
 use operation::{Operation, Script, Setup};
@@ -219,7 +220,7 @@ fn after_all_is_done_a_session_is_as_good_as_new() {
         "after_all_is_done_a_session_is_as_good_as_new",
         |_| (),
         |(setup, operations)| {
-            let calm = Setup { fragments: false, delay: 0, cut_once_in: 0, ..setup.clone() };
+            let calm = Setup { faults: Faults::NONE, ..setup.clone() };
             with_sizes!(setup.sizes, |Client, Server| {
                 let mut used: World<Client, Server> = World::new(setup, false);
                 used.run(operations);

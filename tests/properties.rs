@@ -171,6 +171,29 @@ fn the_table_is_whole() {
     assert_eq!(Packet::decode(Version::V5, Client, &framed(FRAMES[2], &long)), Err(Violation::PropertyUnknown));
 }
 
+/// Given by an application and received alike, whatever stands between them.
+#[test]
+fn what_may_stand_several_times_is_told_in_order() {
+    let given = [
+        Property::UserProperty("a", "b"),
+        Property::SubscriptionIdentifier(128),
+        Property::ContentType("x"),
+        Property::SubscriptionIdentifier(1),
+        Property::UserProperty("a", "c"),
+    ];
+    let bytes = framed(FRAMES[3], &hex("26 000161 000162 0b 8001 03 000178 0b 01 26 000161 000163"));
+    let Ok(Some((Packet::Publish(received), _))) = Packet::decode(Version::V5, Client, &bytes) else {
+        panic!("a PUBLISH")
+    };
+    for properties in [Properties::of(&given), received.properties] {
+        assert_eq!(properties.subscription_identifiers().collect::<Vec<_>>(), [128, 1]);
+        assert_eq!(properties.user_properties().collect::<Vec<_>>(), [("a", "b"), ("a", "c")]);
+        assert_eq!((properties.subscription_identifier(), properties.content_type()), (Some(128), Some("x")));
+    }
+    assert_eq!(Properties::EMPTY.subscription_identifiers().count(), 0);
+    assert_eq!(Properties::EMPTY.user_properties().count(), 0);
+}
+
 #[test]
 fn lists_are_equal_where_their_elements_are() {
     let (alias, pair) = (Property::TopicAlias(1), Property::UserProperty("x", ""));

@@ -3,18 +3,19 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a fault here is a failed test")]
 #![allow(clippy::arithmetic_side_effects, reason = "lengths and positions are small")]
 
-#[path = "support/strategy.rs"]
-mod strategy;
 mod support;
 
 use core::iter::successors;
+use std::collections::BTreeSet;
 
 use bumpalo::Bump;
+use mqtt_session::strategies::{Damage, Encoded, Packets, reads};
 use mqtt_session::wire::{Delivery, Header, Packet, Properties, Publish};
-use mqtt_session::{Inbox, Property, Role, Version, Violation};
+use mqtt_session::{Cause, Connect, Inbox, Instant, Property, Role, Session, Step, Version, Violation};
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
-use serde_json::Value;
+use proptest::sample::select;
+use proptest::strategy::{Union, ValueTree};
+use proptest::test_runner::TestRunner;
 use support::build::Builder;
 use support::{CONNECTIONS, Verdict, encode, encode_again, neutral, normal, receive};
 
@@ -24,14 +25,14 @@ fn connection() -> impl Strategy<Value = Connection> {
     select(CONNECTIONS.to_vec())
 }
 
-fn described() -> impl Strategy<Value = (Connection, Value)> {
-    connection().prop_flat_map(|(version, to)| (Just((version, to)), strategy::packet(version, to)))
+/// Packets with lengths on both sides of as many steps of a variable byte integer as there can be in a short time.
+fn packets((version, to): Connection) -> Packets {
+    Packets { payload: 16_400, text: 140, ..Packets::new(version, to) }
 }
 
-fn bytes_of((version, to): Connection, description: &Value) -> Vec<u8> {
-    let arena = Bump::new();
-    let packet = Builder { arena: &arena, version }.packet(description).unwrap();
-    encode(version, to, &packet).unwrap_or_else(|fault| panic!("{description}: {fault}"))
+/// What there is of each connection.
+fn of_any<T: core::fmt::Debug>(strategy: impl Fn(Packets) -> BoxedStrategy<T>) -> impl Strategy<Value = T> {
+    Union::new(CONNECTIONS.map(|connection| strategy(packets(connection))))
 }
 
 /// What random bytes must pass: any answer will do, but it must not depend on what is behind the packet, it must be the
@@ -58,62 +59,11 @@ fn check_any_bytes((version, to): Connection, bytes: &[u8]) {
     }
 }
 
-/// A way to damage bytes; positions are taken modulo the length.
-#[derive(Clone, Debug)]
-enum Damage {
-    Flip(Index, u8),
-    Set(Index, u8),
-    Insert(Index, u8),
-    Delete(Index),
-    Truncate(Index),
-    Repeat(Index, Index),
-    /// Adds to the remaining length, where that takes one byte.
-    Length(i8),
-}
-
-fn damage() -> impl Strategy<Value = Damage> {
-    let at = any::<Index>;
-    prop_oneof![
-        3 => (at(), 0..8_u8).prop_map(|(at, bit)| Damage::Flip(at, 1 << bit)),
-        2 => (at(), select(vec![0, 1, 2, 0x23, 0x2B, 0x7F, 0x80, 0xFF])).prop_map(|(at, byte)| Damage::Set(at, byte)),
-        1 => (at(), any::<u8>()).prop_map(|(at, byte)| Damage::Insert(at, byte)),
-        1 => at().prop_map(Damage::Delete),
-        1 => at().prop_map(Damage::Truncate),
-        1 => (at(), at()).prop_map(|(from, to)| Damage::Repeat(from, to)),
-        2 => (-3..=3_i8).prop_map(Damage::Length),
-    ]
-}
-
-fn apply(damage: &Damage, bytes: &mut Vec<u8>) {
-    if bytes.is_empty() {
-        return;
-    }
-    let len = bytes.len();
-    match damage {
-        Damage::Flip(at, bits) => bytes[at.index(len)] ^= bits,
-        Damage::Set(at, byte) => bytes[at.index(len)] = *byte,
-        Damage::Insert(at, byte) => bytes.insert(at.index(len), *byte),
-        Damage::Delete(at) => drop(bytes.remove(at.index(len))),
-        Damage::Truncate(at) => bytes.truncate(at.index(len)),
-        Damage::Repeat(from, to) => {
-            let (from, to) = (from.index(len).min(to.index(len)), from.index(len).max(to.index(len)));
-            let slice = bytes[from..to].to_vec();
-            bytes.splice(to..to, slice);
-        }
-        Damage::Length(by) => {
-            if let Some(length) = bytes.get_mut(1) {
-                *length = length.saturating_add_signed(*by);
-            }
-        }
-    }
-}
-
 /// Sets the remaining length right, so that the damage reaches what is behind the header.
 fn with_its_length(bytes: &[u8]) -> Vec<u8> {
-    let (first, body) = bytes.split_first().unwrap_or((&0x30, &[]));
-    let skipped = body.iter().take_while(|&&byte| byte >= 0x80).count().min(3) + 1;
-    let body = body.get(skipped..).unwrap_or_default();
-    Vec::from_iter([*first].into_iter().chain(variable(body.len())).chain(body.iter().copied()))
+    let mut bytes = bytes.to_vec();
+    Damage::Measure.apply(&mut bytes);
+    bytes
 }
 
 /// A variable byte integer in its shortest form. (1.5.5)
@@ -141,23 +91,35 @@ fn at_least(cases: u32) -> ProptestConfig {
 proptest! {
     #![proptest_config(at_least(12_000))]
 
+    /// A session names the rule that the decoder names.
     #[test]
-    fn valid_packets_go_there_and_back(((version, to), description) in described()) {
+    fn a_session_closes_for_what_is_malformed(
+        malformed in Union::new([Version::V3, Version::V5].map(|it| packets((it, Role::Client)).malformed())),
+        reads in reads(),
+    ) {
+        let cause = closes_for(malformed.version(), &reads.pieces(malformed.bytes()));
+        prop_assert_eq!(cause, malformed.decode().err().map(Cause::from));
+    }
+
+    /// The strategy itself has compared what was encoded with what is decoded.
+    #[test]
+    fn valid_packets_go_there_and_back(encoded in of_any(Packets::any)) {
+        let (version, to, bytes) = (encoded.version(), encoded.to(), encoded.bytes());
         let arena = Bump::new();
+        let description = neutral::describe(version, &encoded.packet());
         let packet = Builder { arena: &arena, version }.packet(&description).unwrap();
         prop_assert_eq!(normal(&neutral::describe(version, &packet)), normal(&description));
-        let bytes = encode(version, to, &packet).unwrap();
-        prop_assert_eq!(Packet::decode(version, to, &bytes), Ok(Some((packet, bytes.len()))));
-        prop_assert_eq!(Verdict::of_bytes(version, to, &bytes), Verdict::Taken(normal(&description), bytes.len()));
-        check_any_bytes((version, to), &bytes);
+        prop_assert_eq!(encode(version, to, &packet).unwrap(), bytes);
+        prop_assert_eq!(Packet::decode(version, to, bytes), Ok(Some((packet, bytes.len()))));
+        prop_assert_eq!(Verdict::of_bytes(version, to, bytes), Verdict::Taken(normal(&description), bytes.len()));
+        check_any_bytes((version, to), bytes);
     }
 
     #[test]
-    fn damaged_packets((connection, description) in described(), damage in prop::collection::vec(damage(), 1..4)) {
-        let mut bytes = bytes_of(connection, &description);
-        damage.iter().for_each(|damage| apply(damage, &mut bytes));
-        check_any_bytes(connection, &bytes);
-        check_any_bytes(connection, &with_its_length(&bytes));
+    fn damaged_packets(damaged in of_any(Packets::damaged)) {
+        let connection = (damaged.version(), damaged.to());
+        check_any_bytes(connection, damaged.bytes());
+        check_any_bytes(connection, &with_its_length(damaged.bytes()));
     }
 }
 
@@ -172,33 +134,76 @@ proptest! {
 
     #[test]
     fn streams_in_any_pieces(
-        (connection, packets) in connection().prop_flat_map(|(version, to)| {
-            (Just((version, to)), prop::collection::vec(strategy::packet(version, to), 1..8))
-        }),
+        packets in of_any(|packets| prop::collection::vec(packets.any(), 1..8).boxed()),
         room in prop_oneof![Just(0_usize), 0..64_usize, 0..40_000_usize],
-        cuts in prop::collection::vec(prop_oneof![1..4_usize, 1..200_usize, 1..20_000_usize], 1..30),
+        reads in reads(),
     ) {
-        let (version, to) = connection;
-        let packets: Vec<_> = packets.iter().map(|description| bytes_of(connection, description)).collect();
-        let longest = packets.iter().map(Vec::len).max().unwrap_or_default();
+        let (version, to) = (packets[0].version(), packets[0].to());
+        let packets: Vec<_> = packets.iter().map(Encoded::bytes).collect();
+        let longest = packets.iter().map(|bytes| bytes.len()).max().unwrap_or_default();
         let mut inbox = Inbox::over(vec![0; longest + room]);
         let stream = packets.concat();
-        let mut rest = &stream[..];
+        let pieces = reads.pieces(&stream);
+        prop_assert_eq!(pieces.concat(), &stream[..]);
         let mut alone = packets.iter();
-        for cut in cuts.iter().cycle() {
-            let (piece, _) = rest.split_at(rest.len().min(*cut));
-            let left = receive(&mut inbox, piece);
-            prop_assert!(left.len() < piece.len(), "no space");
-            rest = &rest[piece.len() - left.len()..];
-            while let Some(packet) = inbox.packet(version, to).unwrap() {
-                let bytes = alone.next().expect("as many packets as were sent");
-                prop_assert_eq!(Packet::decode(version, to, bytes), Ok(Some((packet, bytes.len()))));
-            }
-            if rest.is_empty() {
-                break;
+        for mut piece in pieces {
+            while !piece.is_empty() {
+                let left = receive(&mut inbox, piece);
+                prop_assert!(left.len() < piece.len(), "no space");
+                piece = left;
+                while let Some(packet) = inbox.packet(version, to).unwrap() {
+                    let bytes = alone.next().expect("as many packets as were sent");
+                    prop_assert_eq!(Packet::decode(version, to, bytes), Ok(Some((packet, bytes.len()))));
+                }
             }
         }
         prop_assert!(alone.next().is_none() && inbox.unread().is_empty());
+    }
+}
+
+/// What a connected client makes of bytes that come in so.
+fn closes_for(version: Version, pieces: &[&[u8]]) -> Option<Cause> {
+    let mut session: Session<256, 4, 4> = Session::new();
+    let mut inbox: Inbox<[u8; 65_536]> = Inbox::new();
+    session.connect(&mut inbox, &Connect { keep_alive: 0, ..Connect::new(version, "c") }).unwrap();
+    let connack: &[u8] = if version == Version::V5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] };
+    for piece in [&[], connack].iter().chain(pieces) {
+        assert_eq!(receive(&mut inbox, piece), b"");
+        loop {
+            match session.poll(&mut inbox, Instant::from_millis(0)) {
+                Step::Event(_) => {}
+                Step::Transmit(bytes) => {
+                    let len = bytes.len();
+                    session.transmitted(len);
+                }
+                Step::Wait(_) => break,
+                Step::Close(cause) => return Some(cause),
+            }
+        }
+    }
+    None
+}
+
+/// Of each packet type that an end may receive there are packets, and among all of them there is each. Damage breaks most,
+/// and each kind of damage breaks some.
+#[test]
+fn packets_and_damage_of_every_kind() {
+    let mut runner = TestRunner::deterministic();
+    for (connection, types) in CONNECTIONS.into_iter().zip([9, 10, 11, 11]) {
+        let (valid, damaged) = (packets(connection).any(), packets(connection).damaged());
+        let (mut seen, mut refused, mut harmful) = (BTreeSet::new(), 0, BTreeSet::new());
+        for _ in 0..2_000 {
+            let encoded = valid.new_tree(&mut runner).unwrap().current();
+            seen.insert(encoded.bytes()[0] >> 4);
+            let damaged = damaged.new_tree(&mut runner).unwrap().current();
+            refused += usize::from(damaged.decode().is_err());
+            if let ([damage] | [damage, Damage::Measure], Err(_)) = (damaged.damage(), damaged.decode()) {
+                harmful.insert(format!("{damage:?}").split('(').next().map(str::to_owned));
+            }
+        }
+        assert_eq!(seen.len(), types, "{connection:?}: {seen:?}");
+        assert!((1_000..1_900).contains(&refused), "{connection:?}: {refused} of 2,000 refused");
+        assert_eq!(harmful.len(), 10, "{connection:?}: {harmful:?}");
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod support;
 
+use mqtt_session::wire::Header;
 use mqtt_session::{Role, Version, Violation};
 use support::{Verdict, hex, report};
 
@@ -40,6 +41,34 @@ fn no_packet_has_bytes_left_over() {
         }
     }
 }
+
+/// No byte behind the header is waited for. (3.1.1: 3.2, 3.4 to 3.7, 3.11 to 3.14; 5.0: 3.12, 3.13)
+#[test]
+fn a_length_that_no_packet_of_the_type_has_is_refused_from_the_header_alone() {
+    for (versions, to, first, len) in FIXED {
+        for &version in versions {
+            let header = |len| Header::decode(version, to, &[first, len]);
+            assert_eq!(header(len).unwrap().unwrap().packet_len(), u32::from(len) + 2, "{first:#04x} in {version:?}");
+            assert_eq!(header(len + 1), Err(Violation::TrailingBytes), "{first:#04x} in {version:?}");
+            if let Some(less) = len.checked_sub(1) {
+                assert_eq!(header(less), Err(Violation::FieldTruncated), "{first:#04x} in {version:?}");
+            }
+        }
+    }
+}
+
+/// Packets of which there is one length only.
+const FIXED: [(&[Version], Role, u8, u8); 9] = [
+    (&[V3], Client, 0x20, 2),
+    (&[V3], Client, 0x40, 2),
+    (&[V3], Client, 0x50, 2),
+    (&[V3], Server, 0x62, 2),
+    (&[V3], Server, 0x70, 2),
+    (&[V3], Client, 0xB0, 2),
+    (&[V3, V5], Server, 0xC0, 0),
+    (&[V3, V5], Client, 0xD0, 0),
+    (&[V3], Server, 0xE0, 0),
+];
 
 /// Packets that end with a field of fixed length or with properties.
 const WHOLE: [(&[Version], Role, &str); 17] = [

@@ -120,7 +120,7 @@ fn names_are_valid_or_break_a_rule() {
         assert_eq!(check_topic_name(name), Ok(()), "{name}");
     }
     assert_eq!(check_topic_name(""), Err(Violation::TopicNameEmpty));
-    for name in ["#", "+", "a/#", "a/+/b", "a+b", "a#", "水/+"] {
+    for name in ["#", "+", "a/#", "a/+/b", "a+b", "a#", "水/+", "+/+", "##", "a/+/#"] {
         assert_eq!(check_topic_name(name), Err(Violation::TopicNameWildcard), "{name}");
     }
 }

@@ -6,12 +6,13 @@ use core::time::Duration;
 use std::hash::RandomState;
 use std::time::Instant;
 
-use mqtt_session::{Cause, ReasonCode};
+use mqtt_session::{Backoff, Cause, ReasonCode};
 
 use super::{Connection, Failure, Link, Stop, ended};
 
-const FIRST: Duration = Duration::from_millis(250);
-const LONGEST: Duration = Duration::from_secs(30);
+/// The first pause and the longest one, in milliseconds.
+const FIRST: u32 = 250;
+const LONGEST: u32 = 30_000;
 
 /// How long a connection must have been up for the pauses to begin anew.
 const STEADY: Duration = Duration::from_secs(5);
@@ -23,13 +24,12 @@ pub(crate) struct Retry {
     lasting: bool,
     /// When a broker accepted a connection, if one ever did.
     up_since: Option<Instant>,
-    /// The pause before the next attempt.
-    pause: Duration,
+    backoff: Backoff,
 }
 
 impl Retry {
     pub(crate) fn new(name: &'static str, lasting: bool) -> Self {
-        Self { name, lasting, up_since: None, pause: FIRST }
+        Self { name, lasting, up_since: None, backoff: Backoff::new(FIRST, LONGEST) }
     }
 
     /// The broker accepted the connection.
@@ -62,7 +62,7 @@ impl Retry {
     pub(crate) fn after(&mut self, cause: Cause, said: &str, stop: &Stop) -> Result<(), Failure> {
         let line = format!("{}{said}", ended(cause));
         if self.up_since.is_some_and(|since| STEADY < since.elapsed()) {
-            self.pause = FIRST;
+            self.backoff.reset();
         }
         if is_passing(cause) { self.wait(line, stop) } else { Err(Failure::Failed(line)) }
     }
@@ -71,10 +71,9 @@ impl Retry {
         if !self.lasting || self.up_since.is_none() {
             return Err(stop.reason().unwrap_or(Failure::Failed(line)));
         }
-        let pause = jittered(self.pause);
-        eprintln!("{}: {line}; connecting again in {} ms", self.name, pause.as_millis());
-        self.pause = self.pause.saturating_mul(2).min(LONGEST);
-        stop.sleep(pause)
+        let pause = self.backoff.next(random());
+        eprintln!("{}: {line}; connecting again in {pause} ms", self.name);
+        stop.sleep(Duration::from_millis(pause.into()))
     }
 }
 
@@ -95,10 +94,8 @@ fn is_passing(cause: Cause) -> bool {
     }
 }
 
-/// Between half of the pause and all of it.
-fn jittered(pause: Duration) -> Duration {
-    let half = pause.checked_div(2).unwrap_or_default();
-    let random = RandomState::new().build_hasher().finish();
-    let millis = u64::try_from(half.as_millis()).unwrap_or(u64::MAX).max(1);
-    half.saturating_add(Duration::from_millis(random.checked_rem(millis).unwrap_or_default()))
+/// Different in each process and each time; nothing that keeps secrets.
+#[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
+fn random() -> u32 {
+    RandomState::new().build_hasher().finish() as u32
 }

@@ -1,7 +1,7 @@
 //! Enhanced authentication, as far as both ends do the same. (5.0: 4.12)
 
 use crate::error::{Cause, Refused};
-use crate::wire::{Auth, Measured, Packet, Properties, ReasonCode};
+use crate::wire::{Auth, Measured, Properties, ReasonCode};
 
 use super::machine::{End, Engine};
 use super::state::{Authentication, Starved};
@@ -27,8 +27,7 @@ impl<E: End> Engine<'_, E> {
         if !due || method != Some(self.core.method) {
             return Err(Refused::NotAuthenticating);
         }
-        let packet = Packet::Auth(*auth);
-        let measured = Measured::new(packet.layout(), self.version(), E::PEER)?;
+        let measured = Measured::new(auth, self.version(), E::PEER)?;
         if !self.queue.ever_has_room(measured.len()) || self.is_oversize(measured.len()) {
             return Err(Refused::TooLarge);
         }
@@ -48,4 +47,16 @@ impl<E: End> Engine<'_, E> {
 /// FNV-1a.
 pub(crate) fn hash(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811C_9DC5, |hash: u32, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_apart_by_a_hash_in_wide_use() {
+        assert_eq!(hash(b""), 0x811C_9DC5);
+        assert_eq!(hash(b"a"), 0xE40C_292C);
+        assert_eq!(hash(b"foobar"), 0xBF9C_F968);
+    }
 }

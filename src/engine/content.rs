@@ -178,3 +178,19 @@ impl Hasher for Digest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_are_told_apart_by_a_hash_in_wide_use() {
+        for (bytes, expected) in
+            [(&b""[..], 0xCBF2_9CE4_8422_2325), (b"a", 0xAF63_DC4C_8601_EC8C), (b"foobar", 0x8594_4171_F739_67E8)]
+        {
+            let mut digest = Digest::NEW;
+            digest.write(bytes);
+            assert_eq!(digest.finish(), expected);
+        }
+    }
+}

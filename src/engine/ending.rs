@@ -7,8 +7,9 @@ use crate::flow::identifiers::{self, Identifiers, SlotId, slot, slot_mut};
 use crate::flow::sender::{Level, Sent};
 use crate::keepalive::KeepAlive;
 use crate::outbox::{Order, Place};
+use crate::report::report;
 use crate::timer::Timer;
-use crate::wire::{self, Measured, Packet, Properties, Role};
+use crate::wire::{self, Measured, Properties, Role};
 
 use super::machine::{ANSWER, End, Engine};
 use super::state::{Authentication, Life, Limits, Losing, Phase, Starved};
@@ -154,6 +155,7 @@ impl<E: End> Engine<'_, E> {
     /// The peer is at fault, or has more messages open than there are places. In the latter case the answers to those that
     /// were taken still leave: else it would send them all again, and no place would ever become free.
     pub(crate) fn fail(&mut self, cause: Cause) {
+        report!(warn, "the peer is at fault: {:?}", cause);
         if self.core.phase == Phase::Connecting && E::refuse(self, cause) {
             return;
         }
@@ -175,7 +177,7 @@ impl<E: End> Engine<'_, E> {
         if let Some(reason_code) = self.core.cause.reason_code()
             && self.version().is_v5()
         {
-            self.push(&Packet::Disconnect(wire::Disconnect { reason_code, properties: Properties::EMPTY }));
+            self.push(&wire::Disconnect { reason_code, properties: Properties::EMPTY });
         }
         self.core.phase = Phase::Parting;
     }
@@ -193,8 +195,8 @@ impl<E: End> Engine<'_, E> {
 
     fn keep_farewell(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
         let Disconnect { reason_code, properties } = *disconnect;
-        let packet = Packet::Disconnect(wire::Disconnect { reason_code, properties });
-        let measured = Measured::new(packet.layout(), self.version(), E::PEER)?;
+        let packet = wire::Disconnect { reason_code, properties };
+        let measured = Measured::new(&packet, self.version(), E::PEER)?;
         // Beside it there must be room for acknowledgements, which leave before it.
         let with_answer = measured.len().saturating_add(ANSWER);
         if with_answer > self.queue.capacity() || self.is_oversize(measured.len()) {

@@ -13,9 +13,13 @@ use crate::flow::sender::{Counted, Sent};
 use crate::inbox::{Inbox, Unread};
 use crate::keepalive::Demand;
 use crate::outbox::Store;
+use crate::report::{Reportable, report};
 use crate::time::Instant;
 use crate::timer::Timer;
-use crate::wire::{AckType, Acknowledgement, Measured, Packet, PacketId, Property, Publish, ReasonCode, Role, Version};
+use crate::wire::{
+    AckType, Acknowledgement, Layout, Measured, Packet, PacketId, PacketType, Ping, Property, Publish, ReasonCode,
+    Role, ShortAcknowledgement, Version,
+};
 
 use super::state::{Authentication, Core, Phase};
 
@@ -33,7 +37,7 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     /// Whether what was never sent is of use to the next session.
     const QUEUE_OUTLIVES_SESSION: bool;
 
-    type Event<'i>: From<Happened<'i>>;
+    type Event<'i>: From<Happened<'i>> + Reportable;
 
     /// The protocol level of the connection, or else of the session.
     fn level(core: &Core<Self>) -> u8;
@@ -90,8 +94,8 @@ impl<T> From<Option<T>> for Taken<T> {
 /// Of a request, says in the link of its slot that it was shown; the rest is the number of its filters.
 pub(crate) const SHOWN: u32 = 1 << 31;
 
-/// The longest acknowledgement: with a reason code, and nothing else.
-pub(crate) const ANSWER: usize = 5;
+/// The longest acknowledgement of ours.
+pub(crate) const ANSWER: usize = ShortAcknowledgement::LONGEST;
 
 /// A session for the time of one call.
 #[derive(Debug)]
@@ -113,19 +117,25 @@ impl<'m, E: End> Engine<'m, E> {
         E::answer_neglected(&mut self);
         self.answer_owed();
         if let Some(event) = self.report() {
+            report!(debug, "{:?}", event);
             return Step::Event(event);
         }
         if let Some(event) = self.receive(inbox.split()) {
+            report!(debug, "{:?}", event);
             return Step::Event(event);
         }
         self.meet_deadlines();
         if let Some(event) = self.vet() {
+            report!(debug, "{:?}", event);
             return Step::Event(event);
         }
         self.prepare();
         if self.core.phase == Phase::Reporting {
             return match self.report() {
-                Some(event) => Step::Event(event),
+                Some(event) => {
+                    report!(debug, "{:?}", event);
+                    Step::Event(event)
+                }
                 None => self.close(),
             };
         }
@@ -140,7 +150,10 @@ impl<'m, E: End> Engine<'m, E> {
             return Step::Transmit(self.store.into_shown());
         }
         match self.report() {
-            Some(event) => Step::Event(event),
+            Some(event) => {
+                report!(debug, "{:?}", event);
+                Step::Event(event)
+            }
             None => Step::Wait(self.core.next_deadline()),
         }
     }
@@ -172,6 +185,11 @@ impl<'m, E: End> Engine<'m, E> {
 
     fn close<'i>(&mut self) -> Step<'m, E::Event<'i>> {
         self.core.phase = Phase::Offline;
+        if matches!(self.core.cause, Cause::Disconnected | Cause::DisconnectedByPeer(ReasonCode::Success)) {
+            report!(info, "the connection is over: {:?}", self.core.cause);
+        } else {
+            report!(warn, "the connection is over: {:?}", self.core.cause);
+        }
         Step::Close(self.core.cause)
     }
 
@@ -199,7 +217,7 @@ impl<'m, E: End> Engine<'m, E> {
         match self.core.keep_alive.demand() {
             Demand::Ask if self.queue.has_room(ANSWER) && !self.is_writing() => {
                 self.core.keep_alive.asked();
-                self.push(&Packet::Pingreq);
+                self.push(&Ping(PacketType::Pingreq));
             }
             Demand::Ask => self.core.keep_alive.stalled(),
             Demand::GiveUp => return self.fail(E::SILENCE),
@@ -236,9 +254,28 @@ impl<'m, E: End> Engine<'m, E> {
         if !self.queue.control.is_empty() {
             self.core.receiving = self.core.receiving.saturating_sub(core::mem::take(&mut self.core.closing));
             self.queue.show();
+            report!(trace, "sends {:?}", self.queued_packets());
         } else if let Some((order, place)) = self.eligible() {
             self.show(order, place);
+            report!(trace, "sends {:?}", self.stored_packet(place));
         }
+    }
+
+    /// What is shown of the queue, to be reported.
+    #[cfg(any(feature = "defmt", feature = "log"))]
+    pub(crate) fn queued_packets(&self) -> crate::report::Packets<'_> {
+        self.packets(self.queue.control.unwritten(self.queue.bytes))
+    }
+
+    /// What is shown of the store, to be reported; without the topic alias that it may leave with.
+    #[cfg(any(feature = "defmt", feature = "log"))]
+    fn stored_packet(&self, place: crate::outbox::Place) -> crate::report::Packets<'_> {
+        self.packets(self.store.records().packet(place))
+    }
+
+    #[cfg(any(feature = "defmt", feature = "log"))]
+    fn packets<'p>(&self, bytes: &'p [u8]) -> crate::report::Packets<'p> {
+        crate::report::Packets { version: self.version(), to: E::PEER, bytes }
     }
 
     /// Whether all that is unanswered is to be sent again after a time. (3.1.1, an option)
@@ -300,11 +337,9 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.phase == Phase::Draining {
             return true;
         }
-        let mut packet = Acknowledgement::new(kind, packet_id);
-        if self.version().is_v5() {
-            packet.reason_code = reason_code;
-        }
-        let fits = self.push(&Packet::Acknowledgement(packet));
+        let code = if self.version().is_v5() { reason_code } else { ReasonCode::Success };
+        let packet = Acknowledgement::shortest(kind, packet_id, code);
+        let fits = !self.is_oversize(packet.bytes().len()) && self.queue.push_encoded(packet.bytes());
         if !fits {
             self.fail(Cause::MaximumPacketSizeTooSmall);
         }
@@ -312,8 +347,8 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// Queues a packet that has room; `false` if the server does not take it.
-    pub(crate) fn push(&mut self, packet: &Packet<'_>) -> bool {
-        match Measured::new(packet.layout(), self.version(), E::PEER) {
+    pub(crate) fn push(&mut self, packet: &dyn Layout) -> bool {
+        match Measured::new(packet, self.version(), E::PEER) {
             Ok(measured) => !self.is_oversize(measured.len()) && self.queue.push(&measured),
             Err(_) => false,
         }
@@ -329,7 +364,7 @@ impl<'m, E: End> Engine<'m, E> {
     fn stamp(&mut self) {
         let count = core::mem::take(&mut self.core.unstamped);
         if count != 0 {
-            self.store.stamp(count, second_of(self.core.now.as_millis().div_ceil(1000)));
+            self.store.stamp(count, self.core.now.after_millis(999).second());
         }
     }
 }
@@ -364,10 +399,4 @@ impl Announcement {
 /// Whether a property is one of those.
 pub(crate) const fn is_announced(property: &Property<'_>) -> bool {
     matches!(property, Property::ReceiveMaximum(_) | Property::MaximumPacketSize(_) | Property::TopicAliasMaximum(_))
-}
-
-/// A second of the caller's clock, in the circle in which lifetimes are compared.
-#[expect(clippy::cast_possible_truncation, reason = "the rest goes around the circle")]
-pub(crate) const fn second_of(seconds: u64) -> u32 {
-    seconds as u32
 }

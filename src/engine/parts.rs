@@ -104,3 +104,20 @@ impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CON
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> defmt::Format
+    for Parts<E, STORE, SENT, HELD, CONTROL>
+{
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Session {{ phase: {}, cause: {}, in_flight: {=u16}, held: {=u16}, quota: {=u16}, .. }}",
+            self.core.phase,
+            self.core.cause,
+            self.core.identifiers.taken(),
+            self.core.table.len(),
+            self.core.quota,
+        );
+    }
+}

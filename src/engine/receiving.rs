@@ -6,6 +6,7 @@ use crate::flow::held::{Entry, EntryId, Table, entry, entry_mut};
 use crate::flow::receiver::{Arrival, Held};
 use crate::flow::sender::Level;
 use crate::inbox::Unread;
+use crate::report::report;
 use crate::wire::{self, AckType, Acknowledgement, Delivery, Packet, PacketId, Publish, ReasonCode, Violation};
 
 use super::machine::{ANSWER, End, Engine, Taken};
@@ -31,7 +32,10 @@ impl<E: End> Engine<'_, E> {
         while self.listens() {
             let position = inbox.position();
             let taken = match E::next_packet(self, &mut inbox) {
-                Ok(Some(packet)) => self.take(packet, &mut inbox),
+                Ok(Some(packet)) => {
+                    report!(trace, "received {:?}", packet);
+                    self.take(packet, &mut inbox)
+                }
                 Ok(None) => break,
                 Err(Cause::Violation(Violation::PacketTooLarge)) if self.skips_large() => {
                     match self.skip(&mut inbox).transpose() {
@@ -49,6 +53,7 @@ impl<E: End> Engine<'_, E> {
                 Ok(Taken::Event(event)) => return Some(event),
                 Ok(Taken::Silently) => {}
                 Ok(Taken::NotYet) => {
+                    report!(trace, "it stays in the inbox until there is room");
                     inbox.go_back(position);
                     self.wait_for_room(&inbox);
                     break;
@@ -85,6 +90,8 @@ impl<E: End> Engine<'_, E> {
         }
     }
 
+    // Most polls find nothing to take, and should not pay for what would be done with it.
+    #[inline(never)]
     fn take<'i>(&mut self, packet: Packet<'i>, inbox: &mut Unread<'i>) -> Reception<'i, E> {
         if E::is_beginning(self) {
             return E::take(self, packet);

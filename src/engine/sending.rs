@@ -9,13 +9,14 @@ use crate::event::{Happened, Outcome, StrayPacket};
 use crate::flow::identifiers::{self, Slot, SlotId, slot, slot_mut};
 use crate::flow::sender::{Counted, Level, Reaction, Sent};
 use crate::outbox::{Label, Lifetime, Order, Place};
+use crate::report::report;
 use crate::timer::Timer;
 use crate::wire::{
-    self, AckType, Acknowledgement, Aliased, Delivery, Layout, Measured, PacketId, Properties, PublishFlags, QoS,
-    ReasonCode, Version, Writer,
+    self, AckType, Acknowledgement, Aliased, Delivery, Extent, Layout, Measured, PacketId, Properties, PublishFlags,
+    QoS, ReasonCode, Role, Version, Writer,
 };
 
-use super::machine::{ANSWER, End, Engine, SHOWN, second_of};
+use super::machine::{ANSWER, End, Engine, SHOWN};
 use super::state::{Losing, Phase, Starved};
 
 /// A PUBLISH whose payload is put in later.
@@ -67,7 +68,7 @@ impl<E: End> Engine<'_, E> {
             },
             payload,
         };
-        let len = self.check_room(&head, level.is_some())?;
+        let extent = self.check_room(&head, level.is_some())?;
         let lifetime = publish.properties.message_expiry_interval().map_or(Lifetime::ENDLESS, Lifetime::of);
         let slot = match level {
             None => None,
@@ -83,11 +84,11 @@ impl<E: End> Engine<'_, E> {
             alias: publish.topic_alias.map_or(0, NonZeroU16::get),
             lifetime,
         };
-        let place = self.enter(&head, order, label, len)?;
+        let place = self.enter(&head, order, label, extent)?;
         if let Some(slot) = slot.and_then(|(id, _)| slot_mut(self.slots, id)) {
             slot.set_link(place.get());
         }
-        let packet = self.store.packet_mut(place, len);
+        let packet = self.store.packet_mut(place, extent.len());
         let start = packet.len().saturating_sub(payload);
         fill(packet.get_mut(start..).unwrap_or_default());
         Ok(packet_id)
@@ -147,8 +148,9 @@ impl<E: End> Engine<'_, E> {
     }
 
     /// The length of a packet for which there is room, in the store and, if it takes a slot, among the slots.
-    pub(crate) fn check_room(&mut self, packet: &dyn Layout, slot: bool) -> Result<usize, Refused> {
-        let len = Measured::new(packet, self.stored_version(), E::PEER)?.len();
+    pub(crate) fn check_room(&mut self, packet: &dyn Layout, slot: bool) -> Result<Extent, Refused> {
+        let extent = Measured::new(packet, self.stored_version(), E::PEER)?.extent();
+        let len = extent.len();
         let stored = len.saturating_add(crate::outbox::OVERHEAD);
         if stored > self.store.bytes.len() || (slot && self.slots.is_empty()) || self.is_oversize(len) {
             return Err(Refused::TooLarge);
@@ -158,7 +160,7 @@ impl<E: End> Engine<'_, E> {
             self.core.starved = Starved::Yes;
             return Err(Refused::Full);
         }
-        Ok(len)
+        Ok(extent)
     }
 
     /// Puts a packet into the store; there is room for it.
@@ -167,9 +169,10 @@ impl<E: End> Engine<'_, E> {
         packet: &dyn Layout,
         order: Order,
         label: Label,
-        len: usize,
+        extent: Extent,
     ) -> Result<Place, Refused> {
-        let measured = Measured::new(packet, self.stored_version(), E::PEER)?;
+        let len = extent.len();
+        let measured = Measured::again(packet, self.stored_version(), E::PEER, extent);
         let slots = &mut *self.slots;
         let moved = |id, place: Place| {
             if let Some(slot) = SlotId::new(id).and_then(|id| slot_mut(slots, id))
@@ -230,7 +233,7 @@ impl<E: End> Engine<'_, E> {
     }
 
     fn is_expired(&self, place: Place) -> bool {
-        self.store.records().label(place).lifetime.is_over(second_of(self.core.now.as_millis() / 1000))
+        self.store.records().label(place).lifetime.is_over(self.core.now.second())
     }
 
     /// Whether the limits of this connection forbid a stored PUBLISH. [MQTT-3.2.2-11], [MQTT-3.2.2-14], [MQTT-3.2.2-15]
@@ -252,7 +255,10 @@ impl<E: End> Engine<'_, E> {
         if order == Order::Acknowledged {
             if let Some(slot) = id.and_then(|id| slot_mut(self.slots, id)) {
                 match slot.sent() {
-                    Sent::Queued(level) => slot.set_sent(Sent::Published(level)),
+                    Sent::Queued(level) => {
+                        slot.set_sent(Sent::Published(level));
+                        self.shorten(place);
+                    }
                     Sent::Resend(level) => {
                         slot.set_sent(Sent::Published(level));
                         self.store.set_dup(place);
@@ -262,20 +268,31 @@ impl<E: End> Engine<'_, E> {
             }
             self.core.quota = self.core.quota.saturating_sub(1);
         }
-        if order == Order::Immediate
-            && let Some(slot) = id.and_then(|id| slot_mut(self.slots, id))
-        {
-            slot.set_link(slot.link() | SHOWN);
+        if order == Order::Immediate {
+            match id.and_then(|id| slot_mut(self.slots, id)) {
+                Some(slot) => slot.set_link(slot.link() | SHOWN),
+                None => self.shorten(place),
+            }
         }
         let skipped = self.show_front(place);
         self.store.show(order, place, skipped);
+    }
+
+    /// What a server sends lives no longer than is left of its time. A client says how long it lives in all. [MQTT-3.3.2-6]
+    fn shorten(&mut self, place: Place) {
+        let second = self.core.now.second();
+        if E::ROLE == Role::Server
+            && let Some(left) = self.store.records().label(place).lifetime.left(second)
+        {
+            self.store.shorten(place, left);
+        }
     }
 
     /// Shows the front of a PUBLISH with the topic alias that it asks for, if the peer takes it. Tells how much of the
     /// stored packet that stands for. [MQTT-3.2.2-17], [MQTT-3.2.2-18]
     fn show_front(&mut self, place: Place) -> usize {
         let alias = self.store.records().label(place).alias;
-        if alias == 0 || alias > self.core.limits.topic_alias_maximum {
+        if !self.version().is_v5() || alias == 0 || alias > self.core.limits.topic_alias_maximum {
             return 0;
         }
         let Some(packet) = Aliased::new(self.store.records().packet(place), alias) else { return 0 };
@@ -337,6 +354,7 @@ impl<E: End> Engine<'_, E> {
                 Ok(self.finish(id, Outcome::Acknowledged(reason_code), properties))
             }
             Reaction::Rejected(counted) => {
+                report!(warn, "the peer refuses message {}: {:?}", packet_id, reason_code);
                 self.count(counted);
                 Ok(self.finish(id, Outcome::Rejected(reason_code), properties))
             }

@@ -92,6 +92,8 @@ impl<E> Core<E> {
     /// The next instant at which time demands something.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let keep_alive = match self.keep_alive.demand() {
+            // Whoever leaves asks no more.
+            _ if self.phase != Phase::Online => None,
             Demand::Nothing(left) => left,
             Demand::Ask | Demand::GiveUp => Some(0),
         };
@@ -103,6 +105,7 @@ impl<E> Core<E> {
 /// Where the connection stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) enum Phase {
     /// There is none; its cause is told.
     #[default]

@@ -207,6 +207,7 @@ proptest! {
     #![proptest_config(trials(600))]
 
     #[test]
+    #[cfg_attr(miri, ignore = "too much for an interpreter")]
     fn behaves_like_a_map_and_a_queue(
         size in select(SIZES.to_vec()),
         operations in prop::collection::vec(operation(), 0..150),
@@ -222,6 +223,7 @@ proptest! {
 
 /// A peer that picks its identifiers so that all go into one bucket gets a list, in which all is found all the same.
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn all_in_one_bucket() {
     let size = 218;
     let mut pair = Pair::new(size);
@@ -324,6 +326,7 @@ fn there_is_a_verdict_for_each_code_of_an_acknowledgement() {
 
 /// What was given back comes before what was never taken, which comes in order, to the end of the largest table.
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn a_table_of_zeros_is_taken_in_order() {
     let (mut table, mut entries) = (Table::NEW, std::vec![Entry::FREE; 65_535]);
     let mut insert = |id: u16, expected: u16| {

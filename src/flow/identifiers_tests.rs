@@ -134,6 +134,7 @@ fn slot_id(index: usize) -> SlotId {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn random_cycles() {
     for size in SIZES {
         let mut slots = std::vec![Slot::FREE; size];
@@ -165,6 +166,7 @@ fn random_cycles() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn a_full_table_has_an_identifier_for_each_slot_and_no_more() {
     for size in SIZES {
         let mut slots = std::vec![Slot::FREE; size];
@@ -189,6 +191,7 @@ fn a_full_table_has_an_identifier_for_each_slot_and_no_more() {
 /// The longest way to the first repetition: 4,096 identifiers of each slot, or all 65,535 where there are 16 slots or a
 /// larger power of two.
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn one_at_a_time_each_identifier_comes_once_before_any_comes_twice() {
     for size in SIZES {
         let mut slots = std::vec![Slot::FREE; size];

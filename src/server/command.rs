@@ -12,10 +12,12 @@ pub(super) const FAREWELL: u8 = 5;
 /// Session Present is the session's own affair. So are Receive Maximum, Maximum Packet Size and Topic Alias Maximum, which
 /// are what its places for received messages and the inbox allow.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Accept<'a> {
     /// Everything else that CONNACK may say; none in 3.1.1. What it says holds: Session Expiry Interval and Server Keep
     /// Alive replace what CONNECT asked for; Maximum QoS, Retain Available, and the kinds of subscriptions that are not
-    /// available are enforced. Assigned Client Identifier is needed where the client gave none. [MQTT-3.2.2-16]
+    /// available are enforced. Assigned Client Identifier is needed where the client gave none. [MQTT-3.2.2-16] Response
+    /// Information is only for a client that asks for it. [MQTT-3.1.2-28]
     pub properties: &'a [Property<'a>],
     /// Who acknowledges received messages.
     pub acknowledgement: Acknowledge,

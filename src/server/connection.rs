@@ -10,8 +10,8 @@ use crate::keepalive::KeepAlive;
 use crate::time::Instant;
 use crate::timer::Timer;
 use crate::wire::{
-    self, Auth, Connack, Connect, List, Measured, Packet, PacketId, Properties, Property, ReasonCode, Role, Version,
-    Violation,
+    self, Auth, Connack, Connect, List, Measured, Packet, PacketId, PacketType, Ping, Properties, Property, ReasonCode,
+    Role, Version, Violation,
 };
 
 use super::command::{Accept, FAREWELL};
@@ -65,7 +65,7 @@ impl End for Server {
             (Stage::Accepted, Packet::Disconnect(disconnect)) => engine.take_disconnect(disconnect),
             (Stage::Accepted, Packet::Pingreq) => {
                 // The longest answer has room, and this one is short. A connection that is gone gets none.
-                if engine.core.phase == Phase::Draining || engine.push(&Packet::Pingresp) {
+                if engine.core.phase == Phase::Draining || engine.push(&Ping(PacketType::Pingresp)) {
                     Ok(Taken::Silently)
                 } else {
                     Err(Cause::MaximumPacketSizeTooSmall)
@@ -205,14 +205,18 @@ impl Engine<'_, Server> {
         if asked.request.nameless() && self.version().is_v5() && assigned.is_none() {
             return Err(Refused::ClientIdentifierMissing);
         }
+        asked.check_will(Support::of(&properties))?;
+        if properties.response_information().is_some() && !asked.request.inquiring() {
+            return Err(Refused::Unasked);
+        }
         self.check_method(&properties).map_err(|_| Refused::NotAuthenticating)?;
         let session_present = asked.request.session_present();
         let held = if session_present { self.core.table.len() } else { 0 };
         let receive_maximum = self.places().saturating_sub(held).max(1);
         let announced = Announcement::new(self.version(), asked.capacity, asked.aliases, receive_maximum);
         let properties = List::joined(accept.properties, announced.properties());
-        let packet = Packet::Connack(Connack { session_present, reason_code: ReasonCode::Success, properties });
-        let measured = Measured::new(packet.layout(), self.version(), Role::Client)?;
+        let packet = Connack { session_present, reason_code: ReasonCode::Success, properties };
+        let measured = Measured::new(&packet, self.version(), Role::Client)?;
         let room = control::capacity(self.queue.bytes, accept.topic_aliases);
         // Without room for an answer nothing more would be received.
         if room < SHORTEST || self.queue.end().saturating_add(measured.len()) > room || self.is_oversize(measured.len())
@@ -260,8 +264,8 @@ impl Engine<'_, Server> {
         if reason_code == ReasonCode::Success {
             return Err(Refused::Forbidden(Violation::ConnackCodeReserved));
         }
-        let packet = Packet::Connack(Connack { session_present: false, reason_code, properties });
-        let measured = Measured::new(packet.layout(), self.version(), Role::Client)?;
+        let packet = Connack { session_present: false, reason_code, properties };
+        let measured = Measured::new(&packet, self.version(), Role::Client)?;
         if self.is_oversize(measured.len()) || !self.queue.push(&measured) {
             return Err(Refused::TooLarge);
         }

@@ -6,6 +6,7 @@ use crate::wire::{Auth, Connect, Disconnect, List, PacketId, Properties, QoS, Su
 /// Something that happened on the server's end.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event<'i> {
     /// CONNECT came. Answer with `accept`, `reject` or `authenticate` before the next poll, which otherwise rejects it as
     /// [`ServerUnavailable`](crate::ReasonCode::ServerUnavailable).

@@ -13,10 +13,11 @@ use core::fmt;
 
 use crate::command::{Disconnect, Publish};
 use crate::engine::Parts;
-use crate::engine::state::Phase;
+use crate::engine::state::{Life, Phase};
 use crate::error::Refused;
 use crate::event::{Handle, Step};
 use crate::inbox::Inbox;
+use crate::report::attempt;
 use crate::time::Instant;
 use crate::wire::{Auth, PacketId, Property, ReasonCode, Suback, Unsuback};
 
@@ -105,11 +106,13 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// # Errors
     ///
-    /// [`Refused::Unasked`] unless CONNECT is to be answered; [`Refused::TooLarge`] if CONNACK takes more bytes than `CONTROL`
-    /// or the client has; [`Refused::ClientIdentifierMissing`]; [`Refused::NotAuthenticating`] if the authentication method is
-    /// not repeated; [`Refused::Reserved`], [`Refused::Forbidden`] or [`Refused::NotInVersion`] for what CONNACK cannot say.
+    /// [`Refused::Unasked`] unless CONNECT is to be answered, and for Response Information that it did not ask for;
+    /// [`Refused::TooLarge`] if CONNACK takes more bytes than `CONTROL` or the client has;
+    /// [`Refused::ClientIdentifierMissing`]; [`Refused::QosUnsupported`] or [`Refused::RetainUnsupported`] for a will that this
+    /// CONNACK says could not be published; [`Refused::NotAuthenticating`] if the authentication method is not repeated;
+    /// [`Refused::Reserved`], [`Refused::Forbidden`] or [`Refused::NotInVersion`] for what CONNACK cannot say.
     pub fn accept(&mut self, accept: &Accept<'_>) -> Result<(), Refused> {
-        self.0.engine().accept(accept)
+        attempt!("accept", self.0.engine().accept(accept))
     }
 
     /// Refuses the connection: the answer to [`Event::Connecting`], or to [`Event::Authenticating`] before `accept`. `Close`
@@ -120,7 +123,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// [`Refused::Unasked`] unless CONNECT is to be answered; [`Refused::TooLarge`]; [`Refused::Forbidden`] or
     /// [`Refused::NotInVersion`] for what CONNACK cannot say: 3.1.1 has five codes.
     pub fn reject(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) -> Result<(), Refused> {
-        self.0.engine().reject(reason_code, properties)
+        attempt!("reject", self.0.engine().reject(reason_code, properties))
     }
 
     /// Sends AUTH: the answer to CONNECT with an authentication method, or to [`Event::Authenticating`]. [MQTT-4.12.0-2]
@@ -130,7 +133,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// [`Refused::NotAuthenticating`] unless it is due and has the method of CONNECT; [`Refused::TooLarge`];
     /// [`Refused::Full`].
     pub fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), Refused> {
-        self.0.engine().authenticate(auth)
+        attempt!("authenticate", self.0.engine().authenticate(auth))
     }
 
     /// Answers [`Event::Subscribing`].
@@ -141,7 +144,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// [`Refused::TooLarge`] if properties take more room than there is; [`Refused::Forbidden`] or [`Refused::NotInVersion`]
     /// for what SUBACK cannot say.
     pub fn suback(&mut self, suback: &Suback<'_>) -> Result<(), Refused> {
-        self.0.engine().suback(suback)
+        attempt!("suback", self.0.engine().suback(suback))
     }
 
     /// Answers [`Event::Unsubscribing`]. In 3.1.1 the codes are not sent.
@@ -150,21 +153,22 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// As [`suback`](Self::suback).
     pub fn unsuback(&mut self, unsuback: &Unsuback<'_>) -> Result<(), Refused> {
-        self.0.engine().unsuback(unsuback)
+        attempt!("unsuback", self.0.engine().unsuback(unsuback))
     }
 
     /// Publishes a message to the client, now or, if there is no connection, later. The payload is copied once.
     ///
     /// A message of QoS 1 or 2 returns its packet identifier and ends in exactly one [`Event::Published`]; one of QoS 0
     /// returns `None`. A Message Expiry Interval counts from the poll that follows until the message is first shown to a
-    /// transport; the interval itself is sent as it is given.
+    /// transport, and what is left of it then is what the client is told, in whole seconds. [MQTT-3.3.2-6] One of more than 17
+    /// years stays as it is given.
     ///
     /// # Errors
     ///
     /// [`Refused::Full`], [`Refused::TooLarge`], or what the standard forbids; [`Refused::Offline`] before the first
     /// [`accept`](Self::accept), which decides on the version.
     pub fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, Refused> {
-        self.0.engine().publish(publish)
+        attempt!("publish", self.0.engine().publish(publish))
     }
 
     /// Publishes a message whose payload of `len` bytes is written in place by `fill`; the payload in `publish` does not
@@ -179,7 +183,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         len: usize,
         fill: impl FnOnce(&mut [u8]),
     ) -> Result<Option<PacketId>, Refused> {
-        self.0.engine().publish_with(publish, len, fill)
+        attempt!("publish_with", self.0.engine().publish_with(publish, len, fill))
     }
 
     /// Acknowledges a message, where that is the application's task. Messages may be acknowledged in any order; their
@@ -190,7 +194,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// [`Refused::Dead`] if the message is acknowledged already, or gone; [`Refused::Forbidden`] or
     /// [`Refused::NotInVersion`] for a reason code that the acknowledgement cannot carry.
     pub fn acknowledge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), Refused> {
-        self.0.engine().judge(handle, reason_code)
+        attempt!("acknowledge", self.0.engine().judge(handle, reason_code))
     }
 
     /// Ends the connection, after everything that needs no answer has left: acknowledgements, messages of QoS 0, and
@@ -202,7 +206,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// [`Refused::Offline`] unless connected; [`Refused::Forbidden`] for what DISCONNECT cannot say; [`Refused::Full`] if it
     /// does not fit now.
     pub fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
-        self.0.engine().disconnect(disconnect)
+        attempt!("disconnect", self.0.engine().disconnect(disconnect))
     }
 
     /// Takes back a publish that was never shown to a transport; no event follows. `false` if it is too late.
@@ -239,6 +243,13 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         self.0.core.phase == Phase::Online
     }
 
+    /// Whether there is a session that outlives its connection. If not, nothing of it is left once the connection is over.
+    /// [MQTT-3.1.2-6] in 3.1.1, [MQTT-3.1.2-23] in 5.0
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        self.0.core.life == Life::Kept
+    }
+
     /// When a session that waits for its client ends; what is left of it may be forgotten then. `None` while there is a
     /// connection, if there is no session, and if it never ends. [MQTT-3.1.2-23] of 5.0
     #[must_use]
@@ -260,5 +271,14 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> defmt::Format
+    for Session<STORE, SENT, HELD, CONTROL>
+{
+    fn format(&self, f: defmt::Formatter<'_>) {
+        self.0.format(f);
     }
 }

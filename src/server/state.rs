@@ -3,8 +3,9 @@
 use crate::aliases::TopicAliases;
 use crate::engine::hash;
 use crate::engine::state::{Core, Life, Support, facts};
+use crate::error::Refused;
 use crate::time::Instant;
-use crate::wire::{Connect, PacketId, Version};
+use crate::wire::{Connect, PacketId, QoS, Version};
 
 /// The server's end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +35,8 @@ pub(crate) struct Asked {
     pub(super) client: u32,
     pub(super) keep_alive: u16,
     pub(super) request: Request,
+    /// What the will needs of the server.
+    pub(super) needs: Support,
     /// The protocol level; 0: CONNECT has not come.
     pub(super) level: u8,
 }
@@ -72,6 +75,8 @@ facts! {
     /// What is one bit each of that.
     Request {
         session_present, with_session_present = 32;
+        /// Request Response Information 1.
+        inquiring, with_inquiring = 64;
         clean_start, with_clean_start = 1;
         nameless, with_nameless = 2;
         has_will, with_will = 4;
@@ -114,8 +119,21 @@ impl Asked {
         client: 0,
         keep_alive: 0,
         request: Request::NONE,
+        needs: Support::NONE,
         level: 0,
     };
+
+    /// A will that this server could not publish must not be accepted. [MQTT-3.2.2-12], [MQTT-3.2.2-13]
+    pub(super) const fn check_will(&self, support: Support) -> Result<(), Refused> {
+        let Self { needs, .. } = self;
+        if needs.qos_1() && !support.qos_1() || needs.qos_2() && !support.qos_2() {
+            Err(Refused::QosUnsupported)
+        } else if needs.retain() && !support.retain() {
+            Err(Refused::RetainUnsupported)
+        } else {
+            Ok(())
+        }
+    }
 
     pub(super) fn read(&mut self, version: Version, connect: &Connect<'_>) {
         let properties = &connect.properties;
@@ -129,7 +147,13 @@ impl Asked {
             .with_nameless(connect.client_id.is_empty())
             .with_will(connect.will.is_some())
             .with_lasting(self.expiry != 0)
-            .with_undiagnosed(properties.request_problem_information() == Some(false));
+            .with_undiagnosed(properties.request_problem_information() == Some(false))
+            .with_inquiring(properties.request_response_information() == Some(true));
+        self.needs = connect.will.map_or(Support::NONE, |will| {
+            let qos = will.qos;
+            let needs = Support::NONE.with_retain(will.retain);
+            needs.with_qos_1(qos == QoS::AtLeastOnce).with_qos_2(qos == QoS::ExactlyOnce)
+        });
     }
 }
 

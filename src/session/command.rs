@@ -102,9 +102,29 @@ impl fmt::Debug for Connect<'_> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Connect<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Connect {{ version: {}, client_id: {=str}, clean_start: {=bool}, keep_alive: {=u16}, will: {}, user_name: {}, \
+            password: {}, properties: {}, .. }}",
+            self.version,
+            self.client_id,
+            self.clean_start,
+            self.keep_alive,
+            self.will,
+            self.user_name,
+            self.password.map(|_| "hidden"),
+            self.properties,
+        );
+    }
+}
+
 /// What becomes of messages that were in flight when the server turns out to have lost a session that was to outlive its
 /// connection. What was never sent stays queued in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum LostSession {
     /// 3.1.1 sends them again ([MQTT-4.4.0-1]); 5.0 may not, and reports each as lost. [MQTT-3.2.2-5]
@@ -118,6 +138,7 @@ pub enum LostSession {
 
 /// Subscriptions to ask for, at least one.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Subscribe<'a> {
     /// What to subscribe to.
     pub subscriptions: &'a [Subscription<'a>],
@@ -127,6 +148,7 @@ pub struct Subscribe<'a> {
 
 /// Subscriptions to end, at least one.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Unsubscribe<'a> {
     /// The topic filters of the subscriptions.
     pub filters: &'a [&'a str],

@@ -11,6 +11,7 @@ use crate::flow::sender::Sent;
 use crate::inbox::{Inbox, Unread};
 use crate::keepalive::KeepAlive;
 use crate::outbox::Order;
+use crate::report::report;
 use crate::timer::Timer;
 use crate::wire::{
     self, Auth, Connack, List, Measured, Packet, PacketId, Properties, ReasonCode, Role, Suback, Unsuback, Violation,
@@ -87,6 +88,9 @@ impl End for Client {
 
     /// Diagnostics that we did not ask for. [MQTT-3.1.2-29]
     fn check(engine: &Engine<'_, Self>, packet: &Packet<'_>) -> Result<(), Cause> {
+        if !engine.core.end.request.undiagnosed() || !engine.version().is_v5() {
+            return Ok(());
+        }
         let properties = match packet {
             Packet::Acknowledgement(packet) => packet.properties,
             Packet::Suback(packet) => packet.properties,
@@ -94,8 +98,8 @@ impl End for Client {
             Packet::Auth(packet) => packet.properties,
             _ => Properties::EMPTY,
         };
-        let talks = || properties.reason_string().is_some() || properties.user_properties().next().is_some();
-        if engine.core.end.request.undiagnosed() && talks() { Err(Cause::DiagnosticsUnrequested) } else { Ok(()) }
+        let talks = properties.reason_string().is_some() || properties.user_properties().next().is_some();
+        if talks { Err(Cause::DiagnosticsUnrequested) } else { Ok(()) }
     }
 
     fn check_publish(_: &Engine<'_, Self>, _: &wire::Publish<'_>) -> Result<(), Cause> {
@@ -151,7 +155,7 @@ impl Engine<'_, Client> {
         }
         let (capacity, aliases) = (inbox.capacity(), inbox.topic_aliases());
         let announced = Announcement::new(connect.version, capacity, aliases, receive_maximum);
-        let packet = Packet::Connect(wire::Connect {
+        let packet = wire::Connect {
             clean_start: connect.clean_start,
             keep_alive: connect.keep_alive,
             client_id: connect.client_id,
@@ -159,8 +163,8 @@ impl Engine<'_, Client> {
             user_name: connect.user_name,
             password: connect.password,
             properties: List::joined(connect.properties, announced.properties()),
-        });
-        let measured = Measured::new(packet.layout(), connect.version, Role::Server)?;
+        };
+        let measured = Measured::new(&packet, connect.version, Role::Server)?;
         if measured.len() > control::capacity(self.queue.bytes, connect.topic_aliases) {
             return Err(Refused::TooLarge);
         }
@@ -172,6 +176,7 @@ impl Engine<'_, Client> {
         self.begin(connect, client, receive_maximum);
         self.queue.push(&measured);
         self.queue.show();
+        report!(trace, "sends {:?}", self.queued_packets());
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use crate::engine::state::Phase;
 use crate::error::Refused;
 use crate::event::{Event, Handle, Step};
 use crate::inbox::Inbox;
+use crate::report::attempt;
 use crate::time::Instant;
 use crate::wire::{Auth, PacketId, ReasonCode};
 
@@ -78,7 +79,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// version, gives up what was never sent, too: it is reported as lost, and QoS 0 dropped); [`Refused::Forbidden`],
     /// [`Refused::NotInVersion`] or [`Refused::Reserved`] for what CONNECT cannot say.
     pub fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Result<(), Refused> {
-        self.0.engine().connect(inbox, connect)
+        attempt!("connect", self.0.engine().connect(inbox, connect))
     }
 
     /// What to do next; do it, then poll again. It is given the inbox of the connection and the time.
@@ -113,7 +114,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// [`Refused::Full`], [`Refused::TooLarge`], what the server does not support, or what the standard forbids;
     /// [`Refused::Offline`] before the first [`connect`](Self::connect), which decides on the version.
     pub fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, Refused> {
-        self.0.engine().publish(publish)
+        attempt!("publish", self.0.engine().publish(publish))
     }
 
     /// Publishes a message whose payload of `len` bytes is written in place by `fill`; the payload in `publish` does not
@@ -128,7 +129,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         len: usize,
         fill: impl FnOnce(&mut [u8]),
     ) -> Result<Option<PacketId>, Refused> {
-        self.0.engine().publish_with(publish, len, fill)
+        attempt!("publish_with", self.0.engine().publish_with(publish, len, fill))
     }
 
     /// Asks for subscriptions. It ends in [`Event::Subscribed`](crate::Event::Subscribed) or, with its connection, in
@@ -138,7 +139,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// [`Refused::Offline`] unless connected, and as [`publish`](Self::publish).
     pub fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<PacketId, Refused> {
-        self.0.engine().subscribe(subscribe)
+        attempt!("subscribe", self.0.engine().subscribe(subscribe))
     }
 
     /// Ends subscriptions. It ends in [`Event::Unsubscribed`](crate::Event::Unsubscribed) or, with its connection, in
@@ -148,7 +149,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// [`Refused::Offline`] unless connected, and as [`publish`](Self::publish).
     pub fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<PacketId, Refused> {
-        self.0.engine().unsubscribe(unsubscribe)
+        attempt!("unsubscribe", self.0.engine().unsubscribe(unsubscribe))
     }
 
     /// Acknowledges a message, where that is the application's task. Messages may be acknowledged in any order; their
@@ -159,7 +160,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// [`Refused::Dead`] if the message is acknowledged already, or gone; [`Refused::Forbidden`] or
     /// [`Refused::NotInVersion`] for a reason code that the acknowledgement cannot carry.
     pub fn acknowledge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), Refused> {
-        self.0.engine().judge(handle, reason_code)
+        attempt!("acknowledge", self.0.engine().judge(handle, reason_code))
     }
 
     /// Ends the connection, after everything that needs no answer has left: acknowledgements, messages of QoS 0, and
@@ -170,7 +171,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// [`Refused::Offline`] unless connected; [`Refused::ExpiryRaised`]; [`Refused::Full`] if a DISCONNECT with long
     /// properties does not fit now.
     pub fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
-        self.0.engine().disconnect(disconnect)
+        attempt!("disconnect", self.0.engine().disconnect(disconnect))
     }
 
     /// Sends AUTH: the answer to [`Event::Authenticating`](crate::Event::Authenticating), or a re-authentication.
@@ -180,7 +181,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// [`Refused::NotAuthenticating`] unless it is due and has the method of CONNECT; [`Refused::Full`].
     pub fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), Refused> {
-        self.0.engine().authenticate(auth)
+        attempt!("authenticate", self.0.engine().authenticate(auth))
     }
 
     /// Takes back a publish that was never shown to a transport; no event follows. `false` if it is too late.
@@ -231,6 +232,15 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> defmt::Format
+    for Session<STORE, SENT, HELD, CONTROL>
+{
+    fn format(&self, f: defmt::Formatter<'_>) {
+        self.0.format(f);
     }
 }
 

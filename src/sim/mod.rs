@@ -1,7 +1,7 @@
 //! Two ends, a link with faults, and virtual time: for tests of protocols and of applications. (feature `sim`)
 //!
-//! A [`Simulation`] carries bytes between a client's [`Session`] and a
-//! [`server::Session`], both real. It can cut the link after any byte, lose what is under way, report
+//! A [`Simulation`] carries bytes between a client's [`Session`](crate::Session) and a
+//! [`server::Session`](crate::server::Session), both real. It can cut the link after any byte, lose what is under way, report
 //! as written what never arrives, tear and join and delay what does arrive; and it jumps in time to whatever is next. All of
 //! it follows from a seed, so what went wrong once goes wrong again. A [`Chart`] draws what it does.
 //!
@@ -95,14 +95,14 @@ mod pipe;
 mod random;
 
 use crate::error::Cause;
-use crate::event::{self, Step};
+use crate::event::Step;
 use crate::inbox::Inbox;
-use crate::server;
-use crate::session::Session;
 use crate::time::Instant;
 use crate::wire::{Packet, PacketType, Role, Version, connect_version, packet_len};
 
 use self::pipe::Pipe;
+
+pub use crate::end::End;
 
 pub use self::chart::Chart;
 pub use self::random::Random;
@@ -186,52 +186,6 @@ impl<O: Observer> Observer for &mut O {
         (**self).observe(now, sight);
     }
 }
-
-/// Either end of a connection, as far as a transport sees it.
-pub trait End {
-    /// What a poll tells.
-    type Event<'i>;
-
-    /// See [`Session::poll`].
-    fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Self::Event<'i>>;
-
-    /// See [`Session::transmitted`].
-    fn transmitted(&mut self, len: usize);
-
-    /// See [`Session::connection_lost`].
-    fn connection_lost(&mut self);
-
-    /// See [`Session::deadline`].
-    fn deadline(&self) -> Option<Instant>;
-}
-
-/// Implements [`End`] by the methods of the same names.
-macro_rules! end {
-    ($session:ty, $event:ty) => {
-        impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> End for $session {
-            type Event<'i> = $event;
-
-            fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Self::Event<'i>> {
-                self.poll(inbox, now)
-            }
-
-            fn transmitted(&mut self, len: usize) {
-                self.transmitted(len);
-            }
-
-            fn connection_lost(&mut self) {
-                self.connection_lost();
-            }
-
-            fn deadline(&self) -> Option<Instant> {
-                self.deadline()
-            }
-        }
-    };
-}
-
-end!(Session<STORE, SENT, HELD, CONTROL>, event::Event<'i>);
-end!(server::Session<STORE, SENT, HELD, CONTROL>, server::Event<'i>);
 
 /// A link between two ends, and the time.
 ///

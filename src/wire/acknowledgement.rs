@@ -10,6 +10,7 @@ use super::writer::{Layout, Unencodable, Writer};
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Acknowledgement<'a> {
     /// Which of the four it is.
     pub kind: AckType,
@@ -23,6 +24,7 @@ pub struct Acknowledgement<'a> {
 
 /// The steps that follow a PUBLISH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum AckType {
     /// QoS 1: the receiver owns the message.
     Puback,
@@ -82,6 +84,17 @@ impl<'a> Acknowledgement<'a> {
         }
     }
 
+    /// Says only what it must: an acknowledgement without properties, and without a reason code that is success, as in 3.1.1
+    /// every code is. Most of what a session sends are these, so they do not go the way of other packets.
+    pub(crate) const fn shortest(kind: AckType, packet_id: PacketId, code: ReasonCode) -> Shortest {
+        let [high, low] = packet_id.get().to_be_bytes();
+        let first = kind.packet_type().first_byte();
+        match code {
+            ReasonCode::Success => Shortest { bytes: [first, 2, high, low, 0], len: 4 },
+            code => Shortest { bytes: [first, 3, high, low, code as u8], len: 5 },
+        }
+    }
+
     /// In 5.0 the properties may be left out, and before them the reason code. (3.4.2.1, 3.4.2.2.1)
     pub(crate) fn decode(kind: AckType, mut reader: Reader<'a>) -> Result<Self, Violation> {
         let mut packet = Self::new(kind, reader.packet_id()?);
@@ -92,6 +105,21 @@ impl<'a> Acknowledgement<'a> {
             }
         }
         reader.end().map(|()| packet)
+    }
+}
+
+/// An encoded acknowledgement without properties.
+pub(crate) struct Shortest {
+    bytes: [u8; Self::LONGEST],
+    len: usize,
+}
+
+impl Shortest {
+    /// With a reason code.
+    pub(crate) const LONGEST: usize = 5;
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
     }
 }
 
@@ -136,6 +164,31 @@ impl Writer<'_> {
             self.reason_code(code, codes);
             if !properties.is_empty() {
                 self.properties(holder, properties);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Packet, Role};
+
+    #[test]
+    fn the_shortest_form_is_what_is_encoded() {
+        let packet_id = PacketId::new(0x1234).unwrap();
+        for kind in [AckType::Puback, AckType::Pubrec, AckType::Pubrel, AckType::Pubcomp] {
+            for code in (0..=u8::MAX).filter_map(ReasonCode::of_byte) {
+                let packet = Packet::Acknowledgement(Acknowledgement {
+                    reason_code: code,
+                    ..Acknowledgement::new(kind, packet_id)
+                });
+                let mut out = [0; 16];
+                for version in [4, 5].into_iter().filter_map(Version::of_level) {
+                    if let Ok(len) = packet.encode(version, Role::Server, &mut out) {
+                        assert_eq!(Acknowledgement::shortest(kind, packet_id, code).bytes(), &out[..len]);
+                    }
+                }
             }
         }
     }

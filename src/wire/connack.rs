@@ -9,6 +9,7 @@ use super::writer::{Layout, Unencodable, Writer};
 
 /// CONNACK: the server's answer to CONNECT. [MQTT-3.2.0-1]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Connack<'a> {
     /// Whether the server resumes a session; never in a refusal. [MQTT-3.2.2-4] in 3.1.1, [MQTT-3.2.2-6] in 5.0
     pub session_present: bool,

@@ -158,6 +158,24 @@ impl fmt::Debug for Connect<'_> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Connect<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Connect {{ clean_start: {=bool}, keep_alive: {=u16}, client_id: {=str}, will: {}, user_name: {}, password: {}, \
+            properties: {} }}",
+            self.clean_start,
+            self.keep_alive,
+            self.client_id,
+            self.will,
+            self.user_name,
+            self.password.map(|_| Secret),
+            self.properties,
+        );
+    }
+}
+
 impl<'a> Will<'a> {
     fn decode(flags: u8, reader: &mut Reader<'a>) -> Result<Self, Violation> {
         let qos = QoS::of_bits((flags & flags::WILL_QOS) >> flags::WILL_QOS_SHIFT);
@@ -188,6 +206,21 @@ impl fmt::Debug for Will<'_> {
             .field("retain", &self.retain)
             .field("properties", &self.properties)
             .finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Will<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Will {{ topic: {=str}, payload: {}, qos: {}, retain: {=bool}, properties: {} }}",
+            self.topic,
+            Unshown(self.payload),
+            self.qos,
+            self.retain,
+            self.properties,
+        );
     }
 }
 
@@ -239,4 +272,28 @@ const fn check_flags(version: Version, flags: u8) -> Result<(), Violation> {
         return Err(Violation::PasswordWithoutUserName);
     }
     Ok(())
+}
+
+#[cfg(all(test, feature = "v3", feature = "v5"))]
+mod tests {
+    use super::*;
+
+    /// No version is guessed as long as the byte that names it may still come.
+    #[test]
+    fn the_version_is_known_with_its_byte() {
+        for (level, version) in [(3, Version::V3), (4, Version::V3), (5, Version::V5), (6, Version::V5)] {
+            let mut connect = *b"\x10\x0d\0\x04MQTT\0\x02\0\x3c\0\x01a";
+            connect[8] = level;
+            for len in 0..=connect.len() {
+                let expected = if len < 9 { None } else { Some(version) };
+                assert_eq!(connect_version(&connect[..len]), Ok(expected), "{len} bytes, level {level}");
+            }
+        }
+        // One that is too short for it gets an answer, too.
+        let short = b"\x10\x06\0\x04MQTT";
+        for len in 0..=short.len() {
+            let expected = if len < short.len() { None } else { Some(Version::OLDEST) };
+            assert_eq!(connect_version(&short[..len]), Ok(expected), "{len} bytes");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use super::writer::{Layout, Writer};
 
 /// DISCONNECT: the last packet of a connection. In 3.1.1 only the client sends it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Disconnect<'a> {
     /// Why the connection ends; always success in 3.1.1.
     pub reason_code: ReasonCode,
@@ -47,6 +48,7 @@ const fn disconnect_codes(to: Role) -> (Carrier, Violation) {
 
 /// AUTH: a step of the enhanced authentication, 5.0 only. (5.0: 3.15)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Auth<'a> {
     /// Whether the exchange goes on, starts anew, or has succeeded.
     pub reason_code: ReasonCode,

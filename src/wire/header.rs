@@ -7,6 +7,7 @@ use super::violation::Violation;
 
 /// The fixed header of a packet: all that its first two to five bytes tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header {
     /// The type of the packet.
     pub packet_type: PacketType,

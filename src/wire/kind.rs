@@ -6,6 +6,7 @@ use super::violation::Violation;
 
 /// The type of a control packet: the upper half of its first byte. (2.2.1 in 3.1.1, 2.1.2 in 5.0)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 #[expect(missing_docs, reason = "the names are those of the standard")]
 pub enum PacketType {

@@ -134,6 +134,13 @@ impl<'a, T: Element<'a> + fmt::Debug> fmt::Debug for List<'a, T> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl<'a, T: Element<'a> + defmt::Format> defmt::Format for List<'a, T> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        self.iter().format(f);
+    }
+}
+
 impl<'a, T: Element<'a>> IntoIterator for List<'a, T> {
     type Item = T;
     type IntoIter = Iter<'a, T>;
@@ -169,5 +176,19 @@ impl<'a, T: Element<'a>> Iterator for Iter<'a, T> {
 impl<'a, T: Element<'a> + fmt::Debug> fmt::Debug for Iter<'a, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.clone()).finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<'a, T: Element<'a> + defmt::Format> defmt::Format for Iter<'a, T> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "[");
+        for (index, element) in self.clone().enumerate() {
+            if index != 0 {
+                defmt::write!(f, ", ");
+            }
+            element.format(f);
+        }
+        defmt::write!(f, "]");
     }
 }

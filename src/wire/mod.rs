@@ -41,8 +41,10 @@ pub use version::{Role, Version};
 pub use violation::Violation;
 pub use writer::Unencodable;
 
+pub(crate) use acknowledgement::Shortest as ShortAcknowledgement;
 pub(crate) use connect::connect_version;
 pub(crate) use header::{packet_len, publish_id_offset};
 pub(crate) use kind::PublishFlags;
-pub(crate) use publish::Aliased;
-pub(crate) use writer::{Layout, Measured, Writer};
+pub(crate) use packet::Ping;
+pub(crate) use publish::{Aliased, publish_expiry_offset};
+pub(crate) use writer::{Extent, Layout, Measured, Writer};

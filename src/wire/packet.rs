@@ -17,6 +17,7 @@ use super::writer::{Layout, Measured, Unencodable, Writer};
 /// in 3.1.1.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Packet<'a> {
     /// CONNECT.
     Connect(Connect<'a>),
@@ -81,22 +82,25 @@ impl<'a> Packet<'a> {
     pub(crate) fn decode_body(version: Version, to: Role, header: Header, bytes: &'a [u8]) -> Result<Self, Violation> {
         let mut reader = Reader::new(version, to, bytes);
         reader.bytes(header.len.into())?;
-        match header.packet_type {
-            PacketType::Connect => Connect::decode(reader).map(Self::Connect),
-            PacketType::Connack => Connack::decode(reader).map(Self::Connack),
-            PacketType::Publish => Publish::decode(header.first_byte, reader).map(Self::Publish),
-            PacketType::Puback => Acknowledgement::decode(AckType::Puback, reader).map(Self::Acknowledgement),
-            PacketType::Pubrec => Acknowledgement::decode(AckType::Pubrec, reader).map(Self::Acknowledgement),
-            PacketType::Pubrel => Acknowledgement::decode(AckType::Pubrel, reader).map(Self::Acknowledgement),
-            PacketType::Pubcomp => Acknowledgement::decode(AckType::Pubcomp, reader).map(Self::Acknowledgement),
-            PacketType::Subscribe => Subscribe::decode(reader).map(Self::Subscribe),
-            PacketType::Suback => Suback::decode(reader).map(Self::Suback),
-            PacketType::Unsubscribe => Unsubscribe::decode(reader).map(Self::Unsubscribe),
-            PacketType::Unsuback => Unsuback::decode(reader).map(Self::Unsuback),
-            PacketType::Pingreq => reader.end().map(|()| Self::Pingreq),
-            PacketType::Pingresp => reader.end().map(|()| Self::Pingresp),
-            PacketType::Disconnect => Disconnect::decode(reader).map(Self::Disconnect),
-            PacketType::Auth => Auth::decode(reader).map(Self::Auth),
+        // The header has refused what the other end receives; with the end as a constant, as in a client, the decoders of
+        // those packets are not even there.
+        match (header.packet_type, to) {
+            (PacketType::Connect, Role::Server) => Connect::decode(reader).map(Self::Connect),
+            (PacketType::Connack, Role::Client) => Connack::decode(reader).map(Self::Connack),
+            (PacketType::Publish, _) => Publish::decode(header.first_byte, reader).map(Self::Publish),
+            (PacketType::Puback, _) => Acknowledgement::decode(AckType::Puback, reader).map(Self::Acknowledgement),
+            (PacketType::Pubrec, _) => Acknowledgement::decode(AckType::Pubrec, reader).map(Self::Acknowledgement),
+            (PacketType::Pubrel, _) => Acknowledgement::decode(AckType::Pubrel, reader).map(Self::Acknowledgement),
+            (PacketType::Pubcomp, _) => Acknowledgement::decode(AckType::Pubcomp, reader).map(Self::Acknowledgement),
+            (PacketType::Subscribe, Role::Server) => Subscribe::decode(reader).map(Self::Subscribe),
+            (PacketType::Suback, Role::Client) => Suback::decode(reader).map(Self::Suback),
+            (PacketType::Unsubscribe, Role::Server) => Unsubscribe::decode(reader).map(Self::Unsubscribe),
+            (PacketType::Unsuback, Role::Client) => Unsuback::decode(reader).map(Self::Unsuback),
+            (PacketType::Pingreq, Role::Server) => reader.end().map(|()| Self::Pingreq),
+            (PacketType::Pingresp, Role::Client) => reader.end().map(|()| Self::Pingresp),
+            (PacketType::Disconnect, _) => Disconnect::decode(reader).map(Self::Disconnect),
+            (PacketType::Auth, _) => Auth::decode(reader).map(Self::Auth),
+            _ => Err(Violation::PacketNotForThisEnd),
         }
     }
 
@@ -140,7 +144,7 @@ impl<'a> Packet<'a> {
 }
 
 /// PINGREQ (3.12) or PINGRESP (3.13): nothing but its header.
-struct Ping(PacketType);
+pub(crate) struct Ping(pub(crate) PacketType);
 
 impl Layout for Ping {
     fn first_byte(&self) -> u8 {

@@ -71,7 +71,7 @@ macro_rules! properties {
     ($( $(#[doc = $doc:literal])+ $id:literal $name:ident $getter:ident $type:ty, $form:ident in $holders:expr; )+) => {
         /// A property of a 5.0 packet. (5.0: 2.2.2.2)
         ///
-        /// `Debug` shows of correlation data only the length, and nothing of authentication data.
+        /// `Debug` and `defmt` show of correlation data only the length, and nothing of authentication data.
         #[non_exhaustive]
         #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Property<'a> {
@@ -112,6 +112,9 @@ macro_rules! properties {
 
         impl<'a> Element<'a> for Property<'a> {
             fn read(from: &mut Reader<'a>) -> Result<Self, Violation> {
+                if cfg!(not(feature = "v5")) {
+                    return Err(Violation::PropertyUnknown);
+                }
                 let identifier = from.variable()?;
                 match u8::try_from(identifier) {
                     $( Ok($id) => from.$form().map(Self::$name), )+
@@ -155,6 +158,23 @@ macro_rules! properties {
                     )+
                 }
                 .finish()
+            }
+        }
+
+        #[cfg(feature = "defmt")]
+        impl defmt::Format for Property<'_> {
+            fn format(&self, f: defmt::Formatter<'_>) {
+                defmt::write!(f, "{=str}(", self.name());
+                match self {
+                    Self::CorrelationData(data) => Unshown(data).format(f),
+                    Self::AuthenticationData(_) => Secret.format(f),
+                    Self::UserProperty(name, value) => defmt::write!(f, "{=str}, {=str}", name, value),
+                    $(
+                        #[allow(unreachable_patterns, reason = "two of them are shown above")]
+                        Self::$name(value) => value.format(f),
+                    )+
+                }
+                defmt::write!(f, ")");
             }
         }
     };
@@ -357,6 +377,9 @@ impl Writer<'_> {
             properties.iter().try_for_each(|property| admission.admit(&property))?;
             admission.finish()
         });
+        if properties.is_empty() {
+            return self.variable(0);
+        }
         let mut measured = Writer::new(Purpose::Measure, self.version, self.to, &mut []);
         properties.write(&mut measured);
         match measured.finish().map(u32::try_from) {
@@ -381,12 +404,26 @@ impl fmt::Debug for Unshown<'_> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Unshown<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "[{=usize} bytes]", self.0.len());
+    }
+}
+
 /// Bytes of which not even the number belongs into a log.
 pub(crate) struct Secret;
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[hidden]")
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Secret {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "[hidden]");
     }
 }
 

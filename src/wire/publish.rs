@@ -4,10 +4,12 @@ use core::fmt;
 
 use super::header::publish_id_offset;
 use super::kind::PublishFlags;
-use super::property::{Holder, Properties, Unshown};
+use super::list::Element;
+use super::property::{Holder, Properties, Property, Unshown};
 use super::qos::QoS;
 use super::reader::{PacketId, Reader, variable_byte_integer};
 use super::topic::check_topic_name;
+use super::version::{Role, Version};
 use super::violation::Violation;
 use super::writer::{Layout, Writer};
 
@@ -31,6 +33,7 @@ pub struct Publish<'a> {
 /// How a PUBLISH is delivered. A packet identifier and DUP exist for QoS 1 and 2 alone: [MQTT-2.3.1-5] and
 /// [MQTT-3.3.1-2] in 3.1.1, [MQTT-2.2.1-2] and [MQTT-3.3.1-2] in 5.0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Delivery {
     /// QoS 0.
     AtMostOnce,
@@ -123,6 +126,21 @@ impl fmt::Debug for Publish<'_> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Publish<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Publish {{ delivery: {}, retain: {=bool}, topic: {=str}, properties: {}, payload: {} }}",
+            self.delivery,
+            self.retain,
+            self.topic,
+            self.properties,
+            Unshown(self.payload),
+        );
+    }
+}
+
 /// A stored PUBLISH of 5.0 without a topic alias, to be sent with one: the front of it, which the rest follows as it is
 /// stored.
 pub(crate) struct Aliased<'p> {
@@ -181,6 +199,24 @@ impl Layout for Aliased<'_> {
 /// The identifier of the property, and the length of both.
 const TOPIC_ALIAS: u8 = 0x23;
 const TOPIC_ALIAS_LEN: u32 = 3;
+
+/// Where the value of the Message Expiry Interval lies in a PUBLISH of 5.0 that this crate has encoded.
+pub(crate) fn publish_expiry_offset(packet: &[u8]) -> Option<usize> {
+    let PublishFlags { qos, .. } = PublishFlags::of_first_byte(*packet.first()?).ok()?;
+    let (_, behind) = publish_topic(packet)?;
+    let mut reader = Reader::new(Version::nearest(5), Role::Client, behind);
+    reader.bytes(if qos == QoS::AtMostOnce { 0 } else { 2 }).ok()?;
+    let len = usize::try_from(reader.variable().ok()?).ok()?;
+    let payload = reader.rest().len().checked_sub(len)?;
+    let mut block = reader.block(len).ok()?;
+    loop {
+        let property = Property::read(&mut block).ok()?;
+        if let Property::MessageExpiryInterval(_) = property {
+            let behind = block.rest().len().checked_add(payload)?.checked_add(size_of::<u32>())?;
+            return packet.len().checked_sub(behind);
+        }
+    }
+}
 
 /// The topic name in a PUBLISH that this crate has encoded, and what is behind it.
 fn publish_topic(packet: &[u8]) -> Option<(&[u8], &[u8])> {

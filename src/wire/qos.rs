@@ -1,5 +1,6 @@
 /// Quality of Service: how often a message arrives. [MQTT-4.3.1-1] to [MQTT-4.3.3-13]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum QoS {
     /// At most once: sent and forgotten.

@@ -14,6 +14,7 @@ macro_rules! reason_codes {
         /// [`ReasonCode::of_return_code`].
         #[non_exhaustive]
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[repr(u8)]
         pub enum ReasonCode {
             #[default]

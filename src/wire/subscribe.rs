@@ -13,6 +13,7 @@ use super::writer::{Layout, Unencodable, Writer};
 
 /// SUBSCRIBE: asks for the messages of topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Subscribe<'a> {
     /// What SUBACK repeats. [MQTT-3.8.4-2]
     pub packet_id: PacketId,
@@ -31,6 +32,7 @@ pub struct Subscribe<'a> {
 /// # assert_eq!(quiet.filter, plain.filter);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Subscription<'a> {
     /// The topic filter. [MQTT-3.8.3-1]
     pub filter: &'a str,
@@ -47,6 +49,7 @@ pub struct Subscription<'a> {
 
 /// When a server sends the retained messages of a new subscription. (5.0: 3.8.3.1)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum RetainHandling {
     /// With each SUBSCRIBE. [MQTT-3.3.1-9]
@@ -149,6 +152,7 @@ impl Layout for Subscribe<'_> {
 
 /// UNSUBSCRIBE: ends subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Unsubscribe<'a> {
     /// What UNSUBACK repeats. [MQTT-3.10.4-4] in 3.1.1, [MQTT-3.10.4-5] in 5.0
     pub packet_id: PacketId,
@@ -197,6 +201,7 @@ impl<'a> Element<'a> for &'a str {
 
 /// SUBACK: the outcome of each subscription of a SUBSCRIBE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Suback<'a> {
     /// The identifier of the SUBSCRIBE. [MQTT-2.3.1-7] in 3.1.1, [MQTT-2.2.1-6] in 5.0
     pub packet_id: PacketId,
@@ -246,6 +251,7 @@ impl Layout for Suback<'_> {
 
 /// UNSUBACK: the outcome of each filter of an UNSUBSCRIBE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Unsuback<'a> {
     /// The identifier of the UNSUBSCRIBE. [MQTT-2.3.1-7] in 3.1.1, [MQTT-2.2.1-6] in 5.0
     pub packet_id: PacketId,

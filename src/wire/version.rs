@@ -4,6 +4,7 @@
 /// other.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Version {
     /// MQTT 3.1.1, protocol level 4.
     #[cfg(feature = "v3")]
@@ -75,6 +76,7 @@ impl Version {
 
 /// An end of a connection. Where a function takes a role `to`, it is the end that receives the packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Role {
     /// The end that sent CONNECT.
     Client,

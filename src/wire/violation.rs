@@ -19,6 +19,7 @@ macro_rules! rules {
         /// ```
         #[non_exhaustive]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[repr(u8)]
         pub enum Violation {
             $( $(#[doc = $doc])+ #[doc = concat!("\n\n[", $v3, " | ", $v5, "]")] $name, )+

@@ -12,6 +12,7 @@ use super::violation::Violation;
 /// Why a packet cannot be encoded. The output buffer may have been overwritten.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Unencodable {
     /// The output is too small; the packet takes this many bytes.
     NoRoom(usize),
@@ -82,6 +83,7 @@ impl<'o> Writer<'o> {
     }
 
     /// Keeps the first fault; the rest of the layout is then of no interest.
+    #[inline(never)]
     pub(crate) fn fail(&mut self, fault: Unencodable) {
         self.fault = self.fault.or(Some(fault));
     }
@@ -186,12 +188,24 @@ pub(crate) trait Layout {
     }
 }
 
+/// The length of a packet: its Remaining Length.
+#[derive(Clone, Copy)]
+pub(crate) struct Extent(u32);
+
+impl Extent {
+    /// The length of the whole packet in bytes.
+    pub(crate) fn len(self) -> usize {
+        let remaining = usize::try_from(self.0).unwrap_or(usize::MAX);
+        remaining.saturating_add(1).saturating_add(VariableByteInteger::shortest(self.0).into())
+    }
+}
+
 /// A packet whose length is known and which the other end may be sent.
 pub(crate) struct Measured<'p> {
     packet: &'p dyn Layout,
     version: Version,
     to: Role,
-    remaining: u32,
+    extent: Extent,
 }
 
 impl<'p> Measured<'p> {
@@ -200,15 +214,25 @@ impl<'p> Measured<'p> {
         let mut measured = Writer::new(Purpose::Check, version, to, &mut []);
         packet.body(&mut measured);
         match u32::try_from(measured.finish()?.saturating_add(packet.tail())) {
-            Ok(remaining) if remaining <= VariableByteInteger::MAX => Ok(Self { packet, version, to, remaining }),
+            Ok(remaining) if remaining <= VariableByteInteger::MAX => {
+                Ok(Self::again(packet, version, to, Extent(remaining)))
+            }
             _ => Err(Unencodable::TooLong),
         }
     }
 
+    /// A packet that differs from one that was measured by its identifier alone.
+    pub(crate) const fn again(packet: &'p dyn Layout, version: Version, to: Role, extent: Extent) -> Self {
+        Self { packet, version, to, extent }
+    }
+
+    pub(crate) const fn extent(&self) -> Extent {
+        self.extent
+    }
+
     /// The length of the whole packet in bytes.
     pub(crate) fn len(&self) -> usize {
-        let remaining = usize::try_from(self.remaining).unwrap_or(usize::MAX);
-        remaining.saturating_add(1).saturating_add(VariableByteInteger::shortest(self.remaining).into())
+        self.extent.len()
     }
 
     /// The length of what [`encode`](Self::encode) writes.
@@ -220,7 +244,7 @@ impl<'p> Measured<'p> {
     pub(crate) fn encode(&self, out: &mut [u8]) -> Result<usize, Unencodable> {
         let mut writer = Writer::new(Purpose::Write, self.version, self.to, out);
         writer.byte(self.packet.first_byte());
-        writer.variable(self.remaining);
+        writer.variable(self.extent.0);
         self.packet.body(&mut writer);
         writer.finish()
     }

@@ -2,24 +2,22 @@
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{Write, stderr};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::Once;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Instant as Clock;
 
 use mqtt_session::Version;
 
-use super::others::{Kind, listens_here_alone};
-use super::proxy::{Faults, Proxy};
+use self::kind::listens_here_alone;
+use super::process::{LIMIT, Listener, client, example, fresh_folder, installed, terminate};
 
-/// How long a process may take to start, to end, or to write a line.
-const LIMIT: Duration = Duration::from_secs(15);
+mod kind;
+
+pub(crate) use self::kind::Kind;
 
 /// A running broker; it ends with this value.
 pub(crate) struct Broker {
@@ -65,13 +63,8 @@ impl Broker {
 
     /// Ends the broker as an administrator does; it writes its persistence.
     pub(crate) fn stop(&mut self) {
-        let Some(mut process) = self.process.take() else { return };
-        let asked = Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh"]).arg(process.id().to_string()).status();
-        assert!(asked.expect("there is a shell").success());
-        let end = Clock::now() + LIMIT;
-        while process.try_wait().expect("it is our child").is_none() {
-            assert!(Clock::now() < end, "the broker does not end");
-            sleep(Duration::from_millis(5));
+        if let Some(mut process) = self.process.take() {
+            terminate(&mut process);
         }
     }
 
@@ -106,51 +99,23 @@ impl Broker {
         assert!(output.status.success(), "mosquitto_pub: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Starts `mosquitto_sub` and waits until it is subscribed.
-    pub(crate) fn subscribe(&self, version: Version, name: &str, arguments: &[&str]) -> Listener {
-        let proxy = Proxy::start(self.address(), version, 1, Faults::NONE);
-        let mut command = self.client("mosquitto_sub", version, arguments);
-        command.args(["-p", &proxy.address().port().to_string(), "-i", name, "-W", "20"]);
-        let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("mosquitto_sub starts");
-        let is_subscribed = || proxy.wire(|wire| wire.trace.iter().any(|line| line.starts_with("<- Suback")));
-        let end = Clock::now() + LIMIT;
-        while !is_subscribed() {
-            assert!(Clock::now() < end, "mosquitto_sub is not subscribed");
-            sleep(Duration::from_millis(2));
-        }
-        Listener { process: Some(process), _proxy: Some(proxy) }
-    }
-
     /// One of the command-line tools among the examples, as a command.
     pub(crate) fn example(&self, tool: &str, version: Version, arguments: &[&str]) -> Command {
-        let mut path = std::env::current_exe().expect("this is a program");
-        path.pop();
-        path.pop();
-        path.push("examples");
-        path.push(tool);
-        assert!(path.exists(), "{} is not built: cargo build --examples", path.display());
-        self.command(&path, version, arguments)
+        client(&example(tool), self.port, version, arguments)
     }
 
     /// Starts an example that subscribes under a name, and waits until it is subscribed.
     pub(crate) fn listen(&self, tool: &str, version: Version, name: &str, arguments: &[&str]) -> Listener {
         let mut command = self.example(tool, version, arguments);
-        command.args(["-i", name]).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let listener = Listener { process: Some(command.spawn().expect("it starts")), _proxy: None };
+        command.args(["-i", name]);
+        let listener = Listener::start(&mut command);
         self.await_log(&format!("Sending SUBACK to {name}"));
         listener
     }
 
-    fn client<A: AsRef<OsStr>>(&self, tool: &str, version: Version, arguments: &[A]) -> Command {
-        self.command(&installed(tool).expect("it was found before"), version, arguments)
-    }
-
-    fn command<A: AsRef<OsStr>>(&self, program: &Path, version: Version, arguments: &[A]) -> Command {
-        let version = if version == Version::V5 { "mqttv5" } else { "mqttv311" };
-        let mut command = Command::new(program);
-        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-V", version]).args(arguments);
-        command.stdin(Stdio::null());
-        command
+    /// One of mosquitto's clients, as a command.
+    pub(crate) fn client<A: AsRef<OsStr>>(&self, tool: &str, version: Version, arguments: &[A]) -> Command {
+        client(&installed(tool).expect("it was found before"), self.port, version, arguments)
     }
 
     fn configured(name: &str, settings: &str) -> Option<Self> {
@@ -221,63 +186,6 @@ impl Drop for Broker {
             _ = process.wait();
         }
     }
-}
-
-/// A running `mosquitto_sub`.
-pub(crate) struct Listener {
-    process: Option<Child>,
-    /// What its bytes go through, if they do.
-    _proxy: Option<Proxy>,
-}
-
-impl Listener {
-    /// What it has printed when it has ended by itself, which it does after its number of messages or some seconds.
-    pub(crate) fn output(mut self) -> Vec<u8> {
-        let process = self.process.take().expect("it is there until now");
-        let Output { stdout, .. } = process.wait_with_output().expect("it is our child");
-        stdout
-    }
-
-    /// The same as lines of text.
-    pub(crate) fn lines(self) -> Vec<String> {
-        String::from_utf8(self.output()).expect("text").lines().map(str::to_owned).collect()
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Some(process) = &mut self.process {
-            _ = process.kill();
-            _ = process.wait();
-        }
-    }
-}
-
-/// Says something that is seen also when the test passes.
-pub(crate) fn say(text: &str) {
-    // Where nobody listens, nothing is to be said.
-    _ = writeln!(stderr(), "{text}");
-}
-
-/// Where a program is. `None`, after a word about it, if it is not installed; in continuous integration it must be.
-fn installed(program: &str) -> Option<PathBuf> {
-    static SAID: Once = Once::new();
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders = env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
-    let found = folders.map(|folder| folder.join(program)).find(|file| file.is_file());
-    if found.is_none() {
-        assert_ne!(env::var("CI").as_deref(), Ok("true"), "{program} is not installed");
-        SAID.call_once(|| say("skipped: mosquitto is not installed"));
-    }
-    found
-}
-
-fn fresh_folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop").join(name);
-    // There is none the first time.
-    _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).expect("the target folder is ours");
-    folder
 }
 
 fn free_port() -> u16 {

@@ -9,7 +9,7 @@ use mqtt_session::{
 
 use super::broker::Broker;
 use super::driver::{Client, Plain, connect_as};
-use super::others::On;
+use super::on::On;
 use super::proxy::{Faults, Proxy};
 
 /// The will comes if the socket is closed without a word, and not after DISCONNECT.

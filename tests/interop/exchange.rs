@@ -8,8 +8,9 @@ use mqtt_session::{
     Properties, Property, Publish, QoS, ReasonCode, RetainHandling, Subscription, TopicAliases, Version,
 };
 
+use super::broker::Broker;
 use super::driver::{Client, Plain, connect_as};
-use super::others::On;
+use super::on::On;
 use super::proxy::{Faults, Proxy};
 
 const EACH_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
@@ -199,7 +200,7 @@ pub(crate) fn properties(on: On) {
 #[test]
 fn topic_aliases_out() {
     let version = Version::V5;
-    let Some(broker) = On::mosquitto(version).start("topic-aliases") else { return };
+    let Some(broker) = Broker::start("topic-aliases-5", "") else { return };
     let listener = broker.subscribe(version, "listener", &["-q", "2", "-t", "#", "-C", "9", "-F", "%t %q %p"]);
     let proxy = Proxy::start(broker.address(), version, 1, Faults::NONE);
     let topic_aliases = TopicAliases { maximum: 4, topic: 20 };

@@ -14,14 +14,13 @@ use mqtt_session::{
     Cause, Connect, Event, LostSession, Outcome, Publish, QoS, ReasonCode, Refused, Role, Subscribe, Subscription,
 };
 
-use super::broker::say;
 use super::driver::{Client, Turn, connect_as};
-use super::others::{Kind, On};
+use super::on::On;
+use super::process::say;
 use super::proxy::{Counts, Faults, Proxy};
 use super::wire::Wire;
 
-const MESSAGES: usize = 1_000;
-const CUTS: usize = 100;
+const MESSAGES: usize = On::MESSAGES;
 
 /// How long a run may take.
 const LIMIT: Duration = Duration::from_secs(100);
@@ -118,13 +117,14 @@ pub(crate) fn exactly_once(on: On) {
     }
 }
 
-/// With cuts anywhere the client delivers nothing twice but what mosquitto publishes again after its PUBREL.
+/// With cuts anywhere the client delivers nothing twice but what mosquitto publishes again after its PUBREL: nothing, where
+/// the broker is a better one.
 ///
 /// There are many places: what mosquitto has in flight grows beyond its window then, and it may send something that the
 /// client does not hold in front of something that it does.
 pub(crate) fn exactly_once_but_for_the_broker(on: On) {
     for seed in 1..=seeds() {
-        let strictness = Strictness::ButForTheBroker;
+        let strictness = if On::KEEPS_QOS_2 { Strictness::ExactlyOnce } else { Strictness::ButForTheBroker };
         let run = Run { on, qos: QoS::ExactlyOnce, seed, faults: HARSH, strictness };
         let Some(report) = run.go::<256>("cuts-anywhere") else { return };
         report.judge(strictness);
@@ -216,9 +216,7 @@ impl Run {
             repeats: qos == QoS::AtLeastOnce,
             least_cuts: match self.strictness {
                 Strictness::WithoutCuts => 0,
-                _ if on.kind == Kind::Mosquitto => CUTS,
-                // Where a broker keeps little, little is sent again.
-                _ => CUTS / 4,
+                _ => on.least_cuts(),
             },
             confirmed: [here.confirmed, there.confirmed],
             ended,
@@ -257,8 +255,8 @@ impl<'s, const HELD: usize> Side<'s, HELD> {
         let before = (self.state.received.len(), self.state.acknowledged);
         let state = &mut self.state;
         let expected = self.index;
-        let strictness = self.run.strictness;
-        match self.client.step(|_, event| state.take(event, expected, strictness)) {
+        let run = self.run;
+        match self.client.step(|_, event| state.take(event, expected, run)) {
             Turn::Closed(cause) => {
                 self.state.closed.push(cause);
                 let expected =
@@ -280,7 +278,7 @@ impl<'s, const HELD: usize> Side<'s, HELD> {
         let arrived = self.state.distinct.len();
         self.shared.arrived[1 - self.index].store(arrived, Ordering::SeqCst);
         let done =
-            (arrived == MESSAGES || strictness == Strictness::ClientAlone) && self.state.acknowledged == MESSAGES;
+            (arrived == MESSAGES || run.strictness == Strictness::ClientAlone) && self.state.acknowledged == MESSAGES;
         self.shared.done[self.index].store(done, Ordering::SeqCst);
         if self.state.faults.len() > 20 {
             self.fail("too many faults".to_owned());
@@ -364,8 +362,8 @@ impl<'s, const HELD: usize> Side<'s, HELD> {
 }
 
 impl Progress {
-    fn take(&mut self, event: &Event<'_>, index: usize, strictness: Strictness) {
-        let lenient = strictness == Strictness::ClientAlone;
+    fn take(&mut self, event: &Event<'_>, index: usize, run: Run) {
+        let lenient = run.strictness == Strictness::ClientAlone;
         match event {
             Event::Connected(connack) => {
                 if self.subscribed && !connack.session_present && !lenient {
@@ -385,9 +383,9 @@ impl Progress {
                 }
                 _ => self.faults.push(format!("not one of ours: {message:?}")),
             },
-            Event::Published { outcome, .. } if lenient || is_confirmed(*outcome) => {
+            Event::Published { outcome, .. } if lenient || is_confirmed(run.on, *outcome) => {
                 self.acknowledged += 1;
-                self.confirmed += usize::from(is_confirmed(*outcome));
+                self.confirmed += usize::from(is_confirmed(run.on, *outcome));
             }
             Event::RequestLost { .. } | Event::Writable => {}
             // The broker may have taken an identifier back before the link broke.
@@ -533,9 +531,14 @@ fn sorted_out(received: &[usize]) -> (Vec<usize>, BTreeSet<usize>) {
     (first, repeated)
 }
 
-/// Whether the broker has taken a message. An identifier that PUBCOMP does not know is one that it has finished before.
-fn is_confirmed(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Acknowledged(ReasonCode::Success | ReasonCode::PacketIdentifierNotFound))
+/// Whether the broker has taken a message. A PUBREL whose PUBCOMP was lost comes again, and is for an identifier that is not
+/// in use any more. (5.0: 3.7.2.1)
+fn is_confirmed(on: On, outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Acknowledged(ReasonCode::Success) => true,
+        Outcome::Acknowledged(ReasonCode::PacketIdentifierNotFound) => on.tells_of_unknown_identifiers(),
+        _ => false,
+    }
 }
 
 fn number(payload: &[u8]) -> Option<usize> {

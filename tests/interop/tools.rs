@@ -1,6 +1,6 @@
 //! The command-line tools among the examples, with mosquitto's own on the other side.
 
-use super::others::On;
+use super::on::On;
 
 pub(crate) fn publish_to_mosquitto_sub(on: On) {
     let Some(broker) = on.start("tools-publish") else { return };

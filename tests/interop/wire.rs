@@ -215,8 +215,11 @@ impl Sender {
         *self = Self { broken, earlier, sent, taken, hasty, ..Self::default() };
     }
 
+    /// PUBCOMP, which may be noted before the PUBREL that it answers: they are on their way in two threads.
     fn complete(&mut self, packet_id: u16) {
-        self.open.remove(&packet_id);
+        if let Some(payload) = self.open.remove(&packet_id) {
+            self.released.insert(payload);
+        }
         self.resumed.remove(&packet_id);
         self.received.remove(&packet_id);
     }

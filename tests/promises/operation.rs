@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use mqtt_session::{LostSession, QoS, Role, Version};
+use mqtt_session::sim::Faults;
+use mqtt_session::strategies::{self, Links, Operations, Weights};
+use mqtt_session::{LostSession, Role, Version};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -13,9 +15,7 @@ pub(crate) struct Setup {
     pub(crate) seed: u64,
     /// Which pair of sessions: see `run`.
     pub(crate) sizes: usize,
-    pub(crate) fragments: bool,
-    pub(crate) delay: u32,
-    pub(crate) cut_once_in: u32,
+    pub(crate) faults: Faults,
     pub(crate) lost_session: LostSession,
     /// Of the first connection.
     pub(crate) plan: Plan,
@@ -54,43 +54,13 @@ pub(crate) enum ServerPlan {
 /// What happens next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Operation {
-    Publish {
-        from: Role,
-        qos: QoS,
-        len: u16,
-        retain: bool,
-        expiry: Option<u32>,
-        alias: Option<u16>,
-        in_place: bool,
-    },
+    Plain(strategies::Operation),
     /// Several small messages of QoS 1 and 2 at once.
     Burst {
         from: Role,
         count: usize,
     },
-    Subscribe(usize),
-    Unsubscribe(usize),
-    Acknowledge {
-        by: Role,
-        which: usize,
-        code: usize,
-    },
-    Cancel {
-        from: Role,
-        which: usize,
-    },
-    Step(u16),
-    /// Steps until nothing moves, or so many.
-    Quiet,
-    Cut,
-    CutAfter(usize),
     Reconnect(Plan),
-    Pass(u32),
-    Disconnect {
-        by: Role,
-        code: usize,
-    },
-    ServerLoses,
 }
 
 pub(crate) const INBOXES: [usize; 3] = [96, 160, 512];
@@ -104,20 +74,10 @@ pub(crate) fn run() -> impl Strategy<Value = (Setup, Vec<Operation>)> {
 
 fn setup() -> impl Strategy<Value = Setup> {
     let lost = select(vec![LostSession::AsTheStandardSays, LostSession::Report, LostSession::Republish]);
-    let cuts = prop_oneof![3 => Just(0), 1 => 5_u32..60];
+    let faults = Links { delay: 2000, cut_once_in: 5, ..Links::default() }.faults();
     let version = select(vec![Version::V3, Version::V5]);
-    let delay = select(vec![0_u32, 20, 2000]);
-    (version, any::<u64>(), 0..crate::SIZES, any::<bool>(), delay, cuts, lost, plan()).prop_map(
-        |(version, seed, sizes, fragments, delay, cut_once_in, lost_session, plan)| Setup {
-            version,
-            seed,
-            sizes,
-            fragments,
-            delay,
-            cut_once_in,
-            lost_session,
-            plan,
-        },
+    (version, strategies::seed(), 0..crate::SIZES, faults, lost, plan()).prop_map(
+        |(version, seed, sizes, faults, lost_session, plan)| Setup { version, seed, sizes, faults, lost_session, plan },
     )
 }
 
@@ -144,43 +104,14 @@ fn plan() -> impl Strategy<Value = Plan> {
 }
 
 fn operation(version: Version) -> impl Strategy<Value = Operation> {
-    let role = || select(vec![Role::Client, Role::Server]);
+    // To reconnect is a matter of plans here.
+    let weights = Weights { reconnect: 0, ..Weights::default() };
+    let role = select(vec![Role::Client, Role::Server]);
     prop_oneof![
-        14 => publish(version),
-        2 => (role(), 2_usize..10).prop_map(|(from, count)| Operation::Burst { from, count }),
-        1 => (1_usize..4).prop_map(Operation::Subscribe),
-        1 => (1_usize..4).prop_map(Operation::Unsubscribe),
-        5 => (role(), any::<usize>(), 0_usize..6).prop_map(|(by, which, code)| Operation::Acknowledge { by, which, code }),
-        1 => (role(), any::<usize>()).prop_map(|(from, which)| Operation::Cancel { from, which }),
-        10 => (1_u16..40).prop_map(Operation::Step),
-        5 => Just(Operation::Quiet),
-        2 => Just(Operation::Cut),
-        3 => (0_usize..80).prop_map(Operation::CutAfter),
+        45 => Operations { weights, ..Operations::new(version) }.one().prop_map(Operation::Plain),
+        2 => (role, 2_usize..10).prop_map(|(from, count)| Operation::Burst { from, count }),
         3 => plan().prop_map(Operation::Reconnect),
-        1 => select(vec![50_u32, 900, 3_000, 20_000, 4_000_000]).prop_map(Operation::Pass),
-        1 => (role(), 0_usize..3).prop_map(|(by, code)| Operation::Disconnect { by, code }),
-        1 => Just(Operation::ServerLoses),
     ]
-}
-
-fn publish(version: Version) -> impl Strategy<Value = Operation> {
-    let v5 = version == Version::V5;
-    let from = select(vec![Role::Client, Role::Server]);
-    let qos = select(vec![QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::ExactlyOnce]);
-    let len = prop_oneof![6 => 8_u16..20, 1 => 20_u16..200];
-    let expiry = proptest::option::weighted(0.15, select(vec![0_u32, 1, 2, 1000]));
-    let alias = proptest::option::weighted(0.3, 1_u16..3);
-    (from, qos, len, any::<bool>(), expiry, alias, any::<bool>()).prop_map(
-        move |(from, qos, len, retain, expiry, alias, in_place)| Operation::Publish {
-            from,
-            qos,
-            len,
-            retain,
-            expiry: expiry.filter(|_| v5),
-            alias: alias.filter(|_| v5),
-            in_place,
-        },
-    )
 }
 
 /// A run as a list to read.

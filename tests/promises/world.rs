@@ -1,10 +1,12 @@
 //! Two real ends over a simulated link, and the applications on both of them, which do what a list of operations says.
 
 use core::cell::RefCell;
+use core::num::NonZeroU16;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use mqtt_session::sim::{Chart, Faults, Simulation, Turn};
+use mqtt_session::strategies;
 use mqtt_session::{
     Acknowledge, Cause, Connect, Disconnect, Event, Handle, Inbox, Message, Offline, Outcome, Oversized, PacketId,
     Properties, Property, Publish, QoS, ReasonCode, Refused, Role, Subscribe, Subscription, TopicAliases, Unsubscribe,
@@ -100,13 +102,11 @@ pub(crate) const fn index(role: Role) -> usize {
 impl<C: ClientEnd, S: ServerEnd> World<C, S> {
     pub(crate) fn new(setup: &Setup, clones: bool) -> Self {
         let journal: Pen = Rc::new(RefCell::new(Journal::default()));
-        let Setup { fragments, delay, cut_once_in, .. } = *setup;
-        let faults = Faults { fragments, delay, cut_once_in, ..Faults::NONE };
         let watcher = Watcher { chart: Chart::new(String::new()), journal: Rc::clone(&journal) };
         let tap = |role| Tap::new(role, setup.version, Rc::clone(&journal));
         let mut world = Self {
             setup: setup.clone(),
-            sim: Simulation::new(setup.seed, faults, watcher),
+            sim: Simulation::new(setup.seed, setup.faults, watcher),
             client: Watched::new(C::default(), tap(Role::Client)),
             server: Watched::new(S::default(), tap(Role::Server)),
             inboxes: [inbox(96), inbox(96)],
@@ -146,17 +146,27 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             self.server.session.replace_by_clone();
         }
         match operation {
-            Operation::Publish { from, qos, len, retain, expiry, alias, in_place } => {
-                self.publish(from, qos, usize::from(len), retain, expiry, alias, in_place);
-            }
+            Operation::Plain(operation) => self.apply_plain(operation),
             Operation::Burst { from, count } => {
                 for number in 0..count {
                     let qos = [QoS::ExactlyOnce, QoS::AtLeastOnce][number % 2];
                     self.publish(from, qos, 8, false, None, None, false);
                 }
             }
-            Operation::Subscribe(filters) => self.subscribe(filters),
-            Operation::Unsubscribe(filters) => self.unsubscribe(filters),
+            Operation::Reconnect(plan) => self.connect(plan),
+        }
+        self.sim.wake();
+    }
+
+    fn apply_plain(&mut self, operation: strategies::Operation) {
+        use strategies::Operation;
+        match operation {
+            Operation::Publish { from, qos, retain, topic, len, expiry, alias } => {
+                // What goes to every other topic is written in place.
+                self.publish(from, qos, len, retain, expiry, alias.map(NonZeroU16::get), topic % 2 == 1);
+            }
+            Operation::Subscribe { count, .. } => self.subscribe(count),
+            Operation::Unsubscribe { count, .. } => self.unsubscribe(count),
             Operation::Acknowledge { by, which, code } => self.acknowledge(by, which, code),
             Operation::Cancel { from, which } => self.cancel(from, which),
             Operation::Step(steps) => {
@@ -173,12 +183,11 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             }
             Operation::Cut => self.sim.cut(),
             Operation::CutAfter(bytes) => self.sim.cut_after(bytes),
-            Operation::Reconnect(plan) => self.connect(plan),
             Operation::Pass(millis) => self.sim.pass(millis.into()),
             Operation::Disconnect { by, code } => self.disconnect(by, code),
-            Operation::ServerLoses => self.lose_server(),
+            Operation::Lose => self.lose_server(),
+            other => panic!("{other:?}: nothing carries it out"),
         }
-        self.sim.wake();
     }
 
     fn end(&mut self, role: Role) -> &mut dyn Commands {
@@ -229,7 +238,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             qos,
             retain,
             properties: Properties::of(properties.as_slice()),
-            topic_alias: alias.and_then(core::num::NonZeroU16::new),
+            topic_alias: alias.and_then(NonZeroU16::new),
             ..Publish::new(&topic, &payload)
         };
         let (answer, unchanged) = self.end(from).publish(&publish, in_place);
@@ -278,14 +287,12 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         }
     }
 
-    fn acknowledge(&mut self, by: Role, which: usize, code: usize) {
+    fn acknowledge(&mut self, by: Role, which: usize, code: ReasonCode) {
         let waiting = self.handles[index(by)].len();
         if waiting == 0 {
             return;
         }
         let Unjudged { handle, number, packet_id, qos, serial } = self.handles[index(by)].remove(which % waiting);
-        let codes = [ReasonCode::Success, ReasonCode::Success, ReasonCode::QuotaExceeded, ReasonCode::UnspecifiedError];
-        let code = if self.is_v5() { codes[code % codes.len()] } else { ReasonCode::Success };
         let (answer, unchanged) = self.end(by).acknowledge(handle, code);
         if let Err(refused) = answer {
             self.refused(refused, unchanged);
@@ -308,13 +315,8 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         self.note(Fact::Cancelled { number, taken });
     }
 
-    fn disconnect(&mut self, by: Role, code: usize) {
-        let codes = match (self.setup.version, by) {
-            (Version::V5, Role::Client) => [ReasonCode::NORMAL_DISCONNECTION, ReasonCode::DisconnectWithWill],
-            (Version::V5, Role::Server) => [ReasonCode::SessionTakenOver, ReasonCode::ServerShuttingDown],
-            _ => [ReasonCode::NORMAL_DISCONNECTION; 2],
-        };
-        let disconnect = Disconnect { reason_code: codes[code % 2], properties: Properties::EMPTY };
+    fn disconnect(&mut self, by: Role, reason_code: ReasonCode) {
+        let disconnect = Disconnect { reason_code, properties: Properties::EMPTY };
         let (answer, unchanged) = self.end(by).disconnect(&disconnect);
         if let Err(refused) = answer {
             self.refused(refused, unchanged);
@@ -523,7 +525,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         if self.client.session.in_flight() != before || self.closed != [false; 2] || !pinged {
             return Err(format!("in flight {before}, closed {:?}, PINGREQ {pinged}", self.closed));
         }
-        self.disconnect(Role::Client, 0);
+        self.disconnect(Role::Client, ReasonCode::NORMAL_DISCONNECTION);
         for _ in 0..1000 {
             self.step();
         }
@@ -542,7 +544,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             let waiting = self.handles.iter().map(Vec::len).sum::<usize>();
             for role in [Role::Client, Role::Server] {
                 while !self.handles[index(role)].is_empty() {
-                    self.acknowledge(role, 0, 0);
+                    self.acknowledge(role, 0, ReasonCode::Success);
                 }
             }
             let is_idle = self.step() && waiting == 0;
@@ -567,7 +569,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
 
     /// The client leaves, comes back, and nothing happens.
     pub(crate) fn come_again(&mut self) -> bool {
-        self.disconnect(Role::Client, 0);
+        self.disconnect(Role::Client, ReasonCode::NORMAL_DISCONNECTION);
         self.come_to_rest(1_000);
         self.connect(benign(self.setup.plan));
         self.come_to_rest(1_000) == Rest::Done

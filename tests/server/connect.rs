@@ -133,6 +133,29 @@ fn what_connack_cannot_say_is_refused_and_may_be_said_better() {
     }
 }
 
+/// To the byte, and beside it there is room for the longest answer and a farewell.
+#[test]
+fn connack_fits_beside_the_aliases_or_is_refused() {
+    let mut t = Trace::<64, 1, 1, 64, 256>::new(Version::V5);
+    t.asks(false);
+    for len in 0..60 {
+        let text = "x".repeat(len);
+        let properties = [Property::ReasonString(&text)];
+        let done = t.session.clone().accept(&Accept { properties: &properties, ..Accept::default() });
+        assert_eq!(done, if 13 + 3 + len <= 64 { Ok(()) } else { Err(Refused::TooLarge) }, "{len}");
+    }
+    for version in [Version::V3, Version::V5] {
+        let mut t = Trace::<64, 1, 1, 64, 256>::new(version);
+        t.asks(false);
+        for topic in 0..100 {
+            let topic_aliases = TopicAliases { maximum: 1, topic };
+            let done = t.session.clone().accept(&Accept { topic_aliases, ..Accept::default() });
+            let room = 64_usize.saturating_sub(topic_aliases.len());
+            assert_eq!(done, if room >= 5 + 9 { Ok(()) } else { Err(Refused::TooLarge) }, "{version:?} {topic}");
+        }
+    }
+}
+
 /// The client takes no packet as large as CONNACK: neither accepted nor rejected aloud.
 #[test]
 fn a_connack_larger_than_the_client_takes_is_not_sent() {

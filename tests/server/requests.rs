@@ -272,6 +272,30 @@ fn a_request_waits_for_room() {
     }
 }
 
+/// What never has room beside a farewell is too large; what has none now is to be given later.
+#[test]
+fn an_answer_fits_to_the_byte_or_is_refused() {
+    for (pings, free) in [(0, 64), (15, 34)] {
+        let mut t = Trace::<64, 1, 1, 64, 256>::new(Version::V5);
+        t.connects();
+        t.receives(([0xC0, 0].repeat(pings), request(Version::V5, true, 5, 1)));
+        t.asked(5, 1);
+        for len in 0..60 {
+            let text = "x".repeat(len);
+            let properties = [Property::ReasonString(&text)];
+            let success = [ReasonCode::Success];
+            let reply = Suback { properties: Properties::of(&properties), ..suback(5, &success) };
+            let needed = 9 + len + 9;
+            let expected = match needed {
+                _ if needed <= free => Ok(()),
+                _ if needed <= 64 => Err(Refused::Full),
+                _ => Err(Refused::TooLarge),
+            };
+            assert_eq!(t.session.clone().suback(&reply), expected, "{len} bytes, {free} free");
+        }
+    }
+}
+
 /// An answer with more properties than there is room for now is refused, and may be given without them.
 #[test]
 fn an_answer_may_be_shortened() {

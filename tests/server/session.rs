@@ -143,6 +143,7 @@ fn a_session_goes_on_until_it_expires() {
         t.hello.properties = properties;
         leave_behind(&mut t);
         assert_eq!(t.session.expires_at(), None);
+        assert!(t.session.is_lasting());
         t.passes(u64::MAX / 2);
         goes_on(&mut t);
     }
@@ -165,6 +166,7 @@ fn a_session_may_end_with_its_connection() {
         t.published(1, Outcome::Lost);
         t.closes(Cause::ConnectionLost);
         assert_eq!(t.session.expires_at(), None);
+        assert!(!t.session.is_lasting());
         assert_eq!(t.session.in_flight(), 0);
         t.hello = LASTING;
         t.connects();
@@ -217,6 +219,7 @@ fn the_last_word_on_the_end_of_a_session_counts() {
         t.see();
         let end = expected.map(|seconds| Instant::from_millis(t.now + seconds * 1000));
         assert_eq!(t.session.expires_at(), end, "{what}");
+        assert_eq!(t.session.is_lasting(), end.is_some(), "{what}");
         t.asks(expected.is_some());
     }
 }
@@ -420,6 +423,21 @@ fn messages_wait_for_the_client() {
         t.publish(AtMostOnce, "c");
         t.sends(qos0("c"));
         t.quiet();
+    }
+}
+
+/// The clock is no part of what a session means.
+#[test]
+fn sessions_that_ended_at_different_times_are_equal() {
+    for version in [Version::V3, Version::V5] {
+        let ended = |millis| {
+            let mut t = <Trace>::new(version);
+            t.passes(millis);
+            t.connects();
+            t.cut();
+            t.session
+        };
+        assert!(ended(0) == ended(7_000), "{version:?}");
     }
 }
 

@@ -12,8 +12,8 @@ use crate::{
     any, any_byte, any_bytes, any_code, any_flag, any_qos, any_short, any_text, any_time, fill, keep, keep_bytes,
 };
 
-static mut SESSION: Session<512, 8, 8> = Session::new();
-static mut INBOX: Inbox<[u8; 256]> = Inbox::new();
+pub static mut SESSION: Session<512, 8, 8> = Session::new();
+pub static mut INBOX: Inbox<[u8; 256]> = Inbox::new();
 static mut HANDLE: Option<Handle> = None;
 
 pub fn turn() {
@@ -122,7 +122,7 @@ fn publish(session: &mut Session<512, 8, 8>) -> Option<mqtt_session::Refused> {
     session.publish_with(&publish, any() as usize, |buffer| keep(fill(buffer))).err()
 }
 
-fn told(event: Event<'_>) {
+pub fn told(event: Event<'_>) {
     match event {
         Event::Connected(connack) | Event::Refused(connack) => keep_properties(&connack.properties),
         Event::Message(message) => received(&message),

@@ -9,8 +9,8 @@ use mqtt_session::{
 use crate::client::{keep_properties, received};
 use crate::{any, any_byte, any_code, any_flag, any_qos, any_short, any_text, any_time, fill, keep, keep_bytes};
 
-static mut SESSION: Session<512, 8, 8> = Session::new();
-static mut INBOX: Inbox<[u8; 256]> = Inbox::new();
+pub static mut SESSION: Session<512, 8, 8> = Session::new();
+pub static mut INBOX: Inbox<[u8; 256]> = Inbox::new();
 
 pub fn turn() {
     // SAFETY: there is one thread, and this function does not call itself.
@@ -75,7 +75,7 @@ fn accept(session: &mut Session<512, 8, 8>) -> Option<mqtt_session::Refused> {
     session.accept(&accept).err()
 }
 
-fn told(event: Event<'_>) {
+pub fn told(event: Event<'_>) {
     match event {
         Event::Connecting { connect, .. } => keep_properties(&connect.properties),
         Event::Message(message) => received(&message),

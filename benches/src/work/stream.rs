@@ -1,0 +1,47 @@
+//! A stream of messages comes in.
+
+use super::{PAYLOAD, TOPIC, Work, begin_record, check, end_record};
+use crate::contestant::{Contestant, Lane};
+use crate::peer;
+
+/// How many small messages the stream has before it begins anew.
+pub const MESSAGES: usize = 1_000;
+
+pub struct Stream<C> {
+    contestant: C,
+    bytes: Vec<u8>,
+    messages: usize,
+    payloads: Vec<Vec<u8>>,
+}
+
+impl<C: Contestant> Stream<C> {
+    pub fn new(work: Work, contestant: C, payload: usize) -> Self {
+        let messages = if payload == PAYLOAD { MESSAGES } else { 1 };
+        let payloads: Vec<Vec<u8>> = (0..messages as u64)
+            .map(|number| peer::payload(number).into_iter().cycle().take(payload).collect())
+            .collect();
+        let mut bytes = Vec::new();
+        for payload in &payloads {
+            peer::publish(&mut bytes, work.version, 0, TOPIC, 0, payload);
+        }
+        Self { contestant, bytes, messages, payloads }
+    }
+}
+
+impl<C: Contestant> Lane for Stream<C> {
+    fn run(&mut self, messages: usize) {
+        let times = messages / self.messages;
+        self.contestant.link(|link| link.repeat(&self.bytes, times));
+        self.contestant.turn();
+    }
+
+    fn begin_record(&mut self) {
+        begin_record(&mut self.contestant);
+    }
+
+    fn check(&mut self, messages: usize) -> Result<(), String> {
+        let (record, delivered, _) = end_record(&mut self.contestant);
+        check::deliveries(&record, delivered, messages, |number| &self.payloads[number % self.messages])?;
+        check::packets(&record, &[])
+    }
+}
