@@ -16,7 +16,6 @@ use mqtt_session::{
 use syn::{Item, Visibility};
 
 /// The name of a type that can be logged.
-#[expect(clippy::extra_unused_type_parameters, reason = "that it compiles is the test")]
 fn name<T: Format + ?Sized>(name: &'static str) -> &'static str {
     name
 }

@@ -9,19 +9,22 @@ mod bodies;
 use std::fs;
 use std::path::Path;
 
-/// Runs a body over the files of its corpus, and prefixes of each.
+/// Runs a body over the files of its corpus, and prefixes of each; an interpreter runs two of the files.
 fn run(target: &str, body: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-    let mut count = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        let seed = fs::read(entry.unwrap().path()).unwrap();
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() >= 10, "{target} has {} seeds", files.len());
+    if cfg!(miri) {
+        files.sort();
+        files.truncate(2);
+    }
+    for file in files {
+        let seed = fs::read(file).unwrap();
         body(&seed);
-        for len in (0..seed.len()).step_by(seed.len() / 16 + 1) {
+        for len in (0..seed.len()).step_by(seed.len() / 16 + 1).filter(|_| !cfg!(miri)) {
             body(&seed[..len]);
         }
-        count += 1;
     }
-    assert!(count >= 10, "{target} has {count} seeds");
 }
 
 #[test]

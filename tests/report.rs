@@ -1,8 +1,8 @@
 //! What is told to loggers: every packet, event and refusal, and never a secret or a byte of a payload.
 #![cfg(all(feature = "log", feature = "server", feature = "v3", feature = "v5"))]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a fault here is a failed test")]
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a fault here is a failed test")]
 
-use std::cell::RefCell;
+use core::cell::RefCell;
 
 use log::{LevelFilter, Log, Metadata, Record};
 use mqtt_session::server::{self, Accept};

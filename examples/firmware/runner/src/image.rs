@@ -22,7 +22,7 @@ impl Image {
         let (mut flash, mut statics) = (0, 0);
         for section in file.sections() {
             match section.kind() {
-                SectionKind::Text | SectionKind::ReadOnlyData => flash += section.size(),
+                SectionKind::Text | SectionKind::ReadOnlyData | SectionKind::ReadOnlyString => flash += section.size(),
                 SectionKind::Data => {
                     flash += section.size();
                     statics += section.size();
