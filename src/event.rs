@@ -166,7 +166,8 @@ pub enum StrayPacket {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Outcome {
-    /// The server has it: PUBACK or PUBCOMP, with the code of PUBACK.
+    /// The server has it: PUBACK or PUBCOMP, with its code. That of PUBCOMP is 0x92 where the server had finished the
+    /// exchange before and the link broke under its answer; that is no error. (5.0)
     Acknowledged(ReasonCode),
     /// The server refused it: PUBACK or PUBREC with a code of 0x80 or above. [MQTT-4.4.0-2]
     Rejected(ReasonCode),

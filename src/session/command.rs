@@ -21,6 +21,10 @@ pub struct Connect<'a> {
     /// A session outlives its connection only if it is asked for: in 3.1.1 by `false` here from the first connection on, in
     /// 5.0 by a Session Expiry Interval above 0 in the `properties` of each connection. Otherwise what is in flight when
     /// the connection ends is reported as lost.
+    ///
+    /// The old session is given up here at once, and there when CONNECT arrives: ask for a new one until
+    /// [`Event::Connected`](crate::Event::Connected) has come. Who asks in 3.1.1 for the old one before that may get it, and
+    /// QoS 2 messages that it had delivered a second time. (5.0: [`Cause::SessionUnknown`](crate::Cause::SessionUnknown))
     pub clean_start: bool,
     /// The longest pause between two packets in seconds; 0: any. PINGREQ is sent after seven eighths of it without a packet
     /// sent, or without one received. [MQTT-3.1.2-23] in 3.1.1, [MQTT-3.1.2-20] in 5.0

@@ -82,6 +82,31 @@ mod broker {
     }
 }
 
+mod on {
+    use mqtt_session::Version;
+
+    use super::broker::Broker;
+
+    /// The example broker, and the version that it is to speak.
+    #[derive(Clone, Copy)]
+    pub(crate) struct On {
+        pub(crate) version: Version,
+    }
+
+    impl On {
+        /// `None`, after a word about it, where the clients of mosquitto are not installed.
+        pub(crate) fn start(self, name: &str) -> Option<Broker> {
+            Broker::start(&format!("{name}-{}", self.version.level()), "")
+        }
+    }
+
+    impl From<Version> for On {
+        fn from(version: Version) -> Self {
+            Self { version }
+        }
+    }
+}
+
 /// Links that pass every byte by itself, late, and stop for a while.
 mod slow_links {
     use mqtt_session::Version;
@@ -114,19 +139,29 @@ mod slow_links {
 }
 
 in_both_versions! {
-    slow_links::publish_and_subscribe;
-    exchange::every_qos_out;
-    exchange::every_qos_in;
-    exchange::retained;
-    exchange::wildcards;
-    exchange::shared_subscriptions;
-    exchange::empty_payload;
-    exchange::large_payload;
-    connection::will;
-    connection::keep_alive;
-    connection::take_over;
-    connection::session_life;
-    tools::publish_to_mosquitto_sub;
-    tools::mosquitto_pub_to_subscribe;
-    tools::echo_between_both;
+    in both {
+        slow_links::publish_and_subscribe;
+        exchange::every_qos_out;
+        exchange::every_qos_in;
+        exchange::retained;
+        exchange::wildcards;
+        exchange::shared_subscriptions;
+        exchange::empty_payload;
+        exchange::large_payload;
+        connection::will;
+        connection::resume;
+        connection::keep_alive;
+        connection::take_over;
+        connection::session_life;
+        tools::publish_to_mosquitto_sub;
+        tools::mosquitto_pub_to_subscribe;
+        tools::echo_between_both;
+    }
+    in v5 {
+        exchange::properties;
+        exchange::topic_aliases_in;
+        exchange::subscription_options;
+        connection::message_expiry;
+        connection::receive_maximum_below_the_brokers;
+    }
 }

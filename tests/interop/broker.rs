@@ -1,4 +1,4 @@
-//! A mosquitto of the test's own, on a port of its own, and its command line clients.
+//! A broker of the test's own, on a port of its own, and mosquitto's command line clients.
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
@@ -12,35 +12,49 @@ use std::time::Instant as Clock;
 
 use mqtt_session::Version;
 
+use self::kind::listens_here_alone;
 use super::process::{LIMIT, Listener, client, example, fresh_folder, installed, terminate};
+
+mod kind;
+
+pub(crate) use self::kind::Kind;
 
 /// A running broker; it ends with this value.
 pub(crate) struct Broker {
+    kind: Kind,
     folder: PathBuf,
     port: u16,
     process: Option<Child>,
 }
 
 impl Broker {
-    /// Whether it keeps to the rules of QoS 2 wherever a link is cut.
-    pub(crate) const KEEPS_QOS_2: bool = false;
-    /// How many messages each of two clients publishes over links that break.
-    pub(crate) const MESSAGES: usize = 1_000;
-
-    /// A broker that lets everybody in, with further settings, a line each. `None`, after a word about it, where mosquitto
+    /// A mosquitto that lets everybody in, with further settings, a line each. `None`, after a word about it, where mosquitto
     /// is not installed.
     pub(crate) fn start(name: &str, settings: &str) -> Option<Self> {
         Self::configured(name, &format!("allow_anonymous true\n{settings}"))
     }
 
-    /// A broker that lets in one user alone.
+    /// Another broker than mosquitto, which lets everybody in, too.
+    pub(crate) fn start_other(kind: Kind, name: &str) -> Option<Self> {
+        for tool in ["mosquitto_pub", "mosquitto_sub"] {
+            installed(tool)?;
+        }
+        Some(Self::launched(kind, fresh_folder(name), ""))
+    }
+
+    /// A mosquitto that lets in one user alone.
     pub(crate) fn with_password(name: &str, user: &str, password: &str) -> Option<Self> {
         let tool = installed("mosquitto_passwd")?;
         let folder = fresh_folder(name);
         let file = folder.join("passwords");
         let status = Command::new(tool).args(["-b", "-c"]).arg(&file).args([user, password]).status();
         assert!(status.expect("mosquitto_passwd starts").success());
-        Self::launched(folder, &format!("allow_anonymous false\npassword_file {}\n", file.display()))
+        installed("mosquitto")?;
+        Some(Self::launched(
+            Kind::Mosquitto,
+            folder,
+            &format!("allow_anonymous false\npassword_file {}\n", file.display()),
+        ))
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -57,7 +71,7 @@ impl Broker {
     /// Starts a stopped broker again, on its port and with what it has kept.
     pub(crate) fn restart(&mut self) {
         self.stop();
-        assert!(self.launch(), "mosquitto does not start again: {}", self.log());
+        assert!(self.launch(), "the broker does not start again: {}", self.log());
     }
 
     /// What the broker has logged since it was started last.
@@ -85,15 +99,6 @@ impl Broker {
         assert!(output.status.success(), "mosquitto_pub: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Starts `mosquitto_sub` and waits until it is subscribed.
-    pub(crate) fn subscribe(&self, version: Version, name: &str, arguments: &[&str]) -> Listener {
-        let mut command = self.client("mosquitto_sub", version, arguments);
-        command.args(["-i", name, "-W", "20"]);
-        let listener = Listener::start(&mut command);
-        self.await_log(&format!("Sending SUBACK to {name}"));
-        listener
-    }
-
     /// One of the command-line tools among the examples, as a command.
     pub(crate) fn example(&self, tool: &str, version: Version, arguments: &[&str]) -> Command {
         client(&example(tool), self.port, version, arguments)
@@ -108,7 +113,8 @@ impl Broker {
         listener
     }
 
-    fn client<A: AsRef<OsStr>>(&self, tool: &str, version: Version, arguments: &[A]) -> Command {
+    /// One of mosquitto's clients, as a command.
+    pub(crate) fn client<A: AsRef<OsStr>>(&self, tool: &str, version: Version, arguments: &[A]) -> Command {
         client(&installed(tool).expect("it was found before"), self.port, version, arguments)
     }
 
@@ -116,21 +122,20 @@ impl Broker {
         for tool in ["mosquitto", "mosquitto_pub", "mosquitto_sub"] {
             installed(tool)?;
         }
-        Self::launched(fresh_folder(name), settings)
+        Some(Self::launched(Kind::Mosquitto, fresh_folder(name), settings))
     }
 
-    fn launched(folder: PathBuf, settings: &str) -> Option<Self> {
-        installed("mosquitto")?;
-        let mut broker = Self { folder, port: 0, process: None };
+    fn launched(kind: Kind, folder: PathBuf, settings: &str) -> Self {
+        let mut broker = Self { kind, folder, port: 0, process: None };
         // Somebody else may take the port before the broker does.
         for _ in 0..5 {
             broker.port = free_port();
             broker.configure(settings);
             if broker.launch() {
-                return Some(broker);
+                return broker;
             }
         }
-        panic!("mosquitto does not start: {}", broker.log());
+        panic!("{kind:?} does not start: {}", broker.log());
     }
 
     fn configure(&self, settings: &str) {
@@ -144,16 +149,24 @@ impl Broker {
         fs::write(folder.join("mosquitto.conf"), text).expect("the folder is ours");
     }
 
+    fn program(&self) -> Command {
+        if self.kind != Kind::Mosquitto {
+            return self.kind.command(&self.folder, self.port);
+        }
+        let mut command = Command::new(installed("mosquitto").expect("it was found before"));
+        command.arg("-c").arg(self.folder.join("mosquitto.conf"));
+        command
+    }
+
     /// Whether the broker has come up.
     fn launch(&mut self) -> bool {
         let log = File::create(self.folder.join("log")).expect("the folder is ours");
-        let mut command = Command::new(installed("mosquitto").expect("it was found before"));
-        command.arg("-c").arg(self.folder.join("mosquitto.conf"));
+        let more = log.try_clone().expect("it is open");
         let mut process =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("mosquitto starts");
+            self.program().stdin(Stdio::null()).stdout(more).stderr(log).spawn().expect("the broker starts");
         let end = Clock::now() + LIMIT;
         while process.try_wait().expect("it is our child").is_none() && Clock::now() < end {
-            if self.log().contains("Opening ipv4 listen socket") && TcpStream::connect(self.address()).is_ok() {
+            if TcpStream::connect(self.address()).is_ok() && listens_here_alone(process.id(), self.port) {
                 self.process = Some(process);
                 return true;
             }

@@ -9,11 +9,13 @@ use mqtt_session::{
 
 use super::broker::Broker;
 use super::driver::{Client, Plain, connect_as};
+use super::on::On;
 use super::proxy::{Faults, Proxy};
 
 /// The will comes if the socket is closed without a word, and not after DISCONNECT.
-pub(crate) fn will(version: Version) {
-    let Some(broker) = start("will", version) else { return };
+pub(crate) fn will(on: On) {
+    let Some(broker) = on.start("will") else { return };
+    let version = on.version;
     let mut watcher = Plain::connected(broker.address(), &connect_as(version, "watcher", false));
     watcher.subscribe(&[Subscription::new("wills", QoS::ExactlyOnce)]);
     let with_will = |payload| {
@@ -34,8 +36,9 @@ pub(crate) fn will(version: Version) {
 }
 
 /// A session, and messages in both directions, outlive the broker.
-pub(crate) fn broker_restart(version: Version) {
-    let Some(mut broker) = start("restart", version) else { return };
+pub(crate) fn broker_restart(on: On) {
+    let Some(mut broker) = on.start("restart") else { return };
+    let version = on.version;
     let ours = connect_as(version, "tested", true);
     let theirs = connect_as(version, "other", true);
     let mut client = Plain::connected(broker.address(), &ours);
@@ -71,9 +74,45 @@ pub(crate) fn broker_restart(version: Version) {
     assert_eq!(other.seen.texts(), ["up 1 0 3", "up 2 0 4"]);
 }
 
+/// What the other side publishes while there is no connection comes with the next one, and what was published here leaves.
+pub(crate) fn resume(on: On) {
+    let Some(broker) = on.start("resume") else { return };
+    let lasting = connect_as(on.version, "tested", true);
+    let mut client = Plain::connected(broker.address(), &lasting);
+    let mut other = Plain::connected(broker.address(), &connect_as(on.version, "other", true));
+    client.subscribe(&[Subscription::new("down", QoS::ExactlyOnce)]);
+    other.subscribe(&[Subscription::new("up", QoS::ExactlyOnce)]);
+    for round in 0..3 {
+        client.drop_socket();
+        for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            let payload = format!("{round}");
+            other.publish(&Publish { qos, ..Publish::new("down", payload.as_bytes()) });
+            let publish = Publish { qos, ..Publish::new("up", payload.as_bytes()) };
+            assert!(client.session.publish(&publish).expect("it is queued").is_some());
+        }
+        client.connect(&lasting);
+        assert!(client.seen.connected.last().is_some_and(|welcome| welcome.session_present));
+        client.run_until("outcomes", |seen| seen.published.len() == 2 * (round + 1));
+        client.run_until_messages(2 * (round + 1));
+        other.run_until_messages(2 * (round + 1));
+        // The acknowledgements arrive, or messages of QoS 1 come again.
+        client.run_for(Duration::from_millis(100));
+    }
+    client.run_for(Duration::from_millis(100));
+    other.run_for(Duration::from_millis(100));
+    // Only messages of one QoS are in order.
+    for (seen, topic) in [(&client.seen, "down"), (&other.seen, "up")] {
+        let mut texts = seen.texts();
+        texts.sort_by_key(|text| text[topic.len() + 1..].starts_with('2'));
+        let expected = ["1 0 0", "1 0 1", "1 0 2", "2 0 0", "2 0 1", "2 0 2"].map(|text| format!("{topic} {text}"));
+        assert_eq!(texts, expected);
+    }
+}
+
 /// The broker closes after one and a half times the keep alive; pings prevent it. With `MQTT_LONG=1` over a minute.
-pub(crate) fn keep_alive(version: Version) {
-    let Some(broker) = start("keep-alive", version) else { return };
+pub(crate) fn keep_alive(on: On) {
+    let Some(broker) = on.start("keep-alive") else { return };
+    let version = on.version;
     let idle = if env::var("MQTT_LONG").is_ok() { 61 } else { 7 };
     let proxy = Proxy::start(broker.address(), version, 1, Faults::NONE);
     let connect = Connect { keep_alive: 2, ..connect_as(version, "tested", false) };
@@ -99,7 +138,7 @@ fn server_keep_alive() {
     assert_eq!((pings, client.seen.closed), (1, None));
 }
 
-pub(crate) fn wrong_password(version: Version) {
+pub(crate) fn wrong_password(On { version, .. }: On) {
     let name = format!("password-{}", version.level());
     let Some(broker) = Broker::with_password(&name, "meter", "right") else { return };
     let connect = Connect { user_name: Some("meter"), ..connect_as(version, "tested", false) };
@@ -117,8 +156,9 @@ pub(crate) fn wrong_password(version: Version) {
 
 /// A second client with the same identifier. 5.0 is told why the connection ends, but not by mosquitto 2.0.11, which says
 /// in 3.1.1 and 5.0 alike nothing.
-pub(crate) fn take_over(version: Version) {
-    let Some(broker) = start("take-over", version) else { return };
+pub(crate) fn take_over(on: On) {
+    let Some(broker) = on.start("take-over") else { return };
+    let version = on.version;
     let proxy = Proxy::start(broker.address(), version, 1, Faults::NONE);
     for lasting in [false, true] {
         let connect = connect_as(version, "tested", lasting);
@@ -138,8 +178,9 @@ pub(crate) fn take_over(version: Version) {
 }
 
 /// A session that is not to last does not, and one that lasts ends with a clean start.
-pub(crate) fn session_life(version: Version) {
-    let Some(broker) = start("session-life", version) else { return };
+pub(crate) fn session_life(on: On) {
+    let Some(broker) = on.start("session-life") else { return };
+    let version = on.version;
     let (short, lasting) = (connect_as(version, "tested", false), connect_as(version, "tested", true));
     let clean = Connect { clean_start: true, ..lasting };
     let topic = [Subscription::new("a", QoS::AtLeastOnce)];
@@ -176,10 +217,9 @@ pub(crate) fn session_life(version: Version) {
 }
 
 /// A message that has expired does not come; one that waited comes with what is left of its time.
-#[test]
-fn message_expiry() {
-    let version = Version::V5;
-    let Some(broker) = start("message-expiry", version) else { return };
+pub(crate) fn message_expiry(on: On) {
+    let version = on.version;
+    let Some(broker) = on.start("message-expiry") else { return };
     let lasting = connect_as(version, "tested", true);
     let mut client = Plain::connected(broker.address(), &lasting);
     client.subscribe(&[Subscription::new("a", QoS::AtLeastOnce)]);
@@ -201,10 +241,9 @@ fn message_expiry() {
 
 /// Fewer places than the broker would use: it keeps to what CONNECT says. No more than one message waits, because
 /// mosquitto 2.0.11 sends all that wait with the first acknowledgement.
-#[test]
-fn receive_maximum_below_the_brokers() {
-    let version = Version::V5;
-    let Some(broker) = start("receive-maximum", version) else { return };
+pub(crate) fn receive_maximum_below_the_brokers(on: On) {
+    let version = on.version;
+    let Some(broker) = on.start("receive-maximum") else { return };
     let proxy = Proxy::start(broker.address(), version, 1, Faults::NONE);
     let mut client: Client<4_096, 4, 3, 1_024> =
         Client::connected(proxy.address(), &connect_as(version, "tested", false));
@@ -248,8 +287,4 @@ fn a_small_window_of_the_broker() {
     other.run_until_messages(20);
     let expected: Vec<String> = (0..20).map(|number| format!("a 2 0 {number:02}")).collect();
     assert_eq!((other.seen.texts(), client.seen.closed), (expected, None));
-}
-
-fn start(name: &str, version: Version) -> Option<Broker> {
-    Broker::start(&format!("{name}-{}", version.level()), "")
 }

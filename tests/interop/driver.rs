@@ -232,6 +232,11 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const INBOX: usiz
         assert_eq!(self.run_until_closed(), Cause::Disconnected);
     }
 
+    /// Closes the socket without a word; the next step finds it gone.
+    pub(crate) fn hang_up(&mut self) {
+        self.socket = None;
+    }
+
     /// Closes the socket without a word.
     pub(crate) fn drop_socket(&mut self) {
         self.socket = None;

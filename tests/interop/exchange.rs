@@ -10,6 +10,7 @@ use mqtt_session::{
 
 use super::broker::Broker;
 use super::driver::{Client, Plain, connect_as};
+use super::on::On;
 use super::proxy::{Faults, Proxy};
 
 const EACH_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
@@ -17,8 +18,9 @@ const EACH_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce]
 /// Room for messages of 64 KiB.
 type Large = Client<80_000, 4, 4, 80_000>;
 
-pub(crate) fn every_qos_out(version: Version) {
-    let Some(broker) = start("every-qos-out", version) else { return };
+pub(crate) fn every_qos_out(on: On) {
+    let Some(broker) = on.start("every-qos-out") else { return };
+    let version = on.version;
     let listener = broker.subscribe(version, "listener", &["-q", "2", "-t", "out/#", "-C", "3", "-F", "%t %q %r %p"]);
     let mut client = Plain::connected(broker.address(), &connect_as(version, "tested", false));
     for qos in EACH_QOS {
@@ -28,8 +30,9 @@ pub(crate) fn every_qos_out(version: Version) {
     assert_eq!(client.seen.published.len(), 2);
 }
 
-pub(crate) fn every_qos_in(version: Version) {
-    let Some(broker) = start("every-qos-in", version) else { return };
+pub(crate) fn every_qos_in(on: On) {
+    let Some(broker) = on.start("every-qos-in") else { return };
+    let version = on.version;
     let mut client = Plain::connected(broker.address(), &connect_as(version, "tested", false));
     let granted = client.subscribe(&[
         Subscription::new("in/0", QoS::AtMostOnce),
@@ -45,18 +48,19 @@ pub(crate) fn every_qos_in(version: Version) {
     assert_eq!(client.seen.texts(), expected);
 }
 
-pub(crate) fn retained(version: Version) {
-    let Some(broker) = start("retained", version) else { return };
+pub(crate) fn retained(on: On) {
+    let Some(broker) = on.start("retained") else { return };
+    let version = on.version;
     let mut client = Plain::connected(broker.address(), &connect_as(version, "tested", false));
     client.publish(&Publish { qos: QoS::AtLeastOnce, retain: true, ..Publish::new("kept/ours", b"ours") });
     let listener = broker.subscribe(version, "listener", &["-t", "kept/ours", "-C", "1", "-F", "%t %r %p"]);
     assert_eq!(listener.lines(), ["kept/ours 1 ours"]);
 
-    broker.publish(version, &["-r", "-t", "kept/theirs", "-m", "theirs"]);
+    broker.publish(version, &["-q", "1", "-r", "-t", "kept/theirs", "-m", "theirs"]);
     client.subscribe(&[Subscription::new("kept/theirs", QoS::AtMostOnce)]);
     client.run_until_messages(1);
     // To a subscription that is there already it comes as any message does.
-    broker.publish(version, &["-r", "-t", "kept/theirs", "-m", "new"]);
+    broker.publish(version, &["-q", "1", "-r", "-t", "kept/theirs", "-m", "new"]);
     client.run_until_messages(2);
     assert_eq!(client.seen.texts(), ["kept/theirs 0 1 theirs", "kept/theirs 0 0 new"]);
 
@@ -68,8 +72,9 @@ pub(crate) fn retained(version: Version) {
     assert_eq!(client.seen.texts()[2..], ["kept/theirs 0 0 ", "kept/ours 0 1 ours"]);
 }
 
-pub(crate) fn wildcards(version: Version) {
-    let Some(broker) = start("wildcards", version) else { return };
+pub(crate) fn wildcards(on: On) {
+    let Some(broker) = on.start("wildcards") else { return };
+    let version = on.version;
     let mut client = Plain::connected(broker.address(), &connect_as(version, "tested", false));
     client.subscribe(&[Subscription::new("a/+/c", QoS::AtMostOnce), Subscription::new("b/#", QoS::AtMostOnce)]);
     for topic in ["a/1/c", "a/1/2/c", "a//c", "a/c", "b", "b/", "b/1/2", "c", "a/é/c"] {
@@ -89,8 +94,9 @@ pub(crate) fn wildcards(version: Version) {
 }
 
 /// Two sessions share a subscription: each message goes to one of them.
-pub(crate) fn shared_subscriptions(version: Version) {
-    let Some(broker) = start("shared", version) else { return };
+pub(crate) fn shared_subscriptions(on: On) {
+    let Some(broker) = on.start("shared") else { return };
+    let version = on.version;
     let mut clients = ["one", "two"].map(|name| Plain::connected(broker.address(), &connect_as(version, name, false)));
     for client in &mut clients {
         client.subscribe(&[Subscription::new("$share/group/work/#", QoS::ExactlyOnce)]);
@@ -113,8 +119,9 @@ pub(crate) fn shared_subscriptions(version: Version) {
     assert_eq!(got, expected);
 }
 
-pub(crate) fn empty_payload(version: Version) {
-    let Some(broker) = start("empty-payload", version) else { return };
+pub(crate) fn empty_payload(on: On) {
+    let Some(broker) = on.start("empty-payload") else { return };
+    let version = on.version;
     let listener = broker.subscribe(version, "listener", &["-q", "2", "-t", "a", "-C", "3", "-F", "%q %l"]);
     let mut client = Plain::connected(broker.address(), &connect_as(version, "tested", false));
     client.subscribe(&[Subscription::new("b", QoS::ExactlyOnce)]);
@@ -127,8 +134,9 @@ pub(crate) fn empty_payload(version: Version) {
     assert_eq!(listener.lines(), ["0 0", "1 0", "2 0"]);
 }
 
-pub(crate) fn large_payload(version: Version) {
-    let Some(broker) = start("large-payload", version) else { return };
+pub(crate) fn large_payload(on: On) {
+    let Some(broker) = on.start("large-payload") else { return };
+    let version = on.version;
     let payload: Vec<u8> = (0..=u8::MAX).cycle().map(|byte| byte.rotate_left(3) ^ 0x55).take(65_536).collect();
     let file = broker.file("payload");
     std::fs::write(&file, &payload).expect("the folder is ours");
@@ -146,10 +154,9 @@ pub(crate) fn large_payload(version: Version) {
 }
 
 /// What cannot be in 3.1.1: the properties of a PUBLISH, each way.
-#[test]
-fn properties() {
-    let version = Version::V5;
-    let Some(broker) = start("properties", version) else { return };
+pub(crate) fn properties(on: On) {
+    let version = on.version;
+    let Some(broker) = on.start("properties") else { return };
     let format = "%C|%D|%R|%F|%E|%P|%p";
     let listener = broker.subscribe(version, "listener", &["-q", "1", "-t", "out", "-C", "1", "-F", format]);
     let mut client = Plain::connected(broker.address(), &connect_as(version, "tested", false));
@@ -193,7 +200,7 @@ fn properties() {
 #[test]
 fn topic_aliases_out() {
     let version = Version::V5;
-    let Some(broker) = start("topic-aliases", version) else { return };
+    let Some(broker) = Broker::start("topic-aliases-5", "") else { return };
     let listener = broker.subscribe(version, "listener", &["-q", "2", "-t", "#", "-C", "9", "-F", "%t %q %p"]);
     let proxy = Proxy::start(broker.address(), version, 1, Faults::NONE);
     let topic_aliases = TopicAliases { maximum: 4, topic: 20 };
@@ -218,10 +225,9 @@ fn topic_aliases_out() {
 }
 
 /// A broker that may use aliases towards us; mosquitto does not.
-#[test]
-fn topic_aliases_in() {
-    let version = Version::V5;
-    let Some(broker) = start("topic-aliases-in", version) else { return };
+pub(crate) fn topic_aliases_in(on: On) {
+    let version = on.version;
+    let Some(broker) = on.start("topic-aliases-in") else { return };
     let mut client = Plain::new(broker.address());
     client.allow_topic_aliases(TopicAliases { maximum: 10, topic: 30 });
     client.connect(&connect_as(version, "tested", false));
@@ -233,10 +239,9 @@ fn topic_aliases_in() {
     assert!(client.seen.texts().iter().all(|text| text == "in/a/long/topic 2 0 x"));
 }
 
-#[test]
-fn subscription_options() {
-    let version = Version::V5;
-    let Some(broker) = start("subscription-options", version) else { return };
+pub(crate) fn subscription_options(on: On) {
+    let version = on.version;
+    let Some(broker) = on.start("subscription-options") else { return };
     let mut client = Plain::connected(broker.address(), &connect_as(version, "tested", false));
     let plain = Subscription::new("quiet", QoS::AtMostOnce);
     client.subscribe(&[Subscription { no_local: true, ..plain }]);
@@ -245,7 +250,7 @@ fn subscription_options() {
     client.run_until_messages(1);
     assert_eq!(client.seen.texts(), ["quiet 0 0 theirs"]);
 
-    broker.publish(version, &["-r", "-t", "kept", "-m", "old"]);
+    broker.publish(version, &["-q", "1", "-r", "-t", "kept", "-m", "old"]);
     let plain = Subscription::new("kept", QoS::AtMostOnce);
     let handled = |retain_handling| Subscription { retain_handling, retain_as_published: true, ..plain };
     client.subscribe(&[handled(RetainHandling::DoNotSend)]);
@@ -255,12 +260,7 @@ fn subscription_options() {
     client.run_until_messages(2);
     client.subscribe(&[handled(RetainHandling::Send)]);
     client.run_until_messages(3);
-    broker.publish(version, &["-r", "-t", "kept", "-m", "new"]);
+    broker.publish(version, &["-q", "1", "-r", "-t", "kept", "-m", "new"]);
     client.run_until_messages(4);
     assert_eq!(client.seen.texts()[1..], ["kept 0 1 old", "kept 0 1 old", "kept 0 1 new"]);
-}
-
-/// Each suffix of the name belongs to a broker of its own.
-fn start(name: &str, version: Version) -> Option<Broker> {
-    Broker::start(&format!("{name}-{}", version.level()), "")
 }

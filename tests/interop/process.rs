@@ -50,17 +50,27 @@ pub(crate) fn terminate(process: &mut Child) -> ExitStatus {
     }
 }
 
-/// A running `mosquitto_sub`, or a tool like it.
-pub(crate) struct Listener(Option<Child>);
+/// A running `mosquitto_sub`, or a tool like it, and the link that it uses, if it is not a plain one.
+pub(crate) struct Listener<L = ()> {
+    process: Option<Child>,
+    _link: L,
+}
 
 impl Listener {
     pub(crate) fn start(command: &mut Command) -> Self {
-        Self(Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")))
+        Self::start_over((), command)
+    }
+}
+
+impl<L> Listener<L> {
+    pub(crate) fn start_over(link: L, command: &mut Command) -> Self {
+        let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        Self { process: Some(process), _link: link }
     }
 
     /// What it has printed when it has ended by itself, which it does after its number of messages or some seconds.
     pub(crate) fn output(mut self) -> Vec<u8> {
-        let process = self.0.take().expect("it is there until now");
+        let process = self.process.take().expect("it is there until now");
         let Output { stdout, .. } = process.wait_with_output().expect("it is our child");
         stdout
     }
@@ -71,9 +81,9 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl<L> Drop for Listener<L> {
     fn drop(&mut self) {
-        if let Some(process) = &mut self.0 {
+        if let Some(process) = &mut self.process {
             _ = process.kill();
             _ = process.wait();
         }

@@ -120,6 +120,8 @@ struct Link<'s> {
     client: TcpStream,
     broker: TcpStream,
     cut: AtomicBool,
+    /// Whether the client has closed it.
+    left: AtomicBool,
 }
 
 /// One direction of a connection.
@@ -185,7 +187,8 @@ impl Shared {
             // A broker that is down closes the connection, too.
             if let (Some(plan), Ok(broker)) = (plan, TcpStream::connect(self.broker)) {
                 self.state().wire.begin();
-                Link { shared: self, plan, client, broker, cut: AtomicBool::new(false) }.run();
+                Link { shared: self, plan, client, broker, cut: AtomicBool::new(false), left: AtomicBool::new(false) }
+                    .run();
             }
         }
     }
@@ -287,7 +290,7 @@ impl<'l> Pump<'l> {
             Role::Client => (&self.link.broker, &self.link.client),
         };
         let mut buffer = vec![0; 16 * 1024];
-        let mut cut_at = None;
+        let mut over_at = None;
         while !self.link.shared.has_ended() {
             match from.read(&mut buffer) {
                 Ok(0) => break,
@@ -298,12 +301,14 @@ impl<'l> Pump<'l> {
             if self.link.is_cut() && (self.to == Role::Server || self.link.plan.abrupt) {
                 return;
             }
-            if self.link.is_cut() && cut_at.get_or_insert_with(Clock::now).elapsed() > DRAIN {
+            let is_over = self.link.is_cut() || self.link.left.load(Ordering::SeqCst);
+            if is_over && over_at.get_or_insert_with(Clock::now).elapsed() > DRAIN {
                 return;
             }
         }
         // The end of the stream is passed on; the other direction goes on until its own end.
         _ = to.shutdown(Shutdown::Write);
+        self.link.left.fetch_or(self.to == Role::Server, Ordering::SeqCst);
         if self.to == Role::Client {
             _ = to.shutdown(Shutdown::Both);
         }

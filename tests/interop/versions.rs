@@ -1,16 +1,20 @@
 //! The same test in both versions.
 
-/// A test for each version.
+/// A test for each version, and more of 5.0. Each is given its version, or what stands for it.
 macro_rules! in_both_versions {
-    ($($module:ident::$name:ident;)*) => {
+    (in both { $($module:ident::$name:ident;)* } in v5 { $($module5:ident::$name5:ident;)* }) => {
         mod v3 {
             use mqtt_session::Version;
-            $(#[test] fn $name() { super::$module::$name(Version::V3); })*
+            $(#[test] fn $name() { super::$module::$name(Version::V3.into()); })*
         }
 
         mod v5 {
             use mqtt_session::Version;
-            $(#[test] fn $name() { super::$module::$name(Version::V5); })*
+            $(#[test] fn $name() { super::$module::$name(Version::V5.into()); })*
+            $(#[test] fn $name5() { super::$module5::$name5(Version::V5.into()); })*
         }
+    };
+    ($($tests:tt)*) => {
+        in_both_versions! { in both { $($tests)* } in v5 {} }
     };
 }

@@ -4,19 +4,21 @@ use core::mem::take;
 use std::collections::{BTreeMap, BTreeSet};
 
 use mqtt_session::wire::{Acknowledgement, Header, Packet, Publish};
-use mqtt_session::{AckType, Delivery, Role, Version};
+use mqtt_session::{AckType, Delivery, QoS, Role, Version};
 
 /// Received bytes of one direction until they are packets.
 #[derive(Debug, Default)]
 pub(crate) struct Splitter(Vec<u8>);
 
 impl Splitter {
-    /// The length of the front of `bytes` up to the end of a packet, if one ends in them.
+    /// The length of the front of `bytes` up to the end of a packet, if one ends in them. Behind a header that is wrong
+    /// nothing can be told apart: all is one packet.
     pub(crate) fn packet_end(&self, version: Version, to: Role, bytes: &[u8]) -> Option<usize> {
         let mut all = self.0.clone();
         // A header is at most five bytes long.
         all.extend_from_slice(&bytes[..bytes.len().min(5)]);
-        let header = Header::decode(version, to, &all).ok()??;
+        let Ok(header) = Header::decode(version, to, &all) else { return Some(bytes.len()) };
+        let header = header?;
         let behind = usize::try_from(header.packet_len()).ok()?.checked_sub(self.0.len())?;
         (behind <= bytes.len()).then_some(behind)
     }
@@ -56,9 +58,22 @@ struct Sender {
     released: BTreeSet<Vec<u8>>,
     /// What was open when this connection began and has not been completed since.
     resumed: BTreeSet<u16>,
-    /// What was sent again after its PUBREL or under another identifier, against [MQTT-4.3.3-6] and [MQTT-4.4.0-1]: with
-    /// the line of the trace and the identifier.
-    broken: BTreeMap<Vec<u8>, (usize, u16)>,
+    /// What was sent again after its PUBREL, under another identifier, under that of another message or after the end of
+    /// its session, against [MQTT-4.3.3-6], [MQTT-4.4.0-1] and [MQTT-2.2.1-3]: with the line of the trace and the
+    /// identifiers, the first one first.
+    broken: BTreeMap<Vec<u8>, (usize, [u16; 2])>,
+    /// What was sent in sessions that are gone.
+    earlier: BTreeSet<Vec<u8>>,
+    /// Every PUBLISH of any QoS, repeats included.
+    sent: Vec<Vec<u8>>,
+    /// What each identifier was used for last, in any QoS.
+    latest: BTreeMap<u16, Vec<u8>>,
+    /// What the other end has answered with PUBACK or PUBREC.
+    taken: BTreeSet<Vec<u8>>,
+    /// The identifiers that are answered with PUBREC, and not yet with PUBCOMP.
+    received: BTreeSet<u16>,
+    /// The identifiers that it released before they were answered, against [MQTT-4.3.3-1].
+    hasty: Vec<u16>,
 }
 
 impl Wire {
@@ -111,14 +126,18 @@ impl Wire {
             Packet::Connack(connack) => {
                 self.connack_passed = true;
                 if !connack.session_present {
-                    self.down = Sender { broken: take(&mut self.down.broken), ..Sender::default() };
+                    self.down.forget();
                 }
             }
             Packet::Publish(publish) => sender.publish(&publish, line),
             Packet::Acknowledgement(Acknowledgement { kind, packet_id, .. }) => match kind {
                 AckType::Pubrel => sender.release(packet_id.get()),
                 AckType::Pubcomp => receiver.complete(packet_id.get()),
-                AckType::Puback | AckType::Pubrec => {}
+                AckType::Puback => receiver.taken(packet_id.get()),
+                AckType::Pubrec => {
+                    receiver.received.insert(packet_id.get());
+                    receiver.taken(packet_id.get());
+                }
             },
             _ => {}
         }
@@ -132,13 +151,23 @@ impl Wire {
     /// The messages that this end sent again after their PUBREL or under another identifier, and the story of the first.
     pub(crate) fn broken_by(&self, end: Role) -> (BTreeSet<Vec<u8>>, String) {
         let sender = if end == Role::Server { &self.down } else { &self.up };
-        let story = sender.broken.values().min().map_or_else(String::new, |&(line, id)| self.story(id, line));
+        let story = sender.broken.values().min().map_or_else(String::new, |&(line, ids)| self.story(ids, line));
         (sender.broken.keys().cloned().collect(), story)
     }
 
-    /// What the trace says of one identifier up to a line, and the beginnings of connections.
-    fn story(&self, packet_id: u16, until: usize) -> String {
-        let names = [format!("packet_id: {packet_id},"), format!("packet_id: {packet_id} }}")];
+    /// Every PUBLISH to the client, repeats included, and those that it has answered.
+    pub(crate) fn sent_down(&self) -> (&[Vec<u8>], &BTreeSet<Vec<u8>>) {
+        (&self.down.sent, &self.down.taken)
+    }
+
+    /// The identifiers that the client released before the broker had answered.
+    pub(crate) fn released_in_haste(&self) -> &[u16] {
+        &self.up.hasty
+    }
+
+    /// What the trace says of two identifiers up to a line, and the beginnings of connections.
+    fn story(&self, packet_ids: [u16; 2], until: usize) -> String {
+        let names = packet_ids.map(|id| [format!("packet_id: {id},"), format!("packet_id: {id} }}")]).concat();
         let concerns = |line: &&String| line.starts_with("--") || names.iter().any(|name| line.contains(name));
         let mut lines: Vec<&String> = self.trace[..=until].iter().filter(concerns).collect();
         // The last part of it is the one that matters.
@@ -149,19 +178,41 @@ impl Wire {
 
 impl Sender {
     fn publish(&mut self, publish: &Publish<'_>, line: usize) {
-        let Delivery::ExactlyOnce { packet_id, .. } = publish.delivery else { return };
-        let (packet_id, payload) = (packet_id.get(), publish.payload.to_vec());
+        let payload = publish.payload.to_vec();
+        self.sent.push(payload.clone());
+        let (Delivery::AtLeastOnce { packet_id, .. } | Delivery::ExactlyOnce { packet_id, .. }) = publish.delivery
+        else {
+            return;
+        };
+        let packet_id = packet_id.get();
+        self.latest.insert(packet_id, payload.clone());
+        if publish.delivery.qos() == QoS::AtLeastOnce {
+            return;
+        }
         let first = *self.first.entry(payload.clone()).or_insert(packet_id);
-        if first != packet_id || self.released.contains(&payload) {
-            self.broken.entry(payload.clone()).or_insert((line, packet_id));
+        let is_used = self.open.get(&packet_id).is_some_and(|open| *open != payload);
+        if first != packet_id || is_used || self.released.contains(&payload) || self.earlier.contains(&payload) {
+            self.broken.entry(payload.clone()).or_insert((line, [first, packet_id]));
         }
         self.open.insert(packet_id, payload);
     }
 
     fn release(&mut self, packet_id: u16) {
-        if let Some(payload) = self.open.get(&packet_id) {
-            self.released.insert(payload.clone());
+        let Some(payload) = self.open.get(&packet_id) else { return };
+        if self.released.insert(payload.clone()) && !self.received.contains(&packet_id) {
+            self.hasty.push(packet_id);
         }
+    }
+
+    fn taken(&mut self, packet_id: u16) {
+        self.taken.extend(self.latest.get(&packet_id).cloned());
+    }
+
+    /// The session is gone.
+    fn forget(&mut self) {
+        let Self { broken, mut earlier, sent, taken, hasty, first, .. } = take(self);
+        earlier.extend(first.into_keys());
+        *self = Self { broken, earlier, sent, taken, hasty, ..Self::default() };
     }
 
     /// PUBCOMP, which may be noted before the PUBREL that it answers: they are on their way in two threads.
@@ -170,5 +221,6 @@ impl Sender {
             self.released.insert(payload);
         }
         self.resumed.remove(&packet_id);
+        self.received.remove(&packet_id);
     }
 }
