@@ -35,7 +35,8 @@ impl Measured {
 
     /// How budgets name it.
     pub fn name(&self) -> String {
-        format!("{}-{}", self.client, self.features.replace(',', "-"))
+        let versions: Vec<&str> = self.features.split(',').filter(|feature| feature.starts_with('v')).collect();
+        format!("{}-{}", self.client, versions.join("-"))
     }
 }
 

@@ -1,6 +1,9 @@
 //! What stands for the board: the images are linked, never run.
 #![no_std]
 
+#[cfg(any(feature = "v3", feature = "v5"))]
+pub mod client;
+
 use core::panic::PanicInfo;
 
 /// A register of a device that the compiler knows nothing about.
