@@ -78,6 +78,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too much for an interpreter")]
     fn draws_evenly() {
         let mut counts = [0; 6];
         for random in (0..=u32::MAX).step_by(1 << 16) {

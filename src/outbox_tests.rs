@@ -449,6 +449,7 @@ proptest! {
 
     /// Stores in which a few records fill everything: the ring goes around, is full to the byte, and is compacted.
     #[test]
+    #[cfg_attr(miri, ignore = "too much for an interpreter")]
     fn behaves_like_a_list_when_it_is_tight(
         size in 16..120_usize,
         operations in prop::collection::vec(operation(), 0..160),

@@ -240,6 +240,7 @@ fn an_identifier_that_was_replaced_is_not_found() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn what_a_slot_holds_is_kept_apart() {
     let mut slot = Slot::FREE;
     assert!(slot.is_free());
