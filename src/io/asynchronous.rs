@@ -126,15 +126,15 @@ pub struct AsyncDriver<T: ErrorType, C> {
     unflushed: bool,
     /// What the transport failed of, until it is told.
     failure: Option<T::Error>,
-    /// How long the last flush may take, once it has begun.
-    farewell: Option<Instant>,
+    /// Until when what was written last may take to leave.
+    patience: Option<Instant>,
 }
 
 impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
     /// A driver for one connection over an open transport.
     #[must_use]
     pub const fn new(transport: T, clock: C) -> Self {
-        Self { transport, clock, unflushed: false, failure: None, farewell: None }
+        Self { transport, clock, unflushed: false, failure: None, patience: None }
     }
 
     /// Goes on until something happens, hands it to `handler`, and returns what that returns. The future may be dropped at
@@ -151,13 +151,16 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
         handler: impl FnOnce(&mut S, S::Event<'_>) -> R,
     ) -> Result<R, Error<T::Error>> {
         let mut deadline = session.deadline();
+        let mut is_stale = true;
         loop {
             let now = self.clock.now();
             let (outgoing, until, cause) = match session.poll(inbox, now) {
                 Step::Event(event) => return Ok(handler(session, event)),
-                // Something was due, so it is known only now when something will be.
-                Step::Transmit(_) if deadline.is_some_and(|at| at <= now) => {
+                // The poll may have met a deadline, or found a fault of the peer, which brings one: what is to be written is
+                // asked for again once it is known.
+                Step::Transmit(_) if is_stale => {
                     deadline = no_earlier(session.deadline(), now);
+                    is_stale = false;
                     continue;
                 }
                 Step::Transmit(bytes) => (Outgoing::Bytes(bytes), deadline, None),
@@ -165,7 +168,11 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
                 // The farewell may still be in the transport, which gets the time that is left for that.
                 Step::Close(cause) => match (cause, self.flush()) {
                     (Cause::ConnectionLost, _) | (_, Outgoing::Nothing) => return Err(self.end(cause)),
-                    (_, flush) => (flush, Some(*self.farewell.get_or_insert(deadline.unwrap_or(now))), Some(cause)),
+                    // Where events were told behind the farewell, the session knows no deadline any more.
+                    (_, flush) => {
+                        let until = self.patience.into_iter().chain(deadline).min();
+                        (flush, Some(until.unwrap_or(now)), Some(cause))
+                    }
                 },
             };
             let space = if cause.is_none() { inbox.space() } else { &mut [] };
@@ -193,6 +200,7 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
                 self.settle(session, inbox, done);
             }
             deadline = no_earlier(session.deadline(), now);
+            is_stale = true;
         }
     }
 
@@ -213,6 +221,7 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
             Ok(Done::Written(len)) => {
                 self.unflushed = true;
                 session.transmitted(len);
+                self.patience = session.deadline();
             }
             Ok(Done::Flushed) => self.unflushed = false,
             Ok(Done::Received(len)) => inbox.filled(len),

@@ -84,6 +84,7 @@ impl<T: ErrorType> WriteReady for TimesOut<T> {
 ///
 /// The transport is read and written only when it says that this does not block ([`ReadReady`], [`WriteReady`]), or its reads
 /// and writes end by themselves ([`TimesOut`]). So deadlines are met, and two ends that both write cannot block each other.
+/// Nothing can be asked about `flush`, so it must not wait for the peer.
 ///
 /// ```
 /// use mqtt_session::io::{Clock, Driver, Error};
@@ -135,6 +136,17 @@ pub struct Driver<T: ErrorType, C> {
     unflushed: bool,
     /// What the transport failed of, until it is told.
     failure: Option<T::Error>,
+    /// Until when what was written last may take to leave.
+    patience: Option<Instant>,
+}
+
+/// What a turn came to. The handler comes back if there was no event.
+enum Turn<R, H> {
+    Told(R),
+    /// Bytes were written, and more may follow them.
+    Wrote(H),
+    /// The transport was asked for bytes, or is gone.
+    Read(H),
 }
 
 /// What came of an attempt to move bytes.
@@ -150,7 +162,7 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
     /// A driver for one connection over an open transport.
     #[must_use]
     pub const fn new(transport: T, clock: C) -> Self {
-        Self { transport, clock, unflushed: false, failure: None }
+        Self { transport, clock, unflushed: false, failure: None, patience: None }
     }
 
     /// Goes on until something happens, hands it to `handler`, and returns what that returns.
@@ -167,8 +179,8 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
     ) -> Result<R, Error<T::Error>> {
         loop {
             match self.turn(session, inbox, None, handler)? {
-                Ok(returned) => return Ok(returned),
-                Err(unused) => handler = unused,
+                Turn::Told(returned) => return Ok(returned),
+                Turn::Wrote(unused) | Turn::Read(unused) => handler = unused,
             }
         }
     }
@@ -176,7 +188,7 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
     /// The same, but not beyond `until`: `None` says that nothing happened before. So an application can act at times of its
     /// own, for instance publish what a sensor says, and go on.
     ///
-    /// Each call does something for the connection, also if `until` is over already. The last one may take as long as is left
+    /// Each call writes what there is to write and asks for what there is to read, also if `until` is over already. The last one may take as long as is left
     /// for the farewell (`Connect::farewell`).
     ///
     /// # Errors
@@ -191,9 +203,9 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
     ) -> Result<Option<R>, Error<T::Error>> {
         loop {
             match self.turn(session, inbox, Some(until), handler)? {
-                Ok(returned) => return Ok(Some(returned)),
-                Err(_) if until <= self.clock.now() => return Ok(None),
-                Err(unused) => handler = unused,
+                Turn::Told(returned) => return Ok(Some(returned)),
+                Turn::Read(_) if until <= self.clock.now() => return Ok(None),
+                Turn::Wrote(unused) | Turn::Read(unused) => handler = unused,
             }
         }
     }
@@ -203,34 +215,37 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
         (self.transport, self.clock)
     }
 
-    /// One poll and what it asks for; the handler comes back if there was no event.
+    /// One poll and what it asks for.
     fn turn<S: End, R, H: FnOnce(&mut S, S::Event<'_>) -> R>(
         &mut self,
         session: &mut S,
         inbox: &mut Inbox,
         until: Option<Instant>,
         handler: H,
-    ) -> Result<Result<R, H>, Error<T::Error>> {
+    ) -> Result<Turn<R, H>, Error<T::Error>> {
         let before = session.deadline();
-        let (written, deadline) = match session.poll(inbox, self.clock.now()) {
-            Step::Event(event) => return Ok(Ok(handler(session, event))),
-            Step::Transmit(bytes) => (self.write(bytes), before),
-            Step::Wait(deadline) => (self.flush(), deadline),
+        let written = match session.poll(inbox, self.clock.now()) {
+            Step::Event(event) => return Ok(Turn::Told(handler(session, event))),
+            Step::Transmit(bytes) => self.write(bytes),
+            Step::Wait(_) => self.flush(),
             Step::Close(cause) => return Err(self.end(cause, before)),
         };
         match written {
             Attempt::Moved(len) => {
                 self.unflushed = true;
                 session.transmitted(len);
+                self.patience = session.deadline();
+                return Ok(Turn::Wrote(handler));
             }
             Attempt::Gone => session.connection_lost(),
             Attempt::NotYet => match self.read(inbox.space()) {
                 Attempt::Moved(len) => inbox.filled(len),
                 Attempt::Gone => session.connection_lost(),
-                Attempt::NotYet => self.clock.pause(deadline.into_iter().chain(until).min()),
+                // The poll may have found a fault of the peer, which brings a deadline that was not there before.
+                Attempt::NotYet => self.clock.pause(session.deadline().into_iter().chain(until).min()),
             },
         }
-        Ok(Err(handler))
+        Ok(Turn::Read(handler))
     }
 
     fn write(&mut self, bytes: &[u8]) -> Attempt {
@@ -281,10 +296,12 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
 
     /// The farewell may still be in the transport, which gets the time that is left for that. Whether it leaves changes
     /// nothing any more.
-    fn end(&mut self, cause: Cause, deadline: Option<Instant>) -> Error<T::Error> {
+    fn end(&mut self, cause: Cause, before: Option<Instant>) -> Error<T::Error> {
         if cause == Cause::ConnectionLost {
             return self.failure.take().map_or(Error::Closed(cause), Error::Transport);
         }
+        // Where events were told behind the farewell, the session knows no deadline any more.
+        let deadline = self.patience.into_iter().chain(before).min();
         while self.unflushed && self.failure.is_none() {
             let is_over = deadline.is_none_or(|at| at <= self.clock.now());
             if matches!(self.flush(), Attempt::NotYet) && self.unflushed {

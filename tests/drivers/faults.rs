@@ -5,8 +5,8 @@ use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
 use embedded_io::ErrorKind;
-use mqtt_session::io::{AsyncDriver, Driver, Error, Split, TimesOut};
-use mqtt_session::{Cause, Disconnect, Event, Refused, Version, Violation};
+use mqtt_session::io::{AsyncDriver, Clock, Driver, Error, Split, TimesOut};
+use mqtt_session::{Cause, Connect, Disconnect, Event, Instant, Outcome, Publish, QoS, Refused, Version, Violation};
 
 use super::application::{Asking, Client};
 use super::wire::{Fault, Habits, Operation, Socket, Time, wire};
@@ -218,4 +218,99 @@ fn a_farewell_that_nobody_takes() {
         assert_eq!(end, Error::Closed(Cause::Disconnected), "{how:?}");
         assert!((5_000..5_100).contains(&time.millis()), "{how:?}: {} ms", time.millis());
     }
+}
+
+/// A clock that sleeps for as long as it may.
+struct Sleepy(Time);
+
+impl Clock for Sleepy {
+    fn now(&mut self) -> Instant {
+        Clock::now(&mut self.0)
+    }
+
+    fn pause(&mut self, until: Option<Instant>) {
+        let until = until.unwrap_or_else(|| panic!("it would sleep for ever"));
+        self.0.pass(until.as_millis().saturating_sub(self.0.millis()));
+    }
+}
+
+/// Without a keep alive there is no deadline before the farewell, which the peer's fault brings in the middle of a poll.
+#[test]
+fn a_farewell_to_a_deaf_peer_that_talks_nonsense() {
+    let habits = Habits { times_out: true, ..Habits::PLAIN };
+    // One that reads only where there is nothing to write would not hear it.
+    for how in [How::Blocking, How::TimingOut, How::InHalves] {
+        let time = Time::default();
+        let mut asking = Asking::new();
+        let connect = Connect { keep_alive: 0, ..Connect::new(Version::V5, "meter-7") };
+        asking.session.connect(&mut asking.inbox, &connect).unwrap();
+        let [near, far] = wire(0, habits);
+        far.inject(&CONNACK);
+        let handler = |session: &mut Client, event: Event<'_>| {
+            assert!(matches!(event, Event::Connected(_)), "{event:?}");
+            far.stuff();
+            session.publish(&Publish::new("deaf", b"?")).unwrap();
+            far.inject(&[0]);
+        };
+        let end = match how {
+            How::Blocking => {
+                let mut driver = Driver::new(near, Sleepy(time.clone()));
+                loop {
+                    if let Err(end) = driver.next(&mut asking.session, &mut asking.inbox, handler) {
+                        break end;
+                    }
+                }
+            }
+            _ => run(how, &mut asking, near, &time, handler),
+        };
+        assert_eq!(end, Error::Closed(Cause::Violation(Violation::PacketTypeReserved)), "{how:?}");
+        assert!((5_000..5_100).contains(&time.millis()), "{how:?}: {} ms", time.millis());
+    }
+}
+
+/// What was in flight is told behind the DISCONNECT, which leaves all the same.
+#[test]
+fn a_buffered_farewell_with_losses_to_tell_behind_it() {
+    for how in ALL {
+        let time = Time::default();
+        let mut asking = Asking::new();
+        let connect = Connect { keep_alive: 0, ..Connect::new(Version::V5, "meter-7") };
+        asking.session.connect(&mut asking.inbox, &connect).unwrap();
+        let [near, far] = wire(3, Habits { times_out: true, buffers: true, hesitates: 2, ..Habits::PLAIN });
+        far.inject(&CONNACK);
+        let end = run(how, &mut asking, near, &time, |session, event| match event {
+            Event::Connected(_) => {
+                session.publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("t", b"1") }).unwrap();
+                session.disconnect(&Disconnect::default()).unwrap();
+            }
+            Event::Published { outcome: Outcome::Lost, .. } => {}
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(end, Error::Closed(Cause::Disconnected), "{how:?}");
+        assert!(far.unread().ends_with(&[0xE0, 0]), "{how:?}");
+    }
+}
+
+/// An application that always has something to say, and no time.
+#[test]
+fn who_publishes_all_the_time_hears_all_the_same() {
+    let time = Time::default();
+    let mut asking = Asking::new();
+    asking.connect(Version::V5);
+    let [near, far] = wire(0, Habits::PLAIN);
+    far.inject(&CONNACK);
+    let mut driver = Driver::new(near, time.clone());
+    let mut heard = 0;
+    for turn in 0..20 {
+        let now = Clock::now(&mut time.clone());
+        let told = driver.next_before(&mut asking.session, &mut asking.inbox, now, |_, event| {
+            usize::from(matches!(event, Event::Message(_)))
+        });
+        heard += told.unwrap().unwrap_or(0);
+        asking.session.publish(&Publish::new("t", b"1")).unwrap();
+        if turn % 2 == 0 {
+            far.inject(&[0x30, 4, 0, 1, b'a', 0]);
+        }
+    }
+    assert!(heard > 5, "{heard} messages");
 }
