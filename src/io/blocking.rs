@@ -136,7 +136,8 @@ pub struct Driver<T: ErrorType, C> {
     unflushed: bool,
     /// What the transport failed of, until it is told.
     failure: Option<T::Error>,
-    /// Until when what was written last may take to leave.
+    /// The deadline of the session when it last had something to do. Where events are told behind a farewell, it knows none any
+    /// more, and what is still in the transport may take as long.
     patience: Option<Instant>,
 }
 
@@ -223,26 +224,25 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
         until: Option<Instant>,
         handler: H,
     ) -> Result<Turn<R, H>, Error<T::Error>> {
-        let before = session.deadline();
         let written = match session.poll(inbox, self.clock.now()) {
             Step::Event(event) => return Ok(Turn::Told(handler(session, event))),
             Step::Transmit(bytes) => self.write(bytes),
             Step::Wait(_) => self.flush(),
-            Step::Close(cause) => return Err(self.end(cause, before)),
+            Step::Close(cause) => return Err(self.end(cause)),
         };
+        // The poll may have found a fault of the peer, which brings a deadline that was not there before.
+        self.patience = session.deadline();
         match written {
             Attempt::Moved(len) => {
                 self.unflushed = true;
                 session.transmitted(len);
-                self.patience = session.deadline();
                 return Ok(Turn::Wrote(handler));
             }
             Attempt::Gone => session.connection_lost(),
             Attempt::NotYet => match self.read(inbox.space()) {
                 Attempt::Moved(len) => inbox.filled(len),
                 Attempt::Gone => session.connection_lost(),
-                // The poll may have found a fault of the peer, which brings a deadline that was not there before.
-                Attempt::NotYet => self.clock.pause(session.deadline().into_iter().chain(until).min()),
+                Attempt::NotYet => self.clock.pause(self.patience.into_iter().chain(until).min()),
             },
         }
         Ok(Turn::Read(handler))
@@ -296,19 +296,17 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
 
     /// The farewell may still be in the transport, which gets the time that is left for that. Whether it leaves changes
     /// nothing any more.
-    fn end(&mut self, cause: Cause, before: Option<Instant>) -> Error<T::Error> {
+    fn end(&mut self, cause: Cause) -> Error<T::Error> {
         if cause == Cause::ConnectionLost {
             return self.failure.take().map_or(Error::Closed(cause), Error::Transport);
         }
-        // Where events were told behind the farewell, the session knows no deadline any more.
-        let deadline = self.patience.into_iter().chain(before).min();
         while self.unflushed && self.failure.is_none() {
-            let is_over = deadline.is_none_or(|at| at <= self.clock.now());
+            let is_over = self.patience.is_none_or(|at| at <= self.clock.now());
             if matches!(self.flush(), Attempt::NotYet) && self.unflushed {
                 if is_over {
                     break;
                 }
-                self.clock.pause(deadline);
+                self.clock.pause(self.patience);
             }
         }
         Error::Closed(cause)
