@@ -1,4 +1,17 @@
-//! Bytes copied and moved without a branch that could panic, which the methods of slices have.
+//! Bytes copied and moved without a branch that could panic, which the methods of slices have, and looked at many at a time.
+
+/// How many bytes are looked at together.
+const CHUNK: usize = 8;
+
+/// Whether any of the bytes is one that is looked for. Within a chunk there is no early exit, so that a compiler compares all
+/// of its bytes at once.
+pub(crate) fn any(bytes: &[u8], is_sought: impl Fn(u8) -> bool) -> bool {
+    let is_in = |bytes: &[u8]| bytes.iter().fold(false, |found, &byte| found | is_sought(byte));
+    let (chunks, rest) = bytes.as_chunks::<CHUNK>();
+    // The last chunk may overlap the one before it.
+    let last = bytes.last_chunk::<CHUNK>().map_or_else(|| is_in(rest), |last| is_in(last));
+    chunks.iter().fold(last, |found, chunk| found | is_in(chunk))
+}
 
 /// Copies as many bytes as both have.
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {

@@ -262,7 +262,8 @@ impl<'m> Queue<'m> {
 
 /// How many bytes are left for packets besides the topics of these aliases.
 pub(crate) fn capacity(bytes: &[u8], aliases: TopicAliases) -> usize {
-    bytes.len().min(u16::MAX.into()).saturating_sub(aliases.len())
+    let all = bytes.len().min(u16::MAX.into());
+    if aliases.is_empty() { all } else { all.saturating_sub(aliases.len()) }
 }
 
 /// A length within the capacity.

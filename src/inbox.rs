@@ -5,7 +5,7 @@ use core::hash::{Hash, Hasher};
 
 use crate::aliases::{BadAlias, TopicAliases};
 use crate::bytes;
-use crate::wire::{self, Header, Packet, PacketType, Role, Version, Violation, connect_version};
+use crate::wire::{self, Frame, Header, Packet, PacketType, Publish, Role, Version, Violation, connect_version};
 
 /// The receive buffer of one connection.
 ///
@@ -38,13 +38,23 @@ pub struct Inbox<B: ?Sized = [u8]> {
     start: usize,
     /// Where they end; never before `start` nor behind the buffer.
     end: usize,
-    /// How many bytes of a packet that is being skipped are still to come.
-    skipping: u32,
+    /// How many bytes of the packet in front are still to come, as far as that is known, and what becomes of them.
+    missing: u32,
+    fate: Fate,
     /// The topics that the peer's aliases stand for, behind everything else in the buffer.
     aliases: TopicAliases,
     /// Whether bytes came in since that was last asked.
     news: bool,
     bytes: B,
+}
+
+/// What becomes of a packet of which bytes are still to come.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Fate {
+    /// It is taken once all of it is here.
+    Awaited,
+    /// It is too large: its bytes are dropped as they come.
+    Skipped,
 }
 
 impl<const N: usize> Inbox<[u8; N]> {
@@ -65,7 +75,15 @@ impl<B> Inbox<B> {
     /// An empty inbox over a buffer of the caller's.
     #[must_use]
     pub const fn over(buffer: B) -> Self {
-        Self { start: 0, end: 0, skipping: 0, aliases: TopicAliases::NONE, news: false, bytes: buffer }
+        Self {
+            start: 0,
+            end: 0,
+            missing: 0,
+            fate: Fate::Awaited,
+            aliases: TopicAliases::NONE,
+            news: false,
+            bytes: buffer,
+        }
     }
 }
 
@@ -120,10 +138,12 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     pub fn filled(&mut self, len: usize) {
         let end = self.end.saturating_add(len).min(self.capacity());
         let filled = u32::try_from(end.saturating_sub(self.end)).unwrap_or(u32::MAX);
-        let skipped = self.skipping.min(filled);
-        self.skipping = self.skipping.saturating_sub(skipped);
-        // While a packet is being skipped, nothing else is here.
-        self.start = self.start.saturating_add(usize::try_from(skipped).unwrap_or(usize::MAX)).min(end);
+        let passed = self.missing.min(filled);
+        self.missing = self.missing.saturating_sub(passed);
+        if self.fate == Fate::Skipped {
+            // Nothing else is here meanwhile.
+            self.start = self.start.saturating_add(usize::try_from(passed).unwrap_or(usize::MAX)).min(end);
+        }
         self.end = end;
         self.news |= len != 0;
     }
@@ -132,7 +152,7 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     pub fn clear(&mut self) {
         self.start = 0;
         self.end = 0;
-        self.skipping = 0;
+        self.missing = 0;
         self.news = false;
         let capacity = self.capacity();
         if let Some(topics) = self.bytes.as_mut().get_mut(capacity..) {
@@ -142,7 +162,8 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
 
     /// Whether bytes came in since this was last asked.
     pub(crate) const fn take_news(&mut self) -> bool {
-        core::mem::replace(&mut self.news, false)
+        // Mostly there are none, and nothing is written.
+        self.news && core::mem::replace(&mut self.news, false)
     }
 
     /// Takes the next packet, or `None` while bytes of it are missing. `to` is the end that this inbox belongs to.
@@ -154,7 +175,11 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// [capacity](Self::capacity). Nothing is taken then, and every
     /// further call says the same until [`clear`](Self::clear).
     pub fn packet(&mut self, version: Version, to: Role) -> Result<Option<Packet<'_>>, Violation> {
-        self.split().packet(version, to)
+        let mut unread = self.split();
+        let Some(frame) = unread.frame(version, to)? else { return Ok(None) };
+        let packet = Packet::read(to, &frame)?;
+        unread.pass(&frame);
+        Ok(Some(packet))
     }
 
     /// The CONNECT that a server's end received as its first packet, and the version that it speaks, without taking it, or
@@ -180,8 +205,8 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
         let unread = self.unread();
         // Whether it is too large is known before its version is.
         let version = connect_version(unread)?.unwrap_or(Version::OLDEST);
-        let Some((header, len)) = next_whole(version, Role::Server, unread, self.capacity())? else { return Ok(None) };
-        match Packet::decode_body(version, Role::Server, header, unread.get(..len).unwrap_or_default())? {
+        let Some(frame) = Frame::next(version, Role::Server, unread, self.capacity())? else { return Ok(None) };
+        match Packet::read(Role::Server, &frame)? {
             Packet::Connect(connect) => Ok(Some((version, connect))),
             _ => Err(Violation::PacketNotForThisEnd),
         }
@@ -191,13 +216,14 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// the next one is taken.
     pub(crate) fn split(&mut self) -> Unread<'_> {
         let capacity = self.capacity();
-        let Self { start, end, skipping, aliases, bytes, .. } = self;
+        let Self { start, end, missing, fate, aliases, bytes, .. } = self;
         let (received, topics) = (*bytes).as_mut().split_at_mut_checked(capacity).unwrap_or_default();
         Unread {
             start,
             received: received.get(..*end).unwrap_or_default(),
             capacity,
-            skipping,
+            missing,
+            fate,
             aliases: *aliases,
             topics,
         }
@@ -209,19 +235,22 @@ pub(crate) struct Unread<'i> {
     start: &'i mut usize,
     received: &'i [u8],
     capacity: usize,
-    skipping: &'i mut u32,
+    missing: &'i mut u32,
+    fate: &'i mut Fate,
     aliases: TopicAliases,
     topics: &'i mut [u8],
 }
 
 impl<'i> Unread<'i> {
-    pub(crate) fn packet(&mut self, version: Version, to: Role) -> Result<Option<Packet<'i>>, Violation> {
-        let Some((header, len)) = next_whole(version, to, self.unread(), self.capacity)? else { return Ok(None) };
-        let end = self.start.saturating_add(len);
-        let bytes = self.received.get(*self.start..end).unwrap_or_default();
-        let packet = Packet::decode_body(version, to, header, bytes)?;
-        *self.start = end;
-        Ok(Some(packet))
+    /// The next packet if all of it is here.
+    pub(crate) fn frame(&self, version: Version, to: Role) -> Result<Option<Frame<'i>>, Violation> {
+        Frame::next(version, to, self.unread(), self.capacity)
+    }
+
+    /// Takes the packet in front.
+    pub(crate) fn pass(&mut self, frame: &Frame<'_>) {
+        let len = usize::try_from(frame.len).unwrap_or(usize::MAX);
+        *self.start = self.start.saturating_add(len).min(self.received.len());
     }
 
     /// The version of the CONNECT in front, as far as it is here. [MQTT-3.1.0-1]
@@ -238,12 +267,12 @@ impl<'i> Unread<'i> {
 
     /// What the front of a PUBLISH says that is larger than the inbox: all but the payload; and the length of the whole.
     /// `None` as long as the front is not here.
-    pub(crate) fn large(&self, version: Version, to: Role) -> Result<Option<(wire::Publish<'i>, u32)>, Violation> {
+    pub(crate) fn large(&self, version: Version, to: Role) -> Result<Option<(Publish<'i>, u32)>, Violation> {
         let unread = self.unread();
         let header = Header::decode(version, to, unread)?.filter(|header| header.packet_type == PacketType::Publish);
         let header = header.ok_or(Violation::PacketTooLarge)?;
-        match Packet::decode_body(version, to, header, unread) {
-            Ok(Packet::Publish(publish)) => Ok(Some((wire::Publish { payload: &[], ..publish }, header.packet_len()))),
+        match Publish::read(&Frame::new(version, to, header, unread)) {
+            Ok(publish) => Ok(Some((Publish { payload: &[], ..publish }, header.packet_len()))),
             Err(Violation::FieldTruncated) if unread.len() < self.capacity => Ok(None),
             _ => Err(Violation::PacketTooLarge),
         }
@@ -251,8 +280,21 @@ impl<'i> Unread<'i> {
 
     /// Lets the packet in front pass, which is of this length and larger than the inbox.
     pub(crate) fn skip(&mut self, len: u32) {
-        *self.skipping = len.saturating_sub(u32::try_from(self.unread().len()).unwrap_or(u32::MAX));
+        *self.missing = self.missing_of(len);
+        *self.fate = Fate::Skipped;
         *self.start = self.received.len();
+    }
+
+    /// Notes how much of the packet in front is missing, so that it is not looked at again with each piece that comes in.
+    pub(crate) fn wait_for_rest(&mut self, version: Version, to: Role) {
+        if let Ok(Some(header)) = Header::decode(version, to, self.unread()) {
+            *self.missing = self.missing_of(header.packet_len());
+            *self.fate = Fate::Awaited;
+        }
+    }
+
+    fn missing_of(&self, len: u32) -> u32 {
+        len.saturating_sub(u32::try_from(self.unread().len()).unwrap_or(u32::MAX))
     }
 
     /// Notes what an alias of the peer stands for. With an empty topic it must stand for something already.
@@ -279,11 +321,6 @@ impl<'i> Unread<'i> {
         self.received.get(*self.start..).unwrap_or_default()
     }
 
-    /// Whether what is not yet taken leaves no room for more.
-    pub(crate) const fn is_full(&self) -> bool {
-        self.received.len().saturating_sub(*self.start) >= self.capacity
-    }
-
     /// Where the next packet begins; [`Unread::go_back`] to it takes the packets behind it back.
     pub(crate) const fn position(&self) -> usize {
         *self.start
@@ -292,23 +329,15 @@ impl<'i> Unread<'i> {
     pub(crate) const fn go_back(&mut self, position: usize) {
         *self.start = position;
     }
-}
 
-/// The header and length of the packet in front if all of it is here.
-fn next_whole(
-    version: Version,
-    to: Role,
-    unread: &[u8],
-    capacity: usize,
-) -> Result<Option<(Header, usize)>, Violation> {
-    let Some(header) = Header::decode(version, to, unread)? else {
-        // A capacity below five bytes can be exhausted by a header.
-        return if unread.len() < capacity { Ok(None) } else { Err(Violation::PacketTooLarge) };
-    };
-    match usize::try_from(header.packet_len()) {
-        Ok(len) if len <= unread.len() => Ok(Some((header, len))),
-        Ok(len) if len <= capacity => Ok(None),
-        _ => Err(Violation::PacketTooLarge),
+    /// Whether there may be a whole packet.
+    pub(crate) const fn is_worth_a_look(&self) -> bool {
+        *self.start < self.received.len() && *self.missing == 0
+    }
+
+    /// Whether what is not yet taken leaves no room for more.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.received.len().saturating_sub(*self.start) >= self.capacity
     }
 }
 
@@ -316,7 +345,8 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// What an inbox means, as opposed to where it lies.
     fn content(&self) -> (&[u8], u32, TopicAliases, &[u8]) {
         let topics = self.bytes.as_ref().get(self.capacity()..).unwrap_or_default();
-        (self.unread(), self.skipping, self.aliases, topics)
+        let skipped = if self.fate == Fate::Skipped { self.missing } else { 0 };
+        (self.unread(), skipped, self.aliases, topics)
     }
 }
 

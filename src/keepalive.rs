@@ -145,12 +145,13 @@ impl KeepAlive {
     /// The other end measures arrival, so we ask a little early.
     fn ask_after(&self) -> u32 {
         let interval = millis(self.interval);
-        interval.saturating_sub(interval / 8)
+        interval.wrapping_sub(interval / 8)
     }
 }
 
+/// The product of 16 and 10 bits has room in 32.
 fn millis(seconds: u16) -> u32 {
-    u32::from(seconds).saturating_mul(1000)
+    u32::from(seconds).wrapping_mul(1000)
 }
 
 #[cfg(test)]

@@ -20,13 +20,16 @@ impl Timer {
         Self((seconds as u32).saturating_mul(1000).saturating_add(Self::OVER) | Self::SET)
     }
 
-    /// Time passes, from one poll to the next.
+    /// Time has passed since the last poll.
     pub(crate) fn elapse(&mut self, millis: u32) {
-        if self.0 & Self::SET != 0 {
-            self.0 &= !Self::SET;
-        } else if self.0 != 0 {
+        if self.0 != 0 && self.0 & Self::SET == 0 {
             self.0 = self.0.saturating_sub(millis).max(Self::OVER);
         }
+    }
+
+    /// Says that it is now that a timer begins that was set.
+    pub(crate) const fn begin(&mut self) {
+        self.0 &= !Self::SET;
     }
 
     pub(crate) const fn is_off(self) -> bool {
@@ -57,6 +60,7 @@ mod tests {
         let mut timer = Timer::set(5);
         assert_eq!(timer.left(), Some(0));
         timer.elapse(u32::MAX);
+        timer.begin();
         assert_eq!((timer.left(), timer.is_over()), (Some(5_000), false));
         timer.elapse(4_999);
         assert_eq!((timer.left(), timer.is_over()), (Some(1), false));
@@ -70,6 +74,7 @@ mod tests {
     fn does_not_run_unless_set() {
         let mut timer = Timer::OFF;
         timer.elapse(u32::MAX);
+        timer.begin();
         assert!(timer.is_off());
         assert_eq!((timer.left(), timer.is_over()), (None, false));
     }
@@ -77,7 +82,7 @@ mod tests {
     #[test]
     fn the_longest_timer() {
         let mut timer = Timer::set(u8::MAX);
-        timer.elapse(0);
+        timer.begin();
         assert_eq!(timer.left(), Some(255_000));
     }
 }

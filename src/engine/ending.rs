@@ -15,7 +15,7 @@ use super::machine::{ANSWER, End, Engine};
 use super::state::{Authentication, Life, Limits, Losing, Phase, Starved};
 
 impl<E: End> Engine<'_, E> {
-    /// One outcome that is decided, if there is one.
+    /// One outcome that is decided, if there is one. Mostly there is none.
     pub(super) fn report<'i>(&mut self) -> Option<E::Event<'i>> {
         if let Some(event) = E::report(self) {
             return Some(event);
@@ -39,12 +39,12 @@ impl<E: End> Engine<'_, E> {
     #[inline(never)]
     fn lose<'i>(&mut self) -> Option<E::Event<'i>> {
         if let Some(id) = self.core.releases.first(self.slots) {
-            return self.finish(id, Outcome::LostUnconfirmed, Properties::EMPTY);
+            return self.finish(id, Outcome::LostUnconfirmed);
         }
         let (place, id, level) = self.next_resend()?;
         if self.core.losing == Losing::InFlight {
             self.store.look_from(place);
-            return self.finish(id, Outcome::Lost, Properties::EMPTY);
+            return self.finish(id, Outcome::Lost);
         }
         let lost = identifiers::packet_id(self.slots, id)?;
         let packet_id = Identifiers::renew(self.slots, id)?;

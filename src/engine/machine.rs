@@ -17,8 +17,8 @@ use crate::report::{Reportable, report};
 use crate::time::Instant;
 use crate::timer::Timer;
 use crate::wire::{
-    AckType, Acknowledgement, Layout, Measured, Packet, PacketId, PacketType, Ping, Property, Publish, ReasonCode,
-    Role, ShortAcknowledgement, Version,
+    AckType, Acknowledgement, Frame, Layout, Measured, PacketId, PacketType, Ping, Properties, Property, Publish,
+    ReasonCode, Role, ShortAcknowledgement, Version,
 };
 
 use super::state::{Authentication, Core, Phase};
@@ -42,17 +42,17 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     /// The protocol level of the connection, or else of the session.
     fn level(core: &Core<Self>) -> u8;
 
-    /// Takes the next packet out of an inbox.
-    fn next_packet<'i>(engine: &mut Engine<'_, Self>, inbox: &mut Unread<'i>) -> Result<Option<Packet<'i>>, Cause>;
+    /// The next packet in an inbox if all of it is here.
+    fn next<'i>(engine: &mut Engine<'_, Self>, inbox: &Unread<'i>) -> Result<Option<Frame<'i>>, Cause>;
 
     /// What comes of a packet that only this end receives, or that begins the connection.
-    fn take<'i>(engine: &mut Engine<'_, Self>, packet: Packet<'i>) -> Result<Taken<Self::Event<'i>>, Cause>;
+    fn take<'i>(engine: &mut Engine<'_, Self>, frame: &Frame<'i>) -> Result<Taken<Self::Event<'i>>, Cause>;
 
     /// Whether CONNACK is still to come or to be given.
     fn is_beginning(engine: &Engine<'_, Self>) -> bool;
 
-    /// A rule that only this end can hold the peer to.
-    fn check(engine: &Engine<'_, Self>, packet: &Packet<'_>) -> Result<(), Cause>;
+    /// What this end does not want to be told with an answer.
+    fn check_diagnostics(engine: &Engine<'_, Self>, properties: &Properties<'_>) -> Result<(), Cause>;
 
     /// What this end does not take of what it receives.
     fn check_publish(engine: &Engine<'_, Self>, publish: &Publish<'_>) -> Result<(), Cause>;
@@ -109,6 +109,8 @@ pub(crate) struct Engine<'m, E> {
 
 impl<'m, E: End> Engine<'m, E> {
     /// Received packets first, as long as their answers fit; then what time demands; then what is to be written.
+    // On its own, so that the frame of the application that calls it stays small.
+    #[inline(never)]
     pub(crate) fn poll<'i>(mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'m, E::Event<'i>> {
         self.elapse(now);
         if inbox.take_news() {
@@ -116,26 +118,26 @@ impl<'m, E: End> Engine<'m, E> {
         }
         E::answer_neglected(&mut self);
         self.answer_owed();
-        if let Some(event) = self.report() {
-            report!(debug, "{:?}", event);
-            return Step::Event(event);
+        match self.report() {
+            Some(event) => tell(event),
+            None => self.receive(inbox.split()),
         }
-        if let Some(event) = self.receive(inbox.split()) {
-            report!(debug, "{:?}", event);
-            return Step::Event(event);
+    }
+
+    /// What is to be done once nothing more is received.
+    pub(super) fn act<'i>(mut self) -> Step<'m, E::Event<'i>> {
+        let mut pause = self.core.pause();
+        if pause == Some(0) || self.core.retry_interval != 0 {
+            self.meet_deadlines();
+            pause = self.core.pause();
         }
-        self.meet_deadlines();
         if let Some(event) = self.vet() {
-            report!(debug, "{:?}", event);
-            return Step::Event(event);
+            return tell(event);
         }
         self.prepare();
         if self.core.phase == Phase::Reporting {
             return match self.report() {
-                Some(event) => {
-                    report!(debug, "{:?}", event);
-                    Step::Event(event)
-                }
+                Some(event) => tell(event),
                 None => self.close(),
             };
         }
@@ -150,11 +152,8 @@ impl<'m, E: End> Engine<'m, E> {
             return Step::Transmit(self.store.into_shown());
         }
         match self.report() {
-            Some(event) => {
-                report!(debug, "{:?}", event);
-                Step::Event(event)
-            }
-            None => Step::Wait(self.core.next_deadline()),
+            Some(event) => tell(event),
+            None => Step::Wait(pause.map(|pause| self.core.now.after_millis(pause.into()))),
         }
     }
 
@@ -195,10 +194,15 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Time that goes backwards changes nothing.
     fn elapse(&mut self, now: Instant) {
-        let millis = u32::try_from(now.millis_since(self.core.now)).unwrap_or(u32::MAX);
-        self.core.now = self.core.now.max(now);
-        self.core.keep_alive.elapse(millis);
-        self.core.deadline.elapse(millis);
+        let millis = now.millis_since(self.core.now);
+        // Most polls follow within the same millisecond.
+        if millis != 0 {
+            let millis = u32::try_from(millis).unwrap_or(u32::MAX);
+            self.core.now = now;
+            self.core.keep_alive.elapse(millis);
+            self.core.deadline.elapse(millis);
+        }
+        self.core.deadline.begin();
         self.stamp();
     }
 
@@ -288,7 +292,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     fn begin_retry_interval(&mut self) {
         self.core.deadline = Timer::set(self.core.retry_interval);
-        self.core.deadline.elapse(0);
+        self.core.deadline.begin();
     }
 
     /// Sends again what is unanswered, in order.
@@ -362,11 +366,17 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// A message lives from its acceptance on, which is told the time by the poll that follows.
     fn stamp(&mut self) {
-        let count = core::mem::take(&mut self.core.unstamped);
-        if count != 0 {
+        if self.core.unstamped != 0 {
+            let count = core::mem::take(&mut self.core.unstamped);
             self.store.stamp(count, self.core.now.after_millis(999).second());
         }
     }
+}
+
+/// The step that tells of something.
+pub(super) fn tell<'m, T: Reportable>(event: T) -> Step<'m, T> {
+    report!(debug, "{:?}", event);
+    Step::Event(event)
 }
 
 /// What each end says of itself in CONNECT and CONNACK: how much it takes. (5.0)

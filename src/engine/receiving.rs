@@ -1,15 +1,15 @@
 //! What a session receives: messages, and what answers them.
 
 use crate::error::{Cause, Refused};
-use crate::event::{Handle, Happened, Message};
+use crate::event::{Handle, Happened, Message, Step};
 use crate::flow::held::{Entry, EntryId, Table, entry, entry_mut};
 use crate::flow::receiver::{Arrival, Held};
 use crate::flow::sender::Level;
 use crate::inbox::Unread;
 use crate::report::report;
-use crate::wire::{self, AckType, Acknowledgement, Delivery, Packet, PacketId, Publish, ReasonCode, Violation};
+use crate::wire::{AckType, Acknowledgement, Delivery, Frame, PacketId, PacketType, Publish, ReasonCode, Violation};
 
-use super::machine::{ANSWER, End, Engine, Taken};
+use super::machine::{ANSWER, End, Engine, Taken, tell};
 use super::state::{Owed, Phase};
 
 /// Who acknowledges a message.
@@ -24,23 +24,46 @@ enum Handling {
 }
 
 /// What came of a packet, or why the connection ends.
-type Reception<'i, E> = Result<Taken<<E as End>::Event<'i>>, Cause>;
+pub(super) type Reception<T> = Result<Taken<T>, Cause>;
 
-impl<E: End> Engine<'_, E> {
+impl<'m, E: End> Engine<'m, E> {
     /// Takes packets until one is worth an event, as long as there is room for the answer.
-    pub(super) fn receive<'i>(&mut self, mut inbox: Unread<'i>) -> Option<E::Event<'i>> {
-        while self.listens() {
+    pub(super) fn receive<'i>(mut self, mut inbox: Unread<'i>) -> Step<'m, E::Event<'i>> {
+        while inbox.is_worth_a_look() && self.listens() {
             let position = inbox.position();
-            let taken = match E::next_packet(self, &mut inbox) {
-                Ok(Some(packet)) => {
-                    report!(trace, "received {:?}", packet);
-                    self.take(packet, &mut inbox)
+            let taken = match E::next(&mut self, &inbox) {
+                Ok(Some(frame)) if frame.packet_type == PacketType::Publish && !E::is_beginning(&self) => {
+                    match self.take_publish(&frame, &mut inbox) {
+                        // Most packets are messages; these are put directly where they are told, and not moved again.
+                        Ok(Taken::Event(message)) => {
+                            inbox.pass(&frame);
+                            self.core.keep_alive.heard();
+                            return tell(Happened::Message(message).into());
+                        }
+                        Ok(Taken::Silently) => {
+                            inbox.pass(&frame);
+                            Ok(Taken::Silently)
+                        }
+                        Ok(Taken::NotYet) => Ok(Taken::NotYet),
+                        Err(cause) => Err(cause),
+                    }
                 }
-                Ok(None) => break,
+                Ok(Some(frame)) => {
+                    inbox.pass(&frame);
+                    self.take(&frame)
+                }
+                Ok(None) => {
+                    // Of a CONNECT, the version says what its header may be.
+                    if !E::is_beginning(&self) {
+                        inbox.wait_for_rest(self.version(), E::ROLE);
+                    }
+                    break;
+                }
                 Err(Cause::Violation(Violation::PacketTooLarge)) if self.skips_large() => {
-                    match self.skip(&mut inbox).transpose() {
-                        Some(taken) => taken,
-                        None => break,
+                    match inbox.large(self.version(), E::ROLE) {
+                        Ok(Some((publish, len))) => self.skip(&publish, len, &mut inbox),
+                        Ok(None) => break,
+                        Err(violation) => Err(violation.into()),
                     }
                 }
                 Err(cause) => Err(cause),
@@ -50,7 +73,7 @@ impl<E: End> Engine<'_, E> {
                 self.core.keep_alive.heard();
             }
             match taken {
-                Ok(Taken::Event(event)) => return Some(event),
+                Ok(Taken::Event(event)) => return tell(event),
                 Ok(Taken::Silently) => {}
                 Ok(Taken::NotYet) => {
                     report!(trace, "it stays in the inbox until there is room");
@@ -64,7 +87,7 @@ impl<E: End> Engine<'_, E> {
         if self.core.phase == Phase::Draining {
             self.end(self.core.cause);
         }
-        None
+        self.act()
     }
 
     /// Whether the next packet is taken: its answer must have room. Once the link is gone there are no answers.
@@ -90,38 +113,45 @@ impl<E: End> Engine<'_, E> {
         }
     }
 
-    // Most polls find nothing to take, and should not pay for what would be done with it.
+    // Most polls find nothing else, and should not pay for what would be done with it.
     #[inline(never)]
-    fn take<'i>(&mut self, packet: Packet<'i>, inbox: &mut Unread<'i>) -> Reception<'i, E> {
-        if E::is_beginning(self) {
-            return E::take(self, packet);
-        }
-        E::check(self, &packet)?;
-        match packet {
-            Packet::Publish(publish) => self.take_publish(&publish, inbox),
-            Packet::Acknowledgement(packet) if packet.kind == AckType::Pubrel => {
-                self.take_release(packet.packet_id).map(|()| Taken::Silently)
+    fn take<'i>(&mut self, frame: &Frame<'i>) -> Reception<E::Event<'i>> {
+        match AckType::of(frame.packet_type) {
+            Some(kind) if !E::is_beginning(self) => {
+                let packet = Acknowledgement::decode(kind, frame.body)?;
+                report!(trace, "received {:?}", packet);
+                E::check_diagnostics(self, &packet.properties)?;
+                if kind == AckType::Pubrel {
+                    self.take_release(packet.packet_id).map(|()| Taken::Silently)
+                } else {
+                    self.acknowledged(&packet)
+                }
             }
-            Packet::Acknowledgement(packet) => self.acknowledged(&packet).map(Taken::from),
-            packet => E::take(self, packet),
+            _ => E::take(self, frame),
         }
     }
 
-    fn take_publish<'i>(&mut self, publish: &Publish<'i>, inbox: &mut Unread<'i>) -> Reception<'i, E> {
-        if let Some(alias) = publish.properties.topic_alias() {
+    fn take_publish<'i>(&mut self, frame: &Frame<'i>, inbox: &mut Unread<'i>) -> Reception<Message<'i>> {
+        let publish = Publish::read(frame)?;
+        report!(trace, "received {:?}", publish);
+        let alias = publish.alias();
+        if let Some(alias) = alias {
             inbox.map_topic(alias, publish.topic)?;
         }
-        E::check_publish(self, publish)?;
+        E::check_publish(self, &publish)?;
         let handling = if self.core.manner.acknowledges_manually() { Handling::Manual } else { self.own_handling() };
-        self.arrive(publish, handling, |handle| {
-            let mut message = Message::new(publish, handle);
-            if let Some(alias) = publish.properties.topic_alias()
-                && message.topic.is_empty()
-            {
-                message.topic = inbox.take_topic(alias);
-            }
-            Happened::Message(message).into()
-        })
+        let handle = match self.arrive(&publish.delivery, handling)? {
+            Taken::Event(handle) => handle,
+            Taken::Silently => return Ok(Taken::Silently),
+            Taken::NotYet => return Ok(Taken::NotYet),
+        };
+        let mut message = Message::new(&publish, handle);
+        if let Some(alias) = alias
+            && message.topic.is_empty()
+        {
+            message.topic = inbox.take_topic(alias);
+        }
+        Ok(Taken::Event(message))
     }
 
     /// How a message is acknowledged that the session acknowledges itself. The application may still have others, also of an
@@ -135,37 +165,35 @@ impl<E: End> Engine<'_, E> {
         self.core.manner.skips_large() && !self.version().is_v5() && !E::is_beginning(self)
     }
 
-    /// Lets a PUBLISH pass that is larger than the inbox, once its front is here. It is acknowledged, or it would come
-    /// again and again.
-    fn skip<'i>(&mut self, inbox: &mut Unread<'i>) -> Result<Option<Taken<E::Event<'i>>>, Cause> {
-        let Some((publish, len)) = inbox.large(self.version(), E::ROLE)? else { return Ok(None) };
-        E::check_publish(self, &publish)?;
-        let wire::Publish { topic, delivery, retain, .. } = publish;
-        let taken = self.arrive(&publish, self.own_handling(), |_| {
-            Happened::Skipped { topic, qos: delivery.qos(), retain, len }.into()
-        })?;
-        if !matches!(taken, Taken::NotYet) {
-            inbox.skip(len);
-        }
-        Ok(Some(taken))
+    /// Lets a PUBLISH of `len` bytes pass, which is larger than the inbox. It is acknowledged, or it would come again and
+    /// again.
+    fn skip<'i>(&mut self, publish: &Publish<'i>, len: u32, inbox: &mut Unread<'i>) -> Reception<E::Event<'i>> {
+        E::check_publish(self, publish)?;
+        let Publish { topic, delivery, retain, .. } = *publish;
+        let taken = match self.arrive(&delivery, self.own_handling())? {
+            Taken::Event(_) => Taken::Event(Happened::Skipped { topic, qos: delivery.qos(), retain, len }.into()),
+            Taken::Silently => Taken::Silently,
+            Taken::NotYet => return Ok(Taken::NotYet),
+        };
+        inbox.skip(len);
+        Ok(taken)
     }
 
-    /// What becomes of a message: of a new one `tell` makes the event.
-    fn arrive<'i>(
-        &mut self,
-        publish: &Publish<'_>,
-        handling: Handling,
-        tell: impl FnOnce(Option<Handle>) -> E::Event<'i>,
-    ) -> Reception<'i, E> {
-        let (level, packet_id) = match publish.delivery {
-            Delivery::AtMostOnce => return Ok(Taken::Event(tell(None))),
-            Delivery::AtLeastOnce { packet_id, .. } => (Level::AtLeastOnce, packet_id),
-            Delivery::ExactlyOnce { packet_id, .. } => (Level::ExactlyOnce, packet_id),
-        };
+    /// What becomes of a message that is delivered so.
+    fn arrive(&mut self, delivery: &Delivery, handling: Handling) -> Reception<Option<Handle>> {
+        match *delivery {
+            Delivery::AtMostOnce => Ok(Taken::Event(None)),
+            Delivery::AtLeastOnce { packet_id, .. } => self.admit(Level::AtLeastOnce, packet_id, handling),
+            Delivery::ExactlyOnce { packet_id, .. } => self.admit(Level::ExactlyOnce, packet_id, handling),
+        }
+    }
+
+    /// What becomes of a message that is acknowledged.
+    fn admit(&mut self, level: Level, packet_id: PacketId, handling: Handling) -> Reception<Option<Handle>> {
         let found = Table::find(self.held, packet_id);
         let held = found.and_then(|id| entry(self.held, id)).map_or(Held::Free, Entry::held);
         match held.published(level) {
-            Arrival::Deliver => self.deliver(level, packet_id, handling, tell),
+            Arrival::Deliver => self.deliver(level, packet_id, handling),
             Arrival::ReceivedAgain => {
                 self.answer(AckType::Pubrec, packet_id, ReasonCode::Success);
                 Ok(Taken::Silently)
@@ -191,13 +219,7 @@ impl<E: End> Engine<'_, E> {
         }
     }
 
-    fn deliver<'i>(
-        &mut self,
-        level: Level,
-        packet_id: PacketId,
-        handling: Handling,
-        tell: impl FnOnce(Option<Handle>) -> E::Event<'i>,
-    ) -> Reception<'i, E> {
+    fn deliver(&mut self, level: Level, packet_id: PacketId, handling: Handling) -> Reception<Option<Handle>> {
         self.check_receive_maximum()?;
         let held = match (handling, level) {
             (Handling::Automatic, Level::AtLeastOnce) => None,
@@ -232,7 +254,7 @@ impl<E: End> Engine<'_, E> {
                 None
             }
         };
-        Ok(Taken::Event(tell(handle)))
+        Ok(Taken::Event(handle))
     }
 
     /// Whether a message is in the hands of the application.

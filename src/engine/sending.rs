@@ -16,7 +16,8 @@ use crate::wire::{
     QoS, ReasonCode, Role, Version, Writer,
 };
 
-use super::machine::{ANSWER, End, Engine, SHOWN};
+use super::machine::{ANSWER, End, Engine, SHOWN, Taken};
+use super::receiving::Reception;
 use super::state::{Losing, Phase, Starved};
 
 /// A PUBLISH whose payload is put in later.
@@ -224,9 +225,9 @@ impl<E: End> Engine<'_, E> {
         let id = SlotId::new(self.store.records().label(place).slot)?;
         let queued = matches!(slot(self.slots, id)?.sent(), Sent::Queued(_));
         if queued && self.is_expired(place) {
-            self.finish(id, Outcome::Expired, Properties::EMPTY)
+            self.finish(id, Outcome::Expired)
         } else if self.is_unsendable(place) {
-            self.finish(id, Outcome::Unsendable, Properties::EMPTY)
+            self.finish(id, Outcome::Unsendable)
         } else {
             None
         }
@@ -334,7 +335,7 @@ impl<E: End> Engine<'_, E> {
     }
 
     /// PUBACK, PUBREC or PUBCOMP.
-    pub(crate) fn acknowledged<'i>(&mut self, packet: &Acknowledgement<'i>) -> Result<Option<E::Event<'i>>, Cause> {
+    pub(crate) fn acknowledged<'i>(&mut self, packet: &Acknowledgement<'i>) -> Reception<E::Event<'i>> {
         let Acknowledgement { kind, packet_id, reason_code, properties } = *packet;
         let found = identifiers::find(self.slots, packet_id);
         let sent = found.and_then(|id| slot(self.slots, id)).map_or(Sent::Free, Slot::sent);
@@ -344,30 +345,34 @@ impl<E: End> Engine<'_, E> {
                 self.answer(AckType::Pubrel, packet_id, ReasonCode::PacketIdentifierNotFound);
             }
             let packet = StrayPacket::Acknowledgement(kind);
-            return Ok(Some(Happened::Stray { packet, packet_id }.into()));
+            return Ok(Taken::Event(Happened::Stray { packet, packet_id }.into()));
         }
         self.core.deadline = Timer::OFF;
         let id = found.ok_or(Cause::AcknowledgementContradicts)?;
         match reaction {
             Reaction::Accepted(counted) => {
                 self.count(counted);
-                Ok(self.finish(id, Outcome::Acknowledged(reason_code), properties))
+                self.forget(id);
+                let outcome = Outcome::Acknowledged(reason_code);
+                Ok(Taken::Event(Happened::Published { packet_id, outcome, properties }.into()))
             }
             Reaction::Rejected(counted) => {
                 report!(warn, "the peer refuses message {}: {:?}", packet_id, reason_code);
                 self.count(counted);
-                Ok(self.finish(id, Outcome::Rejected(reason_code), properties))
+                self.forget(id);
+                let outcome = Outcome::Rejected(reason_code);
+                Ok(Taken::Event(Happened::Published { packet_id, outcome, properties }.into()))
             }
             Reaction::Release(counted) => {
                 self.release(id, counted);
-                Ok(None)
+                Ok(Taken::Silently)
             }
             Reaction::ReleaseAgain => {
                 // As long as PUBRELs are still to be sent again, each goes out in its turn.
                 if self.core.next_release.is_none() {
                     self.answer(AckType::Pubrel, packet_id, ReasonCode::Success);
                 }
-                Ok(None)
+                Ok(Taken::Silently)
             }
             Reaction::Contradiction | Reaction::Stray { .. } => Err(Cause::AcknowledgementContradicts),
         }
@@ -395,16 +400,11 @@ impl<E: End> Engine<'_, E> {
         }
     }
 
-    /// The end of a publish.
-    pub(crate) fn finish<'i>(
-        &mut self,
-        id: SlotId,
-        outcome: Outcome,
-        properties: Properties<'i>,
-    ) -> Option<E::Event<'i>> {
+    /// The end of a publish that no packet ended.
+    pub(crate) fn finish<'i>(&mut self, id: SlotId, outcome: Outcome) -> Option<E::Event<'i>> {
         let packet_id = identifiers::packet_id(self.slots, id)?;
         self.forget(id);
-        Some(Happened::Published { packet_id, outcome, properties }.into())
+        Some(Happened::Published { packet_id, outcome, properties: Properties::EMPTY }.into())
     }
 
     /// Takes an exchange out of whatever it is in.

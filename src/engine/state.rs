@@ -91,14 +91,21 @@ impl<E> Core<E> {
 
     /// The next instant at which time demands something.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.pause().map(|pause| self.now.after_millis(pause.into()))
+    }
+
+    /// The milliseconds until time demands something; `None`: it never does.
+    pub(crate) fn pause(&self) -> Option<u32> {
         let keep_alive = match self.keep_alive.demand() {
             // Whoever leaves asks no more.
             _ if self.phase != Phase::Online => None,
             Demand::Nothing(left) => left,
             Demand::Ask | Demand::GiveUp => Some(0),
         };
-        let left = [keep_alive, self.deadline.left()].into_iter().flatten().min()?;
-        Some(self.now.after_millis(left.into()))
+        match (keep_alive, self.deadline.left()) {
+            (Some(keep_alive), Some(deadline)) => Some(keep_alive.min(deadline)),
+            (pause, None) | (None, pause) => pause,
+        }
     }
 }
 

@@ -7,11 +7,12 @@ use crate::engine::{ANSWER, Announcement, End, Engine, Taken, hash, is_announced
 use crate::error::{Cause, Refused};
 use crate::inbox::Unread;
 use crate::keepalive::KeepAlive;
+use crate::report::report;
 use crate::time::Instant;
 use crate::timer::Timer;
 use crate::wire::{
-    self, Auth, Connack, Connect, List, Measured, Packet, PacketId, PacketType, Ping, Properties, Property, ReasonCode,
-    Role, Version, Violation,
+    self, Auth, Connack, Connect, Frame, List, Measured, Packet, PacketId, PacketType, Ping, Properties, Property,
+    ReasonCode, Role, Version, Violation,
 };
 
 use super::command::{Accept, FAREWELL};
@@ -33,7 +34,7 @@ impl End for Server {
         if core.end.asked.level == 0 { core.level } else { core.end.asked.level }
     }
 
-    fn next_packet<'i>(engine: &mut Engine<'_, Self>, inbox: &mut Unread<'i>) -> Result<Option<Packet<'i>>, Cause> {
+    fn next<'i>(engine: &mut Engine<'_, Self>, inbox: &Unread<'i>) -> Result<Option<Frame<'i>>, Cause> {
         let stage = engine.core.end.stage;
         if stage != Stage::Accepted && engine.core.phase == Phase::Draining {
             // Nobody is left to be accepted.
@@ -42,28 +43,34 @@ impl End for Server {
         if stage == Stage::Unconnected {
             return engine.next_connect(inbox);
         }
-        match inbox.packet(engine.version(), Role::Server) {
-            // Only a CONNECT says that, and it is a second one.
-            Err(Violation::ProtocolLevelUnsupported | Violation::ProtocolNameUnknown) => Err(Cause::ConnectRepeated),
-            packet => Ok(packet?),
-        }
+        Ok(inbox.frame(engine.version(), Role::Server)?)
     }
 
-    fn take<'i>(engine: &mut Engine<'_, Self>, packet: Packet<'i>) -> Result<Taken<Event<'i>>, Cause> {
-        match (engine.core.end.stage, packet) {
-            (Stage::Unconnected, Packet::Connect(connect)) => Ok(Taken::Event(engine.take_connect(connect))),
+    fn take<'i>(engine: &mut Engine<'_, Self>, frame: &Frame<'i>) -> Result<Taken<Event<'i>>, Cause> {
+        let stage = engine.core.end.stage;
+        // What comes at the wrong time is that, whatever is in it.
+        match (stage, frame.packet_type) {
+            (Stage::Unconnected, PacketType::Connect)
+            | (Stage::Authenticating, PacketType::Auth | PacketType::Disconnect) => {}
+            (Stage::Authenticating, _) => return Err(Cause::AuthenticationUnexpected),
+            (Stage::Accepted, PacketType::Connect) => return Err(Cause::ConnectRepeated),
+            (Stage::Accepted, _) => {}
+            _ => return Err(Cause::ConnectMissing),
+        }
+        let packet = Packet::read_other(Role::Server, frame)?;
+        report!(trace, "received {:?}", packet);
+        match (stage, packet) {
+            (_, Packet::Connect(connect)) => Ok(Taken::Event(engine.take_connect(connect))),
             (Stage::Authenticating, Packet::Auth(auth)) => engine.take_answer(auth),
             (Stage::Authenticating, Packet::Disconnect(disconnect)) => {
                 engine.end(Cause::DisconnectedByPeer(disconnect.reason_code));
                 Ok(Taken::Event(Event::Disconnected(disconnect)))
             }
-            (Stage::Authenticating, _) => Err(Cause::AuthenticationUnexpected),
-            (Stage::Accepted, Packet::Connect(_)) => Err(Cause::ConnectRepeated),
-            (Stage::Accepted, Packet::Subscribe(packet)) => engine.take_subscribe(&packet),
-            (Stage::Accepted, Packet::Unsubscribe(packet)) => engine.take_unsubscribe(&packet),
-            (Stage::Accepted, Packet::Auth(auth)) => engine.take_reauthentication(auth),
-            (Stage::Accepted, Packet::Disconnect(disconnect)) => engine.take_disconnect(disconnect),
-            (Stage::Accepted, Packet::Pingreq) => {
+            (_, Packet::Subscribe(packet)) => engine.take_subscribe(&packet),
+            (_, Packet::Unsubscribe(packet)) => engine.take_unsubscribe(&packet),
+            (_, Packet::Auth(auth)) => engine.take_reauthentication(auth),
+            (_, Packet::Disconnect(disconnect)) => engine.take_disconnect(disconnect),
+            (_, Packet::Pingreq) => {
                 // The longest answer has room, and this one is short. A connection that is gone gets none.
                 if engine.core.phase == Phase::Draining || engine.push(&Ping(PacketType::Pingresp)) {
                     Ok(Taken::Silently)
@@ -71,8 +78,7 @@ impl End for Server {
                     Err(Cause::MaximumPacketSizeTooSmall)
                 }
             }
-            (Stage::Accepted, _) => Err(Cause::Violation(Violation::PacketNotForThisEnd)),
-            _ => Err(Cause::ConnectMissing),
+            _ => Err(Cause::Violation(Violation::PacketNotForThisEnd)),
         }
     }
 
@@ -80,7 +86,7 @@ impl End for Server {
         engine.core.end.stage != Stage::Accepted
     }
 
-    fn check(_: &Engine<'_, Self>, _: &Packet<'_>) -> Result<(), Cause> {
+    fn check_diagnostics(_: &Engine<'_, Self>, _: &Properties<'_>) -> Result<(), Cause> {
         Ok(())
     }
 
@@ -155,7 +161,7 @@ impl Engine<'_, Server> {
     }
 
     /// The first packet. Until its version is known, lengths are read as the older one does, which is more lenient.
-    fn next_connect<'i>(&mut self, inbox: &mut Unread<'i>) -> Result<Option<Packet<'i>>, Cause> {
+    fn next_connect<'i>(&mut self, inbox: &Unread<'i>) -> Result<Option<Frame<'i>>, Cause> {
         let asked = &mut self.core.end.asked;
         (asked.capacity, asked.aliases) = inbox.extent();
         let version = match inbox.connect_version() {
@@ -164,7 +170,7 @@ impl Engine<'_, Server> {
             Err(violation) => return Err(violation.into()),
         };
         asked.level = version.map_or(0, Version::level);
-        Ok(inbox.packet(version.unwrap_or(Version::OLDEST), Role::Server)?)
+        Ok(inbox.frame(version.unwrap_or(Version::OLDEST), Role::Server)?)
     }
 
     fn take_connect<'i>(&mut self, connect: Connect<'i>) -> Event<'i> {

@@ -5,12 +5,51 @@ use crate::engine::state::{Phase, Starved};
 use crate::engine::{Engine, Taken};
 use crate::error::{Cause, Refused};
 use crate::wire::{
-    List, Measured, Packet, PacketId, Properties, ReasonCode, Role, Suback, Subscribe, Unsuback, Unsubscribe,
-    shared_subscription,
+    Layout, List, Measured, PacketId, PacketType, Properties, ReasonCode, Role, Suback, Subscribe, Unsuback,
+    Unsubscribe, Writer, shared_subscription,
 };
 
 use super::event::Event;
 use super::state::{Kind, Pending, Server};
+
+/// SUBACK or UNSUBACK that says of every filter that it failed.
+struct Failure {
+    kind: Kind,
+    packet_id: PacketId,
+    filters: u16,
+}
+
+impl Failure {
+    fn of(pending: Pending) -> Option<Self> {
+        let Pending { kind, filters, .. } = pending;
+        pending.packet_id().map(|packet_id| Self { kind, packet_id, filters })
+    }
+}
+
+impl Layout for Failure {
+    fn first_byte(&self) -> u8 {
+        match self.kind {
+            Kind::Subscribe => PacketType::Suback.first_byte(),
+            Kind::Unsubscribe => PacketType::Unsuback.first_byte(),
+        }
+    }
+
+    fn body(&self, to: &mut Writer<'_>) {
+        to.packet_id(self.packet_id);
+        if to.version.is_v5() {
+            to.byte(NO_PROPERTIES);
+        }
+        // 3.1.1 has no codes for UNSUBSCRIBE.
+        if self.kind == Kind::Subscribe || to.version.is_v5() {
+            for _ in 0..self.filters {
+                to.byte(ReasonCode::UnspecifiedError as u8);
+            }
+        }
+    }
+}
+
+/// The length of no properties.
+const NO_PROPERTIES: u8 = 0;
 
 impl Engine<'_, Server> {
     pub(super) fn take_subscribe<'i>(&mut self, packet: &Subscribe<'i>) -> Result<Taken<Event<'i>>, Cause> {
@@ -58,38 +97,23 @@ impl Engine<'_, Server> {
         Ok(Taken::Event(event))
     }
 
-    /// The length of the shortest answer, with a code for each filter. 3.1.1 has none for UNSUBSCRIBE.
+    /// The length of the shortest answer, with a code for each filter.
     fn len_of_failure(&self, pending: Pending) -> Option<usize> {
-        let packet = self.failure(pending)?;
-        Measured::new(packet.layout(), self.version(), Role::Client).ok().map(|measured| measured.len())
-    }
-
-    /// Says that a request failed as a whole.
-    fn failure(&self, pending: Pending) -> Option<Packet<'static>> {
-        let Pending { kind, filters, .. } = pending;
-        let packet_id = pending.packet_id()?;
-        let properties = Properties::EMPTY;
-        let reason_codes = List::repeated(&ReasonCode::UnspecifiedError, filters.into());
-        Some(match kind {
-            Kind::Subscribe => Packet::Suback(Suback { packet_id, properties, reason_codes }),
-            Kind::Unsubscribe if self.version().is_v5() => {
-                Packet::Unsuback(Unsuback { packet_id, properties, reason_codes })
-            }
-            Kind::Unsubscribe => Packet::Unsuback(Unsuback { packet_id, properties, reason_codes: List::EMPTY }),
-        })
+        let failure = Failure::of(pending)?;
+        Measured::new(&failure, self.version(), Role::Client).ok().map(|measured| measured.len())
     }
 
     pub(super) fn suback(&mut self, suback: &Suback<'_>) -> Result<(), Refused> {
         self.check_pending(Kind::Subscribe, suback.packet_id, &suback.reason_codes)?;
         let properties = self.diagnostics(suback.properties);
-        self.reply(&Packet::Suback(Suback { properties, ..*suback }))
+        self.reply(&Suback { properties, ..*suback })
     }
 
     pub(super) fn unsuback(&mut self, unsuback: &Unsuback<'_>) -> Result<(), Refused> {
         self.check_pending(Kind::Unsubscribe, unsuback.packet_id, &unsuback.reason_codes)?;
         let properties = self.diagnostics(unsuback.properties);
         let reason_codes = if self.version().is_v5() { unsuback.reason_codes } else { List::EMPTY };
-        self.reply(&Packet::Unsuback(Unsuback { properties, reason_codes, ..*unsuback }))
+        self.reply(&Unsuback { properties, reason_codes, ..*unsuback })
     }
 
     /// One answer, with as many codes as there are filters. [MQTT-3.8.4-5] in 3.1.1, [MQTT-3.8.4-6] in 5.0
@@ -104,12 +128,12 @@ impl Engine<'_, Server> {
         if self.is_undiagnosed() { Properties::EMPTY } else { properties }
     }
 
-    fn reply(&mut self, packet: &Packet<'_>) -> Result<(), Refused> {
+    fn reply(&mut self, packet: &dyn Layout) -> Result<(), Refused> {
         if self.core.phase == Phase::Draining {
             self.core.end.pending = Pending::NOTHING;
             return Ok(());
         }
-        let measured = Measured::new(packet.layout(), self.version(), Role::Client)?;
+        let measured = Measured::new(packet, self.version(), Role::Client)?;
         if measured.len().saturating_add(FAREWELL) > self.queue.capacity() || self.is_oversize(measured.len()) {
             return Err(Refused::TooLarge);
         }
@@ -124,7 +148,7 @@ impl Engine<'_, Server> {
     /// Says that a request failed that the application did not answer. [MQTT-3.8.4-1], [MQTT-3.10.4-4] in 3.1.1,
     /// [MQTT-3.10.4-5] in 5.0
     pub(super) fn answer_pending(&mut self) {
-        let Some(failure) = self.failure(self.core.end.pending) else { return };
+        let Some(failure) = Failure::of(self.core.end.pending) else { return };
         let answered = self.reply(&failure);
         self.core.end.pending = Pending::NOTHING;
         // There was room for it when the request was handed out, unless the application has sent something else since.

@@ -14,7 +14,8 @@ use crate::outbox::Order;
 use crate::report::report;
 use crate::timer::Timer;
 use crate::wire::{
-    self, Auth, Connack, List, Measured, Packet, PacketId, Properties, ReasonCode, Role, Suback, Unsuback, Violation,
+    self, Auth, Connack, Frame, List, Measured, Packet, PacketId, PacketType, Properties, ReasonCode, Role, Suback,
+    Unsuback, Violation,
 };
 
 use super::command::{Connect, LostSession};
@@ -56,12 +57,18 @@ impl End for Client {
         core.level
     }
 
-    fn next_packet<'i>(engine: &mut Engine<'_, Self>, inbox: &mut Unread<'i>) -> Result<Option<Packet<'i>>, Cause> {
-        Ok(inbox.packet(engine.version(), Role::Client)?)
+    fn next<'i>(engine: &mut Engine<'_, Self>, inbox: &Unread<'i>) -> Result<Option<Frame<'i>>, Cause> {
+        Ok(inbox.frame(engine.version(), Role::Client)?)
     }
 
-    fn take<'i>(engine: &mut Engine<'_, Self>, packet: Packet<'i>) -> Result<Taken<Event<'i>>, Cause> {
-        if Self::is_beginning(engine) {
+    fn take<'i>(engine: &mut Engine<'_, Self>, frame: &Frame<'i>) -> Result<Taken<Event<'i>>, Cause> {
+        let is_beginning = Self::is_beginning(engine);
+        if is_beginning && !matches!(frame.packet_type, PacketType::Connack | PacketType::Auth) {
+            return Err(Cause::ConnackMissing);
+        }
+        let packet = Packet::read_other(Role::Client, frame)?;
+        report!(trace, "received {:?}", packet);
+        if is_beginning {
             return engine.take_before_connack(packet);
         }
         match packet {
@@ -86,18 +93,11 @@ impl End for Client {
         engine.core.end.request.awaits_connack()
     }
 
-    /// Diagnostics that we did not ask for. [MQTT-3.1.2-29]
-    fn check(engine: &Engine<'_, Self>, packet: &Packet<'_>) -> Result<(), Cause> {
-        if !engine.core.end.request.undiagnosed() || !engine.version().is_v5() {
+    /// [MQTT-3.1.2-29]
+    fn check_diagnostics(engine: &Engine<'_, Self>, properties: &Properties<'_>) -> Result<(), Cause> {
+        if !engine.core.end.request.undiagnosed() {
             return Ok(());
         }
-        let properties = match packet {
-            Packet::Acknowledgement(packet) => packet.properties,
-            Packet::Suback(packet) => packet.properties,
-            Packet::Unsuback(packet) => packet.properties,
-            Packet::Auth(packet) => packet.properties,
-            _ => Properties::EMPTY,
-        };
         let talks = properties.reason_string().is_some() || properties.user_properties().next().is_some();
         if talks { Err(Cause::DiagnosticsUnrequested) } else { Ok(()) }
     }
@@ -111,11 +111,7 @@ impl End for Client {
     /// A request that was lost with its connection.
     fn report<'i>(engine: &mut Engine<'_, Self>) -> Option<Event<'i>> {
         let id = engine.core.end.lost_requests?;
-        let next = slot(engine.slots, id).map_or(0, Slot::link);
-        engine.core.end.lost_requests = u16::try_from(next).ok().and_then(SlotId::new);
-        let packet_id = identifiers::packet_id(engine.slots, id)?;
-        engine.free(id);
-        Some(Event::RequestLost { packet_id })
+        engine.forget_request(id).map(|packet_id| Event::RequestLost { packet_id })
     }
 
     fn republished<'i>(lost: PacketId, packet_id: PacketId) -> Option<Event<'i>> {
@@ -283,6 +279,7 @@ impl Engine<'_, Client> {
 
     fn take_suback<'i>(&mut self, packet: &Suback<'i>) -> Result<Taken<Event<'i>>, Cause> {
         let Suback { packet_id, reason_codes, properties } = *packet;
+        Client::check_diagnostics(self, &properties)?;
         let known = self.answered(Sent::Subscribing, packet_id, Some(reason_codes.iter().count()))?;
         Ok(Taken::Event(if known {
             Event::Subscribed { packet_id, reason_codes, properties }
@@ -293,6 +290,7 @@ impl Engine<'_, Client> {
 
     fn take_unsuback<'i>(&mut self, packet: &Unsuback<'i>) -> Result<Taken<Event<'i>>, Cause> {
         let Unsuback { packet_id, reason_codes, properties } = *packet;
+        Client::check_diagnostics(self, &properties)?;
         // 3.1.1 has no codes to count.
         let codes = self.version().is_v5().then(|| reason_codes.iter().count());
         Ok(Taken::Event(if self.answered(Sent::Unsubscribing, packet_id, codes)? {
@@ -300,6 +298,15 @@ impl Engine<'_, Client> {
         } else {
             Event::Stray { packet: StrayPacket::Unsuback, packet_id }
         }))
+    }
+
+    /// Frees the slot of a request that was lost, the first in their chain.
+    fn forget_request(&mut self, id: SlotId) -> Option<PacketId> {
+        let next = slot(self.slots, id).map_or(0, Slot::link);
+        self.core.end.lost_requests = u16::try_from(next).ok().and_then(SlotId::new);
+        let packet_id = identifiers::packet_id(self.slots, id)?;
+        self.free(id);
+        Some(packet_id)
     }
 
     pub(super) fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
@@ -339,6 +346,7 @@ impl Engine<'_, Client> {
 
     /// AUTH of a re-authentication, which we began. (5.0: 4.12.1)
     fn take_reauthentication<'i>(&mut self, auth: Auth<'i>) -> Result<Taken<Event<'i>>, Cause> {
+        Client::check_diagnostics(self, &auth.properties)?;
         if !matches!(self.core.authentication, Authentication::Awaited | Authentication::Due) {
             return Err(Cause::AuthenticationUnexpected);
         }

@@ -37,6 +37,17 @@ pub enum AckType {
 }
 
 impl AckType {
+    /// That of a packet of this type; `None` if it is no acknowledgement.
+    pub(crate) const fn of(packet_type: PacketType) -> Option<Self> {
+        match packet_type {
+            PacketType::Puback => Some(Self::Puback),
+            PacketType::Pubrec => Some(Self::Pubrec),
+            PacketType::Pubrel => Some(Self::Pubrel),
+            PacketType::Pubcomp => Some(Self::Pubcomp),
+            _ => None,
+        }
+    }
+
     pub(crate) const fn packet_type(self) -> PacketType {
         match self {
             Self::Puback => PacketType::Puback,
@@ -97,14 +108,11 @@ impl<'a> Acknowledgement<'a> {
 
     /// In 5.0 the properties may be left out, and before them the reason code. (3.4.2.1, 3.4.2.2.1)
     pub(crate) fn decode(kind: AckType, mut reader: Reader<'a>) -> Result<Self, Violation> {
-        let mut packet = Self::new(kind, reader.packet_id()?);
-        if reader.version.is_v5() && !reader.is_empty() {
-            packet.reason_code = reader.reason_code(kind.codes())?;
-            if !reader.is_empty() {
-                packet.properties = reader.properties(kind.holder())?;
-            }
-        }
-        reader.end().map(|()| packet)
+        let packet_id = reader.packet_id()?;
+        let is_short = reader.is_empty() || !reader.version.is_v5();
+        let reason_code = if is_short { ReasonCode::Success } else { reader.reason_code(kind.codes())? };
+        let properties = if reader.is_empty() { Properties::EMPTY } else { reader.rare_properties(kind.holder())? };
+        reader.end().map(|()| Self { kind, packet_id, reason_code, properties })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The fixed header. (2.2 in 3.1.1, 2.1 in 5.0)
 
 use super::kind::PacketType;
-use super::reader::variable_byte_integer;
+use super::reader::{VariableByteInteger, variable_byte_integer};
 use super::version::{Role, Version};
 use super::violation::Violation;
 
@@ -38,18 +38,9 @@ impl Header {
             return Ok(None);
         };
         let packet_type = PacketType::of_first_byte(version, to, first_byte)?;
-        let Some(remaining) = variable_byte_integer(length)? else {
+        let Some(remaining) = remaining_length(version, packet_type, length)? else {
             return Ok(None);
         };
-        // 3.1.1 does not demand the shortest form.
-        if version.is_v5() && remaining.is_padded() {
-            return Err(Violation::IntegerPadded);
-        }
-        match packet_type.remaining_length(version) {
-            Some(expected) if remaining.value < expected => return Err(Violation::FieldTruncated),
-            Some(expected) if remaining.value > expected => return Err(Violation::TrailingBytes),
-            _ => {}
-        }
         let len = remaining.len.saturating_add(1);
         Ok(Some(Self { packet_type, first_byte, len, remaining_length: remaining.value }))
     }
@@ -59,6 +50,26 @@ impl Header {
     #[must_use]
     pub const fn packet_len(&self) -> u32 {
         self.remaining_length.saturating_add(self.len as u32)
+    }
+}
+
+/// The Remaining Length of a packet of this type; `None` while bytes of it are missing.
+pub(super) fn remaining_length(
+    version: Version,
+    packet_type: PacketType,
+    bytes: &[u8],
+) -> Result<Option<VariableByteInteger>, Violation> {
+    let Some(remaining) = variable_byte_integer(bytes)? else {
+        return Ok(None);
+    };
+    // 3.1.1 does not demand the shortest form.
+    if version.is_v5() && remaining.is_padded() {
+        return Err(Violation::IntegerPadded);
+    }
+    match packet_type.remaining_length(version) {
+        Some(expected) if remaining.value < expected => Err(Violation::FieldTruncated),
+        Some(expected) if remaining.value > expected => Err(Violation::TrailingBytes),
+        _ => Ok(Some(remaining)),
     }
 }
 

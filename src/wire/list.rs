@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::reader::Reader;
+use super::version::{Role, Version};
 use super::violation::Violation;
 use super::writer::Writer;
 
@@ -25,10 +26,8 @@ pub struct List<'a, T>(Source<'a, T>);
 enum Source<'a, T> {
     /// One slice and another one behind it.
     Given(&'a [T], &'a [T]),
-    /// One element so many times.
-    #[cfg(feature = "server")]
-    Repeated(&'a T, usize),
-    Received(Reader<'a>),
+    /// Bytes that were read once and found to be sound.
+    Received(&'a [u8]),
 }
 
 /// A field of a [`List`]. Only this crate implements it.
@@ -49,7 +48,7 @@ pub trait Sealed {}
 
 impl<'a, T> List<'a, T> {
     /// The sequence with no element.
-    pub const EMPTY: Self = Self::of(&[]);
+    pub const EMPTY: Self = Self(Source::Received(&[]));
 
     /// The sequence of these elements.
     #[must_use]
@@ -63,20 +62,12 @@ impl<'a, T> List<'a, T> {
         Self(Source::Given(first, second))
     }
 
-    /// The same element so many times.
-    #[cfg(feature = "server")]
-    pub(crate) const fn repeated(element: &'a T, times: usize) -> Self {
-        Self(Source::Repeated(element, times))
-    }
-
     /// Whether there is no element.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         match self.0 {
             Source::Given(first, second) => first.is_empty() && second.is_empty(),
-            #[cfg(feature = "server")]
-            Source::Repeated(_, times) => times == 0,
-            Source::Received(reader) => reader.is_empty(),
+            Source::Received(bytes) => bytes.is_empty(),
         }
     }
 }
@@ -97,7 +88,12 @@ impl<'a, T: Element<'a>> List<'a, T> {
         while !reader.is_empty() {
             read(&mut reader)?;
         }
-        Ok(Self(Source::Received(whole)))
+        Ok(Self::checked(whole.rest()))
+    }
+
+    /// The sequence in these bytes, which were checked.
+    pub(crate) const fn checked(bytes: &'a [u8]) -> Self {
+        Self(Source::Received(bytes))
     }
 
     pub(crate) fn write(&self, to: &mut Writer<'_>) {
@@ -162,13 +158,14 @@ impl<'a, T: Element<'a>> Iterator for Iter<'a, T> {
     fn next(&mut self) -> Option<T> {
         match &mut self.0 {
             Source::Given(first, second) => first.split_off_first().or_else(|| second.split_off_first()).copied(),
-            #[cfg(feature = "server")]
-            Source::Repeated(element, times) => {
-                *times = times.checked_sub(1)?;
-                Some(**element)
+            Source::Received(bytes) => {
+                // Every element was read when the packet was decoded, so the only error here is the end. What an older version
+                // takes means the same in the newest one.
+                let mut reader = Reader::new(Version::LATEST, Role::Client, bytes);
+                let element = T::read(&mut reader).ok();
+                *bytes = reader.rest();
+                element
             }
-            // Every element was read when the packet was decoded, so the only error here is the end.
-            Source::Received(reader) => T::read(reader).ok(),
         }
     }
 }

@@ -7,6 +7,7 @@ mod acknowledgement;
 mod connack;
 mod connect;
 mod disconnect;
+mod frame;
 mod header;
 mod kind;
 mod list;
@@ -43,6 +44,7 @@ pub use writer::Unencodable;
 
 pub(crate) use acknowledgement::Shortest as ShortAcknowledgement;
 pub(crate) use connect::connect_version;
+pub(crate) use frame::Frame;
 pub(crate) use header::{packet_len, publish_id_offset};
 pub(crate) use kind::PublishFlags;
 pub(crate) use packet::Ping;

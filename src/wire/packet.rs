@@ -4,10 +4,10 @@ use super::acknowledgement::{AckType, Acknowledgement};
 use super::connack::Connack;
 use super::connect::Connect;
 use super::disconnect::{Auth, Disconnect};
+use super::frame::Frame;
 use super::header::Header;
 use super::kind::PacketType;
 use super::publish::Publish;
-use super::reader::Reader;
 use super::subscribe::{Suback, Subscribe, Unsuback, Unsubscribe};
 use super::version::{Role, Version};
 use super::violation::Violation;
@@ -75,31 +75,34 @@ impl<'a> Packet<'a> {
         else {
             return Ok(None);
         };
-        Self::decode_body(version, to, header, packet).map(|decoded| Some((decoded, packet.len())))
+        Self::read(to, &Frame::new(version, to, header, packet)).map(|decoded| Some((decoded, packet.len())))
     }
 
-    /// The packet that consists of `bytes`, whose header is `header`.
-    pub(crate) fn decode_body(version: Version, to: Role, header: Header, bytes: &'a [u8]) -> Result<Self, Violation> {
-        let mut reader = Reader::new(version, to, bytes);
-        reader.bytes(header.len.into())?;
+    /// The packet in a frame that `to` received.
+    pub(crate) fn read(to: Role, frame: &Frame<'a>) -> Result<Self, Violation> {
+        match AckType::of(frame.packet_type) {
+            Some(kind) => Acknowledgement::decode(kind, frame.body).map(Self::Acknowledgement),
+            None if frame.packet_type == PacketType::Publish => Publish::read(frame).map(Self::Publish),
+            None => Self::read_other(to, frame),
+        }
+    }
+
+    /// The packet in a frame that `to` received, if it is neither a message nor an acknowledgement of one.
+    pub(crate) fn read_other(to: Role, frame: &Frame<'a>) -> Result<Self, Violation> {
+        let Frame { packet_type, body, .. } = *frame;
         // The header has refused what the other end receives; with the end as a constant, as in a client, the decoders of
         // those packets are not even there.
-        match (header.packet_type, to) {
-            (PacketType::Connect, Role::Server) => Connect::decode(reader).map(Self::Connect),
-            (PacketType::Connack, Role::Client) => Connack::decode(reader).map(Self::Connack),
-            (PacketType::Publish, _) => Publish::decode(header.first_byte, reader).map(Self::Publish),
-            (PacketType::Puback, _) => Acknowledgement::decode(AckType::Puback, reader).map(Self::Acknowledgement),
-            (PacketType::Pubrec, _) => Acknowledgement::decode(AckType::Pubrec, reader).map(Self::Acknowledgement),
-            (PacketType::Pubrel, _) => Acknowledgement::decode(AckType::Pubrel, reader).map(Self::Acknowledgement),
-            (PacketType::Pubcomp, _) => Acknowledgement::decode(AckType::Pubcomp, reader).map(Self::Acknowledgement),
-            (PacketType::Subscribe, Role::Server) => Subscribe::decode(reader).map(Self::Subscribe),
-            (PacketType::Suback, Role::Client) => Suback::decode(reader).map(Self::Suback),
-            (PacketType::Unsubscribe, Role::Server) => Unsubscribe::decode(reader).map(Self::Unsubscribe),
-            (PacketType::Unsuback, Role::Client) => Unsuback::decode(reader).map(Self::Unsuback),
-            (PacketType::Pingreq, Role::Server) => reader.end().map(|()| Self::Pingreq),
-            (PacketType::Pingresp, Role::Client) => reader.end().map(|()| Self::Pingresp),
-            (PacketType::Disconnect, _) => Disconnect::decode(reader).map(Self::Disconnect),
-            (PacketType::Auth, _) => Auth::decode(reader).map(Self::Auth),
+        match (packet_type, to) {
+            (PacketType::Connect, Role::Server) => Connect::decode(body).map(Self::Connect),
+            (PacketType::Connack, Role::Client) => Connack::decode(body).map(Self::Connack),
+            (PacketType::Subscribe, Role::Server) => Subscribe::decode(body).map(Self::Subscribe),
+            (PacketType::Suback, Role::Client) => Suback::decode(body).map(Self::Suback),
+            (PacketType::Unsubscribe, Role::Server) => Unsubscribe::decode(body).map(Self::Unsubscribe),
+            (PacketType::Unsuback, Role::Client) => Unsuback::decode(body).map(Self::Unsuback),
+            (PacketType::Pingreq, Role::Server) => body.end().map(|()| Self::Pingreq),
+            (PacketType::Pingresp, Role::Client) => body.end().map(|()| Self::Pingresp),
+            (PacketType::Disconnect, _) => Disconnect::decode(body).map(Self::Disconnect),
+            (PacketType::Auth, _) => Auth::decode(body).map(Self::Auth),
             _ => Err(Violation::PacketNotForThisEnd),
         }
     }

@@ -317,7 +317,15 @@ impl Admission {
         }
     }
 
-    /// Takes the next property of a packet that was received.
+    /// Takes all properties of a packet that was received.
+    fn read_all(&mut self, mut from: Reader<'_>) -> Result<(), Violation> {
+        while !from.is_empty() {
+            self.read(&mut from)?;
+        }
+        self.finish()
+    }
+
+    /// Takes the next one.
     fn read(&mut self, from: &mut Reader<'_>) -> Result<(), Violation> {
         let mut ahead = *from;
         self.check_holder(ahead.variable()?)?;
@@ -355,10 +363,27 @@ impl<'a> Reader<'a> {
         if !self.version.is_v5() {
             return Ok(Properties::EMPTY);
         }
+        self.property_bytes(holder).map(List::checked)
+    }
+
+    /// The same for a packet that need not have any, and mostly has none.
+    // Part of what reads the packet, so that the list need not go through memory.
+    #[inline]
+    pub(crate) fn rare_properties(&mut self, holder: Holder) -> Result<Properties<'a>, Violation> {
+        let bytes = match self.rest().first() {
+            _ if !self.version.is_v5() => &[],
+            Some(0) => self.bytes(1)?.get(1..).unwrap_or_default(),
+            _ => self.property_bytes(holder)?,
+        };
+        Ok(List::checked(bytes))
+    }
+
+    #[inline(never)]
+    fn property_bytes(&mut self, holder: Holder) -> Result<&'a [u8], Violation> {
         let len = usize::try_from(self.variable()?).map_err(|_| Violation::FieldTruncated)?;
-        let mut admission = Admission::new(holder, self.to);
-        let properties = List::received(self.block(len)?, |from| admission.read(from))?;
-        admission.finish().map(|()| properties)
+        let block = self.block(len)?;
+        Admission::new(holder, self.to).read_all(block)?;
+        Ok(block.rest())
     }
 
     fn maximum_qos(&mut self) -> Result<QoS, Violation> {

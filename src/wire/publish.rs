@@ -2,13 +2,14 @@
 
 use core::fmt;
 
+use super::frame::Frame;
 use super::header::publish_id_offset;
 use super::kind::PublishFlags;
 use super::list::Element;
 use super::property::{Holder, Properties, Property, Unshown};
 use super::qos::QoS;
 use super::reader::{PacketId, Reader, variable_byte_integer};
-use super::topic::check_topic_name;
+use super::topic::topic_is_clean;
 use super::version::{Role, Version};
 use super::violation::Violation;
 use super::writer::{Layout, Writer};
@@ -84,17 +85,28 @@ impl Delivery {
 }
 
 impl<'a> Publish<'a> {
-    pub(crate) fn decode(first: u8, mut reader: Reader<'a>) -> Result<Self, Violation> {
-        let PublishFlags { dup, qos, retain } = PublishFlags::of_first_byte(first)?;
-        let topic = reader.text()?;
+    // Part of what takes the message, so that its fields go straight into the event.
+    #[inline]
+    pub(crate) fn read(frame: &Frame<'a>) -> Result<Self, Violation> {
+        let PublishFlags { dup, qos, retain } = PublishFlags::of_first_byte(frame.first_byte)?;
+        let mut reader = frame.body;
+        let topic = reader.characters()?;
+        topic_is_clean(topic)?;
         let delivery = match qos {
             QoS::AtMostOnce => Delivery::AtMostOnce,
             QoS::AtLeastOnce => Delivery::AtLeastOnce { packet_id: reader.packet_id()?, dup },
             QoS::ExactlyOnce => Delivery::ExactlyOnce { packet_id: reader.packet_id()?, dup },
         };
-        let properties = reader.properties(Holder::Publish)?;
-        check_topic(topic, &properties)?;
+        let properties = reader.rare_properties(Holder::Publish)?;
+        check_presence(topic, properties)?;
         Ok(Self { delivery, retain, topic, properties, payload: reader.rest() })
+    }
+
+    /// The alias that stands for the topic.
+    #[inline]
+    pub(crate) fn alias(&self) -> Option<u16> {
+        // Most have no properties at all.
+        if self.properties.is_empty() { None } else { topic_alias(self.properties) }
     }
 }
 
@@ -104,8 +116,8 @@ impl Layout for Publish<'_> {
     }
 
     fn body(&self, to: &mut Writer<'_>) {
-        to.check(|| check_topic(self.topic, &self.properties));
-        to.text(self.topic);
+        to.check(|| topic_is_clean(self.topic).and_then(|()| check_presence(self.topic, self.properties)));
+        to.binary(self.topic.as_bytes());
         if let Some(packet_id) = self.delivery.packet_id() {
             to.packet_id(packet_id);
         }
@@ -227,6 +239,11 @@ fn publish_topic(packet: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// A topic alias may stand in for the topic name. (5.0: 3.3.2.1)
-fn check_topic(topic: &str, properties: &Properties<'_>) -> Result<(), Violation> {
-    if topic.is_empty() && properties.topic_alias().is_some() { Ok(()) } else { check_topic_name(topic) }
+fn check_presence(topic: &str, properties: Properties<'_>) -> Result<(), Violation> {
+    if topic.is_empty() && topic_alias(properties).is_none() { Err(Violation::TopicNameEmpty) } else { Ok(()) }
+}
+
+/// By value, so that a packet on its way need not be put into memory for this.
+fn topic_alias(properties: Properties<'_>) -> Option<u16> {
+    properties.topic_alias()
 }

@@ -3,6 +3,8 @@
 use core::num::NonZeroU16;
 use core::{fmt, str};
 
+use crate::bytes;
+
 use super::version::{Role, Version};
 use super::violation::Violation;
 
@@ -112,8 +114,13 @@ impl<'a> Reader<'a> {
     /// A UTF-8 string behind its two byte length. [MQTT-1.5.3-1] and [MQTT-1.5.3-2] in 3.1.1, [MQTT-1.5.4-1] and
     /// [MQTT-1.5.4-2] in 5.0; U+FEFF is a character like any other ([MQTT-1.5.3-3], [MQTT-1.5.4-3])
     pub(crate) fn text(&mut self) -> Result<&'a str, Violation> {
-        let text = str::from_utf8(self.binary()?).map_err(|_| Violation::StringNotUtf8)?;
+        let text = self.characters()?;
         text_is_clean(text).map(|()| text)
+    }
+
+    /// A UTF-8 string, of which it is still to be checked what it may not contain.
+    pub(crate) fn characters(&mut self) -> Result<&'a str, Violation> {
+        str::from_utf8(self.binary()?).map_err(|_| Violation::StringNotUtf8)
     }
 
     /// A name and its value. [MQTT-1.5.7-1]
@@ -130,12 +137,7 @@ impl fmt::Debug for Reader<'_> {
 
 /// Refuses U+0000, the one character that UTF-8 text may not contain. [MQTT-1.5.3-2] in 3.1.1, [MQTT-1.5.4-2] in 5.0
 pub(crate) fn text_is_clean(text: &str) -> Result<(), Violation> {
-    // Without an early exit the loop compares many bytes at a time.
-    if text.bytes().fold(false, |found, byte| found | (byte == 0)) {
-        Err(Violation::StringContainsNull)
-    } else {
-        Ok(())
-    }
+    if bytes::any(text.as_bytes(), |byte| byte == 0) { Err(Violation::StringContainsNull) } else { Ok(()) }
 }
 
 /// A variable byte integer as it was received.

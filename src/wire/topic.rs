@@ -1,5 +1,8 @@
 //! Topic names, topic filters, and how they match. (4.7, 4.8.2)
 
+use crate::bytes;
+
+use super::reader::text_is_clean;
 use super::version::Version;
 use super::violation::Violation;
 
@@ -23,11 +26,19 @@ pub fn check_topic_name(name: &str) -> Result<(), Violation> {
     if name.is_empty() {
         return Err(Violation::TopicNameEmpty);
     }
-    // Without an early exit the loop compares many bytes at a time.
-    if name.bytes().fold(false, |found, byte| found | (byte == b'+') | (byte == b'#')) {
+    if bytes::any(name.as_bytes(), |byte| (byte == b'+') | (byte == b'#')) {
         return Err(Violation::TopicNameWildcard);
     }
     Ok(())
+}
+
+/// Refuses what no topic name contains: U+0000 and wildcards.
+pub(crate) fn topic_is_clean(name: &str) -> Result<(), Violation> {
+    if !bytes::any(name.as_bytes(), |byte| (byte == 0) | (byte == b'+') | (byte == b'#')) {
+        return Ok(());
+    }
+    text_is_clean(name)?;
+    Err(Violation::TopicNameWildcard)
 }
 
 /// Checks that `filter` can be subscribed to; U+0000 and length are checked when the packet is encoded. [MQTT-4.7.1-2] and [MQTT-4.7.1-3] in 3.1.1; [MQTT-4.7.1-1],
