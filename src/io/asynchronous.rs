@@ -192,7 +192,11 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
                 }
             };
             match (cause, &sent) {
-                (Some(_), Some(Err(error))) if error.kind() == ErrorKind::Interrupted => continue,
+                (Some(_), Some(Err(error)))
+                    if error.kind() == ErrorKind::Interrupted && until.is_some_and(|at| now < at) =>
+                {
+                    continue;
+                }
                 (Some(cause), _) => return Err(self.end(cause)),
                 (None, _) => {}
             }
