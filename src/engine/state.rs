@@ -191,7 +191,7 @@ pub(crate) enum Authentication {
 macro_rules! facts {
     ($(#[$about:meta])* $name:ident { $($(#[$what:meta])* $fact:ident, $set:ident = $bit:literal;)* }) => {
         $(#[$about])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub(crate) struct $name(u8);
 
         impl $name {
@@ -205,12 +205,6 @@ macro_rules! facts {
             pub(crate) const fn $set(self, holds: bool) -> Self {
                 Self(if holds { self.0 | $bit } else { self.0 & !$bit })
             })*
-        }
-
-        impl core::fmt::Debug for $name {
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.debug_struct(stringify!($name))$(.field(stringify!($fact), &self.$fact()))*.finish()
-            }
         }
     };
 }
@@ -296,5 +290,18 @@ impl Limits {
             topic_alias_maximum: properties.topic_alias_maximum().unwrap_or(0),
             support,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_first_nothing_goes_on_and_nothing_is_due() {
+        let core = Core::new(());
+        assert_eq!((core.phase, core.cause, core.life), (Phase::Offline, Cause::NotConnected, Life::None));
+        assert_eq!((core.identifiers.taken(), core.table.len(), core.quota, core.level), (0, 0, 0, 0));
+        assert_eq!(core.next_deadline(), None);
     }
 }
