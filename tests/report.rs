@@ -8,8 +8,8 @@ use log::{LevelFilter, Log, Metadata, Record};
 use mqtt_session::server::{self, Accept};
 use mqtt_session::wire::{Auth, Suback};
 use mqtt_session::{
-    Connect, Disconnect, Event, Inbox, Instant, List, Message, Properties, Property, Publish, QoS, ReasonCode, Refused,
-    Session, Step, Subscribe, Subscription, Version, Will,
+    Cause, Connect, Disconnect, Event, Inbox, Instant, List, Message, Properties, Property, Publish, QoS, ReasonCode,
+    Refused, Session, Step, Subscribe, Subscription, Version, Will,
 };
 
 type Client = Session<512, 4, 4>;
@@ -318,6 +318,18 @@ mod encoded {
         assert_discreet(Step::Event(Event::Message(message)), "t");
     }
 
+    #[test]
+    fn has_what_a_step_says() {
+        let steps: [Step<'static, Event<'static>>; 4] = [
+            Step::Wait(None),
+            Step::Wait(Some(Instant::from_millis(5))),
+            Step::Close(Cause::PingTimeout),
+            Step::Close(Cause::ConnackTimeout),
+        ];
+        let told = steps.map(alone);
+        assert!(told.iter().enumerate().all(|(index, first)| !told[index + 1..].contains(first)), "{told:?}");
+    }
+
     /// CONNECT as it is written has the password in it.
     #[test]
     fn bytes_to_write_are_a_length() {
@@ -357,6 +369,8 @@ mod encoded {
             (Property::AuthenticationData(b"challenge"), "authentication_data", None),
             (Property::UserProperty("key", "value"), "user_property", Some("value")),
             (Property::ContentType("text/plain"), "content_type", Some("text/plain")),
+            (Property::SubscriptionIdentifier(0x2E6F_7069), "subscription_identifier", Some("ipo.")),
+            (Property::SharedSubscriptionAvailable(true), "shared_subscription_available", Some("\u{1}")),
         ] {
             let bytes = encoded(property);
             assert!(contains(&bytes, name), "{name} is not in {bytes:?}");

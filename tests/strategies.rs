@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a fault here is a failed test")]
 
 use core::fmt::Debug;
+use std::collections::BTreeSet;
 
 use mqtt_session::strategies::{Damage, Links, Operation, Operations, Packets, Reads, Weights, reads, topic_filter};
 use mqtt_session::wire::{Packet, PacketType, check_topic_filter};
@@ -134,6 +135,39 @@ fn packets_come_in_lengths_around_the_steps() {
         assert!(below > 5 && above > 5, "{step}: {below} and {above}");
     }
     assert!(topics.iter().any(|len| *len >= 100), "{topics:?}");
+}
+
+/// Everything that CONNACK may say, and nothing else. (5.0: 3.2.2.3)
+#[test]
+fn packets_come_with_each_of_their_properties() {
+    let connacks = Packets::new(Version::V5, Role::Client).of_type(PacketType::Connack).unwrap();
+    let mut runner = TestRunner::deterministic();
+    let mut found = BTreeSet::new();
+    for _ in 0..2_000 {
+        let encoded = connacks.new_tree(&mut runner).unwrap().current();
+        let Packet::Connack(connack) = encoded.packet() else { panic!("{encoded:?}") };
+        found.extend(connack.properties.iter().map(|property| property.name()));
+    }
+    let expected = [
+        "assigned_client_identifier",
+        "authentication_data",
+        "authentication_method",
+        "maximum_packet_size",
+        "maximum_qos",
+        "reason_string",
+        "receive_maximum",
+        "response_information",
+        "retain_available",
+        "server_keep_alive",
+        "server_reference",
+        "session_expiry_interval",
+        "shared_subscription_available",
+        "subscription_identifier_available",
+        "topic_alias_maximum",
+        "user_property",
+        "wildcard_subscription_available",
+    ];
+    assert!(found.iter().eq(&expected), "{found:?}");
 }
 
 #[test]

@@ -304,4 +304,18 @@ mod tests {
         assert_eq!((core.identifiers.taken(), core.table.len(), core.quota, core.level), (0, 0, 0, 0));
         assert_eq!(core.next_deadline(), None);
     }
+
+    #[test]
+    fn what_was_due_before_is_due_now() {
+        let mut core = Core::new(());
+        core.now = Instant::from_millis(100);
+        core.keep_alive = KeepAlive::proposed(8, 10);
+        core.keep_alive.start(None);
+        core.phase = Phase::Online;
+        assert_eq!(core.next_deadline(), Some(Instant::from_millis(7_100)));
+        core.keep_alive.elapse(7_000);
+        assert_eq!(core.next_deadline(), Some(core.now));
+        core.phase = Phase::Leaving;
+        assert_eq!(core.next_deadline(), None);
+    }
 }
