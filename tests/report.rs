@@ -353,7 +353,7 @@ mod encoded {
     fn says_what_a_session_is_doing() {
         let mut server = Server::new();
         let before = alone(&server);
-        assert_eq!(alone(&Client::new()), before, "both ends say it alike");
+        assert_eq!(alone(Client::new()), before, "both ends say it alike");
         server.open(10);
         assert_ne!(alone(&server), before, "a connection has begun");
         let (client, _) = connected();
