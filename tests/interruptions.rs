@@ -8,10 +8,16 @@
     reason = "a fault here is a failed test"
 )]
 
+#[path = "known_failures/trace.rs"]
+mod trace;
+
+use mqtt_session::wire::{Auth, Packet, Properties};
 use mqtt_session::{
     Acknowledge, Cause, Connect, Event, Handle, Inbox, Instant, Oversized, PacketId, Property, Publish, QoS,
-    ReasonCode, Session, Step, Subscribe, Subscription, Version,
+    ReasonCode, Refused, Role, Session, Step, StrayPacket, Subscribe, Subscription, Version,
 };
+
+use trace::{Trace, both, connack, packet_id, puback, pubcomp, pubrec, pubrel, qos1, qos2, suback};
 
 /// A session, its inbox, and what it did.
 struct Rig<const STORE: usize, const SENT: usize, const HELD: usize> {
@@ -235,4 +241,120 @@ fn how_the_last_message_was_acknowledged_is_no_part_of_a_session() {
     });
     sessions.iter_mut().for_each(|session| session.connection_lost());
     assert!(sessions[0] == sessions[1]);
+}
+
+/// PUBREL for a message that the application has not acknowledged.
+#[test]
+fn a_message_is_released_before_it_is_acknowledged() {
+    for mut t in both() {
+        t.options.acknowledgement = Acknowledge::Manually;
+        t.connects();
+        t.receives(qos2(7, "a"));
+        t.hands_out(qos2(7, "a"));
+        t.receives(pubrel(7));
+        t.fails(Cause::AcknowledgementContradicts, 0x82);
+    }
+}
+
+/// SUBACK and UNSUBACK with the identifier of a message, and with one that nobody has. The message is not touched by that.
+#[test]
+fn a_request_that_was_never_made_is_answered() {
+    for mut t in both() {
+        t.connects();
+        let id = t.publish(QoS::AtLeastOnce, "a");
+        t.sends(qos1(id, "a"));
+        for stray in [id, id + 1] {
+            t.receives(suback(stray, &[0]));
+            t.tells(&Event::Stray { packet: StrayPacket::Suback, packet_id: packet_id(stray) });
+            let (high, low) = (0, u8::try_from(stray).unwrap());
+            let unsuback = if t.is_v5() { vec![0xB0, 4, high, low, 0, 0] } else { vec![0xB0, 2, high, low] };
+            t.receives(unsuback);
+            t.tells(&Event::Stray { packet: StrayPacket::Unsuback, packet_id: packet_id(stray) });
+        }
+        t.quiet();
+        t.receives(puback(id));
+        t.acknowledged(id);
+    }
+}
+
+/// PUBREC comes right behind CONNACK, before the PUBREL of another message has left again: its own is behind that one.
+#[test]
+fn a_pubrec_comes_before_earlier_pubrels_have_left() {
+    for mut t in both() {
+        t.connects();
+        let ids = ["a", "b"].map(|payload| t.publish(QoS::ExactlyOnce, payload));
+        t.sends([qos2(ids[0], "a"), qos2(ids[1], "b")]);
+        t.receives(pubrec(ids[0]));
+        t.sends(pubrel(ids[0]));
+        t.cut();
+        t.connect();
+        t.receives((connack(true, ""), pubrec(ids[1])));
+        t.connected(true);
+        t.sends([pubrel(ids[0]), pubrel(ids[1])]);
+        t.quiet();
+        for id in ids {
+            t.receives(pubcomp(id));
+            t.acknowledged(id);
+        }
+        t.quiet();
+    }
+}
+
+/// The PUBREL that is due is larger than what the server takes now.
+#[test]
+fn a_server_comes_to_take_no_pubrel() {
+    let mut t = <Trace>::new(Version::V5);
+    t.connects();
+    let id = t.publish(QoS::ExactlyOnce, "a");
+    t.sends(qos2(id, "a"));
+    t.receives(pubrec(id));
+    t.sends(pubrel(id));
+    t.cut();
+    t.connect();
+    t.receives(connack(true, "27 00000003"));
+    t.connected(true);
+    t.fails(Cause::MaximumPacketSizeTooSmall, 0x83);
+    // It is not lost by that.
+    t.resumes();
+    t.sends(pubrel(id));
+}
+
+/// AUTH takes the room of the acknowledgement that is owed, which leaves behind it.
+#[test]
+fn an_authentication_takes_the_room_of_an_acknowledgement() {
+    let mut most = 45;
+    for len in 0..64 {
+        let mut t = Trace::<256, 1, 1, 64>::new(Version::V5);
+        t.options.properties = &[Property::AuthenticationMethod("m")];
+        t.begins();
+        while t.wants_to_write() {
+            let Step::Transmit(bytes) = t.session.poll(&mut t.inbox, Instant::from_millis(1_000)) else { break };
+            let len = bytes.len();
+            t.session.transmitted(len);
+        }
+        t.receives(connack(false, "15 0001 6D"));
+        t.connected(false);
+        t.receives(qos1(7, "a"));
+        let data = vec![b'x'; len];
+        let properties = [Property::AuthenticationMethod("m"), Property::AuthenticationData(&data)];
+        let auth = Auth { reason_code: ReasonCode::Reauthenticate, properties: Properties::of(&properties) };
+        let done = t.event(|session, event| {
+            assert!(matches!(event, Event::Message(_)), "{event:?}");
+            session.authenticate(&auth)
+        });
+        match done {
+            Ok(()) => {
+                let mut packet = [0; 64];
+                let len = Packet::Auth(auth).encode(t.version, Role::Server, &mut packet).unwrap();
+                t.sends(packet[..len].to_vec());
+            }
+            Err(refused) => {
+                assert_eq!((refused, len), (Refused::TooLarge, most), "{len} bytes of data");
+                most += 1;
+            }
+        }
+        t.sends(puback(7));
+        t.quiet();
+    }
+    assert_eq!(most, 64);
 }

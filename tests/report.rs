@@ -8,8 +8,8 @@ use log::{LevelFilter, Log, Metadata, Record};
 use mqtt_session::server::{self, Accept};
 use mqtt_session::wire::{Auth, Suback};
 use mqtt_session::{
-    Connect, Disconnect, Event, Inbox, Instant, List, Message, Properties, Property, Publish, QoS, ReasonCode, Refused,
-    Session, Step, Subscribe, Subscription, Version, Will,
+    Cause, Connect, Disconnect, Event, Inbox, Instant, List, Message, Properties, Property, Publish, QoS, ReasonCode,
+    Refused, Session, Step, Subscribe, Subscription, Version, Will,
 };
 
 type Client = Session<512, 4, 4>;
@@ -281,7 +281,7 @@ mod encoded {
     use mqtt_session::wire;
     use mqtt_session::wire::Packet;
 
-    fn encoded(value: impl defmt::Format) -> Vec<u8> {
+    pub(super) fn encoded(value: impl defmt::Format) -> Vec<u8> {
         defmt::export::fetch_bytes();
         defmt::println!("{}", value);
         defmt::export::fetch_bytes()
@@ -318,6 +318,18 @@ mod encoded {
         assert_discreet(Step::Event(Event::Message(message)), "t");
     }
 
+    #[test]
+    fn has_what_a_step_says() {
+        let steps: [Step<'static, Event<'static>>; 4] = [
+            Step::Wait(None),
+            Step::Wait(Some(Instant::from_millis(5))),
+            Step::Close(Cause::PingTimeout),
+            Step::Close(Cause::ConnackTimeout),
+        ];
+        let told = steps.map(alone);
+        assert!(told.iter().enumerate().all(|(index, first)| !told[index + 1..].contains(first)), "{told:?}");
+    }
+
     /// CONNECT as it is written has the password in it.
     #[test]
     fn bytes_to_write_are_a_length() {
@@ -330,5 +342,159 @@ mod encoded {
         assert!(SECRETS.iter().all(|secret| !contains(&bytes, secret)), "{bytes:?}");
         let bytes = encoded((&session, &inbox));
         assert!(SECRETS.iter().all(|secret| !contains(&bytes, secret)), "{bytes:?}");
+    }
+
+    /// On a thread of its own, where formats are numbered anew: equal if the same is told.
+    fn alone(value: impl defmt::Format + Send) -> Vec<u8> {
+        std::thread::scope(|scope| scope.spawn(|| encoded(value)).join().unwrap())
+    }
+
+    #[test]
+    fn says_what_a_session_is_doing() {
+        let mut server = Server::new();
+        let before = alone(&server);
+        assert_eq!(alone(Client::new()), before, "both ends say it alike");
+        server.open(10);
+        assert_ne!(alone(&server), before, "a connection has begun");
+        let (client, _) = connected();
+        let mut publishing = client.clone();
+        publishing.publish(&message()).unwrap();
+        assert_ne!(alone(&publishing), alone(&client), "a message is in flight");
+    }
+
+    #[test]
+    fn has_the_values_of_properties_that_are_no_secrets() {
+        for (property, name, value) in [
+            (Property::CorrelationData(b"the payload"), "correlation_data", None),
+            (Property::AuthenticationData(b"challenge"), "authentication_data", None),
+            (Property::UserProperty("key", "value"), "user_property", Some("value")),
+            (Property::ContentType("text/plain"), "content_type", Some("text/plain")),
+            (Property::SubscriptionIdentifier(0x2E6F_7069), "subscription_identifier", Some("ipo.")),
+            (Property::SharedSubscriptionAvailable(true), "shared_subscription_available", Some("\u{1}")),
+        ] {
+            let bytes = encoded(property);
+            assert!(contains(&bytes, name), "{name} is not in {bytes:?}");
+            assert!(value.is_none_or(|value| contains(&bytes, value)), "{value:?} is not in {bytes:?}");
+            assert!(SECRETS.iter().all(|secret| !contains(&bytes, secret)), "{bytes:?}");
+        }
+    }
+}
+
+/// What `defmt` sends for a driver: whether something is to be flushed, and whether the transport has failed.
+#[cfg(all(feature = "defmt", feature = "embedded-io", feature = "embedded-io-async"))]
+mod drivers {
+    use core::future::pending;
+    use core::pin::pin;
+    use core::task::{Context, Poll, Waker};
+
+    use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
+    use mqtt_session::Unsubscribe;
+    use mqtt_session::io::{AsyncClock, AsyncDriver, Clock, Driver, Split};
+
+    use super::*;
+
+    /// Takes everything, never flushes it, and breaks when it is read.
+    #[derive(Clone, Copy)]
+    struct Broken;
+
+    impl ErrorType for Broken {
+        type Error = ErrorKind;
+    }
+
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> Result<usize, ErrorKind> {
+            Err(ErrorKind::BrokenPipe)
+        }
+    }
+
+    impl ReadReady for Broken {
+        fn read_ready(&mut self) -> Result<bool, ErrorKind> {
+            Ok(true)
+        }
+    }
+
+    impl Write for Broken {
+        fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
+            Ok(buf.len())
+        }
+
+        fn flush(&mut self) -> Result<(), ErrorKind> {
+            Err(ErrorKind::Interrupted)
+        }
+    }
+
+    impl WriteReady for Broken {
+        fn write_ready(&mut self) -> Result<bool, ErrorKind> {
+            Ok(true)
+        }
+    }
+
+    impl embedded_io_async::Read for Broken {
+        async fn read(&mut self, _: &mut [u8]) -> Result<usize, ErrorKind> {
+            Err(ErrorKind::BrokenPipe)
+        }
+    }
+
+    impl embedded_io_async::Write for Broken {
+        async fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
+            Ok(buf.len())
+        }
+
+        async fn flush(&mut self) -> Result<(), ErrorKind> {
+            pending().await
+        }
+    }
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&mut self) -> Instant {
+            Instant::from_millis(0)
+        }
+    }
+
+    impl AsyncClock for Still {
+        fn now(&mut self) -> Instant {
+            Instant::from_millis(0)
+        }
+
+        async fn sleep_until(&mut self, _: Instant) {
+            pending().await
+        }
+    }
+
+    /// Whether these are the last values that a driver tells. Two bytes end it.
+    fn ends_with(driver: &impl defmt::Format, told: [bool; 2]) -> bool {
+        encoded::encoded(driver).ends_with(&[u8::from(told[0]), u8::from(told[1]), 0, 0])
+    }
+
+    /// A client that waits for UNSUBACK, which it will be told is lost.
+    fn waiting() -> (Client, Inbox<[u8; 512]>) {
+        let (mut session, inbox) = connected();
+        session.unsubscribe(&Unsubscribe { filters: &["t"], ..Unsubscribe::default() }).unwrap();
+        (session, inbox)
+    }
+
+    fn note(_: &mut Client, event: Event<'_>) {
+        assert!(matches!(event, Event::RequestLost { .. }), "{event:?}");
+    }
+
+    #[test]
+    fn a_blocking_one() {
+        let (mut session, mut inbox) = waiting();
+        let mut driver = Driver::new(Broken, Still);
+        assert!(ends_with(&driver, [false, false]));
+        assert_eq!(driver.next(&mut session, &mut inbox, note), Ok(()));
+        assert!(ends_with(&driver, [true, true]));
+    }
+
+    #[test]
+    fn an_asynchronous_one() {
+        let (mut session, mut inbox) = waiting();
+        let mut driver = AsyncDriver::new(Split { reader: Broken, writer: Broken }, Still);
+        assert!(ends_with(&driver, [false, false]));
+        let told = pin!(driver.next(&mut session, &mut inbox, note)).poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(told, Poll::Ready(Ok(())));
+        assert!(ends_with(&driver, [true, true]));
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a fault here is a failed test")]
 
 use core::fmt::Debug;
+use std::collections::BTreeSet;
 
 use mqtt_session::strategies::{Damage, Links, Operation, Operations, Packets, Reads, Weights, reads, topic_filter};
 use mqtt_session::wire::{Packet, PacketType, check_topic_filter};
@@ -111,6 +112,84 @@ fn packets_shrink_to_short_ones() {
     let has_will = |it: &Packet<'_>| matches!(it, Packet::Connect(connect) if connect.will.is_some());
     for encoded in shrunk(&connects, |encoded| has_will(&encoded.packet())) {
         assert_eq!(encoded.bytes().len(), 2 + 10 + 1 + 2 + 1 + 3 + 2, "{encoded:?}");
+    }
+}
+
+/// Lengths on both sides of the steps of a variable byte integer, as far as there is room for them.
+#[test]
+fn packets_come_in_lengths_around_the_steps() {
+    let packets = Packets { payload: 20_000, text: 150, properties: false, ..Packets::new(Version::V5, Role::Client) };
+    let publishes = packets.of_type(PacketType::Publish).unwrap();
+    let mut runner = TestRunner::deterministic();
+    let (mut lengths, mut topics) = (Vec::new(), Vec::new());
+    for _ in 0..2_000 {
+        let encoded = publishes.new_tree(&mut runner).unwrap().current();
+        let Packet::Publish(publish) = encoded.packet() else { panic!("{encoded:?}") };
+        lengths.push(encoded.bytes().len() - 2);
+        topics.push(publish.topic.len());
+        assert!(publish.payload.len() <= 20_000 && publish.topic.len() <= 150, "{encoded:?}");
+    }
+    for step in [128, 16_384] {
+        let found = |within: core::ops::Range<usize>| lengths.iter().filter(|len| within.contains(len)).count();
+        let (below, above) = (found(step - 40..step), found(step..step + 40));
+        assert!(below > 5 && above > 5, "{step}: {below} and {above}");
+    }
+    assert!(topics.iter().any(|len| *len >= 100), "{topics:?}");
+}
+
+/// Everything that CONNACK may say, and nothing else. (5.0: 3.2.2.3)
+#[test]
+fn packets_come_with_each_of_their_properties() {
+    let connacks = Packets::new(Version::V5, Role::Client).of_type(PacketType::Connack).unwrap();
+    let mut runner = TestRunner::deterministic();
+    let mut found = BTreeSet::new();
+    for _ in 0..2_000 {
+        let encoded = connacks.new_tree(&mut runner).unwrap().current();
+        let Packet::Connack(connack) = encoded.packet() else { panic!("{encoded:?}") };
+        found.extend(connack.properties.iter().map(|property| property.name()));
+    }
+    let expected = [
+        "assigned_client_identifier",
+        "authentication_data",
+        "authentication_method",
+        "maximum_packet_size",
+        "maximum_qos",
+        "reason_string",
+        "receive_maximum",
+        "response_information",
+        "retain_available",
+        "server_keep_alive",
+        "server_reference",
+        "session_expiry_interval",
+        "shared_subscription_available",
+        "subscription_identifier_available",
+        "topic_alias_maximum",
+        "user_property",
+        "wildcard_subscription_available",
+    ];
+    assert!(found.iter().eq(&expected), "{found:?}");
+}
+
+#[test]
+fn damage_is_done_to_the_bytes() {
+    let publish = [0x30, 4, 0, 1, b't', b'p'];
+    let long = [&[0x30, 0][..], &[0; 200]].concat();
+    let measured = [&[0x30, 0xC8, 0x01][..], &[0; 200]].concat();
+    for (damage, before, after) in [
+        (Damage::Flags(0xFF), &publish[..], &[0x3F, 4, 0, 1, b't', b'p'][..]),
+        (Damage::Length(3), &publish, &[0x30, 7, 0, 1, b't', b'p']),
+        (Damage::Length(-9), &publish, &[0x30, 0, 0, 1, b't', b'p']),
+        (Damage::Length(1), &[0x30], &[0x30]),
+        (Damage::Pad(1), &publish, &[0x30, 0x84, 0, 0, 1, b't', b'p']),
+        (Damage::Pad(3), &[0xD0, 0], &[0xD0, 0x80, 0x80, 0x80, 0]),
+        (Damage::Pad(1), &[0xD0], &[0xD0]),
+        (Damage::Measure, &publish[..5], &[0x30, 3, 0, 1, b't']),
+        (Damage::Measure, &long, &measured),
+        (Damage::Pad(1), &[], &[]),
+    ] {
+        let mut bytes = before.to_vec();
+        damage.apply(&mut bytes);
+        assert_eq!(bytes, after, "{damage:?}");
     }
 }
 

@@ -198,7 +198,7 @@ pub(crate) enum Authentication {
 macro_rules! facts {
     ($(#[$about:meta])* $name:ident { $($(#[$what:meta])* $fact:ident, $set:ident = $bit:literal;)* }) => {
         $(#[$about])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub(crate) struct $name(u8);
 
         impl $name {
@@ -212,12 +212,6 @@ macro_rules! facts {
             pub(crate) const fn $set(self, holds: bool) -> Self {
                 Self(if holds { self.0 | $bit } else { self.0 & !$bit })
             })*
-        }
-
-        impl core::fmt::Debug for $name {
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.debug_struct(stringify!($name))$(.field(stringify!($fact), &self.$fact()))*.finish()
-            }
         }
     };
 }
@@ -303,5 +297,32 @@ impl Limits {
             topic_alias_maximum: properties.topic_alias_maximum().unwrap_or(0),
             support,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_first_nothing_goes_on_and_nothing_is_due() {
+        let core = Core::new(());
+        assert_eq!((core.phase, core.cause, core.life), (Phase::Offline, Cause::NotConnected, Life::None));
+        assert_eq!((core.identifiers.taken(), core.table.len(), core.quota, core.level), (0, 0, 0, 0));
+        assert_eq!(core.next_deadline(), None);
+    }
+
+    #[test]
+    fn what_was_due_before_is_due_now() {
+        let mut core = Core::new(());
+        core.now = Instant::from_millis(100);
+        core.keep_alive = KeepAlive::proposed(8, 10);
+        core.keep_alive.start(None);
+        core.phase = Phase::Online;
+        assert_eq!(core.next_deadline(), Some(Instant::from_millis(7_100)));
+        core.keep_alive.elapse(7_000);
+        assert_eq!(core.next_deadline(), Some(core.now));
+        core.phase = Phase::Leaving;
+        assert_eq!(core.next_deadline(), None);
     }
 }

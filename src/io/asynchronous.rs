@@ -191,10 +191,11 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
                     (None, received.or(second))
                 }
             };
-            match (cause, &sent) {
-                (Some(_), Some(Err(error))) if error.kind() == ErrorKind::Interrupted => continue,
-                (Some(cause), _) => return Err(self.end(cause)),
-                (None, _) => {}
+            match cause {
+                // It is tried again, as long as there is time.
+                Some(_) if until > Some(now) && is_interrupted(sent.as_ref()) => continue,
+                Some(cause) => return Err(self.end(cause)),
+                None => {}
             }
             for done in [sent, received.map(|len| len.map(Done::Received))].into_iter().flatten() {
                 self.settle(session, inbox, done);
@@ -340,6 +341,10 @@ fn ready<F: Future>(future: Pin<&mut F>, context: &mut Context<'_>) -> Option<F:
         Poll::Ready(output) => Some(output),
         Poll::Pending => None,
     }
+}
+
+fn is_interrupted<T, E: embedded_io_async::Error>(done: Option<&Result<T, E>>) -> bool {
+    matches!(done, Some(Err(error)) if error.kind() == ErrorKind::Interrupted)
 }
 
 /// It is slept for a millisecond at least, so that others get their turn whatever the clock says.

@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::aliases::TopicAliases;
 use crate::command::{Acknowledge, Offline, Oversized};
-use crate::wire::{Properties, Property, Subscription, Version, Will};
+use crate::wire::{Properties, Property, Secret, Subscription, Version, Will};
 
 /// How to connect. It becomes CONNECT, and says how the session behaves until the next one.
 ///
@@ -96,7 +96,7 @@ impl fmt::Debug for Connect<'_> {
             .field("keep_alive", &self.keep_alive)
             .field("will", &self.will)
             .field("user_name", &self.user_name)
-            .field("password", &self.password.map(|_| "hidden"))
+            .field("password", &self.password.map(|_| Secret))
             .field("properties", &self.properties)
             .finish_non_exhaustive()
     }
@@ -115,7 +115,7 @@ impl defmt::Format for Connect<'_> {
             self.keep_alive,
             self.will,
             self.user_name,
-            self.password.map(|_| "hidden"),
+            self.password.map(|_| Secret),
             self.properties,
         );
     }

@@ -9,7 +9,7 @@ use super::reader::Reader;
 use super::topic::check_topic_name;
 use super::version::Role;
 use super::violation::Violation;
-use super::writer::{Purpose, Unencodable, Writer};
+use super::writer::{Purpose, Writer};
 
 /// The properties of a packet, in their order. Always empty in 3.1.1.
 ///
@@ -407,9 +407,9 @@ impl Writer<'_> {
         }
         let mut measured = Writer::new(Purpose::Measure, self.version, self.to, &mut []);
         properties.write(&mut measured);
-        match measured.finish().map(u32::try_from) {
-            Ok(Ok(len)) => self.variable(len),
-            Ok(Err(_)) => self.fail(Unencodable::TooLong),
+        match measured.finish() {
+            // What is longer than that is too long in any case.
+            Ok(len) => self.variable(u32::try_from(len).unwrap_or(u32::MAX)),
             Err(fault) => self.fail(fault),
         }
         properties.write(self);
@@ -453,8 +453,5 @@ impl defmt::Format for Secret {
 }
 
 const fn bit(identifier: u8) -> u64 {
-    match 1u64.checked_shl(identifier as u32) {
-        Some(bit) => bit,
-        None => 0,
-    }
+    1u64.wrapping_shl(identifier as u32)
 }

@@ -37,3 +37,23 @@ impl QoS {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEVELS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+
+    #[test]
+    fn the_lower_one_counts() {
+        for (published, granted) in LEVELS.into_iter().flat_map(|level| LEVELS.map(|other| (level, other))) {
+            assert_eq!(published.min(granted) as u8, (published as u8).min(granted as u8));
+        }
+    }
+
+    #[test]
+    fn three_is_reserved() {
+        let levels = [0, 1, 2, 3].map(QoS::of_bits);
+        assert_eq!(levels, [Some(LEVELS[0]), Some(LEVELS[1]), Some(LEVELS[2]), None]);
+    }
+}

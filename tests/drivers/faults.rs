@@ -1,12 +1,15 @@
 //! Peers that are silent, deaf, talk nonsense or go away, and transports that fail: each ends in time and with its name, and
 //! the next connection is none the worse.
 
+use core::future::poll_fn;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
 use embedded_io::ErrorKind;
-use mqtt_session::io::{AsyncDriver, Clock, Driver, Error, Split, TimesOut};
-use mqtt_session::{Cause, Connect, Disconnect, Event, Instant, Outcome, Publish, QoS, Refused, Version, Violation};
+use mqtt_session::io::{AsyncClock, AsyncDriver, Clock, Driver, Error, Split, TimesOut};
+use mqtt_session::{
+    Cause, Connect, Disconnect, Event, Instant, Outcome, Publish, QoS, Refused, Unsubscribe, Version, Violation,
+};
 
 use super::application::{Asking, Client};
 use super::wire::{Fault, Habits, Operation, Socket, Time, wire};
@@ -188,6 +191,28 @@ fn a_transport_that_fails() {
     }
 }
 
+/// One whose reads and writes end by themselves is not asked.
+#[test]
+fn a_transport_that_cannot_say_whether_it_is_ready() {
+    for operation in [Operation::ReadReady, Operation::WriteReady] {
+        let peer = |far: &Socket| far.fail(operation, ErrorKind::NotConnected);
+        let (end, taken) = meet(How::Blocking, Habits::PLAIN, peer);
+        assert_eq!((end, taken), (Error::Transport(Fault(ErrorKind::NotConnected)), 0));
+        let (end, _) = meet(How::TimingOut, Habits::PLAIN, peer);
+        assert_eq!(end, Error::Closed(Cause::ConnackTimeout));
+    }
+}
+
+/// To write nothing is not allowed, so the transport is of no use, though it has no error to tell.
+#[test]
+fn a_transport_that_writes_nothing() {
+    for how in ALL {
+        let (end, taken) = meet(how, Habits::PLAIN, Socket::take_nothing);
+        assert_eq!(end, Error::Closed(Cause::ConnectionLost), "{how:?}");
+        assert!(taken < 100, "{how:?}: {taken} ms");
+    }
+}
+
 /// What arrived before the end is told before it.
 #[test]
 fn a_last_word_is_heard() {
@@ -217,6 +242,52 @@ fn a_farewell_that_nobody_takes() {
         });
         assert_eq!(end, Error::Closed(Cause::Disconnected), "{how:?}");
         assert!((5_000..5_100).contains(&time.millis()), "{how:?}: {} ms", time.millis());
+    }
+}
+
+/// The same where it is the buffer of the transport that never becomes empty.
+#[test]
+fn a_farewell_whose_flush_is_interrupted_for_ever() {
+    for how in ALL {
+        let time = Time::default();
+        let mut asking = Asking::new();
+        asking.connect(Version::V5);
+        let [near, far] = wire(0, Habits { times_out: true, buffers: true, hesitates: 2, ..Habits::PLAIN });
+        far.inject(&CONNACK);
+        let end = run(how, &mut asking, near, &time, |session, event| {
+            assert!(matches!(event, Event::Connected(_)), "{event:?}");
+            far.fail(Operation::Flush, ErrorKind::Interrupted);
+            session.disconnect(&Disconnect::default()).unwrap();
+        });
+        assert_eq!(end, Error::Closed(Cause::Disconnected), "{how:?}");
+        assert!((5_000..5_100).contains(&time.millis()), "{how:?}: {} ms", time.millis());
+    }
+}
+
+/// One that sends and sends and takes no answer: when the answers have no room any more the inbox fills up, nothing more is
+/// read, and the session gives up.
+#[test]
+fn a_flood_of_messages_whose_answers_nobody_takes() {
+    let habits = Habits { times_out: true, ..Habits::PLAIN };
+    for how in ALL {
+        let time = Time::default();
+        let mut asking = Asking::new();
+        asking.connect(Version::V3);
+        let [near, far] = wire(0, habits);
+        far.inject(&[0x20, 2, 0, 0]);
+        let mut messages = 0;
+        let end = run(how, &mut asking, near, &time, |_, event| match event {
+            Event::Connected(_) => {
+                far.stuff();
+                (1..=200).for_each(|id| far.inject(&[0x32, 5, 0, 1, b't', 0, id]));
+            }
+            Event::Message(_) => messages += 1,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(end, Error::Closed(Cause::PingTimeout), "{how:?}");
+        // In one piece it is not read while it is written, so one inbox is all.
+        let expected = if matches!(how, How::Whole) { 9 } else { 61 };
+        assert_eq!((messages, time.millis()), (expected, 1_750 + 10_000), "{how:?}");
     }
 }
 
@@ -313,4 +384,132 @@ fn who_publishes_all_the_time_hears_all_the_same() {
         }
     }
     assert!(heard > 5, "{heard} messages");
+}
+
+/// Counts the times that it is asked, and does nothing else: where nothing tells the time, the driver asks.
+struct Ticks(u64);
+
+impl Clock for Ticks {
+    fn now(&mut self) -> Instant {
+        self.0 += 1;
+        Instant::from_millis(self.0)
+    }
+}
+
+impl AsyncClock for Ticks {
+    fn now(&mut self) -> Instant {
+        assert!(self.0 < 20_000, "it goes on for ever");
+        Clock::now(self)
+    }
+
+    fn sleep_until(&mut self, at: Instant) -> impl Future<Output = ()> {
+        poll_fn(move |_| if at.as_millis() <= self.0 { Poll::Ready(()) } else { Poll::Pending })
+    }
+}
+
+/// The asynchronous driver tries again at once, but not for longer than a farewell may take.
+#[test]
+fn a_farewell_whose_flush_is_interrupted_at_once() {
+    let mut asking = Asking::new();
+    asking.connect(Version::V5);
+    let [near, far] = wire(0, Habits { buffers: true, ..Habits::PLAIN });
+    far.inject(&CONNACK);
+    let mut driver = AsyncDriver::new(near, Ticks(0));
+    let mut leave = async || {
+        driver
+            .next(&mut asking.session, &mut asking.inbox, |session, event| {
+                assert!(matches!(event, Event::Connected(_)), "{event:?}");
+                far.fail(Operation::Flush, ErrorKind::Interrupted);
+                session.disconnect(&Disconnect::default()).unwrap();
+            })
+            .await
+    };
+    let time = Time::default();
+    assert_eq!(complete(&time, leave()), Ok(()));
+    assert_eq!(complete(&time, leave()), Err(Error::Closed(Cause::Disconnected)));
+    let taken = driver.into_parts().1.0;
+    assert!((5_000..5_100).contains(&taken), "{taken} ms");
+}
+
+#[test]
+fn a_clock_that_only_tells_the_time() {
+    let mut asking = Asking::new();
+    asking.connect(Version::V5);
+    let [near, _far] = wire(0, Habits { times_out: true, ..Habits::PLAIN });
+    let mut clock = Ticks(0);
+    let mut driver = Driver::new(TimesOut(near), &mut clock);
+    let end = driver.next(&mut asking.session, &mut asking.inbox, |_, event| panic!("{event:?}"));
+    assert_eq!(end, Err(Error::Closed(Cause::ConnackTimeout)));
+    assert!((10_000..10_010).contains(&clock.0), "{} ms", clock.0);
+}
+
+/// A clock that others need, too.
+#[test]
+fn a_clock_that_is_lent() {
+    let mut time = Time::default();
+    let silent = || {
+        let mut asking = Asking::new();
+        asking.connect(Version::V5);
+        (asking, wire(0, Habits::PLAIN))
+    };
+    let (mut asking, [near, _far]) = silent();
+    let mut driver = Driver::new(near, &mut time);
+    let end = driver.next(&mut asking.session, &mut asking.inbox, |_, event| panic!("{event:?}"));
+    assert_eq!((end, time.millis()), (Err(Error::Closed(Cause::ConnackTimeout)), 10_000));
+
+    let (mut asking, [near, _far]) = silent();
+    let passing = time.clone();
+    let mut driver = AsyncDriver::new(near, &mut time);
+    let end = complete(&passing, driver.next(&mut asking.session, &mut asking.inbox, |_, event| panic!("{event:?}")));
+    assert_eq!((end, passing.millis()), (Err(Error::Closed(Cause::ConnackTimeout)), 20_000));
+    assert_eq!(driver.into_parts().1.millis(), 20_000);
+}
+
+/// What `Debug` shows of a driver: whether something is to be flushed, and what the transport failed of until that is told.
+#[test]
+fn what_a_driver_shows() {
+    let lost = || {
+        let mut asking = Asking::new();
+        asking.connect(Version::V5);
+        // CONNACK comes while most of CONNECT is still to be written.
+        let [near, far] = wire(0, Habits { capacity: 7, ..Habits::PLAIN });
+        far.inject(&CONNACK);
+        (asking, near, far)
+    };
+    let handler = |far: &Socket, session: &mut Client, event: &Event<'_>| match event {
+        Event::Connected(_) => {
+            session.unsubscribe(&Unsubscribe { filters: &["t"], ..Unsubscribe::default() }).unwrap();
+            far.fail(Operation::Write, ErrorKind::BrokenPipe);
+        }
+        Event::RequestLost { .. } => {}
+        other => panic!("{other:?}"),
+    };
+    let shown = |unflushed, failure| format!("Driver {{ unflushed: {unflushed}, failure: {failure}, .. }}");
+    let fault = "Some(Fault(BrokenPipe))";
+    let expected = [shown(false, "None"), shown(true, "None"), shown(true, fault)];
+
+    let (mut asking, near, far) = lost();
+    let time = Time::default();
+    let mut driver = Driver::new(near, time.clone());
+    let mut seen = vec![format!("{driver:?}")];
+    while driver.next(&mut asking.session, &mut asking.inbox, |session, event| handler(&far, session, &event)).is_ok() {
+        seen.push(format!("{driver:?}"));
+    }
+    assert_eq!(seen, expected);
+    assert_eq!(format!("{driver:?}"), shown(true, "None"));
+
+    let (mut asking, near, far) = lost();
+    let mut driver = AsyncDriver::new(Split { reader: near.clone(), writer: near }, time.clone());
+    let mut seen = vec![format!("{driver:?}")];
+    complete(&time, async {
+        while driver
+            .next(&mut asking.session, &mut asking.inbox, |session, event| handler(&far, session, &event))
+            .await
+            .is_ok()
+        {
+            seen.push(format!("{driver:?}"));
+        }
+    });
+    assert_eq!(seen, expected.map(|shown| format!("Async{shown}")));
+    assert_eq!(format!("{driver:?}"), format!("Async{}", shown(false, "None")));
 }

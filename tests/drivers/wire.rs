@@ -62,8 +62,10 @@ struct Wire {
     written: [VecDeque<u8>; 2],
     under_way: [VecDeque<u8>; 2],
     is_closed: bool,
-    /// What the next read, write or flush fails of, and all that follow.
-    failing: [Option<Fault>; 3],
+    /// Whether a write ends with no byte written, which is not allowed.
+    takes_nothing: bool,
+    /// What each operation fails of from now on.
+    failing: [Option<Fault>; 5],
 }
 
 impl Wire {
@@ -85,12 +87,16 @@ pub(crate) enum Operation {
     Read,
     Write,
     Flush,
+    ReadReady,
+    WriteReady,
 }
 
 /// Both ends of a new wire.
 pub(crate) fn wire(seed: u64, habits: Habits) -> [Socket; 2] {
     let (written, under_way) = Default::default();
-    let wire = Wire { habits, random: Random::new(seed), written, under_way, is_closed: false, failing: [None; 3] };
+    let random = Random::new(seed);
+    let (is_closed, takes_nothing, failing) = Default::default();
+    let wire = Wire { habits, random, written, under_way, is_closed, takes_nothing, failing };
     let wire = Rc::new(RefCell::new(wire));
     [Socket { wire: Rc::clone(&wire), end: 0 }, Socket { wire, end: 1 }]
 }
@@ -111,6 +117,11 @@ impl Socket {
         self.wire.borrow_mut().habits.capacity = 0;
     }
 
+    /// Says of each write that nothing was written.
+    pub(crate) fn take_nothing(&self) {
+        self.wire.borrow_mut().takes_nothing = true;
+    }
+
     /// What has come here and was not read.
     pub(crate) fn unread(&self) -> Vec<u8> {
         self.wire.borrow().under_way[1 - self.end].iter().copied().collect()
@@ -120,11 +131,14 @@ impl Socket {
         self.wire.borrow_mut().failing[operation as usize] = Some(Fault(kind));
     }
 
+    fn failure(&self, operation: Operation) -> Result<(), Fault> {
+        self.wire.borrow().failing[operation as usize].map_or(Ok(()), Err)
+    }
+
+    /// What an operation fails of that may also be interrupted.
     fn fault(&self, operation: Operation) -> Result<(), Fault> {
+        self.failure(operation)?;
         let mut wire = self.wire.borrow_mut();
-        if let Some(fault) = wire.failing[operation as usize] {
-            return Err(fault);
-        }
         let once_in = wire.habits.interrupts;
         if wire.random.once_in(once_in) { Err(Fault(ErrorKind::Interrupted)) } else { Ok(()) }
     }
@@ -162,6 +176,9 @@ impl Socket {
         assert!(!buf.is_empty(), "a write of nothing");
         self.fault(Operation::Write)?;
         let mut wire = self.wire.borrow_mut();
+        if wire.takes_nothing {
+            return Ok(0);
+        }
         let Habits { chunk, capacity, buffers, .. } = wire.habits;
         let taken = wire.taken(self.end);
         let len = buf.len().min(chunk).min(capacity - taken);
@@ -219,12 +236,14 @@ impl embedded_io::Write for Socket {
 
 impl embedded_io::ReadReady for Socket {
     fn read_ready(&mut self) -> Result<bool, Fault> {
+        self.failure(Operation::ReadReady)?;
         Ok(!self.hesitates() && self.can_read())
     }
 }
 
 impl embedded_io::WriteReady for Socket {
     fn write_ready(&mut self) -> Result<bool, Fault> {
+        self.failure(Operation::WriteReady)?;
         Ok(!self.hesitates() && self.can_write())
     }
 }

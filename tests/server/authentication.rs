@@ -308,3 +308,21 @@ fn auth_says_no_more_than_the_client_wants() {
         }
     }
 }
+
+/// An answer to AUTH takes the room of the answer to a request, which is then neglected.
+#[test]
+fn an_authentication_takes_the_room_of_an_answer() {
+    let mut t = online();
+    t.receives(AGAIN);
+    authenticating(&mut t, ReasonCode::Reauthenticate);
+    // Of eight filters.
+    t.receives("82 23 000A 00 0001 61 00 0001 61 00 0001 61 00 0001 61 00 0001 61 00 0001 61 00 0001 61 00 0001 61 00");
+    let data = vec![b'x'; 230];
+    let properties = [Property::AuthenticationMethod("m"), Property::AuthenticationData(&data)];
+    let auth = Auth { reason_code: ReasonCode::ContinueAuthentication, properties: Properties::of(&properties) };
+    t.event(|session, event| {
+        assert!(matches!(event, Event::Subscribing { .. }), "{event:?}");
+        session.authenticate(&auth).unwrap();
+    });
+    t.fails(Cause::RequestTooLarge, 0x97);
+}
