@@ -197,7 +197,7 @@ fn of_rules() {
     let texts: BTreeSet<_> = Violation::ALL.iter().map(ToString::to_string).collect();
     assert_eq!(texts.len(), Violation::ALL.len(), "each text stands for one rule");
     for &rule in Violation::ALL {
-        let text = rule.description();
+        let text = rule.text();
         assert_eq!(rule.to_string(), text);
         assert!(text.starts_with(char::is_uppercase) && text.ends_with('.'), "{rule:?}: {text}");
         assert!(!text.contains('\n') && !text.contains("  "), "{rule:?}: {text}");

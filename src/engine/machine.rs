@@ -63,8 +63,10 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     /// Something else to tell.
     fn report<'i>(engine: &mut Engine<'_, Self>) -> Option<Self::Event<'i>>;
 
-    /// A message that was in flight when the session was lost has become a new one.
-    fn republished<'i>(lost: PacketId, packet_id: PacketId) -> Option<Self::Event<'i>>;
+    /// A message that was in flight when the session was lost has become a new one, where that is done.
+    fn republished<'i>(_lost: PacketId, _packet_id: PacketId) -> Option<Self::Event<'i>> {
+        None
+    }
 
     /// The peer is at fault before the connection has begun. `false`: there is nothing special to do.
     fn refuse(engine: &mut Engine<'_, Self>, cause: Cause) -> bool;

@@ -314,9 +314,6 @@ impl<E: End> Engine<'_, E> {
 
     /// PUBRELs of earlier connections, in the order of their PUBRECs, before any PUBLISH. [MQTT-4.4.0-1]
     pub(crate) fn release_again(&mut self) {
-        if self.core.losing != Losing::Nothing {
-            return;
-        }
         while let Some(id) = self.core.next_release {
             if !self.queue.has_room(ANSWER) {
                 return;

@@ -114,10 +114,6 @@ impl End for Server {
         Some(Event::WillDue { delay: engine.core.end.will_delay })
     }
 
-    fn republished<'i>(_: PacketId, _: PacketId) -> Option<Event<'i>> {
-        None
-    }
-
     /// A CONNECT that cannot be accepted is answered by CONNACK, anything else by nothing. [MQTT-3.1.4-1], [MQTT-3.2.2-7]
     fn refuse(engine: &mut Engine<'_, Self>, cause: Cause) -> bool {
         match engine.refusal(cause) {

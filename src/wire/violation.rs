@@ -50,7 +50,7 @@ macro_rules! rules {
 
             /// What the rule forbids, as a sentence.
             #[must_use]
-            pub const fn description(self) -> &'static str {
+            pub const fn text(self) -> &'static str {
                 match self {
                     $( Self::$name => const { concat!($($doc),+).trim_ascii() }, )+
                 }
@@ -211,7 +211,7 @@ rules! {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.description())
+        f.write_str(self.text())
     }
 }
 
