@@ -11,8 +11,8 @@ use crate::report::report;
 use crate::time::Instant;
 use crate::timer::Timer;
 use crate::wire::{
-    self, Auth, Connack, Connect, Frame, List, Measured, Packet, PacketId, PacketType, Ping, Properties, Property,
-    ReasonCode, Role, Version, Violation,
+    self, Auth, Connack, Connect, Frame, List, Measured, Packet, PacketType, Ping, Properties, Property, ReasonCode,
+    Role, Version, Violation,
 };
 
 use super::command::{Accept, FAREWELL};
