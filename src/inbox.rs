@@ -330,9 +330,9 @@ impl<'i> Unread<'i> {
         *self.start = position;
     }
 
-    /// Whether there may be a whole packet.
+    /// Whether there may be a whole packet, or there can never be one.
     pub(crate) const fn is_worth_a_look(&self) -> bool {
-        *self.start < self.received.len() && *self.missing == 0
+        *self.missing == 0 && (*self.start < self.received.len() || self.capacity == 0)
     }
 
     /// Whether what is not yet taken leaves no room for more.

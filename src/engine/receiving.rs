@@ -53,10 +53,7 @@ impl<'m, E: End> Engine<'m, E> {
                     self.take(&frame)
                 }
                 Ok(None) => {
-                    // Of a CONNECT, the version says what its header may be.
-                    if !E::is_beginning(&self) {
-                        inbox.wait_for_rest(self.version(), E::ROLE);
-                    }
+                    self.wait_for_rest(&mut inbox);
                     break;
                 }
                 Err(Cause::Violation(Violation::PacketTooLarge)) if self.skips_large() => {
@@ -96,6 +93,14 @@ impl<'m, E: End> Engine<'m, E> {
             Phase::Connecting | Phase::Online => self.core.owed.is_none() && self.queue.has_room(ANSWER),
             Phase::Draining => true,
             _ => false,
+        }
+    }
+
+    /// The packet in front is not looked at again before all of it is here. Of a CONNECT only its version says what its
+    /// header may be, so that is looked at with each piece.
+    fn wait_for_rest(&self, inbox: &mut Unread<'_>) {
+        if !E::is_beginning(self) {
+            inbox.wait_for_rest(self.version(), E::ROLE);
         }
     }
 
