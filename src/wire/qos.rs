@@ -37,3 +37,19 @@ impl QoS {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [MQTT-3.8.4-6] in 3.1.1, [MQTT-3.8.4-8] in 5.0
+    #[test]
+    fn the_lower_one_counts() {
+        const ALL: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+        for published in ALL {
+            for granted in ALL {
+                assert_eq!(QoS::min(published, granted), Ord::min(published, granted), "{published:?} {granted:?}");
+            }
+        }
+    }
+}
