@@ -182,6 +182,30 @@ fn diagnostics_that_were_not_asked_for_are_an_error() {
     t.closes(Cause::DisconnectedByPeer(ReasonCode::ServerShuttingDown));
 }
 
+/// Whoever says nothing of it asks for them.
+#[test]
+fn diagnostics_that_were_asked_for_are_told() {
+    let explained = |properties: Properties<'_>| {
+        properties.reason_string() == Some("r") && properties.user_properties().eq([("k", "v")])
+    };
+    let diagnostics = "0B 1F 0001 72 26 0001 6B 0001 76";
+    let options: [&[Property<'_>]; 2] = [&[], &[Property::RequestProblemInformation(true)]];
+    for properties in options {
+        let mut t = <Trace>::new(Version::V5);
+        t.options.properties = properties;
+        connects_to(&mut t, false, "");
+        t.publish(AtLeastOnce, "a");
+        t.sends(qos1(1, "a"));
+        t.receives(format!("40 0F 0001 10 {diagnostics}").as_str());
+        t.event(|_, event| assert!(matches!(event, Event::Published { properties, .. } if explained(properties))));
+        let id = t.subscribe("f");
+        t.sends(subscribe(id, "f"));
+        t.receives(format!("90 0F {id:04X} {diagnostics} 00").as_str());
+        t.event(|_, event| assert!(matches!(event, Event::Subscribed { properties, .. } if explained(properties))));
+        t.quiet();
+    }
+}
+
 /// The quota is used up, and a message waits. Everything else leaves.
 #[test]
 fn an_exhausted_quota_holds_nothing_else_back() {
