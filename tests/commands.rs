@@ -1190,6 +1190,21 @@ fn a_farewell_that_cannot_leave_is_given_up() {
     }
 }
 
+/// Pauses count no longer once the application has disconnected, however short they may be.
+#[test]
+fn whoever_leaves_asks_no_more() {
+    for version in VERSIONS {
+        let mut rig = Rig::<1024>::online(version);
+        rig.connect(Connect { keep_alive: 4, farewell: 5, ..Connect::new(version, "c") }).unwrap();
+        assert_eq!(waits_until(&rig.accept(false, &[])), Some(rig.now + 3_500));
+        rig.disconnect().unwrap();
+        assert_eq!(rig.shown(), hex("e000"));
+        assert_eq!(rig.session.deadline().map(Instant::as_millis), Some(rig.now + 5_000));
+        assert_eq!(cause(&rig.settle()), Some(Cause::Disconnected));
+        assert_eq!(rig.session.deadline(), None);
+    }
+}
+
 #[test]
 fn only_3_1_1_sends_again_by_time() {
     for version in VERSIONS {
