@@ -303,12 +303,15 @@ mod tests {
 
     #[test]
     fn an_answer_ends_the_wait() {
-        let mut keep_alive = quiet(8);
-        keep_alive.asked();
-        keep_alive.elapse(9_000);
-        keep_alive.sent();
-        keep_alive.heard();
-        keep_alive.answered();
-        assert_eq!(keep_alive.demand(), Demand::Nothing(Some(7_000)));
+        // Shorter and longer pauses than the patience for an answer.
+        for (interval, pause) in [(8, 7_000), (80, 70_000)] {
+            let mut keep_alive = quiet(interval);
+            keep_alive.asked();
+            keep_alive.elapse(9_000);
+            keep_alive.sent();
+            keep_alive.heard();
+            keep_alive.answered();
+            assert_eq!(keep_alive.demand(), Demand::Nothing(Some(pause)));
+        }
     }
 }

@@ -573,6 +573,21 @@ fn nothing_is_shown_before_it_is_shown() {
     assert_eq!(pair.store().into_shown(), [0; 0], "the links of the first record");
 }
 
+/// What was passed over is not walked through again before all is to be shown once more.
+#[test]
+fn records_are_looked_at_from_the_place_that_was_told() {
+    let mut pair = Pair::new(200);
+    (0..4).for_each(|_| pair.accept(Order::Acknowledged, 20));
+    let places = pair.places(Order::Acknowledged);
+    assert_eq!(pair.store().records().next(Order::Acknowledged), Some(places[0]));
+    pair.store().look_from(places[2]);
+    assert_eq!(pair.store().records().next(Order::Acknowledged), Some(places[2]));
+    pair.store().remove(Order::Acknowledged, places[2]);
+    assert_eq!(pair.store().records().next(Order::Acknowledged), Some(places[3]));
+    pair.store().rewind();
+    assert_eq!(pair.store().records().next(Order::Acknowledged), Some(places[0]));
+}
+
 #[test]
 fn a_lifetime_begins_when_the_clock_is_told_and_ends_once() {
     for second in [0, 1, 1_800_000_000, u32::MAX - 3, (1 << 30) - 2] {

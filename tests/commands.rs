@@ -1104,7 +1104,8 @@ fn pauses_are_filled_and_dead_links_noticed() {
         let mut dead = rig.clone();
         assert_eq!(cause(&dead.after(1)), Some(Cause::PingTimeout));
         rig.receive(&hex("d000"));
-        assert_eq!(written(&rig.after(60_000)), "");
+        let quiet = rig.after(60_000);
+        assert_eq!((written(&quiet), cause(&quiet)), (String::new(), None));
         // Sending alone is no sign of life.
         for _ in 0..8 {
             rig.publish(QoS::AtMostOnce, "").unwrap();
@@ -1186,6 +1187,21 @@ fn a_farewell_that_cannot_leave_is_given_up() {
         rig.now += 1_998;
         assert_eq!(rig.shown(), hex("e000"));
         assert_eq!(cause(&rig.after(2)), Some(Cause::Disconnected));
+    }
+}
+
+/// Pauses count no longer once the application has disconnected, however short they may be.
+#[test]
+fn whoever_leaves_asks_no_more() {
+    for version in VERSIONS {
+        let mut rig = Rig::<1024>::online(version);
+        rig.connect(Connect { keep_alive: 4, farewell: 5, ..Connect::new(version, "c") }).unwrap();
+        assert_eq!(waits_until(&rig.accept(false, &[])), Some(rig.now + 3_500));
+        rig.disconnect().unwrap();
+        assert_eq!(rig.shown(), hex("e000"));
+        assert_eq!(rig.session.deadline().map(Instant::as_millis), Some(rig.now + 5_000));
+        assert_eq!(cause(&rig.settle()), Some(Cause::Disconnected));
+        assert_eq!(rig.session.deadline(), None);
     }
 }
 

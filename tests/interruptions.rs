@@ -198,6 +198,37 @@ fn a_session_that_connect_asked_for_may_be_resumed_though_connack_was_lost() {
 }
 
 #[test]
+fn a_session_of_one_connection_may_not_be_resumed_though_connack_was_lost() {
+    let connect = Connect { clean_start: false, ..Connect::new(Version::V5, "c") };
+    let mut rig = Rig::<256, 4, 4>::connecting(&connect);
+    rig.run();
+    rig.session.connection_lost();
+    rig.run();
+    rig.connect(&connect);
+    rig.receive(&[0x20, 3, 1, 0, 0]);
+    assert_eq!(rig.closed, Some(Cause::SessionUnknown));
+}
+
+#[test]
+fn the_loss_of_a_session_is_told_though_another_connack_was_lost() {
+    let lasting = [Property::SessionExpiryInterval(100)];
+    let connect = Connect { clean_start: false, properties: &lasting, ..Connect::new(Version::V5, "c") };
+    let mut rig = Rig::<256, 4, 4>::connecting(&connect);
+    rig.receive(&[0x20, 3, 0, 0, 0]);
+    let packet_id = rig.publish(QoS::AtLeastOnce, b"in flight").unwrap();
+    rig.run();
+    for _ in 0..2 {
+        rig.session.connection_lost();
+        rig.run();
+        rig.connect(&connect);
+        rig.run();
+    }
+    rig.events.clear();
+    rig.receive(&[0x20, 3, 0, 0, 0]);
+    assert_eq!(rig.events[1..], [format!("Published {{ packet_id: {packet_id}, outcome: Lost, properties: [] }}")]);
+}
+
+#[test]
 fn nothing_but_the_farewell_leaves_once_the_connection_has_failed() {
     let manual = Connect { acknowledgement: Acknowledge::Manually, ..Connect::new(Version::V5, "c") };
     let mut rig = Rig::<256, 4, 4>::connecting(&manual);

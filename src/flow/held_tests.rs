@@ -257,6 +257,22 @@ fn at_most_256_share_a_bucket() {
     }
 }
 
+/// No bucket belongs to more identifiers than others: the lists are as short as they can be.
+#[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
+fn the_identifiers_are_shared_out_evenly() {
+    for size in [1, 2, 7, 8, 255, 256, 300, 65_535] {
+        let entries = std::vec![Entry::FREE; size];
+        let mut shares = std::vec![0; size];
+        for packet_id in (1..=u16::MAX).filter_map(PacketId::new) {
+            shares[bucket(&entries, packet_id).unwrap()] += 1;
+        }
+        let most = shares.iter().max();
+        assert_eq!(most, Some(&65_535_usize.div_ceil(size)), "{size}");
+    }
+    assert_eq!(bucket(&[], PacketId::MIN), None);
+}
+
 /// A handle names its exchange by entry and generation, and every end of an exchange makes it a dead one.
 #[test]
 #[cfg_attr(miri, ignore = "too much for an interpreter")]

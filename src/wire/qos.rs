@@ -44,6 +44,7 @@ mod tests {
 
     const LEVELS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
+    /// [MQTT-3.8.4-6] in 3.1.1, [MQTT-3.8.4-8] in 5.0
     #[test]
     fn the_lower_one_counts() {
         for (published, granted) in LEVELS.into_iter().flat_map(|level| LEVELS.map(|other| (level, other))) {

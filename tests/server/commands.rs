@@ -372,6 +372,24 @@ fn the_smallest_sessions() {
     }
 }
 
+/// A packet as long as there is room fits, and one of a byte more does not.
+#[test]
+fn room_is_exact_to_the_byte() {
+    for version in [Version::V3, Version::V5] {
+        let mut t = Trace::<128, 2, 1, 64, 64>::new(version);
+        t.connects();
+        for (used, refused) in [(0, Refused::TooLarge), (40, Refused::Full)] {
+            if used != 0 {
+                t.publish(AtLeastOnce, &"x".repeat(used));
+            }
+            // Type and length, topic, property length.
+            let payload = t.session.room() - if t.is_v5() { 6 } else { 5 };
+            let fits = |payload| t.clone().try_publish(AtMostOnce, &"x".repeat(payload));
+            assert_eq!((fits(payload), fits(payload + 1)), (Ok(0), Err(refused)), "{version:?}, {used} bytes");
+        }
+    }
+}
+
 /// Backwards nothing happens; far forwards everything is over.
 #[test]
 fn clocks_that_jump() {

@@ -4,7 +4,7 @@ use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::wire::{AckType, Auth, Properties};
 use mqtt_session::{
     Acknowledge, Cause, Connect, Disconnect, Event, Instant, Outcome, Property, Publish, QoS, ReasonCode, Refused,
-    Step, Subscribe, Subscription, Unsubscribe, Version,
+    Step, StrayPacket, Subscribe, Subscription, Unsubscribe, Version,
 };
 
 use crate::packets::{
@@ -182,6 +182,30 @@ fn diagnostics_that_were_not_asked_for_are_an_error() {
     t.closes(Cause::DisconnectedByPeer(ReasonCode::ServerShuttingDown));
 }
 
+/// Whoever says nothing of it asks for them.
+#[test]
+fn diagnostics_that_were_asked_for_are_told() {
+    let explained = |properties: Properties<'_>| {
+        properties.reason_string() == Some("r") && properties.user_properties().eq([("k", "v")])
+    };
+    let diagnostics = "0B 1F 0001 72 26 0001 6B 0001 76";
+    let options: [&[Property<'_>]; 2] = [&[], &[Property::RequestProblemInformation(true)]];
+    for properties in options {
+        let mut t = <Trace>::new(Version::V5);
+        t.options.properties = properties;
+        connects_to(&mut t, false, "");
+        t.publish(AtLeastOnce, "a");
+        t.sends(qos1(1, "a"));
+        t.receives(format!("40 0F 0001 10 {diagnostics}").as_str());
+        t.event(|_, event| assert!(matches!(event, Event::Published { properties, .. } if explained(properties))));
+        let id = t.subscribe("f");
+        t.sends(subscribe(id, "f"));
+        t.receives(format!("90 0F {id:04X} {diagnostics} 00").as_str());
+        t.event(|_, event| assert!(matches!(event, Event::Subscribed { properties, .. } if explained(properties))));
+        t.quiet();
+    }
+}
+
 /// The quota is used up, and a message waits. Everything else leaves.
 #[test]
 fn an_exhausted_quota_holds_nothing_else_back() {
@@ -293,6 +317,68 @@ fn unsuback(id: u16) -> impl Bytes {
         }
     }
     Unsuback(id)
+}
+
+/// SUBACK belongs to SUBSCRIBE and UNSUBACK to UNSUBSCRIBE, with a code for each filter.
+#[test]
+fn an_answer_that_does_not_fit_its_request_is_an_error() {
+    for version in [Version::V3, Version::V5] {
+        let with_request = |is_subscribe: bool| {
+            let mut t = Trace::<256, 1, 1, 256, 256>::new(version);
+            t.connects();
+            if is_subscribe {
+                let id = t.subscribe("f");
+                t.sends(subscribe(id, "f"));
+            } else {
+                unsubscribes(&mut t);
+            }
+            t
+        };
+        let mut mismatched = vec![
+            (true, unsuback(1).bytes(version)),
+            (true, suback(1, &[0, 0]).bytes(version)),
+            (false, suback(1, &[0]).bytes(version)),
+        ];
+        if version == Version::V5 {
+            mismatched.push((false, vec![0xB0, 5, 0, 1, 0, 0, 0]));
+        }
+        for (is_subscribe, answer) in mismatched {
+            let mut t = with_request(is_subscribe);
+            t.receives(answer);
+            if t.is_v5() {
+                t.sends("E0 01 82");
+            }
+            t.tells(&Event::RequestLost { packet_id: packet_id(1) });
+            t.closes(Cause::AnswerMismatched);
+        }
+    }
+}
+
+/// The message goes on, and so does its identifier.
+#[test]
+fn what_answers_a_request_says_nothing_of_a_message() {
+    for mut t in both() {
+        t.connects();
+        t.publish(AtLeastOnce, "a");
+        t.publish(ExactlyOnce, "b");
+        t.publish(ExactlyOnce, "c");
+        t.sends((qos1(1, "a"), qos2(2, "b"), qos2(3, "c")));
+        t.receives(pubrec(3));
+        t.sends(pubrel(3));
+        for id in 1..=3 {
+            t.receives((suback(id, &[0]), unsuback(id)));
+            for packet in [StrayPacket::Suback, StrayPacket::Unsuback] {
+                t.tells(&Event::Stray { packet, packet_id: packet_id(id) });
+            }
+        }
+        t.receives((puback(1), pubrec(2), pubcomp(3)));
+        t.acknowledged(1);
+        t.acknowledged(3);
+        t.sends(pubrel(2));
+        t.receives(pubcomp(2));
+        t.acknowledged(2);
+        t.quiet();
+    }
 }
 
 /// However many there are of them.
