@@ -59,6 +59,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn finds_one_byte_anywhere_and_two_as_well() {
+        let is_sought = |byte| byte == b'+';
+        for len in 0..=3 * CHUNK {
+            let clean = [b'a'; 3 * CHUNK];
+            assert!(!any(&clean[..len], is_sought));
+            for (first, second) in (0..len).flat_map(|first| (first..len).map(move |second| (first, second))) {
+                let mut bytes = clean;
+                bytes[first] = b'+';
+                bytes[second] = b'+';
+                assert!(any(&bytes[..len], is_sought), "{first} and {second} of {len}");
+            }
+        }
+    }
+
+    #[test]
     fn moves_down_like_copy_within() {
         for len in 0..=9 {
             for from in 0..=9 {

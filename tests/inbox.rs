@@ -83,6 +83,18 @@ fn all_of_it_is_free_once_all_is_taken() {
     assert_eq!(inbox.space().len(), 16);
 }
 
+/// A part that is longer than what lies free in front of it is moved once there is no room behind it.
+#[test]
+fn what_was_taken_makes_room_for_the_rest_of_a_packet() {
+    let mut inbox = Inbox::<[u8; 7]>::new();
+    assert_eq!(receive(&mut inbox, &[PINGRESP, &PUBLISH[..5]].concat()), b"");
+    assert_eq!(inbox.packet(V3, Client), Ok(Some(Packet::Pingresp)));
+    assert_eq!(inbox.packet(V3, Client), Ok(None));
+    assert_eq!(inbox.space().len(), 2);
+    assert_eq!(receive(&mut inbox, &PUBLISH[5..]), b"");
+    assert_eq!(inbox.packet(V3, Client).unwrap().as_ref().map(payload), Some(&b"xy"[..]));
+}
+
 #[test]
 fn one_packet_in_many_reads() {
     let mut inbox = Inbox::<[u8; 16]>::new();
