@@ -232,9 +232,32 @@ fn a_window_is_kept_when_all_is_sent_again() {
     feed(&mut inbox, &[0x50, 2, h, l]);
     let (_, out) = run(&mut session, &mut inbox, 6000);
     assert!(!out.contains(&b'B'), "the second is shown while the first is open");
+    let (_, out) = run(&mut session, &mut inbox, 12_000);
+    assert_eq!(out, [0x62, 2, h, l], "PUBREL is sent again, and nothing else");
     feed(&mut inbox, &[0x70, 2, h, l]);
-    let (_, out) = run(&mut session, &mut inbox, 6000);
+    let (_, out) = run(&mut session, &mut inbox, 12_000);
     assert!(out.contains(&b'B') && !out.contains(&b'C'), "the third is shown while the second is open");
+}
+
+/// Each that waits for PUBCOMP counts once, and what is free of the window is used.
+#[test]
+fn a_window_that_is_half_free_takes_what_is_sent_again() {
+    let mut session: Session<1024, 3, 4> = Session::new();
+    let mut inbox: Inbox<[u8; 256]> = Inbox::new();
+    let connect = Connect { keep_alive: 0, window: 2, retry_interval: 5, ..Connect::new(Version::V3, "c") };
+    online(&mut session, &mut inbox, &connect);
+    let ids = [b"AA", b"BB", b"CC"].map(|payload| {
+        let publish = Publish { qos: QoS::ExactlyOnce, ..Publish::new("t", payload) };
+        session.publish(&publish).unwrap().unwrap().get().to_be_bytes()
+    });
+    let (_, out) = run(&mut session, &mut inbox, 0);
+    assert!(out.contains(&b'B') && !out.contains(&b'C'));
+    for (now, [high, low], is_sent_again) in [(0, ids[0], true), (12_000, ids[1], false)] {
+        feed(&mut inbox, &[0x50, 2, high, low]);
+        run(&mut session, &mut inbox, now);
+        let (_, out) = run(&mut session, &mut inbox, now + 6000);
+        assert_eq!((out.contains(&b'B'), out.contains(&b'C')), (is_sent_again, false));
+    }
 }
 
 /// What expires makes room.

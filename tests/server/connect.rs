@@ -655,11 +655,16 @@ fn a_padded_length_is_accepted_in_3_1_1() {
     t.accepts();
     t.sends(connack(false, ""));
 
-    let mut t = <Trace>::new(Version::V5);
-    t.opens();
-    t.receives("10 8E 00 0004 4D515454 05 02 0000 00 0001 63");
-    t.sends("20 03 00 81 00");
-    t.closes(Cause::Violation(Violation::IntegerPadded));
+    // Refused with the byte that tells the version, whatever is still to come.
+    for (front, behind) in [("10 8E 00 0004 4D515454", "05"), ("", "10 8E 00 0004 4D515454 05 02 0000 00 0001 63")] {
+        let mut t = <Trace>::new(Version::V5);
+        t.opens();
+        t.receives(front);
+        t.quiet();
+        t.receives(behind);
+        t.sends("20 03 00 81 00");
+        t.closes(Cause::Violation(Violation::IntegerPadded));
+    }
 }
 
 #[test]
