@@ -498,6 +498,44 @@ fn an_identifier_in_use_is_refused() {
     }
 }
 
+/// 3.1.1 lets a client repeat on the same connection, 5.0 does not. [MQTT-4.4.0-1] of 5.0
+#[test]
+fn a_repeat_before_the_acknowledgement_is_due_is_an_error_in_version_5() {
+    for message in [qos1(7, "a"), qos2(7, "a")] {
+        for t in both() {
+            let mut t = t.manual();
+            t.connects();
+            t.receives(message);
+            let handle = t.hands_out(message);
+            t.receives(message.dup());
+            if t.is_v5() {
+                t.fails(Cause::PacketIdentifierReused, 0x82);
+            } else {
+                t.quiet();
+                t.acknowledge(handle);
+                t.sends(message.answer());
+                t.quiet();
+            }
+        }
+    }
+}
+
+/// The identifier is that of a message which PUBREL does not release.
+#[test]
+fn a_pubrel_does_not_end_a_message_of_qos_1() {
+    for t in both() {
+        let mut t = t.manual();
+        t.connects();
+        t.receives(qos1(7, "a"));
+        let handle = t.hands_out(qos1(7, "a"));
+        t.receives(pubrel(7));
+        t.sends(pubcomp(7).code(0x92));
+        t.acknowledge(handle);
+        t.sends(puback(7));
+        t.quiet();
+    }
+}
+
 /// The outcome tells what the client said with it.
 #[test]
 fn an_outcome_brings_its_properties() {
