@@ -368,6 +368,12 @@ impl<'m, E: End> Engine<'m, E> {
     }
 }
 
+/// A packet that came, told to the loggers.
+pub(crate) fn received<T: Reportable>(packet: T) -> T {
+    report!(trace, "received {:?}", packet);
+    packet
+}
+
 /// The step that tells of something.
 pub(super) fn tell<'m, T: Reportable>(event: T) -> Step<'m, T> {
     report!(debug, "{:?}", event);
