@@ -58,7 +58,13 @@ impl End for Server {
                 Ok(Taken::Event(Event::Disconnected(disconnect)))
             }
             (Stage::Authenticating, _) => Err(Cause::AuthenticationUnexpected),
-            (Stage::Accepted, PacketType::Connect) => Err(Cause::ConnectRepeated),
+            (Stage::Accepted, PacketType::Connect) => match Connect::decode(body) {
+                // It may speak another version than the first one.
+                Ok(_) | Err(Violation::ProtocolLevelUnsupported | Violation::ProtocolNameUnknown) => {
+                    Err(Cause::ConnectRepeated)
+                }
+                Err(violation) => Err(Cause::Violation(violation)),
+            },
             (Stage::Accepted, PacketType::Subscribe) => engine.take_subscribe(&received(Subscribe::decode(body)?)),
             (Stage::Accepted, PacketType::Unsubscribe) => {
                 engine.take_unsubscribe(&received(Unsubscribe::decode(body)?))

@@ -67,7 +67,10 @@ impl End for Client {
             (PacketType::Connack, true) => engine.take_connack(received(Connack::decode(body)?)),
             (PacketType::Auth, true) => engine.take_challenge(received(Auth::decode(body)?)),
             (_, true) => Err(Cause::ConnackMissing),
-            (PacketType::Connack, false) => Err(Cause::ConnackRepeated),
+            (PacketType::Connack, false) => {
+                received(Connack::decode(body)?);
+                Err(Cause::ConnackRepeated)
+            }
             (PacketType::Suback, false) => engine.take_suback(&received(Suback::decode(body)?)),
             (PacketType::Unsuback, false) => engine.take_unsuback(&received(Unsuback::decode(body)?)),
             (PacketType::Pingresp, false) => {
