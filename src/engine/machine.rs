@@ -137,15 +137,6 @@ impl<'m, E: End> Engine<'m, E> {
             return tell(event);
         }
         self.prepare();
-        if self.core.phase == Phase::Reporting {
-            return match self.report() {
-                Some(event) => tell(event),
-                None => self.close(),
-            };
-        }
-        if self.core.phase == Phase::Offline {
-            return Step::Close(self.core.cause);
-        }
         // Where both are being written, the queue holds the head of what the store holds.
         if self.queue.control.is_writing() {
             return Step::Transmit(self.queue.into_shown());
@@ -153,9 +144,11 @@ impl<'m, E: End> Engine<'m, E> {
         if self.store.outbox.is_writing() {
             return Step::Transmit(self.store.into_shown());
         }
-        match self.report() {
-            Some(event) => tell(event),
-            None => Step::Wait(pause.map(|pause| self.core.now.after_millis(pause.into()))),
+        match (self.report(), self.core.phase) {
+            (Some(event), _) => tell(event),
+            (None, Phase::Reporting) => self.close(),
+            (None, Phase::Offline) => Step::Close(self.core.cause),
+            (None, _) => Step::Wait(pause.map(|pause| self.core.now.after_millis(pause.into()))),
         }
     }
 
@@ -373,6 +366,12 @@ impl<'m, E: End> Engine<'m, E> {
             self.store.stamp(count, self.core.now.after_millis(999).second());
         }
     }
+}
+
+/// A packet that came, told to the loggers.
+pub(crate) fn received<T: Reportable>(packet: T) -> T {
+    report!(trace, "received {:?}", packet);
+    packet
 }
 
 /// The step that tells of something.

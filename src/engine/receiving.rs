@@ -9,7 +9,7 @@ use crate::inbox::Unread;
 use crate::report::report;
 use crate::wire::{AckType, Acknowledgement, Delivery, Frame, PacketId, PacketType, Publish, ReasonCode, Violation};
 
-use super::machine::{ANSWER, End, Engine, Taken, tell};
+use super::machine::{ANSWER, End, Engine, Taken, received, tell};
 use super::state::{Owed, Phase};
 
 /// Who acknowledges a message.
@@ -123,8 +123,7 @@ impl<'m, E: End> Engine<'m, E> {
     fn take<'i>(&mut self, frame: &Frame<'i>) -> Reception<E::Event<'i>> {
         match AckType::of(frame.packet_type) {
             Some(kind) if !E::is_beginning(self) => {
-                let packet = Acknowledgement::decode(kind, frame.body)?;
-                report!(trace, "received {:?}", packet);
+                let packet = received(Acknowledgement::decode(kind, frame.body)?);
                 E::check_diagnostics(self, &packet.properties)?;
                 if kind == AckType::Pubrel {
                     self.take_release(packet.packet_id).map(|()| Taken::Silently)
@@ -137,8 +136,7 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     fn take_publish<'i>(&mut self, frame: &Frame<'i>, inbox: &mut Unread<'i>) -> Reception<Message<'i>> {
-        let publish = Publish::read(frame)?;
-        report!(trace, "received {:?}", publish);
+        let publish = received(Publish::read(frame)?);
         let alias = publish.alias();
         if let Some(alias) = alias {
             inbox.map_topic(alias, publish.topic)?;

@@ -1,18 +1,17 @@
 //! The server's end: how a connection begins, and how it ends for the server alone.
 
-use crate::command::Disconnect;
+use crate::command;
 use crate::control;
 use crate::engine::state::{Authentication, Core, Life, Limits, Losing, Manner, Phase, Support};
-use crate::engine::{ANSWER, Announcement, End, Engine, Taken, hash, is_announced};
+use crate::engine::{ANSWER, Announcement, End, Engine, Taken, hash, is_announced, received};
 use crate::error::{Cause, Refused};
 use crate::inbox::Unread;
 use crate::keepalive::KeepAlive;
-use crate::report::report;
 use crate::time::Instant;
 use crate::timer::Timer;
 use crate::wire::{
-    self, Auth, Connack, Connect, Frame, List, Measured, Packet, PacketType, Ping, Properties, Property, ReasonCode,
-    Role, Version, Violation,
+    self, Auth, Connack, Connect, Disconnect, Frame, List, Measured, PacketType, Ping, Properties, Property,
+    ReasonCode, Role, Subscribe, Unsubscribe, Version, Violation,
 };
 
 use super::command::{Accept, FAREWELL};
@@ -47,30 +46,33 @@ impl End for Server {
     }
 
     fn take<'i>(engine: &mut Engine<'_, Self>, frame: &Frame<'i>) -> Result<Taken<Event<'i>>, Cause> {
-        let stage = engine.core.end.stage;
-        // What comes at the wrong time is that, whatever is in it.
-        match (stage, frame.packet_type) {
-            (Stage::Unconnected, PacketType::Connect)
-            | (Stage::Authenticating, PacketType::Auth | PacketType::Disconnect) => {}
-            (Stage::Authenticating, _) => return Err(Cause::AuthenticationUnexpected),
-            (Stage::Accepted, PacketType::Connect) => return Err(Cause::ConnectRepeated),
-            (Stage::Accepted, _) => {}
-            _ => return Err(Cause::ConnectMissing),
-        }
-        let packet = Packet::read_other(Role::Server, frame)?;
-        report!(trace, "received {:?}", packet);
-        match (stage, packet) {
-            (_, Packet::Connect(connect)) => Ok(Taken::Event(engine.take_connect(connect))),
-            (Stage::Authenticating, Packet::Auth(auth)) => engine.take_answer(auth),
-            (Stage::Authenticating, Packet::Disconnect(disconnect)) => {
+        let Frame { packet_type, body, .. } = *frame;
+        match (engine.core.end.stage, packet_type) {
+            (Stage::Unconnected, PacketType::Connect) => {
+                Ok(Taken::Event(engine.take_connect(received(Connect::decode(body)?))))
+            }
+            (Stage::Authenticating, PacketType::Auth) => engine.take_answer(received(Auth::decode(body)?)),
+            (Stage::Authenticating, PacketType::Disconnect) => {
+                let disconnect = received(Disconnect::decode(body)?);
                 engine.end(Cause::DisconnectedByPeer(disconnect.reason_code));
                 Ok(Taken::Event(Event::Disconnected(disconnect)))
             }
-            (_, Packet::Subscribe(packet)) => engine.take_subscribe(&packet),
-            (_, Packet::Unsubscribe(packet)) => engine.take_unsubscribe(&packet),
-            (_, Packet::Auth(auth)) => engine.take_reauthentication(auth),
-            (_, Packet::Disconnect(disconnect)) => engine.take_disconnect(disconnect),
-            (_, Packet::Pingreq) => {
+            (Stage::Authenticating, _) => Err(Cause::AuthenticationUnexpected),
+            (Stage::Accepted, PacketType::Connect) => match Connect::decode(body) {
+                // It may speak another version than the first one.
+                Ok(_) | Err(Violation::ProtocolLevelUnsupported | Violation::ProtocolNameUnknown) => {
+                    Err(Cause::ConnectRepeated)
+                }
+                Err(violation) => Err(Cause::Violation(violation)),
+            },
+            (Stage::Accepted, PacketType::Subscribe) => engine.take_subscribe(&received(Subscribe::decode(body)?)),
+            (Stage::Accepted, PacketType::Unsubscribe) => {
+                engine.take_unsubscribe(&received(Unsubscribe::decode(body)?))
+            }
+            (Stage::Accepted, PacketType::Auth) => engine.take_reauthentication(received(Auth::decode(body)?)),
+            (Stage::Accepted, PacketType::Disconnect) => engine.take_disconnect(received(Disconnect::decode(body)?)),
+            (Stage::Accepted, PacketType::Pingreq) => {
+                received(packet_type);
                 // The longest answer has room, and this one is short. A connection that is gone gets none.
                 if engine.core.phase == Phase::Draining || engine.push(&Ping(PacketType::Pingresp)) {
                     Ok(Taken::Silently)
@@ -78,7 +80,8 @@ impl End for Server {
                     Err(Cause::MaximumPacketSizeTooSmall)
                 }
             }
-            _ => Err(Cause::Violation(Violation::PacketNotForThisEnd)),
+            (Stage::Accepted, _) => Err(Cause::Violation(Violation::PacketNotForThisEnd)),
+            _ => Err(Cause::ConnectMissing),
         }
     }
 
@@ -300,7 +303,7 @@ impl Engine<'_, Server> {
     }
 
     /// The client ends the connection, and with success takes its will back. [MQTT-3.14.4-3], [MQTT-3.1.2-10] in 3.1.1
-    fn take_disconnect<'i>(&mut self, disconnect: wire::Disconnect<'i>) -> Result<Taken<Event<'i>>, Cause> {
+    fn take_disconnect<'i>(&mut self, disconnect: Disconnect<'i>) -> Result<Taken<Event<'i>>, Cause> {
         if let Some(seconds) = disconnect.properties.session_expiry_interval() {
             if seconds != 0 && !self.core.end.asked.request.lasting() {
                 return Err(Cause::ExpiryRaised);
@@ -315,7 +318,7 @@ impl Engine<'_, Server> {
         Ok(Taken::Event(Event::Disconnected(disconnect)))
     }
 
-    pub(super) fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
+    pub(super) fn disconnect(&mut self, disconnect: &command::Disconnect<'_>) -> Result<(), Refused> {
         self.check_online()?;
         self.leave(disconnect)
     }

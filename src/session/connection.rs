@@ -1,9 +1,9 @@
 //! The client's end: how a connection begins, and what only a client receives.
 
-use crate::command::Disconnect;
+use crate::command;
 use crate::control;
 use crate::engine::state::{Authentication, Core, Life, Limits, Losing, Manner, Phase, Support, facts};
-use crate::engine::{Announcement, End, Engine, Taken, hash, is_announced};
+use crate::engine::{Announcement, End, Engine, Taken, hash, is_announced, received};
 use crate::error::{Cause, Refused};
 use crate::event::{Event, StrayPacket};
 use crate::flow::identifiers::{self, Slot, SlotId, slot, slot_mut};
@@ -14,7 +14,7 @@ use crate::outbox::Order;
 use crate::report::report;
 use crate::timer::Timer;
 use crate::wire::{
-    self, Auth, Connack, Frame, List, Measured, Packet, PacketId, PacketType, Properties, ReasonCode, Role, Suback,
+    self, Auth, Connack, Disconnect, Frame, List, Measured, PacketId, PacketType, Properties, ReasonCode, Role, Suback,
     Unsuback, Violation,
 };
 
@@ -62,25 +62,25 @@ impl End for Client {
     }
 
     fn take<'i>(engine: &mut Engine<'_, Self>, frame: &Frame<'i>) -> Result<Taken<Event<'i>>, Cause> {
-        let is_beginning = Self::is_beginning(engine);
-        if is_beginning && !matches!(frame.packet_type, PacketType::Connack | PacketType::Auth) {
-            return Err(Cause::ConnackMissing);
-        }
-        let packet = Packet::read_other(Role::Client, frame)?;
-        report!(trace, "received {:?}", packet);
-        if is_beginning {
-            return engine.take_before_connack(packet);
-        }
-        match packet {
-            Packet::Suback(packet) => engine.take_suback(&packet),
-            Packet::Unsuback(packet) => engine.take_unsuback(&packet),
-            Packet::Pingresp => {
+        let Frame { packet_type, body, .. } = *frame;
+        match (packet_type, Self::is_beginning(engine)) {
+            (PacketType::Connack, true) => engine.take_connack(received(Connack::decode(body)?)),
+            (PacketType::Auth, true) => engine.take_challenge(received(Auth::decode(body)?)),
+            (_, true) => Err(Cause::ConnackMissing),
+            (PacketType::Connack, false) => {
+                received(Connack::decode(body)?);
+                Err(Cause::ConnackRepeated)
+            }
+            (PacketType::Suback, false) => engine.take_suback(&received(Suback::decode(body)?)),
+            (PacketType::Unsuback, false) => engine.take_unsuback(&received(Unsuback::decode(body)?)),
+            (PacketType::Pingresp, false) => {
+                received(packet_type);
                 engine.core.keep_alive.answered();
                 Ok(Taken::Silently)
             }
-            Packet::Connack(_) => Err(Cause::ConnackRepeated),
-            Packet::Auth(auth) => engine.take_reauthentication(auth),
-            Packet::Disconnect(disconnect) => {
+            (PacketType::Auth, false) => engine.take_reauthentication(received(Auth::decode(body)?)),
+            (PacketType::Disconnect, false) => {
+                let disconnect = received(Disconnect::decode(body)?);
                 engine.end(Cause::DisconnectedByPeer(disconnect.reason_code));
                 Ok(Taken::Event(Event::Disconnected(disconnect)))
             }
@@ -217,22 +217,14 @@ impl Engine<'_, Client> {
         self.core.deadline = Timer::set(connect.patience.max(1));
     }
 
-    fn take_before_connack<'i>(&mut self, packet: Packet<'i>) -> Result<Taken<Event<'i>>, Cause> {
-        match packet {
-            Packet::Connack(connack) if connack.reason_code == ReasonCode::Success => {
-                self.accepted(&connack)?;
-                Ok(Taken::Event(Event::Connected(connack)))
-            }
-            Packet::Connack(connack) => {
-                self.end(match connack.reason_code {
-                    ReasonCode::UnsupportedProtocolVersion => Cause::UnsupportedVersion,
-                    code => Cause::Refused(code),
-                });
-                Ok(Taken::Event(Event::Refused(connack)))
-            }
-            Packet::Auth(auth) => self.take_challenge(auth),
-            _ => Err(Cause::ConnackMissing),
+    fn take_connack<'i>(&mut self, connack: Connack<'i>) -> Result<Taken<Event<'i>>, Cause> {
+        match connack.reason_code {
+            ReasonCode::Success => self.accepted(&connack)?,
+            ReasonCode::UnsupportedProtocolVersion => self.end(Cause::UnsupportedVersion),
+            code => self.end(Cause::Refused(code)),
         }
+        let is_accepted = connack.reason_code == ReasonCode::Success;
+        Ok(Taken::Event(if is_accepted { Event::Connected(connack) } else { Event::Refused(connack) }))
     }
 
     fn accepted(&mut self, connack: &Connack<'_>) -> Result<(), Cause> {
@@ -309,7 +301,7 @@ impl Engine<'_, Client> {
         Some(packet_id)
     }
 
-    pub(super) fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
+    pub(super) fn disconnect(&mut self, disconnect: &command::Disconnect<'_>) -> Result<(), Refused> {
         self.check_online()?;
         let expiry = disconnect.properties.session_expiry_interval();
         if expiry.is_some_and(|seconds| seconds != 0) && !self.core.end.request.lasting() {

@@ -80,19 +80,13 @@ impl<'a> Packet<'a> {
 
     /// The packet in a frame that `to` received.
     pub(crate) fn read(to: Role, frame: &Frame<'a>) -> Result<Self, Violation> {
-        match AckType::of(frame.packet_type) {
-            Some(kind) => Acknowledgement::decode(kind, frame.body).map(Self::Acknowledgement),
-            None if frame.packet_type == PacketType::Publish => Publish::read(frame).map(Self::Publish),
-            None => Self::read_other(to, frame),
-        }
-    }
-
-    /// The packet in a frame that `to` received, if it is neither a message nor an acknowledgement of one.
-    pub(crate) fn read_other(to: Role, frame: &Frame<'a>) -> Result<Self, Violation> {
         let Frame { packet_type, body, .. } = *frame;
-        // The header has refused what the other end receives; with the end as a constant, as in a client, the decoders of
-        // those packets are not even there.
+        if let Some(kind) = AckType::of(packet_type) {
+            return Acknowledgement::decode(kind, body).map(Self::Acknowledgement);
+        }
+        // The header has refused what the other end receives.
         match (packet_type, to) {
+            (PacketType::Publish, _) => Publish::read(frame).map(Self::Publish),
             (PacketType::Connect, Role::Server) => Connect::decode(body).map(Self::Connect),
             (PacketType::Connack, Role::Client) => Connack::decode(body).map(Self::Connack),
             (PacketType::Subscribe, Role::Server) => Subscribe::decode(body).map(Self::Subscribe),
