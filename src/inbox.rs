@@ -166,6 +166,11 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
         self.news && core::mem::replace(&mut self.news, false)
     }
 
+    /// Whether there may be a whole packet, or there can never be one.
+    pub(crate) fn is_worth_a_look(&self) -> bool {
+        self.missing == 0 && (self.start < self.end || self.capacity() == 0)
+    }
+
     /// Takes the next packet, or `None` while bytes of it are missing. `to` is the end that this inbox belongs to.
     ///
     /// # Errors

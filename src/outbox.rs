@@ -167,6 +167,11 @@ impl Outbox {
         self.writing.place.is_some()
     }
 
+    /// Whether there may be a packet that was not yet shown on this connection.
+    pub(crate) const fn is_waiting(&self) -> bool {
+        self.acknowledged.next.is_some() || self.immediate.is_some()
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.acknowledged.last.is_none() && self.immediate.is_none()
     }

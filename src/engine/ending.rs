@@ -11,46 +11,46 @@ use crate::report::report;
 use crate::timer::Timer;
 use crate::wire::{self, Measured, Properties, Role};
 
-use super::machine::{ANSWER, End, Engine};
+use super::machine::{ANSWER, End, Engine, StepOf, Taken, tell};
 use super::state::{Authentication, Life, Limits, Losing, Phase, Starved};
 
-impl<E: End> Engine<'_, E> {
-    /// One outcome that is decided, if there is one. Mostly there is none.
-    pub(super) fn report<'i>(&mut self) -> Option<E::Event<'i>> {
-        if let Some(event) = E::report(self) {
-            return Some(event);
+impl<'m, E: End> Engine<'m, E> {
+    /// Tells one outcome that is decided, if there is one. Mostly there is none.
+    pub(super) fn report<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
+        if E::report(self, step) {
+            return true;
         }
         if self.core.losing != Losing::Nothing {
-            let event = self.lose();
-            if event.is_some() {
-                return event;
+            if self.lose(step).is_some() {
+                return true;
             }
             self.core.losing = Losing::Nothing;
             self.store.rewind();
         }
         if self.core.starved == Starved::Relieved {
             self.core.starved = Starved::No;
-            return Some(Happened::Writable.into());
+            tell(step, Happened::Writable);
+            return true;
         }
-        None
+        false
     }
 
-    /// One exchange of a session that is gone.
+    /// Tells the end of one exchange of a session that is gone. `None`: there is none left.
     #[inline(never)]
-    fn lose<'i>(&mut self) -> Option<E::Event<'i>> {
+    fn lose<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> Option<Taken> {
         if let Some(id) = self.core.releases.first(self.slots) {
-            return self.finish(id, Outcome::LostUnconfirmed);
+            return self.finish(id, Outcome::LostUnconfirmed, step);
         }
         let (place, id, level) = self.next_resend()?;
         if self.core.losing == Losing::InFlight {
             self.store.look_from(place);
-            return self.finish(id, Outcome::Lost);
+            return self.finish(id, Outcome::Lost, step);
         }
         let lost = identifiers::packet_id(self.slots, id)?;
         let packet_id = Identifiers::renew(self.slots, id)?;
         slot_mut(self.slots, id)?.set_sent(Sent::Queued(level));
         self.store.renew(place, packet_id);
-        E::republished(lost, packet_id)
+        E::republished(lost, packet_id).map(|event| tell(step, event))
     }
 
     /// The first PUBLISH that was in flight. Those in front of it were published anew before a cut.

@@ -46,7 +46,11 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     fn next<'i>(engine: &mut Engine<'_, Self>, inbox: &Unread<'i>) -> Result<Option<Frame<'i>>, Cause>;
 
     /// What comes of a packet that only this end receives, or that begins the connection.
-    fn take<'i>(engine: &mut Engine<'_, Self>, frame: &Frame<'i>) -> Result<Taken<Self::Event<'i>>, Cause>;
+    fn take<'m, 'i>(
+        engine: &mut Engine<'m, Self>,
+        frame: &Frame<'i>,
+        step: &mut StepOf<'m, 'i, Self>,
+    ) -> Result<Taken, Cause>;
 
     /// Whether CONNACK is still to come or to be given.
     fn is_beginning(engine: &Engine<'_, Self>) -> bool;
@@ -60,8 +64,8 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     /// Answers what the application left unanswered.
     fn answer_neglected(engine: &mut Engine<'_, Self>);
 
-    /// Something else to tell.
-    fn report<'i>(engine: &mut Engine<'_, Self>) -> Option<Self::Event<'i>>;
+    /// Tells something else, if there is anything.
+    fn report<'m, 'i>(engine: &mut Engine<'m, Self>, step: &mut StepOf<'m, 'i, Self>) -> bool;
 
     /// A message that was in flight when the session was lost has become a new one, where that is done.
     fn republished<'i>(_lost: PacketId, _packet_id: PacketId) -> Option<Self::Event<'i>> {
@@ -78,19 +82,21 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     fn facts(self) -> Self;
 }
 
+/// What a poll of this end answers. Whatever has something to tell is given the place where it goes: events are large, and
+/// would be moved by each function that they are returned through.
+pub(crate) type StepOf<'m, 'i, E> = Step<'m, <E as End>::Event<'i>>;
+
 /// What came of a packet.
-pub(crate) enum Taken<T> {
-    Event(T),
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// An event, which is the step now.
+    Told,
     /// Nothing to tell.
     Silently,
     /// It stays in the inbox for now.
     NotYet,
-}
-
-impl<T> From<Option<T>> for Taken<T> {
-    fn from(event: Option<T>) -> Self {
-        event.map_or(Self::Silently, Self::Event)
-    }
+    /// Not all of it is here.
+    InPart,
 }
 
 /// Of a request, says in the link of its slot that it was shown; the rest is the number of its filters.
@@ -113,43 +119,63 @@ impl<'m, E: End> Engine<'m, E> {
     /// Received packets first, as long as their answers fit; then what time demands; then what is to be written.
     // On its own, so that the frame of the application that calls it stays small.
     #[inline(never)]
-    pub(crate) fn poll<'i>(mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'m, E::Event<'i>> {
+    pub(crate) fn poll<'i>(mut self, inbox: &'i mut Inbox, now: Instant, step: &mut StepOf<'m, 'i, E>) {
         self.elapse(now);
         if inbox.take_news() {
             self.core.keep_alive.stirred();
         }
         E::answer_neglected(&mut self);
         self.answer_owed();
-        match self.report() {
-            Some(event) => tell(event),
-            None => self.receive(inbox.split()),
+        let told = self.report(step) || (inbox.is_worth_a_look() && self.receive(inbox.split(), step));
+        if !told {
+            self.act(step);
+        }
+        if let Step::Event(_event) = step {
+            report!(debug, "{:?}", _event);
         }
     }
 
     /// What is to be done once nothing more is received.
-    pub(super) fn act<'i>(mut self) -> Step<'m, E::Event<'i>> {
+    fn act<'i>(mut self, step: &mut StepOf<'m, 'i, E>) {
+        if self.core.phase == Phase::Draining {
+            self.end(self.core.cause);
+        }
         let mut pause = self.core.pause();
         if pause == Some(0) || self.core.retry_interval != 0 {
             self.meet_deadlines();
             pause = self.core.pause();
         }
-        if let Some(event) = self.vet() {
-            return tell(event);
+        if !self.is_quiet() {
+            if self.vet(step) {
+                return;
+            }
+            self.prepare();
+            // Where both are being written, the queue holds the head of what the store holds.
+            if self.queue.control.is_writing() {
+                *step = Step::Transmit(self.queue.into_shown());
+                return;
+            }
+            if self.store.outbox.is_writing() {
+                *step = Step::Transmit(self.store.into_shown());
+                return;
+            }
         }
-        self.prepare();
-        // Where both are being written, the queue holds the head of what the store holds.
-        if self.queue.control.is_writing() {
-            return Step::Transmit(self.queue.into_shown());
+        if !self.report(step) {
+            *step = match self.core.phase {
+                Phase::Reporting => self.close(),
+                Phase::Offline => Step::Close(self.core.cause),
+                _ => Step::Wait(pause.map(|pause| self.core.now.after_millis(pause.into()))),
+            };
         }
-        if self.store.outbox.is_writing() {
-            return Step::Transmit(self.store.into_shown());
-        }
-        match (self.report(), self.core.phase) {
-            (Some(event), _) => tell(event),
-            (None, Phase::Reporting) => self.close(),
-            (None, Phase::Offline) => Step::Close(self.core.cause),
-            (None, _) => Step::Wait(pause.map(|pause| self.core.now.after_millis(pause.into()))),
-        }
+    }
+
+    /// Whether nothing is shown, and there is nothing that could be. So it is in most polls.
+    fn is_quiet(&self) -> bool {
+        self.core.phase == Phase::Online
+            && self.queue.control.is_empty()
+            && !self.store.outbox.is_waiting()
+            && !self.store.outbox.is_writing()
+            && self.core.next_release.is_none()
     }
 
     /// The bytes that were shown last and are written by now.
@@ -374,10 +400,12 @@ pub(crate) fn received<T: Reportable>(packet: T) -> T {
     packet
 }
 
-/// The step that tells of something.
-pub(super) fn tell<'m, T: Reportable>(event: T) -> Step<'m, T> {
-    report!(debug, "{:?}", event);
-    Step::Event(event)
+/// Puts what happened where the step goes.
+// Part of its caller, so that an event is made where it goes.
+#[inline(always)]
+pub(crate) fn tell<T>(step: &mut Step<'_, T>, event: impl Into<T>) -> Taken {
+    *step = Step::Event(event.into());
+    Taken::Told
 }
 
 /// What each end says of itself in CONNECT and CONNACK: how much it takes. (5.0)

@@ -12,5 +12,5 @@ pub(crate) mod state;
 pub(crate) use self::authentication::hash;
 #[cfg(feature = "server")]
 pub(crate) use self::machine::ANSWER;
-pub(crate) use self::machine::{Announcement, End, Engine, SHOWN, Taken, is_announced, received};
+pub(crate) use self::machine::{Announcement, End, Engine, SHOWN, StepOf, Taken, is_announced, received, tell};
 pub(crate) use self::parts::Parts;

@@ -1,7 +1,7 @@
 //! What a session receives: messages, and what answers them.
 
 use crate::error::{Cause, Refused};
-use crate::event::{Handle, Happened, Message, Step};
+use crate::event::{Handle, Happened, Message};
 use crate::flow::held::{Entry, EntryId, Table, entry, entry_mut};
 use crate::flow::receiver::{Arrival, Held};
 use crate::flow::sender::Level;
@@ -9,7 +9,7 @@ use crate::inbox::Unread;
 use crate::report::report;
 use crate::wire::{AckType, Acknowledgement, Delivery, Frame, PacketId, PacketType, Publish, ReasonCode, Violation};
 
-use super::machine::{ANSWER, End, Engine, Taken, received, tell};
+use super::machine::{ANSWER, End, Engine, StepOf, Taken, received, tell};
 use super::state::{Owed, Phase};
 
 /// Who acknowledges a message.
@@ -23,68 +23,40 @@ enum Handling {
     InTurn,
 }
 
-/// What came of a packet, or why the connection ends.
-pub(super) type Reception<T> = Result<Taken<T>, Cause>;
+/// What becomes of a message.
+enum Arrived {
+    /// It is handed out; the application acknowledges it by this handle, or not at all.
+    Delivered(Option<Handle>),
+    /// It was here before.
+    Silently,
+    /// It stays in the inbox for now.
+    NotYet,
+}
 
 impl<'m, E: End> Engine<'m, E> {
-    /// Takes packets until one is worth an event, as long as there is room for the answer.
-    pub(super) fn receive<'i>(mut self, mut inbox: Unread<'i>) -> Step<'m, E::Event<'i>> {
+    /// Takes packets until one is worth an event, as long as there is room for the answer. Tells whether one was.
+    pub(super) fn receive<'i>(&mut self, mut inbox: Unread<'i>, step: &mut StepOf<'m, 'i, E>) -> bool {
         while inbox.is_worth_a_look() && self.listens() {
             let position = inbox.position();
-            let taken = match E::next(&mut self, &inbox) {
-                Ok(Some(frame)) if frame.packet_type == PacketType::Publish && !E::is_beginning(&self) => {
-                    match self.take_publish(&frame, &mut inbox) {
-                        // Most packets are messages; these are put directly where they are told, and not moved again.
-                        Ok(Taken::Event(message)) => {
-                            inbox.pass(&frame);
-                            self.core.keep_alive.heard();
-                            return tell(Happened::Message(message).into());
-                        }
-                        Ok(Taken::Silently) => {
-                            inbox.pass(&frame);
-                            Ok(Taken::Silently)
-                        }
-                        Ok(Taken::NotYet) => Ok(Taken::NotYet),
-                        Err(cause) => Err(cause),
-                    }
-                }
-                Ok(Some(frame)) => {
-                    inbox.pass(&frame);
-                    self.take(&frame)
-                }
-                Ok(None) => {
-                    self.wait_for_rest(&mut inbox);
-                    break;
-                }
-                Err(Cause::Violation(Violation::PacketTooLarge)) if self.skips_large() => {
-                    match inbox.large(self.version(), E::ROLE) {
-                        Ok(Some((publish, len))) => self.skip(&publish, len, &mut inbox),
-                        Ok(None) => break,
-                        Err(violation) => Err(violation.into()),
-                    }
-                }
-                Err(cause) => Err(cause),
-            };
+            let taken = self.take_next(&mut inbox, step);
             // What waits in the inbox is not heard again and again.
-            if !matches!(taken, Ok(Taken::NotYet)) {
+            if !matches!(taken, Ok(Taken::NotYet | Taken::InPart)) {
                 self.core.keep_alive.heard();
             }
             match taken {
-                Ok(Taken::Event(event)) => return tell(event),
+                Ok(Taken::Told) => return true,
                 Ok(Taken::Silently) => {}
+                Ok(Taken::InPart) => return false,
                 Ok(Taken::NotYet) => {
                     report!(trace, "it stays in the inbox until there is room");
                     inbox.go_back(position);
                     self.wait_for_room(&inbox);
-                    break;
+                    return false;
                 }
                 Err(cause) => self.fail(cause),
             }
         }
-        if self.core.phase == Phase::Draining {
-            self.end(self.core.cause);
-        }
-        self.act()
+        false
     }
 
     /// Whether the next packet is taken: its answer must have room. Once the link is gone there are no answers.
@@ -118,24 +90,48 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
+    fn take_next<'i>(&mut self, inbox: &mut Unread<'i>, step: &mut StepOf<'m, 'i, E>) -> Result<Taken, Cause> {
+        match E::next(self, inbox) {
+            Ok(Some(frame)) => {
+                inbox.pass(&frame);
+                if frame.packet_type == PacketType::Publish && !E::is_beginning(self) {
+                    self.take_publish(&frame, inbox, step)
+                } else {
+                    self.take(&frame, step)
+                }
+            }
+            Ok(None) => {
+                self.wait_for_rest(inbox);
+                Ok(Taken::InPart)
+            }
+            Err(Cause::Violation(Violation::PacketTooLarge)) if self.skips_large() => self.take_large(inbox, step),
+            Err(cause) => Err(cause),
+        }
+    }
+
     // Most polls find nothing else, and should not pay for what would be done with it.
     #[inline(never)]
-    fn take<'i>(&mut self, frame: &Frame<'i>) -> Reception<E::Event<'i>> {
+    fn take<'i>(&mut self, frame: &Frame<'i>, step: &mut StepOf<'m, 'i, E>) -> Result<Taken, Cause> {
         match AckType::of(frame.packet_type) {
             Some(kind) if !E::is_beginning(self) => {
                 let packet = received(Acknowledgement::decode(kind, frame.body)?);
                 E::check_diagnostics(self, &packet.properties)?;
                 if kind == AckType::Pubrel {
-                    self.take_release(packet.packet_id).map(|()| Taken::Silently)
+                    self.take_release(packet.packet_id)
                 } else {
-                    self.acknowledged(&packet)
+                    self.acknowledged(&packet, step)
                 }
             }
-            _ => E::take(self, frame),
+            _ => E::take(self, frame, step),
         }
     }
 
-    fn take_publish<'i>(&mut self, frame: &Frame<'i>, inbox: &mut Unread<'i>) -> Reception<Message<'i>> {
+    fn take_publish<'i>(
+        &mut self,
+        frame: &Frame<'i>,
+        inbox: &mut Unread<'i>,
+        step: &mut StepOf<'m, 'i, E>,
+    ) -> Result<Taken, Cause> {
         let publish = received(Publish::read(frame)?);
         let alias = publish.alias();
         if let Some(alias) = alias {
@@ -144,9 +140,9 @@ impl<'m, E: End> Engine<'m, E> {
         E::check_publish(self, &publish)?;
         let handling = if self.core.manner.acknowledges_manually() { Handling::Manual } else { self.own_handling() };
         let handle = match self.arrive(&publish.delivery, handling)? {
-            Taken::Event(handle) => handle,
-            Taken::Silently => return Ok(Taken::Silently),
-            Taken::NotYet => return Ok(Taken::NotYet),
+            Arrived::Delivered(handle) => handle,
+            Arrived::Silently => return Ok(Taken::Silently),
+            Arrived::NotYet => return Ok(Taken::NotYet),
         };
         let mut message = Message::new(&publish, handle);
         if let Some(alias) = alias
@@ -154,7 +150,7 @@ impl<'m, E: End> Engine<'m, E> {
         {
             message.topic = inbox.take_topic(alias);
         }
-        Ok(Taken::Event(message))
+        Ok(tell(step, Happened::Message(message)))
     }
 
     /// How a message is acknowledged that the session acknowledges itself. The application may still have others, also of an
@@ -168,49 +164,49 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.manner.skips_large() && !self.version().is_v5() && !E::is_beginning(self)
     }
 
-    /// Lets a PUBLISH of `len` bytes pass, which is larger than the inbox. It is acknowledged, or it would come again and
-    /// again.
-    fn skip<'i>(&mut self, publish: &Publish<'i>, len: u32, inbox: &mut Unread<'i>) -> Reception<E::Event<'i>> {
-        E::check_publish(self, publish)?;
-        let Publish { topic, delivery, retain, .. } = *publish;
+    /// Lets a PUBLISH pass that is larger than the inbox. It is acknowledged, or it would come again and again.
+    fn take_large<'i>(&mut self, inbox: &mut Unread<'i>, step: &mut StepOf<'m, 'i, E>) -> Result<Taken, Cause> {
+        let Some((publish, len)) = inbox.large(self.version(), E::ROLE)? else { return Ok(Taken::InPart) };
+        E::check_publish(self, &publish)?;
+        let Publish { topic, delivery, retain, .. } = publish;
         let taken = match self.arrive(&delivery, self.own_handling())? {
-            Taken::Event(_) => Taken::Event(Happened::Skipped { topic, qos: delivery.qos(), retain, len }.into()),
-            Taken::Silently => Taken::Silently,
-            Taken::NotYet => return Ok(Taken::NotYet),
+            Arrived::Delivered(_) => tell(step, Happened::Skipped { topic, qos: delivery.qos(), retain, len }),
+            Arrived::Silently => Taken::Silently,
+            Arrived::NotYet => return Ok(Taken::NotYet),
         };
         inbox.skip(len);
         Ok(taken)
     }
 
     /// What becomes of a message that is delivered so.
-    fn arrive(&mut self, delivery: &Delivery, handling: Handling) -> Reception<Option<Handle>> {
+    fn arrive(&mut self, delivery: &Delivery, handling: Handling) -> Result<Arrived, Cause> {
         match *delivery {
-            Delivery::AtMostOnce => Ok(Taken::Event(None)),
+            Delivery::AtMostOnce => Ok(Arrived::Delivered(None)),
             Delivery::AtLeastOnce { packet_id, .. } => self.admit(Level::AtLeastOnce, packet_id, handling),
             Delivery::ExactlyOnce { packet_id, .. } => self.admit(Level::ExactlyOnce, packet_id, handling),
         }
     }
 
     /// What becomes of a message that is acknowledged.
-    fn admit(&mut self, level: Level, packet_id: PacketId, handling: Handling) -> Reception<Option<Handle>> {
+    fn admit(&mut self, level: Level, packet_id: PacketId, handling: Handling) -> Result<Arrived, Cause> {
         let found = Table::find(self.held, packet_id);
         let held = found.and_then(|id| entry(self.held, id)).map_or(Held::Free, Entry::held);
         match held.published(level) {
             Arrival::Deliver => self.deliver(level, packet_id, handling),
             Arrival::ReceivedAgain => {
                 self.answer(AckType::Pubrec, packet_id, ReasonCode::Success);
-                Ok(Taken::Silently)
+                Ok(Arrived::Silently)
             }
             Arrival::HandedAgain => {
                 if let Some(id) = found {
                     self.reopen(id);
                 }
-                Ok(Taken::Silently)
+                Ok(Arrived::Silently)
             }
-            Arrival::Repeated if !self.version().is_v5() => Ok(Taken::Silently),
+            Arrival::Repeated if !self.version().is_v5() => Ok(Arrived::Silently),
             Arrival::InUse if self.version().is_v5() => {
                 self.answer(first_answer(level), packet_id, ReasonCode::PacketIdentifierInUse);
-                Ok(Taken::Silently)
+                Ok(Arrived::Silently)
             }
             Arrival::Repeated | Arrival::InUse => {
                 // The peer has given the exchange up; if we did not, it would end every connection from now on.
@@ -222,7 +218,7 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    fn deliver(&mut self, level: Level, packet_id: PacketId, handling: Handling) -> Reception<Option<Handle>> {
+    fn deliver(&mut self, level: Level, packet_id: PacketId, handling: Handling) -> Result<Arrived, Cause> {
         self.check_receive_maximum()?;
         let held = match (handling, level) {
             (Handling::Automatic, Level::AtLeastOnce) => None,
@@ -235,7 +231,7 @@ impl<'m, E: End> Engine<'m, E> {
             Some(Some(id)) => Some(id),
             // An application that has yet to acknowledge frees a place; a PUBREL that would is behind in the stream.
             Some(None) if level == Level::AtLeastOnce && !self.version().is_v5() && self.awaits_verdict() => {
-                return Ok(Taken::NotYet);
+                return Ok(Arrived::NotYet);
             }
             Some(None) => return Err(Cause::TooManyHeld),
         };
@@ -257,7 +253,7 @@ impl<'m, E: End> Engine<'m, E> {
                 None
             }
         };
-        Ok(Taken::Event(handle))
+        Ok(Arrived::Delivered(handle))
     }
 
     /// Whether a message is in the hands of the application.
@@ -289,7 +285,7 @@ impl<'m, E: End> Engine<'m, E> {
     ///
     /// PUBCOMP raises the quota of the peer also where the message does not count on this connection, up to what we allowed.
     /// (5.0: 4.9)
-    fn take_release(&mut self, packet_id: PacketId) -> Result<(), Cause> {
+    fn take_release(&mut self, packet_id: PacketId) -> Result<Taken, Cause> {
         let found = Table::find(self.held, packet_id).and_then(|id| Some((id, *entry(self.held, id)?)));
         let code = match found {
             Some((_, entry)) if matches!(entry.held(), Held::Handed | Held::HandedBefore) => {
@@ -303,7 +299,7 @@ impl<'m, E: End> Engine<'m, E> {
         };
         self.core.closing = self.core.closing.saturating_add(1);
         self.answer(AckType::Pubcomp, packet_id, code);
-        Ok(())
+        Ok(Taken::Silently)
     }
 
     /// Acknowledges what is to be acknowledged, as long as acknowledgements may leave.

@@ -16,8 +16,7 @@ use crate::wire::{
     QoS, ReasonCode, Role, Version, Writer,
 };
 
-use super::machine::{ANSWER, End, Engine, SHOWN, Taken};
-use super::receiving::Reception;
+use super::machine::{ANSWER, End, Engine, SHOWN, StepOf, Taken, tell};
 use super::state::{Losing, Phase, Starved};
 
 /// A PUBLISH whose payload is put in later.
@@ -40,7 +39,7 @@ impl Layout for Head<'_> {
     }
 }
 
-impl<E: End> Engine<'_, E> {
+impl<'m, E: End> Engine<'m, E> {
     pub(crate) fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, Refused> {
         self.publish_with(publish, publish.payload.len(), |buffer| {
             bytes::copy(buffer, publish.payload);
@@ -208,10 +207,10 @@ impl<E: End> Engine<'_, E> {
         }
     }
 
-    /// Takes out what need not or must not be sent, as far as it is next. [MQTT-3.3.2-5], [MQTT-3.2.2-11]
-    pub(crate) fn vet<'i>(&mut self) -> Option<E::Event<'i>> {
+    /// Takes out what need not or must not be sent, as far as it is next, and tells of it. [MQTT-3.3.2-5], [MQTT-3.2.2-11]
+    pub(super) fn vet<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
         if self.core.losing != Losing::Nothing {
-            return None;
+            return false;
         }
         while let Some(place) = self.store.records().next(Order::Immediate) {
             let is_publish = self.store.records().label(place).slot == 0;
@@ -221,13 +220,17 @@ impl<E: End> Engine<'_, E> {
             self.store.remove(Order::Immediate, place);
             self.relieve();
         }
+        self.vet_acknowledged(step).is_some()
+    }
+
+    fn vet_acknowledged<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> Option<Taken> {
         let place = self.store.records().next(Order::Acknowledged)?;
         let id = SlotId::new(self.store.records().label(place).slot)?;
         let queued = matches!(slot(self.slots, id)?.sent(), Sent::Queued(_));
         if queued && self.is_expired(place) {
-            self.finish(id, Outcome::Expired)
+            self.finish(id, Outcome::Expired, step)
         } else if self.is_unsendable(place) {
-            self.finish(id, Outcome::Unsendable)
+            self.finish(id, Outcome::Unsendable, step)
         } else {
             None
         }
@@ -332,7 +335,11 @@ impl<E: End> Engine<'_, E> {
     }
 
     /// PUBACK, PUBREC or PUBCOMP.
-    pub(crate) fn acknowledged<'i>(&mut self, packet: &Acknowledgement<'i>) -> Reception<E::Event<'i>> {
+    pub(super) fn acknowledged<'i>(
+        &mut self,
+        packet: &Acknowledgement<'i>,
+        step: &mut StepOf<'m, 'i, E>,
+    ) -> Result<Taken, Cause> {
         let Acknowledgement { kind, packet_id, reason_code, properties } = *packet;
         let found = identifiers::find(self.slots, packet_id);
         let sent = found.and_then(|id| slot(self.slots, id)).map_or(Sent::Free, Slot::sent);
@@ -342,37 +349,32 @@ impl<E: End> Engine<'_, E> {
                 self.answer(AckType::Pubrel, packet_id, ReasonCode::PacketIdentifierNotFound);
             }
             let packet = StrayPacket::Acknowledgement(kind);
-            return Ok(Taken::Event(Happened::Stray { packet, packet_id }.into()));
+            return Ok(tell(step, Happened::Stray { packet, packet_id }));
         }
         self.core.deadline = Timer::OFF;
         let id = found.ok_or(Cause::AcknowledgementContradicts)?;
-        match reaction {
-            Reaction::Accepted(counted) => {
-                self.count(counted);
-                self.forget(id);
-                let outcome = Outcome::Acknowledged(reason_code);
-                Ok(Taken::Event(Happened::Published { packet_id, outcome, properties }.into()))
-            }
+        let (counted, outcome) = match reaction {
+            Reaction::Accepted(counted) => (counted, Outcome::Acknowledged(reason_code)),
             Reaction::Rejected(counted) => {
                 report!(warn, "the peer refuses message {}: {:?}", packet_id, reason_code);
-                self.count(counted);
-                self.forget(id);
-                let outcome = Outcome::Rejected(reason_code);
-                Ok(Taken::Event(Happened::Published { packet_id, outcome, properties }.into()))
+                (counted, Outcome::Rejected(reason_code))
             }
             Reaction::Release(counted) => {
                 self.release(id, counted);
-                Ok(Taken::Silently)
+                return Ok(Taken::Silently);
             }
             Reaction::ReleaseAgain => {
                 // As long as PUBRELs are still to be sent again, each goes out in its turn.
                 if self.core.next_release.is_none() {
                     self.answer(AckType::Pubrel, packet_id, ReasonCode::Success);
                 }
-                Ok(Taken::Silently)
+                return Ok(Taken::Silently);
             }
-            Reaction::Contradiction | Reaction::Stray { .. } => Err(Cause::AcknowledgementContradicts),
-        }
+            Reaction::Contradiction | Reaction::Stray { .. } => return Err(Cause::AcknowledgementContradicts),
+        };
+        self.count(counted);
+        self.forget(id);
+        Ok(tell(step, Happened::Published { packet_id, outcome, properties }))
     }
 
     /// The message is dropped and PUBREL goes out, behind those that are still to be sent again. [MQTT-4.3.3-4]
@@ -397,11 +399,11 @@ impl<E: End> Engine<'_, E> {
         }
     }
 
-    /// The end of a publish that no packet ended.
-    pub(crate) fn finish<'i>(&mut self, id: SlotId, outcome: Outcome) -> Option<E::Event<'i>> {
+    /// Tells the end of a publish that no packet ended.
+    pub(super) fn finish<'i>(&mut self, id: SlotId, outcome: Outcome, step: &mut StepOf<'m, 'i, E>) -> Option<Taken> {
         let packet_id = identifiers::packet_id(self.slots, id)?;
         self.forget(id);
-        Some(Happened::Published { packet_id, outcome, properties: Properties::EMPTY }.into())
+        Some(tell(step, Happened::Published { packet_id, outcome, properties: Properties::EMPTY }))
     }
 
     /// Takes an exchange out of whatever it is in.

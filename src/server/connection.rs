@@ -3,7 +3,7 @@
 use crate::command;
 use crate::control;
 use crate::engine::state::{Authentication, Core, Life, Limits, Losing, Manner, Phase, Support};
-use crate::engine::{ANSWER, Announcement, End, Engine, Taken, hash, is_announced, received};
+use crate::engine::{ANSWER, Announcement, End, Engine, StepOf, Taken, hash, is_announced, received, tell};
 use crate::error::{Cause, Refused};
 use crate::inbox::Unread;
 use crate::keepalive::KeepAlive;
@@ -45,17 +45,21 @@ impl End for Server {
         Ok(inbox.frame(engine.version(), Role::Server)?)
     }
 
-    fn take<'i>(engine: &mut Engine<'_, Self>, frame: &Frame<'i>) -> Result<Taken<Event<'i>>, Cause> {
+    fn take<'m, 'i>(
+        engine: &mut Engine<'m, Self>,
+        frame: &Frame<'i>,
+        step: &mut StepOf<'m, 'i, Self>,
+    ) -> Result<Taken, Cause> {
         let Frame { packet_type, body, .. } = *frame;
         match (engine.core.end.stage, packet_type) {
             (Stage::Unconnected, PacketType::Connect) => {
-                Ok(Taken::Event(engine.take_connect(received(Connect::decode(body)?))))
+                Ok(tell(step, engine.take_connect(received(Connect::decode(body)?))))
             }
-            (Stage::Authenticating, PacketType::Auth) => engine.take_answer(received(Auth::decode(body)?)),
+            (Stage::Authenticating, PacketType::Auth) => engine.take_answer(received(Auth::decode(body)?), step),
             (Stage::Authenticating, PacketType::Disconnect) => {
                 let disconnect = received(Disconnect::decode(body)?);
                 engine.end(Cause::DisconnectedByPeer(disconnect.reason_code));
-                Ok(Taken::Event(Event::Disconnected(disconnect)))
+                Ok(tell(step, Event::Disconnected(disconnect)))
             }
             (Stage::Authenticating, _) => Err(Cause::AuthenticationUnexpected),
             (Stage::Accepted, PacketType::Connect) => match Connect::decode(body) {
@@ -65,12 +69,16 @@ impl End for Server {
                 }
                 Err(violation) => Err(Cause::Violation(violation)),
             },
-            (Stage::Accepted, PacketType::Subscribe) => engine.take_subscribe(&received(Subscribe::decode(body)?)),
-            (Stage::Accepted, PacketType::Unsubscribe) => {
-                engine.take_unsubscribe(&received(Unsubscribe::decode(body)?))
+            (Stage::Accepted, PacketType::Subscribe) => {
+                engine.take_subscribe(&received(Subscribe::decode(body)?), step)
             }
-            (Stage::Accepted, PacketType::Auth) => engine.take_reauthentication(received(Auth::decode(body)?)),
-            (Stage::Accepted, PacketType::Disconnect) => engine.take_disconnect(received(Disconnect::decode(body)?)),
+            (Stage::Accepted, PacketType::Unsubscribe) => {
+                engine.take_unsubscribe(&received(Unsubscribe::decode(body)?), step)
+            }
+            (Stage::Accepted, PacketType::Auth) => engine.take_reauthentication(received(Auth::decode(body)?), step),
+            (Stage::Accepted, PacketType::Disconnect) => {
+                engine.take_disconnect(received(Disconnect::decode(body)?), step)
+            }
             (Stage::Accepted, PacketType::Pingreq) => {
                 received(packet_type);
                 // The longest answer has room, and this one is short. A connection that is gone gets none.
@@ -109,12 +117,13 @@ impl End for Server {
         engine.answer_pending();
     }
 
-    fn report<'i>(engine: &mut Engine<'_, Self>) -> Option<Event<'i>> {
-        if engine.core.end.will != Will::Due {
-            return None;
+    fn report<'m, 'i>(engine: &mut Engine<'m, Self>, step: &mut StepOf<'m, 'i, Self>) -> bool {
+        let is_due = engine.core.end.will == Will::Due;
+        if is_due {
+            engine.core.end.will = Will::None;
+            tell(step, Event::WillDue { delay: engine.core.end.will_delay });
         }
-        engine.core.end.will = Will::None;
-        Some(Event::WillDue { delay: engine.core.end.will_delay })
+        is_due
     }
 
     /// A CONNECT that cannot be accepted is answered by CONNACK, anything else by nothing. [MQTT-3.1.4-1], [MQTT-3.2.2-7]
@@ -148,7 +157,7 @@ impl End for Server {
     }
 }
 
-impl Engine<'_, Server> {
+impl<'m> Engine<'m, Server> {
     pub(super) fn open(&mut self, patience: u8) {
         if !matches!(self.core.phase, Phase::Offline | Phase::Reporting) {
             self.end(Cause::ConnectionLost);
@@ -303,7 +312,11 @@ impl Engine<'_, Server> {
     }
 
     /// The client ends the connection, and with success takes its will back. [MQTT-3.14.4-3], [MQTT-3.1.2-10] in 3.1.1
-    fn take_disconnect<'i>(&mut self, disconnect: Disconnect<'i>) -> Result<Taken<Event<'i>>, Cause> {
+    fn take_disconnect<'i>(
+        &mut self,
+        disconnect: Disconnect<'i>,
+        step: &mut StepOf<'m, 'i, Server>,
+    ) -> Result<Taken, Cause> {
         if let Some(seconds) = disconnect.properties.session_expiry_interval() {
             if seconds != 0 && !self.core.end.asked.request.lasting() {
                 return Err(Cause::ExpiryRaised);
@@ -315,7 +328,7 @@ impl Engine<'_, Server> {
             self.core.end.will = Will::None;
         }
         self.end(Cause::DisconnectedByPeer(disconnect.reason_code));
-        Ok(Taken::Event(Event::Disconnected(disconnect)))
+        Ok(tell(step, Event::Disconnected(disconnect)))
     }
 
     pub(super) fn disconnect(&mut self, disconnect: &command::Disconnect<'_>) -> Result<(), Refused> {
@@ -347,17 +360,17 @@ impl Engine<'_, Server> {
     }
 
     /// AUTH that answers ours before CONNACK. [MQTT-4.12.0-3]
-    fn take_answer<'i>(&mut self, auth: Auth<'i>) -> Result<Taken<Event<'i>>, Cause> {
+    fn take_answer<'i>(&mut self, auth: Auth<'i>, step: &mut StepOf<'m, 'i, Server>) -> Result<Taken, Cause> {
         if auth.reason_code != ReasonCode::ContinueAuthentication {
             return Err(Cause::AuthenticationUnexpected);
         }
         self.check_method(&auth.properties)?;
         self.core.end.stage = Stage::Undecided;
-        Ok(Taken::Event(Event::Authenticating(auth)))
+        Ok(tell(step, Event::Authenticating(auth)))
     }
 
     /// AUTH of a re-authentication, which the client begins. [MQTT-4.12.1-1]
-    fn take_reauthentication<'i>(&mut self, auth: Auth<'i>) -> Result<Taken<Event<'i>>, Cause> {
+    fn take_reauthentication<'i>(&mut self, auth: Auth<'i>, step: &mut StepOf<'m, 'i, Server>) -> Result<Taken, Cause> {
         let expected = match self.core.authentication {
             Authentication::Settled => ReasonCode::Reauthenticate,
             Authentication::Awaited => ReasonCode::ContinueAuthentication,
@@ -368,7 +381,7 @@ impl Engine<'_, Server> {
         }
         self.check_method(&auth.properties)?;
         self.core.authentication = Authentication::Due;
-        Ok(Taken::Event(Event::Authenticating(auth)))
+        Ok(tell(step, Event::Authenticating(auth)))
     }
 
     pub(super) fn is_undiagnosed(&self) -> bool {

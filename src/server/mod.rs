@@ -86,7 +86,9 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// Received packets come first, as long as there is room for their answers; then what time demands; then what is to
     /// be written.
     pub fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Event<'i>> {
-        self.0.engine().poll(inbox, now)
+        let mut step = Step::Wait(None);
+        self.0.engine().poll(inbox, now, &mut step);
+        step
     }
 
     /// Reports that the first `len` bytes of the last [`Step::Transmit`] were written: all, some, or none. More than

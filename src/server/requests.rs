@@ -2,7 +2,7 @@
 
 use crate::control::FAREWELL;
 use crate::engine::state::{Phase, Starved};
-use crate::engine::{Engine, Taken};
+use crate::engine::{Engine, StepOf, Taken, tell};
 use crate::error::{Cause, Refused};
 use crate::wire::{
     Layout, List, Measured, PacketId, PacketType, Properties, ReasonCode, Role, Suback, Subscribe, Unsuback,
@@ -51,8 +51,12 @@ impl Layout for Failure {
 /// The length of no properties.
 const NO_PROPERTIES: u8 = 0;
 
-impl Engine<'_, Server> {
-    pub(super) fn take_subscribe<'i>(&mut self, packet: &Subscribe<'i>) -> Result<Taken<Event<'i>>, Cause> {
+impl<'m> Engine<'m, Server> {
+    pub(super) fn take_subscribe<'i>(
+        &mut self,
+        packet: &Subscribe<'i>,
+        step: &mut StepOf<'m, 'i, Server>,
+    ) -> Result<Taken, Cause> {
         let Subscribe { packet_id, properties, subscriptions } = *packet;
         let support = self.core.end.support;
         for subscription in subscriptions.iter() {
@@ -67,13 +71,17 @@ impl Engine<'_, Server> {
             return Err(Cause::SubscriptionIdentifierUnsupported);
         }
         let event = Event::Subscribing { packet_id, subscriptions, properties };
-        self.hand_out(packet_id, Kind::Subscribe, subscriptions.iter().count(), event)
+        self.hand_out(packet_id, Kind::Subscribe, subscriptions.iter().count(), event, step)
     }
 
-    pub(super) fn take_unsubscribe<'i>(&mut self, packet: &Unsubscribe<'i>) -> Result<Taken<Event<'i>>, Cause> {
+    pub(super) fn take_unsubscribe<'i>(
+        &mut self,
+        packet: &Unsubscribe<'i>,
+        step: &mut StepOf<'m, 'i, Server>,
+    ) -> Result<Taken, Cause> {
         let Unsubscribe { packet_id, properties, filters } = *packet;
         let event = Event::Unsubscribing { packet_id, filters, properties };
-        self.hand_out(packet_id, Kind::Unsubscribe, filters.iter().count(), event)
+        self.hand_out(packet_id, Kind::Unsubscribe, filters.iter().count(), event, step)
     }
 
     /// Hands a request out once its answer has room.
@@ -83,7 +91,8 @@ impl Engine<'_, Server> {
         kind: Kind,
         filters: usize,
         event: Event<'i>,
-    ) -> Result<Taken<Event<'i>>, Cause> {
+        step: &mut StepOf<'m, 'i, Server>,
+    ) -> Result<Taken, Cause> {
         let filters = u16::try_from(filters).map_err(|_| Cause::RequestTooLarge)?;
         let pending = Pending::new(packet_id, kind, filters);
         let answer = self.len_of_failure(pending).ok_or(Cause::RequestTooLarge)?;
@@ -94,7 +103,7 @@ impl Engine<'_, Server> {
             return Ok(Taken::NotYet);
         }
         self.core.end.pending = pending;
-        Ok(Taken::Event(event))
+        Ok(tell(step, event))
     }
 
     /// The length of the shortest answer, with a code for each filter.

@@ -3,7 +3,7 @@
 use crate::command;
 use crate::control;
 use crate::engine::state::{Authentication, Core, Life, Limits, Losing, Manner, Phase, Support, facts};
-use crate::engine::{Announcement, End, Engine, Taken, hash, is_announced, received};
+use crate::engine::{Announcement, End, Engine, StepOf, Taken, hash, is_announced, received, tell};
 use crate::error::{Cause, Refused};
 use crate::event::{Event, StrayPacket};
 use crate::flow::identifiers::{self, Slot, SlotId, slot, slot_mut};
@@ -61,28 +61,32 @@ impl End for Client {
         Ok(inbox.frame(engine.version(), Role::Client)?)
     }
 
-    fn take<'i>(engine: &mut Engine<'_, Self>, frame: &Frame<'i>) -> Result<Taken<Event<'i>>, Cause> {
+    fn take<'m, 'i>(
+        engine: &mut Engine<'m, Self>,
+        frame: &Frame<'i>,
+        step: &mut StepOf<'m, 'i, Self>,
+    ) -> Result<Taken, Cause> {
         let Frame { packet_type, body, .. } = *frame;
         match (packet_type, Self::is_beginning(engine)) {
-            (PacketType::Connack, true) => engine.take_connack(received(Connack::decode(body)?)),
-            (PacketType::Auth, true) => engine.take_challenge(received(Auth::decode(body)?)),
+            (PacketType::Connack, true) => engine.take_connack(received(Connack::decode(body)?), step),
+            (PacketType::Auth, true) => engine.take_challenge(received(Auth::decode(body)?), step),
             (_, true) => Err(Cause::ConnackMissing),
             (PacketType::Connack, false) => {
                 received(Connack::decode(body)?);
                 Err(Cause::ConnackRepeated)
             }
-            (PacketType::Suback, false) => engine.take_suback(&received(Suback::decode(body)?)),
-            (PacketType::Unsuback, false) => engine.take_unsuback(&received(Unsuback::decode(body)?)),
+            (PacketType::Suback, false) => engine.take_suback(&received(Suback::decode(body)?), step),
+            (PacketType::Unsuback, false) => engine.take_unsuback(&received(Unsuback::decode(body)?), step),
             (PacketType::Pingresp, false) => {
                 received(packet_type);
                 engine.core.keep_alive.answered();
                 Ok(Taken::Silently)
             }
-            (PacketType::Auth, false) => engine.take_reauthentication(received(Auth::decode(body)?)),
+            (PacketType::Auth, false) => engine.take_reauthentication(received(Auth::decode(body)?), step),
             (PacketType::Disconnect, false) => {
                 let disconnect = received(Disconnect::decode(body)?);
                 engine.end(Cause::DisconnectedByPeer(disconnect.reason_code));
-                Ok(Taken::Event(Event::Disconnected(disconnect)))
+                Ok(tell(step, Event::Disconnected(disconnect)))
             }
             _ => Err(Cause::Violation(Violation::PacketNotForThisEnd)),
         }
@@ -109,9 +113,9 @@ impl End for Client {
     fn answer_neglected(_: &mut Engine<'_, Self>) {}
 
     /// A request that was lost with its connection.
-    fn report<'i>(engine: &mut Engine<'_, Self>) -> Option<Event<'i>> {
-        let id = engine.core.end.lost_requests?;
-        engine.forget_request(id).map(|packet_id| Event::RequestLost { packet_id })
+    fn report<'m, 'i>(engine: &mut Engine<'m, Self>, step: &mut StepOf<'m, 'i, Self>) -> bool {
+        let lost = engine.core.end.lost_requests.and_then(|id| engine.forget_request(id));
+        lost.map(|packet_id| tell(step, Event::RequestLost { packet_id })).is_some()
     }
 
     fn republished<'i>(lost: PacketId, packet_id: PacketId) -> Option<Event<'i>> {
@@ -140,7 +144,7 @@ impl End for Client {
     }
 }
 
-impl Engine<'_, Client> {
+impl<'m> Engine<'m, Client> {
     pub(super) fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Result<(), Refused> {
         let client = hash(connect.client_id.as_bytes());
         self.check_session(connect, client)?;
@@ -217,14 +221,14 @@ impl Engine<'_, Client> {
         self.core.deadline = Timer::set(connect.patience.max(1));
     }
 
-    fn take_connack<'i>(&mut self, connack: Connack<'i>) -> Result<Taken<Event<'i>>, Cause> {
+    fn take_connack<'i>(&mut self, connack: Connack<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
         match connack.reason_code {
             ReasonCode::Success => self.accepted(&connack)?,
             ReasonCode::UnsupportedProtocolVersion => self.end(Cause::UnsupportedVersion),
             code => self.end(Cause::Refused(code)),
         }
         let is_accepted = connack.reason_code == ReasonCode::Success;
-        Ok(Taken::Event(if is_accepted { Event::Connected(connack) } else { Event::Refused(connack) }))
+        Ok(tell(step, if is_accepted { Event::Connected(connack) } else { Event::Refused(connack) }))
     }
 
     fn accepted(&mut self, connack: &Connack<'_>) -> Result<(), Cause> {
@@ -269,27 +273,33 @@ impl Engine<'_, Client> {
         }
     }
 
-    fn take_suback<'i>(&mut self, packet: &Suback<'i>) -> Result<Taken<Event<'i>>, Cause> {
+    fn take_suback<'i>(&mut self, packet: &Suback<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
         let Suback { packet_id, reason_codes, properties } = *packet;
         Client::check_diagnostics(self, &properties)?;
         let known = self.answered(Sent::Subscribing, packet_id, Some(reason_codes.iter().count()))?;
-        Ok(Taken::Event(if known {
-            Event::Subscribed { packet_id, reason_codes, properties }
-        } else {
-            Event::Stray { packet: StrayPacket::Suback, packet_id }
-        }))
+        Ok(tell(
+            step,
+            if known {
+                Event::Subscribed { packet_id, reason_codes, properties }
+            } else {
+                Event::Stray { packet: StrayPacket::Suback, packet_id }
+            },
+        ))
     }
 
-    fn take_unsuback<'i>(&mut self, packet: &Unsuback<'i>) -> Result<Taken<Event<'i>>, Cause> {
+    fn take_unsuback<'i>(&mut self, packet: &Unsuback<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
         let Unsuback { packet_id, reason_codes, properties } = *packet;
         Client::check_diagnostics(self, &properties)?;
         // 3.1.1 has no codes to count.
         let codes = self.version().is_v5().then(|| reason_codes.iter().count());
-        Ok(Taken::Event(if self.answered(Sent::Unsubscribing, packet_id, codes)? {
-            Event::Unsubscribed { packet_id, reason_codes, properties }
-        } else {
-            Event::Stray { packet: StrayPacket::Unsuback, packet_id }
-        }))
+        Ok(tell(
+            step,
+            if self.answered(Sent::Unsubscribing, packet_id, codes)? {
+                Event::Unsubscribed { packet_id, reason_codes, properties }
+            } else {
+                Event::Stray { packet: StrayPacket::Unsuback, packet_id }
+            },
+        ))
     }
 
     /// Frees the slot of a request that was lost, the first in their chain.
@@ -326,18 +336,18 @@ impl Engine<'_, Client> {
     }
 
     /// AUTH before CONNACK. [MQTT-4.12.0-2]
-    fn take_challenge<'i>(&mut self, auth: Auth<'i>) -> Result<Taken<Event<'i>>, Cause> {
+    fn take_challenge<'i>(&mut self, auth: Auth<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
         if self.core.authentication == Authentication::Without || auth.reason_code != ReasonCode::ContinueAuthentication
         {
             return Err(Cause::AuthenticationUnexpected);
         }
         self.check_method(&auth.properties)?;
         self.core.authentication = Authentication::Due;
-        Ok(Taken::Event(Event::Authenticating(auth)))
+        Ok(tell(step, Event::Authenticating(auth)))
     }
 
     /// AUTH of a re-authentication, which we began. (5.0: 4.12.1)
-    fn take_reauthentication<'i>(&mut self, auth: Auth<'i>) -> Result<Taken<Event<'i>>, Cause> {
+    fn take_reauthentication<'i>(&mut self, auth: Auth<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
         Client::check_diagnostics(self, &auth.properties)?;
         if !matches!(self.core.authentication, Authentication::Awaited | Authentication::Due) {
             return Err(Cause::AuthenticationUnexpected);
@@ -347,7 +357,7 @@ impl Engine<'_, Client> {
             ReasonCode::Success => Authentication::Settled,
             _ => Authentication::Due,
         };
-        Ok(Taken::Event(Event::Authenticating(auth)))
+        Ok(tell(step, Event::Authenticating(auth)))
     }
 
     /// SUBSCRIBE and UNSUBSCRIBE are no session state, not even unsent. They are chained, to be reported.
