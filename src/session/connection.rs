@@ -6,7 +6,7 @@ use crate::engine::state::{Authentication, Core, Life, Limits, Losing, Manner, P
 use crate::engine::{Announcement, End, Engine, StepOf, Taken, hash, is_announced, received, tell};
 use crate::error::{Cause, Refused};
 use crate::event::{Event, StrayPacket};
-use crate::flow::identifiers::{self, Slot, SlotId, slot, slot_mut};
+use crate::flow::identifiers::{self, Slot, SlotId, slot};
 use crate::flow::sender::Sent;
 use crate::inbox::{Inbox, Unread};
 use crate::keepalive::KeepAlive;
@@ -23,8 +23,8 @@ use super::command::{Connect, LostSession};
 /// The client's end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Client {
-    /// The requests that were lost with the connection, chained by their links.
-    lost_requests: Option<SlotId>,
+    /// How many slots, from the first one on, may still have a request that was lost with the connection.
+    unsearched: u16,
     request: Request,
     lost_session: LostSession,
 }
@@ -44,7 +44,7 @@ facts! {
 
 impl End for Client {
     const NEW: Self =
-        Self { lost_requests: None, request: Request::NONE, lost_session: LostSession::AsTheStandardSays };
+        Self { unsearched: 0, request: Request::NONE, lost_session: LostSession::AsTheStandardSays };
     const ROLE: Role = Role::Client;
     const PEER: Role = Role::Server;
     const NO_BEGINNING: Cause = Cause::ConnackTimeout;
@@ -114,8 +114,17 @@ impl End for Client {
 
     /// A request that was lost with its connection.
     fn report<'m, 'i>(engine: &mut Engine<'m, Self>, step: &mut StepOf<'m, 'i, Self>) -> bool {
-        let lost = engine.core.end.lost_requests.and_then(|id| engine.forget_request(id));
-        lost.map(|packet_id| tell(step, Event::RequestLost { packet_id })).is_some()
+        while let Some(id) = SlotId::new(engine.core.end.unsearched) {
+            engine.core.end.unsearched = id.get().wrapping_sub(1);
+            if slot(engine.slots, id).is_some_and(Slot::is_request)
+                && let Some(packet_id) = identifiers::packet_id(engine.slots, id)
+            {
+                engine.free(id);
+                tell(step, Event::RequestLost { packet_id });
+                return true;
+            }
+        }
+        false
     }
 
     fn republished<'i>(lost: PacketId, packet_id: PacketId) -> Option<Event<'i>> {
@@ -140,7 +149,7 @@ impl End for Client {
     }
 
     fn facts(self) -> Self {
-        Self { lost_requests: None, ..self }
+        Self { unsearched: 0, ..self }
     }
 }
 
@@ -302,15 +311,6 @@ impl<'m> Engine<'m, Client> {
         ))
     }
 
-    /// Frees the slot of a request that was lost, the first in their chain.
-    fn forget_request(&mut self, id: SlotId) -> Option<PacketId> {
-        let next = slot(self.slots, id).map_or(0, Slot::link);
-        self.core.end.lost_requests = u16::try_from(next).ok().and_then(SlotId::new);
-        let packet_id = identifiers::packet_id(self.slots, id)?;
-        self.free(id);
-        Some(packet_id)
-    }
-
     pub(super) fn disconnect(&mut self, disconnect: &command::Disconnect<'_>) -> Result<(), Refused> {
         self.check_online()?;
         let expiry = disconnect.properties.session_expiry_interval();
@@ -360,7 +360,7 @@ impl<'m> Engine<'m, Client> {
         Ok(tell(step, Event::Authenticating(auth)))
     }
 
-    /// SUBSCRIBE and UNSUBSCRIBE are no session state, not even unsent. They are chained, to be reported.
+    /// SUBSCRIBE and UNSUBSCRIBE are no session state, not even unsent. What is in a slot is still to be told.
     fn drop_requests(&mut self) {
         let mut next = self.store.records().first(Order::Immediate);
         while let Some(place) = next {
@@ -369,14 +369,7 @@ impl<'m> Engine<'m, Client> {
                 self.store.remove(Order::Immediate, place);
             }
         }
-        // Those of an earlier connection that were not told yet are found again.
-        self.core.end.lost_requests = None;
-        for id in (1..=u16::MAX).map_while(SlotId::new).take(self.slots.len()) {
-            if let Some(slot) = slot_mut(self.slots, id).filter(|slot| slot.is_request()) {
-                slot.set_link(self.core.end.lost_requests.map_or(0, SlotId::get).into());
-                self.core.end.lost_requests = Some(id);
-            }
-        }
+        self.core.end.unsearched = u16::try_from(self.slots.len()).unwrap_or(u16::MAX);
     }
 }
 
