@@ -13,29 +13,22 @@ pub(crate) fn any(bytes: &[u8], is_sought: impl Fn(u8) -> bool) -> bool {
     chunks.iter().fold(last, |found, chunk| found | is_in(chunk))
 }
 
-/// Copies as many bytes as both have.
+/// Copies as many bytes as both have. Both are cut to one length first, so that no comparison of theirs is left.
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
+    let len = to.len().min(from.len());
+    if let (Some(to), Some(from)) = (to.get_mut(..len), from.get(..len)) {
+        to.copy_from_slice(from);
     }
 }
 
 /// Moves `len` bytes at `from` down to `to`. Both ranges lie within the buffer, or nothing is moved.
 pub(crate) fn move_down(bytes: &mut [u8], from: usize, to: usize, len: usize) {
-    let Some(gap) = from.checked_sub(to).filter(|&gap| gap != 0) else { return };
-    if from.checked_add(len).is_none_or(|end| end > bytes.len()) {
-        return;
-    }
-    let mut moved = 0_usize;
+    let gap = from.wrapping_sub(to);
+    let Some(mut rest) = bytes.get_mut(to..from.wrapping_add(len)).filter(|_| gap != 0) else { return };
     // As many bytes at a time as lie in the gap, so that source and target never overlap.
-    while moved < len {
-        let chunk = gap.min(len.saturating_sub(moved));
-        let (front, back) = bytes.split_at_mut_checked(from.saturating_add(moved)).unwrap_or_default();
-        let target = front.get_mut(to.saturating_add(moved)..).and_then(|rest| rest.get_mut(..chunk));
-        if let (Some(target), Some(source)) = (target, back.get(..chunk)) {
-            copy(target, source);
-        }
-        moved = moved.saturating_add(chunk);
+    while let Some((target, source)) = rest.split_at_mut_checked(gap).filter(|(_, source)| !source.is_empty()) {
+        copy(target, source);
+        rest = source;
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) enum Order {
     Immediate,
 }
 
+const ORDERS: [Order; 2] = [Order::Acknowledged, Order::Immediate];
+
 /// What a record is besides its packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Label {
@@ -175,12 +177,18 @@ impl Outbox {
     pub(crate) const fn is_empty(&self) -> bool {
         self.acknowledged.last.is_none() && self.immediate.is_none()
     }
+
+    /// Whether the record at `a` was accepted before the one at `b`.
+    const fn is_older(&self, a: Place, b: Place) -> bool {
+        // The ring goes around: behind its end come the oldest records, and those in front of it are the farthest.
+        a.get().wrapping_sub(self.end) < b.get().wrapping_sub(self.end)
+    }
 }
 
 impl<'a> Records<'a> {
     /// The first record of a sequence.
     pub(crate) fn first(self, order: Order) -> Option<Place> {
-        self.links(self.outbox.last(order)?).next
+        self.neighbour(self.outbox.last(order)?, Part::Next)
     }
 
     /// The first record of a sequence that was not yet shown on this connection.
@@ -196,17 +204,23 @@ impl<'a> Records<'a> {
 
     /// The record behind `place` in its sequence.
     pub(crate) fn after(self, place: Place) -> Option<Place> {
-        let is_last = [self.outbox.acknowledged.last, self.outbox.immediate].contains(&Some(place));
-        if is_last { None } else { self.links(place).next }
+        let is_last = self.outbox.acknowledged.last == Some(place) || self.outbox.immediate == Some(place);
+        if is_last { None } else { self.neighbour(place, Part::Next) }
     }
 
     /// The packet of a record.
     pub(crate) fn packet(self, place: Place) -> &'a [u8] {
-        packet_at(self.bytes, place)
+        let rest = self.bytes.get(packet_start(place)..).unwrap_or_default();
+        rest.get(..packet_len(rest).unwrap_or_default()).unwrap_or_default()
     }
 
     pub(crate) fn label(self, place: Place) -> Label {
-        self.links(place).label
+        let [a, b, c, d] = self.part(place, Part::SlotAndAlias).to_le_bytes();
+        Label {
+            slot: u16::from_le_bytes([a, b]),
+            alias: u16::from_le_bytes([c, d]),
+            lifetime: Lifetime(self.part(place, Part::Lifetime)),
+        }
     }
 
     /// The packets of a sequence, in order.
@@ -225,51 +239,36 @@ impl<'a> Records<'a> {
         place.and_then(|place| self.packet(place).get(index(written)..)).unwrap_or_default()
     }
 
-    /// Whether a packet of `len` bytes would be accepted; none is empty.
-    pub(crate) fn fits(self, len: usize) -> bool {
-        let size = len.checked_add(OVERHEAD).and_then(|size| u32::try_from(size).ok());
-        // The sum of all records is asked for only if there is no run.
-        size.and_then(|size| self.free_run(size)).is_some() || (len != 0 && len <= self.room())
-    }
-
     /// The length of the largest packet that would be accepted; 0: none would.
     pub(crate) fn room(self) -> usize {
-        let free = if self.outbox.is_writing() {
-            let (behind, in_front) = self.gaps();
-            behind.max(in_front)
-        } else {
-            self.len().saturating_sub(self.used())
-        };
-        index(free).saturating_sub(OVERHEAD)
+        index(self.free()).saturating_sub(OVERHEAD)
     }
 
     /// Whether the record at `a` was accepted before the one at `b`.
-    pub(crate) fn is_older(self, a: Place, b: Place) -> bool {
-        self.age(a) > self.age(b)
-    }
-
-    /// The bytes from the end of the ring back to a record: the larger, the older.
-    fn age(self, place: Place) -> u32 {
-        let start = start(place);
-        let lap = if start < self.outbox.end { 0 } else { self.len() };
-        lap.saturating_add(self.outbox.end).saturating_sub(start)
+    pub(crate) const fn is_older(self, a: Place, b: Place) -> bool {
+        self.outbox.is_older(a, b)
     }
 
     /// The oldest record whose bytes are in use.
     fn oldest(self) -> Option<Place> {
-        let candidates = [self.first(Order::Acknowledged), self.first(Order::Immediate), self.outbox.writing.place];
-        candidates.into_iter().flatten().max_by_key(|&place| self.age(place))
+        let mut oldest = self.outbox.writing.place;
+        for order in ORDERS {
+            if let Some(first) = self.first(order)
+                && oldest.is_none_or(|oldest| self.is_older(first, oldest))
+            {
+                oldest = Some(first);
+            }
+        }
+        oldest
     }
 
-    /// Where `size` bytes are free in one piece.
-    fn free_run(self, size: u32) -> Option<u32> {
-        let (behind, in_front) = self.gaps();
-        if size <= behind {
-            Some(self.outbox.end)
-        } else if size <= in_front {
-            Some(0)
+    /// How many bytes there are for the next record, where records may be moved for it.
+    fn free(self) -> u32 {
+        if self.outbox.is_writing() {
+            let (behind, in_front) = self.gaps();
+            behind.max(in_front)
         } else {
-            None
+            self.len().wrapping_sub(self.used())
         }
     }
 
@@ -278,30 +277,41 @@ impl<'a> Records<'a> {
         let (len, end) = (self.len(), self.outbox.end);
         match self.oldest().map(start) {
             None => (0, len),
-            Some(oldest) if end > oldest => (len.saturating_sub(end), oldest),
-            Some(oldest) => (oldest.saturating_sub(end), 0),
+            Some(oldest) if end > oldest => (len.wrapping_sub(end), oldest),
+            Some(oldest) => (oldest.wrapping_sub(end), 0),
         }
     }
 
     /// The bytes that live records take; not asked on the way of a packet that finds a run.
     fn used(self) -> u32 {
-        let mut used = 0_usize;
-        for order in [Order::Acknowledged, Order::Immediate] {
+        let mut used = 0_u32;
+        for order in ORDERS {
             let mut next = self.first(order);
             while let Some(place) = next {
-                used = used.saturating_add(self.packet(place).len()).saturating_add(OVERHEAD);
+                used = used.wrapping_add(self.size(place));
                 next = self.after(place);
             }
         }
-        u32::try_from(used).unwrap_or(u32::MAX)
+        used
+    }
+
+    /// The length of a record.
+    fn size(self, place: Place) -> u32 {
+        size(self.packet(place).len())
     }
 
     fn len(self) -> u32 {
         u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
     }
 
-    fn links(self, place: Place) -> Links {
-        Links::at(self.bytes, place)
+    /// A neighbour of a record in its circle.
+    fn neighbour(self, place: Place, side: Part) -> Option<Place> {
+        Place::new(self.part(place, side))
+    }
+
+    fn part(self, place: Place, part: Part) -> u32 {
+        let bytes = self.bytes.get(part.at(place)..).and_then(|rest| rest.first_chunk());
+        bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes))
     }
 }
 
@@ -311,44 +321,51 @@ impl<'m> Store<'m> {
         Records { outbox: self.outbox, bytes: self.bytes }
     }
 
-    /// Makes room for a packet of `len` bytes and enters it at the end of a sequence. Where it does not fit, the records
-    /// are moved together if that helps; `moved` is told of each. `None`: nothing has changed but, perhaps, places.
-    pub(crate) fn accept(
-        &mut self,
-        order: Order,
-        label: Label,
-        len: usize,
-        moved: impl FnMut(u16, Place),
-    ) -> Option<Place> {
+    /// Where a packet of `len` bytes has room. If it has none as the records lie, they are moved together if that helps;
+    /// `moved` is told of each. `None`: nothing has changed.
+    pub(crate) fn make_room(&mut self, len: usize, moved: impl FnMut(u16, Place)) -> Option<Place> {
         let size = u32::try_from(len.checked_add(OVERHEAD)?).ok()?;
-        let start = match self.records().free_run(size) {
-            Some(start) => start,
-            None => {
-                self.compact(moved);
-                self.records().free_run(size)?
-            }
-        };
-        let place = Place::new(start.checked_add(1)?)?;
-        self.outbox.end = start.checked_add(size)?;
-        self.append(order, place, label);
+        let (behind, in_front) = self.records().gaps();
+        if size <= behind {
+            return Some(place(self.outbox.end));
+        }
+        if size <= in_front {
+            return Some(Place::MIN);
+        }
+        // The sum of all records is asked for only if there is no run.
+        if size > self.records().free() {
+            return None;
+        }
+        self.compact(moved);
+        Some(place(self.outbox.end))
+    }
+
+    /// Enters a packet of `len` bytes at the end of a sequence, where it has room.
+    pub(crate) fn accept(&mut self, order: Order, label: Label, place: Place, len: usize) {
+        self.extend(order, place, size(len));
+        let ([a, b], [c, d]) = (label.slot.to_le_bytes(), label.alias.to_le_bytes());
+        self.set_part(place, Part::SlotAndAlias, u32::from_le_bytes([a, b, c, d]));
+        self.set_part(place, Part::Lifetime, label.lifetime.0);
         if order == Order::Acknowledged {
             self.outbox.acknowledged.next = self.outbox.acknowledged.next.or(Some(place));
         }
-        Some(place)
     }
 
     /// Takes a record out of its sequence. Its bytes stay as long as they are half written.
     pub(crate) fn remove(&mut self, order: Order, place: Place) {
-        let Links { next: Some(next), previous: Some(previous), .. } = self.records().links(place) else { return };
-        if self.outbox.acknowledged.next == Some(place) {
-            self.outbox.acknowledged.next = self.records().after(place);
-        }
+        let records = self.records();
+        let neighbours = (records.neighbour(place, Part::Previous), records.neighbour(place, Part::Next));
+        let (Some(previous), Some(next)) = neighbours else { return };
         let last = self.outbox.last_mut(order);
+        let mut after = Some(next);
         if *last == Some(place) {
             *last = Some(previous).filter(|&previous| previous != place);
+            after = None;
         }
-        self.update_links(previous, |links| links.next = Some(next));
-        self.update_links(next, |links| links.previous = Some(previous));
+        if self.outbox.acknowledged.next == Some(place) {
+            self.outbox.acknowledged.next = after;
+        }
+        self.join(previous, next);
     }
 
     /// Notes that a packet is being shown. It is the first of its sequence that was not. Its first `skipped` bytes are sent
@@ -372,7 +389,7 @@ impl<'m> Store<'m> {
         let left = self.records().shown().len();
         if len < left {
             let len = u32::try_from(len).unwrap_or(u32::MAX);
-            self.outbox.writing.written = self.outbox.writing.written.saturating_add(len);
+            self.outbox.writing.written = self.outbox.writing.written.wrapping_add(len);
         } else {
             self.stop_writing();
         }
@@ -440,158 +457,116 @@ impl<'m> Store<'m> {
 
     /// Says that it is this second of the caller's clock to the last `count` records, in whichever sequence.
     pub(crate) fn stamp(&mut self, count: u16, second: u32) {
-        for order in [Order::Acknowledged, Order::Immediate] {
-            let (first, mut next) = (self.records().first(order), self.outbox.last(order));
+        for order in ORDERS {
+            // It is said only once to each, so that it does not matter how often this goes around.
+            let mut next = self.outbox.last(order);
             for _ in 0..count {
                 let Some(place) = next else { break };
-                self.update_links(place, |links| links.label.lifetime = links.label.lifetime.stamped(second));
-                next = self.records().links(place).previous.filter(|_| first != Some(place));
+                let lifetime = Lifetime(self.records().part(place, Part::Lifetime)).stamped(second);
+                self.set_part(place, Part::Lifetime, lifetime.0);
+                next = self.records().neighbour(place, Part::Previous);
             }
         }
     }
 
     /// Moves all records together at the front, oldest first. Not while one is half written.
     fn compact(&mut self, mut moved: impl FnMut(u16, Place)) {
-        let (None, Some(oldest)) = (self.outbox.writing.place, self.records().oldest()) else { return };
-        let turn = start(oldest);
-        let turn = if self.outbox.end > turn { 0 } else { turn };
-        let part = |order| Part { first: self.records().first(order), last: self.outbox.last(order) };
-        let turned = Turn { by: turn, len: self.records().len() };
-        let mut merge = Merge { turned, acknowledged: part(Order::Acknowledged), immediate: part(Order::Immediate) };
+        let Some(oldest) = self.records().oldest().map(start) else { return };
+        let (before, len) = (*self.outbox, self.records().len());
+        let (mut acknowledged, mut immediate) = (self.open(Order::Acknowledged), self.open(Order::Immediate));
+        // Where the records go around, the ring is turned first. What they say of places is still meant as before.
+        let turn = if before.end > oldest { 0 } else { oldest };
         bytes::rotate_left(self.bytes, index(turn));
-        let next = core::mem::replace(&mut self.outbox.acknowledged, Acknowledged::EMPTY).next;
-        self.outbox.immediate = None;
-        self.outbox.end = 0;
-        while let Some((order, was, from)) = merge.pop(self.records()) {
+        *self.outbox = Outbox::EMPTY;
+        loop {
+            let is_immediate = match (acknowledged, immediate) {
+                (Some(a), Some(b)) => before.is_older(b, a),
+                (a, _) => a.is_none(),
+            };
+            let (order, next) = if is_immediate {
+                (Order::Immediate, &mut immediate)
+            } else {
+                (Order::Acknowledged, &mut acknowledged)
+            };
+            let Some(was) = *next else { return };
+            let lap = if start(was) < turn { len } else { 0 };
+            let from = place(start(was).wrapping_sub(turn).wrapping_add(lap));
+            *next = self.records().neighbour(from, Part::Next);
             let place = self.settle(order, from);
-            if next == Some(was) {
+            if before.acknowledged.next == Some(was) {
                 self.outbox.acknowledged.next = Some(place);
             }
-            moved(self.records().links(place).label.slot, place);
+            moved(self.records().label(place).slot, place);
         }
     }
 
     /// Moves the record at `from` to the end of the records that are moved already, and of its sequence.
     fn settle(&mut self, order: Order, from: Place) -> Place {
-        let Links { label, .. } = self.records().links(from);
-        let size = self.records().packet(from).len().saturating_add(OVERHEAD);
-        let (old, new) = (index(start(from)), index(self.outbox.end));
-        bytes::move_down(self.bytes, old, new, size);
-        let place = Place::MIN.saturating_add(self.outbox.end);
-        self.outbox.end = self.outbox.end.saturating_add(u32::try_from(size).unwrap_or(u32::MAX));
-        self.append(order, place, label);
+        let (size, place) = (self.records().size(from), place(self.outbox.end));
+        bytes::move_down(self.bytes, index(start(from)), index(start(place)), index(size));
+        self.extend(order, place, size);
         place
     }
 
-    /// Links a record to the end of a sequence.
-    fn append(&mut self, order: Order, place: Place, label: Label) {
-        let first = self.records().first(order).unwrap_or(place);
+    /// Makes the end of a sequence known to its last record, and tells its first one.
+    fn open(&mut self, order: Order) -> Option<Place> {
+        let first = self.records().first(order);
+        if let Some(last) = self.outbox.last(order) {
+            self.set_part(last, Part::Next, 0);
+        }
+        first
+    }
+
+    /// Links a record of `size` bytes, the newest one, to the end of a sequence.
+    fn extend(&mut self, order: Order, place: Place, size: u32) {
+        self.outbox.end = start(place).wrapping_add(size);
         let last = self.outbox.last_mut(order).replace(place).unwrap_or(place);
-        self.write_links(place, Links { next: Some(first), previous: Some(last), label });
-        self.update_links(last, |links| links.next = Some(place));
-        self.update_links(first, |links| links.previous = Some(place));
+        // Of a sequence of its own it is the first as well.
+        self.set_part(place, Part::Next, place.get());
+        let first = self.records().neighbour(last, Part::Next).unwrap_or(place);
+        self.join(last, place);
+        self.join(place, first);
     }
 
-    fn write_links(&mut self, place: Place, links: Links) {
-        if let Some(bytes) = self.bytes.get_mut(index(start(place))..).and_then(|rest| rest.first_chunk_mut()) {
-            *bytes = links.to_bytes();
+    /// Makes neighbours of two records.
+    fn join(&mut self, previous: Place, next: Place) {
+        self.set_part(previous, Part::Next, next.get());
+        self.set_part(next, Part::Previous, previous.get());
+    }
+
+    fn set_part(&mut self, place: Place, part: Part, value: u32) {
+        if let Some(bytes) = self.bytes.get_mut(part.at(place)..).and_then(|rest| rest.first_chunk_mut()) {
+            *bytes = value.to_le_bytes();
         }
     }
-
-    fn update_links(&mut self, place: Place, change: impl FnOnce(&mut Links)) {
-        let mut links = self.records().links(place);
-        change(&mut links);
-        self.write_links(place, links);
-    }
 }
 
-/// The sixteen bytes in front of a packet.
-#[derive(Clone, Copy, Default)]
-struct Links {
-    next: Option<Place>,
-    previous: Option<Place>,
-    label: Label,
-}
-
-impl Links {
-    fn at(bytes: &[u8], place: Place) -> Self {
-        let links = bytes.get(index(start(place))..).and_then(|rest| rest.first_chunk());
-        links.map_or_else(Self::default, Self::from_bytes)
-    }
-
-    const fn from_bytes(bytes: &[u8; OVERHEAD]) -> Self {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *bytes;
-        let (slot, alias) = (u16::from_le_bytes([m, n]), u16::from_le_bytes([o, p]));
-        Self {
-            next: Place::new(u32::from_le_bytes([a, b, c, d])),
-            previous: Place::new(u32::from_le_bytes([e, f, g, h])),
-            label: Label { slot, alias, lifetime: Lifetime(u32::from_le_bytes([i, j, k, l])) },
-        }
-    }
-
-    fn to_bytes(self) -> [u8; OVERHEAD] {
-        let [a, b, c, d] = self.next.map_or(0, Place::get).to_le_bytes();
-        let [e, f, g, h] = self.previous.map_or(0, Place::get).to_le_bytes();
-        let [i, j, k, l] = self.label.lifetime.0.to_le_bytes();
-        let [m, n] = self.label.slot.to_le_bytes();
-        let [o, p] = self.label.alias.to_le_bytes();
-        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
-    }
-}
-
-/// Both sequences as they were before the ring was turned, merged by age.
-struct Merge {
-    turned: Turn,
-    acknowledged: Part,
-    immediate: Part,
-}
-
-/// What is left of a sequence.
-struct Part {
-    first: Option<Place>,
-    last: Option<Place>,
-}
-
-impl Merge {
-    /// The oldest record that is left, where it lay, and where it lies now.
-    fn pop(&mut self, records: Records<'_>) -> Option<(Order, Place, Place)> {
-        let (acknowledged, immediate) = (self.acknowledged.first, self.immediate.first);
-        let is_older = |a, b| self.turned.apply(a) < self.turned.apply(b);
-        let (order, part, was) = match (acknowledged, immediate) {
-            (Some(a), Some(b)) if is_older(a, b) => (Order::Acknowledged, &mut self.acknowledged, a),
-            (Some(a), None) => (Order::Acknowledged, &mut self.acknowledged, a),
-            (_, Some(b)) => (Order::Immediate, &mut self.immediate, b),
-            (None, None) => return None,
-        };
-        let from = self.turned.apply(was);
-        part.first = if part.last == Some(was) { None } else { records.links(from).next };
-        Some((order, was, from))
-    }
-}
-
-/// A rotation of the ring to the left.
+/// What the sixteen bytes in front of a packet say, four bytes each; where they begin.
 #[derive(Clone, Copy)]
-struct Turn {
-    by: u32,
-    len: u32,
+enum Part {
+    Next = 0,
+    Previous = 4,
+    Lifetime = 8,
+    SlotAndAlias = 12,
 }
 
-impl Turn {
-    fn apply(self, place: Place) -> Place {
-        let start = start(place);
-        let lap = if start < self.by { self.len } else { 0 };
-        Place::MIN.saturating_add(start.saturating_add(lap).saturating_sub(self.by))
+impl Part {
+    fn at(self, place: Place) -> usize {
+        index(start(place)).wrapping_add(self as usize)
     }
 }
 
-fn packet_at(bytes: &[u8], place: Place) -> &[u8] {
-    let rest = bytes.get(packet_start(place)..).unwrap_or_default();
-    let len = packet_len(rest).unwrap_or_default();
-    rest.get(..len).unwrap_or_default()
+const fn place(start: u32) -> Place {
+    Place::MIN.saturating_add(start)
+}
+
+/// The length of a record whose packet has `len` bytes.
+fn size(len: usize) -> u32 {
+    u32::try_from(len.wrapping_add(OVERHEAD)).unwrap_or(u32::MAX)
 }
 
 const fn start(place: Place) -> u32 {
-    place.get().saturating_sub(1)
+    place.get().wrapping_sub(1)
 }
 
 fn index(start: u32) -> usize {
@@ -599,7 +574,7 @@ fn index(start: u32) -> usize {
 }
 
 fn packet_start(place: Place) -> usize {
-    index(start(place)).saturating_add(OVERHEAD)
+    index(start(place)).wrapping_add(OVERHEAD)
 }
 
 const _: () = assert!(size_of::<Outbox>() == 24);

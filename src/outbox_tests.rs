@@ -11,10 +11,9 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use std::vec::Vec;
 
-use super::{Label, Lifetime, OVERHEAD, Order, Outbox, PacketId, Place, Records, Store, Stored};
+use super::{Label, Lifetime, ORDERS, OVERHEAD, Order, Outbox, PacketId, Part, Place, Records, Store, Stored};
 use crate::trials::trials;
 
-const ORDERS: [Order; 2] = [Order::Acknowledged, Order::Immediate];
 const DUP: u8 = 0x08;
 
 #[derive(Clone, Debug)]
@@ -160,13 +159,15 @@ impl Pair {
         let slot = if order == Order::Immediate && self.count.is_multiple_of(3) { 0 } else { self.count };
         let label = Label { slot, alias: self.count.wrapping_mul(0x101), lifetime: Lifetime::of(self.count.into()) };
         let (fits, must_stay) = (self.should_fit(packet.len()), self.has_run(packet.len() + OVERHEAD));
-        assert_eq!(self.store().records().fits(packet.len()), fits, "{} bytes", packet.len());
+        assert_eq!(packet.len() <= self.store().records().room(), fits, "{} bytes", packet.len());
         let mut told = Vec::new();
-        let place = self.store().accept(order, label, packet.len(), |slot, place| told.push((slot, place)));
+        let place = self.store().make_room(packet.len(), |slot, place| told.push((slot, place)));
         assert_eq!(place.is_some(), fits, "{} bytes", packet.len());
+        assert!(told.is_empty() || fits, "moved in vain: {told:?}");
         assert!(told.is_empty() || !must_stay, "moved although there was room: {told:?}");
         assert!(told.is_empty() || self.writing.is_none(), "moved under a half-written packet: {told:?}");
         if let Some(place) = place {
+            self.store().accept(order, label, place, packet.len());
             self.store().packet_mut(place, packet.len()).copy_from_slice(&packet);
             self.records.push(Record {
                 order,
@@ -182,7 +183,7 @@ impl Pair {
         if let (Some(place), Some(newest)) = (place, self.records.last()) {
             assert_eq!(place, newest.place);
         }
-        if place.is_some() || !told.is_empty() {
+        if place.is_some() {
             self.end = self.records.last().map_or(0, Record::stop);
         }
     }
@@ -329,7 +330,8 @@ impl Pair {
             assert_eq!(self.outbox.last(order), places.last().copied());
             for (at, &place) in places.iter().enumerate() {
                 let previous = places[at.checked_sub(1).unwrap_or(places.len() - 1)];
-                assert_eq!(self.store().records().links(place).previous, Some(previous), "{order:?} {places:?}");
+                let link = self.store().records().neighbour(place, Part::Previous);
+                assert_eq!(link, Some(previous), "{order:?} {places:?}");
             }
         }
         self.check_bytes();
@@ -400,14 +402,14 @@ impl Pair {
         // No packet is empty.
         for len in lens.into_iter().filter(|&len| len != 0) {
             let fits = len < usize::MAX / 2 && self.should_fit(len);
-            assert_eq!(self.store().records().fits(len), fits, "{len} bytes");
+            assert_eq!(len <= room, fits, "{len} bytes");
             let (mut outbox, mut bytes) = (self.outbox, self.bytes.clone());
             let mut copy = Store { outbox: &mut outbox, bytes: &mut bytes };
-            let place = copy.accept(Order::Immediate, Label::default(), len, |_, _| {});
+            let place = copy.make_room(len, |_, _| {});
             assert_eq!(place.is_some(), fits, "{len} bytes");
         }
         if self.records.is_empty() && size >= OVERHEAD {
-            assert!(self.store().records().fits(size - OVERHEAD), "an empty store takes a packet of full size");
+            assert_eq!(self.store().records().room(), size - OVERHEAD, "an empty store takes a packet of full size");
         }
     }
 }
@@ -557,8 +559,7 @@ fn what_is_skipped_counts_as_written() {
 fn absurd_lengths_are_refused() {
     let mut pair = Pair::new(200);
     for len in [usize::MAX, usize::MAX - OVERHEAD, usize::MAX - OVERHEAD + 1, u32::MAX as usize, 185] {
-        assert!(!pair.store().records().fits(len), "{len}");
-        assert_eq!(pair.store().accept(Order::Immediate, Label::default(), len, |_, _| {}), None, "{len}");
+        assert_eq!(pair.store().make_room(len, |_, _| {}), None, "{len}");
     }
     pair.check();
 }

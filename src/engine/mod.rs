@@ -14,3 +14,4 @@ pub(crate) use self::authentication::hash;
 pub(crate) use self::machine::ANSWER;
 pub(crate) use self::machine::{Announcement, End, Engine, SHOWN, StepOf, Taken, is_announced, received, tell};
 pub(crate) use self::parts::Parts;
+pub(crate) use self::sending::Room;

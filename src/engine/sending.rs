@@ -39,6 +39,13 @@ impl Layout for Head<'_> {
     }
 }
 
+/// The room for a packet in the store: how much, and where.
+#[derive(Clone, Copy)]
+pub(crate) struct Room {
+    extent: Extent,
+    place: Place,
+}
+
 impl<'m, E: End> Engine<'m, E> {
     pub(crate) fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, Refused> {
         self.publish_with(publish, publish.payload.len(), |buffer| {
@@ -68,7 +75,7 @@ impl<'m, E: End> Engine<'m, E> {
             },
             payload,
         };
-        let extent = self.check_room(&head, level.is_some())?;
+        let room = self.make_room(&head, level.is_some())?;
         let lifetime = publish.properties.message_expiry_interval().map_or(Lifetime::ENDLESS, Lifetime::of);
         let slot = match level {
             None => None,
@@ -84,11 +91,11 @@ impl<'m, E: End> Engine<'m, E> {
             alias: publish.topic_alias.map_or(0, NonZeroU16::get),
             lifetime,
         };
-        let place = self.enter(&head, order, label, extent)?;
+        self.enter(&head, order, label, room)?;
         if let Some(slot) = slot.and_then(|(id, _)| slot_mut(self.slots, id)) {
-            slot.set_link(place.get());
+            slot.set_link(room.place.get());
         }
-        let packet = self.store.packet_mut(place, extent.len());
+        let packet = self.store.packet_mut(room.place, room.extent.len());
         let start = packet.len().saturating_sub(payload);
         fill(packet.get_mut(start..).unwrap_or_default());
         Ok(packet_id)
@@ -147,32 +154,15 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    /// The length of a packet for which there is room, in the store and, if it takes a slot, among the slots.
-    pub(crate) fn check_room(&mut self, packet: &dyn Layout, slot: bool) -> Result<Extent, Refused> {
+    /// Makes room for a packet, in the store and, if it takes a slot, among the slots.
+    pub(crate) fn make_room(&mut self, packet: &dyn Layout, slot: bool) -> Result<Room, Refused> {
         let extent = Measured::new(packet, self.stored_version(), E::PEER)?.extent();
         let len = extent.len();
         let stored = len.saturating_add(crate::outbox::OVERHEAD);
         if stored > self.store.bytes.len() || (slot && self.slots.is_empty()) || self.is_oversize(len) {
             return Err(Refused::TooLarge);
         }
-        let slots_left = usize::from(self.core.identifiers.taken()) < self.slots.len();
-        if !self.store.records().fits(len) || (slot && !slots_left) {
-            self.core.starved = Starved::Yes;
-            return Err(Refused::Full);
-        }
-        Ok(extent)
-    }
-
-    /// Puts a packet into the store; there is room for it.
-    pub(crate) fn enter(
-        &mut self,
-        packet: &dyn Layout,
-        order: Order,
-        label: Label,
-        extent: Extent,
-    ) -> Result<Place, Refused> {
-        let len = extent.len();
-        let measured = Measured::again(packet, self.stored_version(), E::PEER, extent);
+        let has_slot = !slot || usize::from(self.core.identifiers.taken()) < self.slots.len();
         let slots = &mut *self.slots;
         let moved = |id, place: Place| {
             if let Some(slot) = SlotId::new(id).and_then(|id| slot_mut(slots, id))
@@ -181,12 +171,30 @@ impl<'m, E: End> Engine<'m, E> {
                 slot.set_link(place.get());
             }
         };
-        let place = self.store.accept(order, label, len, moved).ok_or(Refused::Full)?;
+        let place = if has_slot { self.store.make_room(len, moved) } else { None };
+        let Some(place) = place else {
+            self.core.starved = Starved::Yes;
+            return Err(Refused::Full);
+        };
+        Ok(Room { extent, place })
+    }
+
+    /// Puts a packet into the store, where there is room for it.
+    pub(crate) fn enter(
+        &mut self,
+        packet: &dyn Layout,
+        order: Order,
+        label: Label,
+        Room { extent, place }: Room,
+    ) -> Result<(), Refused> {
+        let len = extent.len();
+        self.store.accept(order, label, place, len);
+        let measured = Measured::again(packet, self.stored_version(), E::PEER, extent);
         measured.encode(self.store.packet_mut(place, len))?;
         if label.lifetime != Lifetime::ENDLESS || self.core.unstamped != 0 {
             self.core.unstamped = self.core.unstamped.saturating_add(1);
         }
-        Ok(place)
+        Ok(())
     }
 
     /// The record that is to be shown next: the older of the two that may be. None before CONNACK. [MQTT-3.1.2-30]

@@ -61,7 +61,7 @@ impl Table {
 
     /// Enters an exchange whose identifier is not in the table. `None` if the table is full.
     pub(crate) fn insert(&mut self, entries: &mut [Entry], packet_id: PacketId, held: Held) -> Option<EntryId> {
-        let id = EntryId::new(self.free.checked_add(1)?)?;
+        let id = EntryId::new(self.free.wrapping_add(1))?;
         let next = entry(entries, id)?.chain.wrapping_add(id.get());
         let head = entries.get_mut(bucket(entries, packet_id)?)?;
         let chain = head.bucket.replace(id);
@@ -71,7 +71,7 @@ impl Table {
         entry.due = None;
         entry.state = State::FREE.with_held(held);
         self.free = next;
-        self.len = self.len.saturating_add(1);
+        self.len = self.len.wrapping_add(1);
         Some(id)
     }
 
@@ -86,7 +86,7 @@ impl Table {
             entry.generation = entry.generation.wrapping_add(1);
             entry.state = State::FREE;
             self.free = id.get().wrapping_sub(1);
-            self.len = self.len.saturating_sub(1);
+            self.len = self.len.wrapping_sub(1);
         }
     }
 
@@ -137,13 +137,16 @@ impl Table {
 
     fn update(&mut self, entries: &mut [Entry], after: impl Fn(Held) -> Held) {
         self.last_due = None;
-        for id in (1..=u16::MAX).filter_map(EntryId::new).take(entries.len()) {
-            let Some(entry) = entry_mut(entries, id) else { return };
+        let mut next = Some(EntryId::MIN);
+        while let Some(id) = next
+            && let Some(entry) = entry_mut(entries, id)
+        {
             entry.due = None;
             entry.set_held(after(entry.held()));
             if entry.held() == Held::Free {
                 self.remove(entries, id);
             }
+            next = id.checked_add(1);
         }
     }
 

@@ -19,7 +19,7 @@ use super::sender::Sent;
 pub(crate) struct Slot {
     /// The number of `Sent` in the low bits, the generation above them.
     state: u16,
-    /// The high and the low half of the link: as one number it would ask for an alignment that costs two bytes per slot.
+    /// The low and the high half of the link: as one number it would ask for an alignment that costs two bytes per slot.
     pub(super) halves: [u16; 2],
 }
 
@@ -42,14 +42,14 @@ impl Slot {
     /// What else there is to know: where the packet is stored (queued, published, to be sent again), how many filters
     /// await their codes (requests), the neighbours in the order of the PUBRELs (released), which slot is free next (free).
     pub(crate) const fn link(&self) -> u32 {
-        let [high, low] = self.halves;
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        u32::from_be_bytes([a, b, c, d])
+        let [low, high] = self.halves;
+        let ([a, b], [c, d]) = (low.to_le_bytes(), high.to_le_bytes());
+        u32::from_le_bytes([a, b, c, d])
     }
 
     pub(crate) const fn set_link(&mut self, link: u32) {
-        let [a, b, c, d] = link.to_be_bytes();
-        self.halves = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
+        let [a, b, c, d] = link.to_le_bytes();
+        self.halves = [u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])];
     }
 
     pub(crate) const fn is_request(&self) -> bool {
@@ -68,7 +68,7 @@ impl Slot {
     fn advance(&mut self, bits: u32, id: SlotId) {
         let last = u16::MAX.checked_shr(bits).unwrap_or(0).min(Self::LAST_GENERATION);
         let next = self.generation().wrapping_add(1) & last;
-        let number = next.checked_shl(bits).unwrap_or(0) | id.get().wrapping_sub(1);
+        let number = next.wrapping_shl(bits) | id.get().wrapping_sub(1);
         let generation = if number == u16::MAX { 0 } else { next };
         self.state = generation << Self::SENT_BITS | self.state & Self::SENT;
     }
@@ -98,31 +98,30 @@ impl Identifiers {
     pub(crate) fn take(&mut self, slots: &mut [Slot], sent: Sent) -> Option<(SlotId, PacketId)> {
         let last = self.last(slots)?;
         let id = successor(slots, last)?;
-        if id != last {
-            chain(slots, last, successor(slots, id)?);
-        }
+        chain(slots, last, successor(slots, id)?);
         let bits = bits(slots.len());
         let slot = slot_mut(slots, id)?;
         slot.set_sent(sent);
         slot.set_link(0);
-        self.taken = self.taken.saturating_add(1);
+        self.taken = self.taken.wrapping_add(1);
         Some((id, identifier(bits, id, slot)))
     }
 
     /// Frees a slot and its identifier.
+    // Not where it is called, which is in paths that are mostly not taken.
+    #[inline(never)]
     pub(crate) fn release(&mut self, slots: &mut [Slot], id: SlotId) {
         let bits = bits(slots.len());
         let Some(slot) = slot_mut(slots, id) else { return };
         slot.set_sent(Sent::Free);
         slot.advance(bits, id);
-        let last = self.last(slots);
-        let first = last.and_then(|last| successor(slots, last)).unwrap_or(id);
-        chain(slots, id, first);
-        if let Some(last) = last {
-            chain(slots, last, id);
-        }
+        // Where no other is free, it is behind itself.
+        chain(slots, id, id);
+        let last = self.last(slots).unwrap_or(id);
+        chain(slots, id, successor(slots, last).unwrap_or(id));
+        chain(slots, last, id);
         self.behind_last = neighbour(slots, id);
-        self.taken = self.taken.saturating_sub(1);
+        self.taken = self.taken.wrapping_sub(1);
     }
 
     /// Gives the exchange in a slot another identifier, as if it were a new one.
@@ -145,10 +144,10 @@ impl Identifiers {
 pub(crate) fn find(slots: &[Slot], packet_id: PacketId) -> Option<SlotId> {
     let bits = bits(slots.len());
     let number = packet_id.get().wrapping_sub(1);
-    let index = number & !(u16::MAX.checked_shl(bits).unwrap_or(0));
-    let id = SlotId::new(index.checked_add(1)?)?;
+    let generation = number.checked_shr(bits).unwrap_or(0);
+    let id = SlotId::new((number ^ generation.wrapping_shl(bits)).wrapping_add(1))?;
     let slot = slot(slots, id)?;
-    (!slot.is_free() && identifier(bits, id, slot) == packet_id).then_some(id)
+    (!slot.is_free() && slot.generation() == generation).then_some(id)
 }
 
 /// The identifier of the exchange in a slot.
@@ -171,14 +170,14 @@ pub(crate) fn packet_id_at(slots: &[Slot], index: usize) -> Option<PacketId> {
 
 /// The free slot behind a free slot. Links of zeros chain each slot to its neighbour.
 fn successor(slots: &[Slot], id: SlotId) -> Option<SlotId> {
-    let link = u16::try_from(slot(slots, id)?.link()).ok()?;
-    SlotId::new((link ^ neighbour(slots, id)).checked_add(1)?)
+    let [link, _] = slot(slots, id)?.halves;
+    SlotId::new((link ^ neighbour(slots, id)).wrapping_add(1))
 }
 
 fn chain(slots: &mut [Slot], id: SlotId, next: SlotId) {
     let link = next.get().wrapping_sub(1) ^ neighbour(slots, id);
     if let Some(slot) = slot_mut(slots, id) {
-        slot.set_link(link.into());
+        slot.halves = [link, 0];
     }
 }
 
@@ -193,7 +192,8 @@ const fn bits(slots: usize) -> u32 {
 }
 
 fn identifier(bits: u32, id: SlotId, slot: &Slot) -> PacketId {
-    let number = slot.generation().checked_shl(bits).unwrap_or(0) | id.get().wrapping_sub(1);
+    // Where no bit is left for it, the generation is 0.
+    let number = slot.generation().wrapping_shl(bits) | id.get().wrapping_sub(1);
     // 65,536 is left out by `advance`.
     PacketId::new(number.wrapping_add(1)).unwrap_or(PacketId::MAX)
 }

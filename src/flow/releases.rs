@@ -13,64 +13,46 @@ impl Releases {
     pub(crate) const NEW: Self = Self { last: None };
 
     pub(crate) fn first(&self, slots: &[Slot]) -> Option<SlotId> {
-        Neighbours::of(slot(slots, self.last?)?).next
+        next(slots, self.last?)
     }
 
     /// The exchange behind `id`.
     pub(crate) fn after(&self, slots: &[Slot], id: SlotId) -> Option<SlotId> {
-        if self.last == Some(id) { None } else { Neighbours::of(slot(slots, id)?).next }
+        if self.last == Some(id) { None } else { next(slots, id) }
     }
 
     pub(crate) fn push(&mut self, slots: &mut [Slot], id: SlotId) {
-        let last = self.last.unwrap_or(id);
-        let first = self.first(slots).unwrap_or(id);
-        Neighbours { previous: Some(last), next: Some(first) }.store(slots, id);
-        Neighbours::update(slots, last, |neighbours| neighbours.next = Some(id));
-        Neighbours::update(slots, first, |neighbours| neighbours.previous = Some(id));
-        self.last = Some(id);
+        // One that is alone is before and behind itself.
+        join(slots, id, id);
+        let last = self.last.replace(id).unwrap_or(id);
+        let first = next(slots, last).unwrap_or(id);
+        join(slots, last, id);
+        join(slots, id, first);
     }
 
     pub(crate) fn remove(&mut self, slots: &mut [Slot], id: SlotId) {
-        let Some(Neighbours { previous: Some(previous), next: Some(next) }) = slot(slots, id).map(Neighbours::of)
-        else {
-            return;
-        };
+        let Some([previous, next]) = slot(slots, id).map(|slot| slot.halves.map(SlotId::new)) else { return };
+        let (Some(previous), Some(next)) = (previous, next) else { return };
         if self.last == Some(id) {
             self.last = Some(previous).filter(|&previous| previous != id);
         }
-        Neighbours::update(slots, previous, |neighbours| neighbours.next = Some(next));
-        Neighbours::update(slots, next, |neighbours| neighbours.previous = Some(previous));
+        join(slots, previous, next);
     }
 }
 
-/// The two neighbours of an exchange, which are the halves of its link.
-struct Neighbours {
-    previous: Option<SlotId>,
-    next: Option<SlotId>,
+fn next(slots: &[Slot], id: SlotId) -> Option<SlotId> {
+    let [_, next] = slot(slots, id)?.halves;
+    SlotId::new(next)
 }
 
-impl Neighbours {
-    const fn of(slot: &Slot) -> Self {
-        let [previous, next] = slot.halves;
-        Self { previous: SlotId::new(previous), next: SlotId::new(next) }
+/// Makes neighbours of two exchanges. What is in front of one is the first half of its link, what is behind it the second.
+fn join(slots: &mut [Slot], previous: SlotId, next: SlotId) {
+    if let Some(Slot { halves: [_, behind], .. }) = slot_mut(slots, previous) {
+        *behind = next.get();
     }
-
-    fn store(&self, slots: &mut [Slot], id: SlotId) {
-        if let Some(slot) = slot_mut(slots, id) {
-            slot.halves = [number(self.previous), number(self.next)];
-        }
+    if let Some(Slot { halves: [in_front, _], .. }) = slot_mut(slots, next) {
+        *in_front = previous.get();
     }
-
-    fn update(slots: &mut [Slot], id: SlotId, change: impl FnOnce(&mut Self)) {
-        if let Some(mut neighbours) = slot(slots, id).map(Self::of) {
-            change(&mut neighbours);
-            neighbours.store(slots, id);
-        }
-    }
-}
-
-fn number(id: Option<SlotId>) -> u16 {
-    id.map_or(0, SlotId::get)
 }
 
 const _: () = assert!(size_of::<Releases>() == 2);

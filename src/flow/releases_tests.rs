@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use std::vec::Vec;
 
-use super::{Neighbours, Releases, Slot, SlotId, slot};
+use super::{Releases, Slot, SlotId, slot};
 use crate::trials::trials;
 
 #[derive(Clone, Debug)]
@@ -34,7 +34,8 @@ fn check(releases: &Releases, slots: &[Slot], model: &[SlotId]) {
     assert_eq!(found, model);
     for (at, &id) in model.iter().enumerate() {
         let previous = model[at.checked_sub(1).unwrap_or(model.len() - 1)];
-        assert_eq!(slot(slots, id).map(Neighbours::of).and_then(|neighbours| neighbours.previous), Some(previous));
+        let [in_front, _] = slot(slots, id).unwrap().halves;
+        assert_eq!(in_front, previous.get());
     }
     assert_eq!(releases.last, model.last().copied());
 }

@@ -1,11 +1,11 @@
 //! The client's end: SUBSCRIBE, UNSUBSCRIBE and their answers.
 
-use crate::engine::{Engine, SHOWN};
+use crate::engine::{Engine, Room, SHOWN};
 use crate::error::{Cause, Refused};
 use crate::flow::identifiers::{self, SlotId, slot, slot_mut};
 use crate::flow::sender::Sent;
 use crate::outbox::{Label, Order};
-use crate::wire::{self, Extent, Layout, List, PacketId, shared_subscription};
+use crate::wire::{self, Layout, List, PacketId, shared_subscription};
 
 use super::command::{Subscribe, Unsubscribe};
 use super::connection::Client;
@@ -30,10 +30,10 @@ impl Engine<'_, Client> {
             properties: subscribe.properties,
             subscriptions: List::of(subscribe.subscriptions),
         };
-        let extent = self.check_room(&packet, true)?;
+        let room = self.make_room(&packet, true)?;
         let (id, packet_id) = self.core.identifiers.take(self.slots, Sent::Subscribing).ok_or(Refused::Full)?;
         packet.packet_id = packet_id;
-        self.request(&packet, id, subscribe.subscriptions.len(), extent)?;
+        self.request(&packet, id, subscribe.subscriptions.len(), room)?;
         Ok(packet_id)
     }
 
@@ -44,15 +44,15 @@ impl Engine<'_, Client> {
             properties: unsubscribe.properties,
             filters: List::of(unsubscribe.filters),
         };
-        let extent = self.check_room(&packet, true)?;
+        let room = self.make_room(&packet, true)?;
         let (id, packet_id) = self.core.identifiers.take(self.slots, Sent::Unsubscribing).ok_or(Refused::Full)?;
         packet.packet_id = packet_id;
-        self.request(&packet, id, unsubscribe.filters.len(), extent)?;
+        self.request(&packet, id, unsubscribe.filters.len(), room)?;
         Ok(packet_id)
     }
 
-    fn request(&mut self, packet: &dyn Layout, id: SlotId, filters: usize, extent: Extent) -> Result<(), Refused> {
-        self.enter(packet, Order::Immediate, Label { slot: id.get(), ..Label::default() }, extent)?;
+    fn request(&mut self, packet: &dyn Layout, id: SlotId, filters: usize, room: Room) -> Result<(), Refused> {
+        self.enter(packet, Order::Immediate, Label { slot: id.get(), ..Label::default() }, room)?;
         if let Some(slot) = slot_mut(self.slots, id) {
             slot.set_link(u32::try_from(filters).unwrap_or(u32::MAX) & !SHOWN);
         }
