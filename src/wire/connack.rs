@@ -1,7 +1,7 @@
 //! CONNACK. (3.2)
 
 use super::kind::PacketType;
-use super::property::{Holder, Properties};
+use super::property::{Announcing, Holder, Properties};
 use super::reader::Reader;
 use super::reason::{Carrier, ReasonCode};
 use super::violation::Violation;
@@ -51,14 +51,8 @@ impl<'a> Connack<'a> {
             Ok(())
         }
     }
-}
 
-impl Layout for Connack<'_> {
-    fn first_byte(&self) -> u8 {
-        PacketType::Connack.first_byte()
-    }
-
-    fn body(&self, to: &mut Writer<'_>) {
+    fn write(&self, announced: &Properties<'_>, to: &mut Writer<'_>) {
         to.check(|| self.check_session_present());
         to.flag(self.session_present);
         if to.version.is_v5() {
@@ -69,6 +63,26 @@ impl Layout for Connack<'_> {
                 None => to.fail(Unencodable::NotInVersion),
             }
         }
-        to.properties(Holder::Connack, &self.properties);
+        to.properties_and(Holder::Connack, &self.properties, announced);
+    }
+}
+
+impl Layout for Connack<'_> {
+    fn first_byte(&self) -> u8 {
+        PacketType::Connack.first_byte()
+    }
+
+    fn body(&self, to: &mut Writer<'_>) {
+        self.write(&Properties::EMPTY, to);
+    }
+}
+
+impl Layout for Announcing<'_, Connack<'_>> {
+    fn first_byte(&self) -> u8 {
+        PacketType::Connack.first_byte()
+    }
+
+    fn body(&self, to: &mut Writer<'_>) {
+        self.packet.write(&self.announced, to);
     }
 }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::header::Header;
 use super::kind::PacketType;
-use super::property::{Holder, Properties, Secret, Unshown};
+use super::property::{Announcing, Holder, Properties, Secret, Unshown};
 use super::qos::QoS;
 use super::reader::Reader;
 use super::topic::check_topic_name;
@@ -116,21 +116,15 @@ impl<'a> Connect<'a> {
             Ok(())
         }
     }
-}
 
-impl Layout for Connect<'_> {
-    fn first_byte(&self) -> u8 {
-        PacketType::Connect.first_byte()
-    }
-
-    fn body(&self, to: &mut Writer<'_>) {
+    fn write(&self, announced: &Properties<'_>, to: &mut Writer<'_>) {
         let version = to.version;
         to.check(|| check_flags(version, self.flags()).and_then(|()| self.check_client_id(version)));
         to.binary(PROTOCOL_NAME);
         to.byte(version.level());
         to.byte(self.flags());
         to.two(self.keep_alive);
-        to.properties(Holder::Connect, &self.properties);
+        to.properties_and(Holder::Connect, &self.properties, announced);
         to.text(self.client_id);
         if let Some(will) = &self.will {
             will.write(to);
@@ -141,6 +135,26 @@ impl Layout for Connect<'_> {
         if let Some(password) = self.password {
             to.binary(password);
         }
+    }
+}
+
+impl Layout for Connect<'_> {
+    fn first_byte(&self) -> u8 {
+        PacketType::Connect.first_byte()
+    }
+
+    fn body(&self, to: &mut Writer<'_>) {
+        self.write(&Properties::EMPTY, to);
+    }
+}
+
+impl Layout for Announcing<'_, Connect<'_>> {
+    fn first_byte(&self) -> u8 {
+        PacketType::Connect.first_byte()
+    }
+
+    fn body(&self, to: &mut Writer<'_>) {
+        self.packet.write(&self.announced, to);
     }
 }
 

@@ -24,8 +24,7 @@ pub struct List<'a, T>(Source<'a, T>);
 
 #[derive(Clone, Copy)]
 enum Source<'a, T> {
-    /// One slice and another one behind it.
-    Given(&'a [T], &'a [T]),
+    Given(&'a [T]),
     /// Bytes that were read once and found to be sound.
     Received(&'a [u8]),
 }
@@ -53,20 +52,14 @@ impl<'a, T> List<'a, T> {
     /// The sequence of these elements.
     #[must_use]
     pub const fn of(elements: &'a [T]) -> Self {
-        Self::joined(elements, &[])
-    }
-
-    /// The elements of two slices, one behind the other.
-    #[must_use]
-    pub const fn joined(first: &'a [T], second: &'a [T]) -> Self {
-        Self(Source::Given(first, second))
+        Self(Source::Given(elements))
     }
 
     /// Whether there is no element.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         match self.0 {
-            Source::Given(first, second) => first.is_empty() && second.is_empty(),
+            Source::Given(elements) => elements.is_empty(),
             Source::Received(bytes) => bytes.is_empty(),
         }
     }
@@ -157,7 +150,7 @@ impl<'a, T: Element<'a>> Iterator for Iter<'a, T> {
 
     fn next(&mut self) -> Option<T> {
         match &mut self.0 {
-            Source::Given(first, second) => first.split_off_first().or_else(|| second.split_off_first()).copied(),
+            Source::Given(elements) => elements.split_off_first().copied(),
             Source::Received(bytes) => {
                 // Every element was read when the packet was decoded, so the only error here is the end. What an older version
                 // takes means the same in the newest one.

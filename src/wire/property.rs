@@ -332,6 +332,14 @@ impl Admission {
         self.admit(&Property::read(from)?)
     }
 
+    /// Takes all properties of a packet that is to be sent.
+    fn admit_all(&mut self, properties: &Properties<'_>) -> Result<(), Violation> {
+        for property in properties.iter() {
+            self.admit(&property)?;
+        }
+        self.finish()
+    }
+
     fn admit(&mut self, property: &Property<'_>) -> Result<(), Violation> {
         self.check_holder(property.identifier().into())?;
         property.check_sender(self.holder, self.to)?;
@@ -394,30 +402,41 @@ impl<'a> Reader<'a> {
 impl Writer<'_> {
     /// The properties of `holder` behind their length; in 3.1.1 there may be none.
     pub(crate) fn properties(&mut self, holder: Holder, properties: &Properties<'_>) {
-        if !self.is_v5_or_without(!properties.is_empty()) {
+        self.properties_and(holder, properties, &Properties::EMPTY);
+    }
+
+    /// The same, and behind them those that are `announced`, which are sound.
+    pub(crate) fn properties_and(&mut self, holder: Holder, properties: &Properties<'_>, announced: &Properties<'_>) {
+        let is_empty = properties.is_empty() && announced.is_empty();
+        if !self.is_v5_or_without(!is_empty) {
             return;
         }
-        let mut admission = Admission::new(holder, self.to);
-        self.check(|| {
-            properties.iter().try_for_each(|property| admission.admit(&property))?;
-            admission.finish()
-        });
-        if properties.is_empty() {
+        let to = self.to;
+        self.check(|| Admission::new(holder, to).admit_all(properties));
+        if is_empty {
             return self.variable(0);
         }
         let mut measured = Writer::new(Purpose::Measure, self.version, self.to, &mut []);
         properties.write(&mut measured);
+        announced.write(&mut measured);
         match measured.finish() {
             // What is longer than that is too long in any case.
             Ok(len) => self.variable(u32::try_from(len).unwrap_or(u32::MAX)),
             Err(fault) => self.fail(fault),
         }
         properties.write(self);
+        announced.write(self);
     }
 
     fn maximum_qos(&mut self, qos: QoS) {
         self.byte(qos as u8);
     }
+}
+
+/// CONNECT or CONNACK, and the properties by which a session itself tells how much it takes. They follow those of the packet.
+pub(crate) struct Announcing<'p, P> {
+    pub(crate) packet: P,
+    pub(crate) announced: Properties<'p>,
 }
 
 /// Bytes that do not belong into a log; shows their number.
