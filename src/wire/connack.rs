@@ -29,19 +29,11 @@ impl<'a> Connack<'a> {
         if reader.version.is_v5() && reader.rest() == REFUSAL_OF_OLDER_SERVER {
             return Err(Violation::RefusedByOlderServer);
         }
-        let session_present = match reader.byte()? {
-            0 => false,
-            1 => true,
-            _ => return Err(Violation::ConnackFlagsReserved),
-        };
-        let reason_code = if reader.version.is_v5() {
-            reader.reason_code(CODES)?
-        } else {
-            ReasonCode::of_return_code(reader.byte()?).ok_or(Violation::ConnackCodeReserved)?
-        };
-        let packet = Self { session_present, reason_code, properties: reader.properties(Holder::Connack)? };
-        packet.check_session_present()?;
-        reader.end().map(|()| packet)
+        let session_present = reader.flag(Violation::ConnackFlagsReserved);
+        let reason_code = if reader.version.is_v5() { reader.reason_code(CODES) } else { reader.return_code() };
+        let packet = Self { session_present, reason_code, properties: reader.properties(Holder::Connack) };
+        reader.check(packet.check_session_present());
+        reader.finish(packet)
     }
 
     fn check_session_present(&self) -> Result<(), Violation> {
@@ -64,6 +56,15 @@ impl<'a> Connack<'a> {
             }
         }
         to.properties_and(Holder::Connack, &self.properties, announced);
+    }
+}
+
+impl Reader<'_> {
+    fn return_code(&mut self) -> ReasonCode {
+        ReasonCode::of_return_code(self.byte()).unwrap_or_else(|| {
+            self.fail(Violation::ConnackCodeReserved);
+            ReasonCode::Success
+        })
     }
 }
 
