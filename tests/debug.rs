@@ -40,7 +40,7 @@ fn of_properties() {
 
 #[test]
 fn of_lists() {
-    let codes = List::joined(&[ReasonCode::Success], &[ReasonCode::Banned]);
+    let codes = List::of(&[ReasonCode::Success, ReasonCode::Banned]);
     assert_shown(&codes, "[Success, Banned]");
     let mut left = codes.iter();
     left.next();

@@ -10,8 +10,8 @@ use crate::keepalive::KeepAlive;
 use crate::time::Instant;
 use crate::timer::Timer;
 use crate::wire::{
-    self, Auth, Connack, Connect, Disconnect, Frame, List, Measured, PacketType, Ping, Properties, Property,
-    ReasonCode, Role, Subscribe, Unsubscribe, Version, Violation,
+    self, Announcing, Auth, Connack, Connect, Disconnect, Frame, List, Measured, PacketType, Ping, Properties,
+    Property, ReasonCode, Role, Subscribe, Unsubscribe, Version, Violation,
 };
 
 use super::command::{Accept, FAREWELL};
@@ -228,8 +228,8 @@ impl<'m> Engine<'m, Server> {
         let held = if session_present { self.core.table.len() } else { 0 };
         let receive_maximum = self.places().saturating_sub(held).max(1);
         let announced = Announcement::new(self.version(), asked.capacity, asked.aliases, receive_maximum);
-        let properties = List::joined(accept.properties, announced.properties());
         let packet = Connack { session_present, reason_code: ReasonCode::Success, properties };
+        let packet = Announcing { packet, announced: List::of(announced.properties()) };
         let measured = Measured::new(&packet, self.version(), Role::Client)?;
         let room = control::capacity(self.queue.bytes, accept.topic_aliases);
         // Without room for an answer nothing more would be received.

@@ -14,8 +14,8 @@ use crate::outbox::Order;
 use crate::report::report;
 use crate::timer::Timer;
 use crate::wire::{
-    self, Auth, Connack, Disconnect, Frame, List, Measured, PacketId, PacketType, Properties, ReasonCode, Role, Suback,
-    Unsuback, Violation,
+    self, Announcing, Auth, Connack, Disconnect, Frame, List, Measured, PacketId, PacketType, Properties, ReasonCode,
+    Role, Suback, Unsuback, Violation,
 };
 
 use super::command::{Connect, LostSession};
@@ -171,8 +171,9 @@ impl<'m> Engine<'m, Client> {
             will: connect.will,
             user_name: connect.user_name,
             password: connect.password,
-            properties: List::joined(connect.properties, announced.properties()),
+            properties: List::of(connect.properties),
         };
+        let packet = Announcing { packet, announced: List::of(announced.properties()) };
         let measured = Measured::new(&packet, connect.version, Role::Server)?;
         if measured.len() > control::capacity(self.queue.bytes, connect.topic_aliases) {
             return Err(Refused::TooLarge);

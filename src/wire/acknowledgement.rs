@@ -108,11 +108,11 @@ impl<'a> Acknowledgement<'a> {
 
     /// In 5.0 the properties may be left out, and before them the reason code. (3.4.2.1, 3.4.2.2.1)
     pub(crate) fn decode(kind: AckType, mut reader: Reader<'a>) -> Result<Self, Violation> {
-        let packet_id = reader.packet_id()?;
+        let packet_id = reader.packet_id();
         let is_short = reader.is_empty() || !reader.version.is_v5();
-        let reason_code = if is_short { ReasonCode::Success } else { reader.reason_code(kind.codes())? };
-        let properties = if reader.is_empty() { Properties::EMPTY } else { reader.rare_properties(kind.holder())? };
-        reader.end().map(|()| Self { kind, packet_id, reason_code, properties })
+        let reason_code = if is_short { ReasonCode::Success } else { reader.reason_code(kind.codes()) };
+        let properties = if reader.is_empty() { Properties::EMPTY } else { reader.rare_properties(kind.holder()) };
+        reader.finish(Self { kind, packet_id, reason_code, properties })
     }
 }
 
@@ -144,10 +144,13 @@ impl Layout for Acknowledgement<'_> {
 
 impl Reader<'_> {
     /// A reason code that `carrier` may carry; any other breaks `rule`.
-    pub(crate) fn reason_code(&mut self, (carrier, rule): (Carrier, Violation)) -> Result<ReasonCode, Violation> {
-        match ReasonCode::of_byte(self.byte()?) {
-            Some(code) if code.is_allowed_in(carrier) => Ok(code),
-            _ => Err(rule),
+    pub(crate) fn reason_code(&mut self, (carrier, rule): (Carrier, Violation)) -> ReasonCode {
+        match ReasonCode::of_byte(self.byte()) {
+            Some(code) if code.is_allowed_in(carrier) => code,
+            _ => {
+                self.fail(rule);
+                ReasonCode::Success
+            }
         }
     }
 }

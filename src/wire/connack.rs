@@ -1,7 +1,7 @@
 //! CONNACK. (3.2)
 
 use super::kind::PacketType;
-use super::property::{Holder, Properties};
+use super::property::{Announcing, Holder, Properties};
 use super::reader::Reader;
 use super::reason::{Carrier, ReasonCode};
 use super::violation::Violation;
@@ -29,19 +29,11 @@ impl<'a> Connack<'a> {
         if reader.version.is_v5() && reader.rest() == REFUSAL_OF_OLDER_SERVER {
             return Err(Violation::RefusedByOlderServer);
         }
-        let session_present = match reader.byte()? {
-            0 => false,
-            1 => true,
-            _ => return Err(Violation::ConnackFlagsReserved),
-        };
-        let reason_code = if reader.version.is_v5() {
-            reader.reason_code(CODES)?
-        } else {
-            ReasonCode::of_return_code(reader.byte()?).ok_or(Violation::ConnackCodeReserved)?
-        };
-        let packet = Self { session_present, reason_code, properties: reader.properties(Holder::Connack)? };
-        packet.check_session_present()?;
-        reader.end().map(|()| packet)
+        let session_present = reader.flag(Violation::ConnackFlagsReserved);
+        let reason_code = if reader.version.is_v5() { reader.reason_code(CODES) } else { reader.return_code() };
+        let packet = Self { session_present, reason_code, properties: reader.properties(Holder::Connack) };
+        reader.check(packet.check_session_present());
+        reader.finish(packet)
     }
 
     fn check_session_present(&self) -> Result<(), Violation> {
@@ -51,14 +43,8 @@ impl<'a> Connack<'a> {
             Ok(())
         }
     }
-}
 
-impl Layout for Connack<'_> {
-    fn first_byte(&self) -> u8 {
-        PacketType::Connack.first_byte()
-    }
-
-    fn body(&self, to: &mut Writer<'_>) {
+    fn write(&self, announced: &Properties<'_>, to: &mut Writer<'_>) {
         to.check(|| self.check_session_present());
         to.flag(self.session_present);
         if to.version.is_v5() {
@@ -69,6 +55,35 @@ impl Layout for Connack<'_> {
                 None => to.fail(Unencodable::NotInVersion),
             }
         }
-        to.properties(Holder::Connack, &self.properties);
+        to.properties_and(Holder::Connack, &self.properties, announced);
+    }
+}
+
+impl Reader<'_> {
+    fn return_code(&mut self) -> ReasonCode {
+        ReasonCode::of_return_code(self.byte()).unwrap_or_else(|| {
+            self.fail(Violation::ConnackCodeReserved);
+            ReasonCode::Success
+        })
+    }
+}
+
+impl Layout for Connack<'_> {
+    fn first_byte(&self) -> u8 {
+        PacketType::Connack.first_byte()
+    }
+
+    fn body(&self, to: &mut Writer<'_>) {
+        self.write(&Properties::EMPTY, to);
+    }
+}
+
+impl Layout for Announcing<'_, Connack<'_>> {
+    fn first_byte(&self) -> u8 {
+        PacketType::Connack.first_byte()
+    }
+
+    fn body(&self, to: &mut Writer<'_>) {
+        self.packet.write(&self.announced, to);
     }
 }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::header::Header;
 use super::kind::PacketType;
-use super::property::{Holder, Properties, Secret, Unshown};
+use super::property::{Announcing, Holder, Properties, Secret, Unshown};
 use super::qos::QoS;
 use super::reader::Reader;
 use super::topic::check_topic_name;
@@ -69,23 +69,23 @@ const PROTOCOL_NAME: &[u8] = b"MQTT";
 
 impl<'a> Connect<'a> {
     pub(crate) fn decode(mut reader: Reader<'a>) -> Result<Self, Violation> {
-        if protocol_level(&mut reader)? != reader.version.level() {
-            return Err(Violation::ProtocolLevelUnsupported);
+        if protocol_level(&mut reader) != reader.version.level() {
+            reader.fail(Violation::ProtocolLevelUnsupported);
         }
-        let flags = reader.byte()?;
-        check_flags(reader.version, flags)?;
+        let flags = reader.byte();
+        reader.check(check_flags(reader.version, flags));
         let has = |flag| flags & flag != 0;
         let packet = Self {
             clean_start: has(flags::CLEAN_START),
-            keep_alive: reader.two()?,
-            properties: reader.properties(Holder::Connect)?,
-            client_id: reader.text()?,
-            will: has(flags::WILL).then(|| Will::decode(flags, &mut reader)).transpose()?,
-            user_name: has(flags::USER_NAME).then(|| reader.text()).transpose()?,
-            password: has(flags::PASSWORD).then(|| reader.binary()).transpose()?,
+            keep_alive: reader.two(),
+            properties: reader.properties(Holder::Connect),
+            client_id: reader.text(),
+            will: has(flags::WILL).then(|| Will::read(flags, &mut reader)),
+            user_name: has(flags::USER_NAME).then(|| reader.text()),
+            password: has(flags::PASSWORD).then(|| reader.binary()),
         };
-        packet.check_client_id(reader.version)?;
-        reader.end().map(|()| packet)
+        reader.check(packet.check_client_id(reader.version));
+        reader.finish(packet)
     }
 
     const fn flags(&self) -> u8 {
@@ -116,21 +116,15 @@ impl<'a> Connect<'a> {
             Ok(())
         }
     }
-}
 
-impl Layout for Connect<'_> {
-    fn first_byte(&self) -> u8 {
-        PacketType::Connect.first_byte()
-    }
-
-    fn body(&self, to: &mut Writer<'_>) {
+    fn write(&self, announced: &Properties<'_>, to: &mut Writer<'_>) {
         let version = to.version;
         to.check(|| check_flags(version, self.flags()).and_then(|()| self.check_client_id(version)));
         to.binary(PROTOCOL_NAME);
         to.byte(version.level());
         to.byte(self.flags());
         to.two(self.keep_alive);
-        to.properties(Holder::Connect, &self.properties);
+        to.properties_and(Holder::Connect, &self.properties, announced);
         to.text(self.client_id);
         if let Some(will) = &self.will {
             will.write(to);
@@ -141,6 +135,26 @@ impl Layout for Connect<'_> {
         if let Some(password) = self.password {
             to.binary(password);
         }
+    }
+}
+
+impl Layout for Connect<'_> {
+    fn first_byte(&self) -> u8 {
+        PacketType::Connect.first_byte()
+    }
+
+    fn body(&self, to: &mut Writer<'_>) {
+        self.write(&Properties::EMPTY, to);
+    }
+}
+
+impl Layout for Announcing<'_, Connect<'_>> {
+    fn first_byte(&self) -> u8 {
+        PacketType::Connect.first_byte()
+    }
+
+    fn body(&self, to: &mut Writer<'_>) {
+        self.packet.write(&self.announced, to);
     }
 }
 
@@ -177,16 +191,17 @@ impl defmt::Format for Connect<'_> {
 }
 
 impl<'a> Will<'a> {
-    fn decode(flags: u8, reader: &mut Reader<'a>) -> Result<Self, Violation> {
+    fn read(flags: u8, from: &mut Reader<'a>) -> Self {
         let qos = QoS::of_bits((flags & flags::WILL_QOS) >> flags::WILL_QOS_SHIFT);
         let will = Self {
-            qos: qos.ok_or(Violation::WillQosReserved)?,
+            qos: from.qos(qos, Violation::WillQosReserved),
             retain: flags & flags::WILL_RETAIN != 0,
-            properties: reader.properties(Holder::Will)?,
-            topic: reader.text()?,
-            payload: reader.binary()?,
+            properties: from.properties(Holder::Will),
+            topic: from.text(),
+            payload: from.binary(),
         };
-        check_topic_name(will.topic).map(|()| will)
+        from.check(check_topic_name(will.topic));
+        will
     }
 
     fn write(&self, to: &mut Writer<'_>) {
@@ -225,9 +240,9 @@ impl defmt::Format for Will<'_> {
 }
 
 /// The protocol level of a CONNECT, behind the protocol name. [MQTT-3.1.2-1]
-fn protocol_level(reader: &mut Reader<'_>) -> Result<u8, Violation> {
-    if reader.binary()? != PROTOCOL_NAME {
-        return Err(Violation::ProtocolNameUnknown);
+fn protocol_level(reader: &mut Reader<'_>) -> u8 {
+    if reader.binary() != PROTOCOL_NAME {
+        reader.fail(Violation::ProtocolNameUnknown);
     }
     reader.byte()
 }
@@ -246,10 +261,11 @@ pub(crate) fn connect_version(bytes: &[u8]) -> Result<Option<Version>, Violation
     // Which version it is stands behind the length, of which the older one is more lenient.
     let Some(header) = Header::decode(Version::OLDEST, Role::Server, bytes)? else { return Ok(None) };
     let mut reader = Reader::new(Version::LATEST, Role::Server, bytes);
-    let level = reader.bytes(header.len.into()).and_then(|_| protocol_level(&mut reader));
+    reader.bytes(header.len.into());
+    let level = protocol_level(&mut reader);
     let is_whole = usize::try_from(header.packet_len()).is_ok_and(|len| len <= bytes.len());
-    Ok(match level {
-        Ok(level) => Some(Version::nearest(level)),
+    Ok(match reader.fault() {
+        Ok(()) => Some(Version::nearest(level)),
         Err(Violation::FieldTruncated) if !is_whole => None,
         // The name of 3.1 was another one.
         Err(_) => Some(Version::OLDEST),

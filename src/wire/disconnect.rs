@@ -23,12 +23,12 @@ impl<'a> Disconnect<'a> {
     pub(crate) fn decode(mut reader: Reader<'a>) -> Result<Self, Violation> {
         let mut packet = Self::default();
         if reader.version.is_v5() && !reader.is_empty() {
-            packet.reason_code = reader.reason_code(disconnect_codes(reader.to))?;
+            packet.reason_code = reader.reason_code(disconnect_codes(reader.to));
             if !reader.is_empty() {
-                packet.properties = reader.properties(Holder::Disconnect)?;
+                packet.properties = reader.properties(Holder::Disconnect);
             }
         }
-        reader.end().map(|()| packet)
+        reader.finish(packet)
     }
 }
 
@@ -60,11 +60,11 @@ impl<'a> Auth<'a> {
     pub(crate) fn decode(mut reader: Reader<'a>) -> Result<Self, Violation> {
         // An empty AUTH would mean success without an authentication method, which 3.15.2.2.2 forbids.
         if reader.is_empty() {
-            return Err(Violation::AuthenticationMethodMissing);
+            reader.fail(Violation::AuthenticationMethodMissing);
         }
-        let reason_code = reader.reason_code(auth_codes(reader.to))?;
-        let properties = reader.properties(Holder::Auth)?;
-        reader.end().map(|()| Self { reason_code, properties })
+        let reason_code = reader.reason_code(auth_codes(reader.to));
+        let properties = reader.properties(Holder::Auth);
+        reader.finish(Self { reason_code, properties })
     }
 }
 

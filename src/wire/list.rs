@@ -24,20 +24,15 @@ pub struct List<'a, T>(Source<'a, T>);
 
 #[derive(Clone, Copy)]
 enum Source<'a, T> {
-    /// One slice and another one behind it.
-    Given(&'a [T], &'a [T]),
+    Given(&'a [T]),
     /// Bytes that were read once and found to be sound.
     Received(&'a [u8]),
 }
 
 /// A field of a [`List`]. Only this crate implements it.
 pub trait Element<'a>: Copy + Sealed {
-    /// Takes an element off received bytes.
-    ///
-    /// # Errors
-    ///
-    /// The rule that the bytes break.
-    fn read(from: &mut Reader<'a>) -> Result<Self, Violation>;
+    /// Takes an element off received bytes. A rule that they break is kept there.
+    fn read(from: &mut Reader<'a>) -> Self;
 
     /// Puts the element behind what is written already.
     fn write(&self, to: &mut Writer<'_>);
@@ -53,20 +48,19 @@ impl<'a, T> List<'a, T> {
     /// The sequence of these elements.
     #[must_use]
     pub const fn of(elements: &'a [T]) -> Self {
-        Self::joined(elements, &[])
+        Self(Source::Given(elements))
     }
 
-    /// The elements of two slices, one behind the other.
-    #[must_use]
-    pub const fn joined(first: &'a [T], second: &'a [T]) -> Self {
-        Self(Source::Given(first, second))
+    /// The sequence in these bytes, which were checked.
+    pub(crate) const fn checked(bytes: &'a [u8]) -> Self {
+        Self(Source::Received(bytes))
     }
 
     /// Whether there is no element.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         match self.0 {
-            Source::Given(first, second) => first.is_empty() && second.is_empty(),
+            Source::Given(elements) => elements.is_empty(),
             Source::Received(bytes) => bytes.is_empty(),
         }
     }
@@ -77,23 +71,6 @@ impl<'a, T: Element<'a>> List<'a, T> {
     #[must_use]
     pub const fn iter(&self) -> Iter<'a, T> {
         Iter(self.0)
-    }
-
-    /// The sequence that takes the rest of `reader`, where `read` takes an element and checks it.
-    pub(crate) fn received(
-        mut reader: Reader<'a>,
-        mut read: impl FnMut(&mut Reader<'a>) -> Result<(), Violation>,
-    ) -> Result<Self, Violation> {
-        let whole = reader;
-        while !reader.is_empty() {
-            read(&mut reader)?;
-        }
-        Ok(Self::checked(whole.rest()))
-    }
-
-    /// The sequence in these bytes, which were checked.
-    pub(crate) const fn checked(bytes: &'a [u8]) -> Self {
-        Self(Source::Received(bytes))
     }
 
     pub(crate) fn write(&self, to: &mut Writer<'_>) {
@@ -157,14 +134,15 @@ impl<'a, T: Element<'a>> Iterator for Iter<'a, T> {
 
     fn next(&mut self) -> Option<T> {
         match &mut self.0 {
-            Source::Given(first, second) => first.split_off_first().or_else(|| second.split_off_first()).copied(),
+            Source::Given(elements) => elements.split_off_first().copied(),
+            Source::Received([]) => None,
             Source::Received(bytes) => {
-                // Every element was read when the packet was decoded, so the only error here is the end. What an older version
-                // takes means the same in the newest one.
+                // Every element was read when the packet was decoded, so there is no fault. What an older version takes means
+                // the same in the newest one.
                 let mut reader = Reader::new(Version::LATEST, Role::Client, bytes);
-                let element = T::read(&mut reader).ok();
+                let element = T::read(&mut reader);
                 *bytes = reader.rest();
-                element
+                Some(element)
             }
         }
     }
@@ -173,6 +151,20 @@ impl<'a, T: Element<'a>> Iterator for Iter<'a, T> {
 impl<'a, T: Element<'a> + fmt::Debug> fmt::Debug for Iter<'a, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.clone()).finish()
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// All that is left as a sequence, of which `read` takes an element and checks it. That there is none breaks `rule`.
+    pub(crate) fn some<T>(&mut self, rule: Violation, mut read: impl FnMut(&mut Self)) -> List<'a, T> {
+        let elements = List::checked(self.rest());
+        if self.is_empty() {
+            self.fail(rule);
+        }
+        while !self.is_empty() {
+            read(self);
+        }
+        elements
     }
 }
 

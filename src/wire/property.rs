@@ -65,20 +65,24 @@ const AUTHENTICATION_METHOD: u8 = 0x15;
 const AUTHENTICATION_DATA: u8 = 0x16;
 const USER_PROPERTY: u8 = 0x26;
 
-/// Declares the properties: identifier, name, name in lower case, type, the method of `Reader` and `Writer` for its form
-/// on the wire, and its holders. The user property, a pair that may always repeat, stands apart.
+/// Declares the properties by the form of their values: for each form its name as a method of `Reader` and `Writer`, and its
+/// type; for each property identifier, name, name in lower case, and holders. The user property, a pair that may always
+/// repeat, stands apart.
 macro_rules! properties {
-    ($( $(#[doc = $doc:literal])+ $id:literal $name:ident $getter:ident $type:ty, $form:ident in $holders:expr; )+) => {
+    ($( $form:ident: $type:ty {
+        $( $(#[doc = $doc:literal])+ $id:literal $name:ident $getter:ident in $holders:expr; )+
+    } )+) => {
         /// A property of a 5.0 packet. (5.0: 2.2.2.2)
         ///
         /// `Debug` and `defmt` show of correlation data only the length, and nothing of authentication data.
         #[non_exhaustive]
         #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u8)]
         pub enum Property<'a> {
-            $( $(#[doc = $doc])+ $name($type), )+
+            $($( $(#[doc = $doc])+ $name($type) = $id, )+)+
             /// A name and a value whose meaning is the application's. Repeats and their order are kept.
             /// [MQTT-3.3.2-18]
-            UserProperty(&'a str, &'a str),
+            UserProperty(&'a str, &'a str) = USER_PROPERTY,
         }
 
         impl<'a> Property<'a> {
@@ -86,7 +90,7 @@ macro_rules! properties {
             #[must_use]
             pub const fn identifier(&self) -> u8 {
                 match self {
-                    $( Self::$name(_) => $id, )+
+                    $($( Self::$name(_) => $id, )+)+
                     Self::UserProperty(..) => USER_PROPERTY,
                 }
             }
@@ -95,54 +99,64 @@ macro_rules! properties {
             #[must_use]
             pub const fn name(&self) -> &'static str {
                 match self {
-                    $( Self::$name(_) => stringify!($getter), )+
+                    $($( Self::$name(_) => stringify!($getter), )+)+
                     Self::UserProperty(..) => "user_property",
                 }
             }
 
-            /// The holders of the property with this identifier; none if there is no such property.
-            const fn holders(identifier: u32) -> u16 {
+            /// The holders of each property, by its identifier; none where there is no such property.
+            const HOLDERS: [u16; 0x2B] = {
+                let mut holders = [0; _];
+                $($( holders[$id] = $holders; )+)+
+                holders[USER_PROPERTY as usize] = EVERY;
+                holders
+            };
+
+            /// Takes the value of the property with this identifier.
+            fn read_value(identifier: u32, from: &mut Reader<'a>) -> Self {
                 match identifier {
-                    $( $id => $holders, )+
-                    0x26 => EVERY,
-                    _ => 0,
+                    _ if cfg!(not(feature = "v5")) => {}
+                    $( $( $id )|+ => {
+                        let value = from.$form();
+                        match identifier {
+                            $( $id => return Self::$name(value), )+
+                            _ => {}
+                        }
+                    } )+
+                    0x26 => return Self::UserProperty(from.text(), from.text()),
+                    _ => {}
                 }
+                from.fail(Violation::PropertyUnknown);
+                Self::UserProperty("", "")
             }
         }
 
         impl<'a> Element<'a> for Property<'a> {
-            fn read(from: &mut Reader<'a>) -> Result<Self, Violation> {
-                if cfg!(not(feature = "v5")) {
-                    return Err(Violation::PropertyUnknown);
-                }
-                let identifier = from.variable()?;
-                match u8::try_from(identifier) {
-                    $( Ok($id) => from.$form().map(Self::$name), )+
-                    Ok(USER_PROPERTY) => from.pair().map(|(name, value)| Self::UserProperty(name, value)),
-                    _ => Err(Violation::PropertyUnknown),
-                }
+            fn read(from: &mut Reader<'a>) -> Self {
+                let identifier = from.variable();
+                Self::read_value(identifier, from)
             }
 
             fn write(&self, to: &mut Writer<'_>) {
                 to.byte(self.identifier());
                 match *self {
-                    $( Self::$name(value) => to.$form(value), )+
+                    $( $( Self::$name(value) )|+ => to.$form(value), )+
                     Self::UserProperty(name, value) => to.pair(name, value),
                 }
             }
         }
 
         impl<'a> Properties<'a> {
-            $(
+            $($(
                 $(#[doc = $doc])+
                 #[must_use]
                 pub fn $getter(&self) -> Option<$type> {
-                    self.iter().find_map(|property| match property {
+                    match self.find($id)? {
                         Property::$name(value) => Some(value),
                         _ => None,
-                    })
+                    }
                 }
-            )+
+            )+)+
         }
 
         impl fmt::Debug for Property<'_> {
@@ -152,10 +166,10 @@ macro_rules! properties {
                     Self::CorrelationData(data) => shown.field(&Unshown(data)),
                     Self::AuthenticationData(_) => shown.field(&Secret),
                     Self::UserProperty(name, value) => shown.field(name).field(value),
-                    $(
+                    $($(
                         #[allow(unreachable_patterns, reason = "two of them are shown above")]
                         Self::$name(value) => shown.field(value),
-                    )+
+                    )+)+
                 }
                 .finish()
             }
@@ -169,10 +183,10 @@ macro_rules! properties {
                     Self::CorrelationData(data) => Unshown(data).format(f),
                     Self::AuthenticationData(_) => Secret.format(f),
                     Self::UserProperty(name, value) => defmt::write!(f, "{=str}, {=str}", name, value),
-                    $(
+                    $($(
                         #[allow(unreachable_patterns, reason = "two of them are shown above")]
                         Self::$name(value) => value.format(f),
-                    )+
+                    )+)+
                 }
                 defmt::write!(f, ")");
             }
@@ -181,61 +195,75 @@ macro_rules! properties {
 }
 
 properties! {
-    /// Whether the payload is UTF-8 text. Absent: it is not known to be. (3.3.2.3.2)
-    0x01 PayloadFormatIndicator payload_format_indicator bool, flag in PUBLISH | WILL;
-    /// The lifetime of the message in seconds. Absent: it does not expire. (3.3.2.3.3)
-    0x02 MessageExpiryInterval message_expiry_interval u32, four in PUBLISH | WILL;
-    /// What the payload is, for example a MIME type. [MQTT-3.3.2-19]
-    0x03 ContentType content_type &'a str, text in PUBLISH | WILL;
-    /// The topic for a response: a topic name. [MQTT-3.3.2-13], [MQTT-3.3.2-14]
-    0x08 ResponseTopic response_topic &'a str, text in PUBLISH | WILL;
-    /// What tells the requester which request a response answers. (3.3.2.3.6)
-    0x09 CorrelationData correlation_data &'a [u8], binary in PUBLISH | WILL;
-    /// The number of a subscription that the message matches: 1 to 268,435,455. A PUBLISH may carry several, a
-    /// SUBSCRIBE one. [MQTT-3.3.4-4]
-    0x0B SubscriptionIdentifier subscription_identifier u32, variable in PUBLISH | SUBSCRIBE;
-    /// How many seconds the session outlives the connection; `0xFFFF_FFFF`: for ever. Absent: 0 in CONNECT, elsewhere
-    /// the value of CONNECT. (3.1.2.11.2)
-    0x11 SessionExpiryInterval session_expiry_interval u32, four in CONNECT | CONNACK | DISCONNECT;
-    /// The client identifier that the server chose for a client that gave none. [MQTT-3.2.2-16]
-    0x12 AssignedClientIdentifier assigned_client_identifier &'a str, text in CONNACK;
-    /// The keep alive in seconds that the client must use. [MQTT-3.2.2-21]
-    0x13 ServerKeepAlive server_keep_alive u16, two in CONNACK;
-    /// The method of the enhanced authentication. [MQTT-4.12.0-5]
-    0x15 AuthenticationMethod authentication_method &'a str, text in CONNECT | CONNACK | AUTH;
-    /// Data of the enhanced authentication; a secret. (3.1.2.11.10)
-    0x16 AuthenticationData authentication_data &'a [u8], binary in CONNECT | CONNACK | AUTH;
-    /// Whether the server may send reason strings and user properties with every packet. Absent: yes. [MQTT-3.1.2-29]
-    0x17 RequestProblemInformation request_problem_information bool, flag in CONNECT;
-    /// The seconds by which the server delays the will. Absent: 0. (3.1.3.2.2)
-    0x18 WillDelayInterval will_delay_interval u32, four in WILL;
-    /// Whether the client asks for response information. Absent: no. [MQTT-3.1.2-28]
-    0x19 RequestResponseInformation request_response_information bool, flag in CONNECT;
-    /// A basis for response topics. (3.2.2.3.15)
-    0x1A ResponseInformation response_information &'a str, text in CONNACK;
-    /// Other servers to use. (3.2.2.3.16)
-    0x1C ServerReference server_reference &'a str, text in CONNACK | DISCONNECT;
-    /// A diagnostic text. (3.4.2.2.2 and the like)
-    0x1F ReasonString reason_string &'a str, text in DIAGNOSED;
-    /// How many messages of QoS 1 and 2 may be unacknowledged; never 0. Absent: 65,535. (3.1.2.11.3)
-    0x21 ReceiveMaximum receive_maximum u16, two in CONNECT | CONNACK;
-    /// The highest topic alias that the sender of this property accepts. Absent: 0, none. (3.1.2.11.5)
-    0x22 TopicAliasMaximum topic_alias_maximum u16, two in CONNECT | CONNACK;
-    /// The number that stands for the topic; never 0. [MQTT-3.3.2-8]
-    0x23 TopicAlias topic_alias u16, two in PUBLISH;
-    /// The highest QoS that the server supports: 0 or 1. Absent: 2. [MQTT-3.2.2-9]
-    0x24 MaximumQos maximum_qos QoS, maximum_qos in CONNACK;
-    /// Whether the server retains messages. Absent: yes. [MQTT-3.2.2-14]
-    0x25 RetainAvailable retain_available bool, flag in CONNACK;
-    /// The largest packet in bytes that the sender of this property accepts; never 0. Absent: no limit.
-    /// (3.1.2.11.4)
-    0x27 MaximumPacketSize maximum_packet_size u32, four in CONNECT | CONNACK;
-    /// Whether the server has wildcard subscriptions. Absent: yes. (3.2.2.3.11)
-    0x28 WildcardSubscriptionAvailable wildcard_subscription_available bool, flag in CONNACK;
-    /// Whether the server has subscription identifiers. Absent: yes. (3.2.2.3.12)
-    0x29 SubscriptionIdentifierAvailable subscription_identifier_available bool, flag in CONNACK;
-    /// Whether the server has shared subscriptions. Absent: yes. (3.2.2.3.13)
-    0x2A SharedSubscriptionAvailable shared_subscription_available bool, flag in CONNACK;
+    property_flag: bool {
+        /// Whether the payload is UTF-8 text. Absent: it is not known to be. (3.3.2.3.2)
+        0x01 PayloadFormatIndicator payload_format_indicator in PUBLISH | WILL;
+        /// Whether the server may send reason strings and user properties with every packet. Absent: yes. [MQTT-3.1.2-29]
+        0x17 RequestProblemInformation request_problem_information in CONNECT;
+        /// Whether the client asks for response information. Absent: no. [MQTT-3.1.2-28]
+        0x19 RequestResponseInformation request_response_information in CONNECT;
+        /// Whether the server retains messages. Absent: yes. [MQTT-3.2.2-14]
+        0x25 RetainAvailable retain_available in CONNACK;
+        /// Whether the server has wildcard subscriptions. Absent: yes. (3.2.2.3.11)
+        0x28 WildcardSubscriptionAvailable wildcard_subscription_available in CONNACK;
+        /// Whether the server has subscription identifiers. Absent: yes. (3.2.2.3.12)
+        0x29 SubscriptionIdentifierAvailable subscription_identifier_available in CONNACK;
+        /// Whether the server has shared subscriptions. Absent: yes. (3.2.2.3.13)
+        0x2A SharedSubscriptionAvailable shared_subscription_available in CONNACK;
+    }
+    maximum_qos: QoS {
+        /// The highest QoS that the server supports: 0 or 1. Absent: 2. [MQTT-3.2.2-9]
+        0x24 MaximumQos maximum_qos in CONNACK;
+    }
+    two: u16 {
+        /// The keep alive in seconds that the client must use. [MQTT-3.2.2-21]
+        0x13 ServerKeepAlive server_keep_alive in CONNACK;
+        /// How many messages of QoS 1 and 2 may be unacknowledged; never 0. Absent: 65,535. (3.1.2.11.3)
+        0x21 ReceiveMaximum receive_maximum in CONNECT | CONNACK;
+        /// The highest topic alias that the sender of this property accepts. Absent: 0, none. (3.1.2.11.5)
+        0x22 TopicAliasMaximum topic_alias_maximum in CONNECT | CONNACK;
+        /// The number that stands for the topic; never 0. [MQTT-3.3.2-8]
+        0x23 TopicAlias topic_alias in PUBLISH;
+    }
+    four: u32 {
+        /// The lifetime of the message in seconds. Absent: it does not expire. (3.3.2.3.3)
+        0x02 MessageExpiryInterval message_expiry_interval in PUBLISH | WILL;
+        /// How many seconds the session outlives the connection; `0xFFFF_FFFF`: for ever. Absent: 0 in CONNECT, elsewhere
+        /// the value of CONNECT. (3.1.2.11.2)
+        0x11 SessionExpiryInterval session_expiry_interval in CONNECT | CONNACK | DISCONNECT;
+        /// The seconds by which the server delays the will. Absent: 0. (3.1.3.2.2)
+        0x18 WillDelayInterval will_delay_interval in WILL;
+        /// The largest packet in bytes that the sender of this property accepts; never 0. Absent: no limit.
+        /// (3.1.2.11.4)
+        0x27 MaximumPacketSize maximum_packet_size in CONNECT | CONNACK;
+    }
+    variable: u32 {
+        /// The number of a subscription that the message matches: 1 to 268,435,455. A PUBLISH may carry several, a
+        /// SUBSCRIBE one. [MQTT-3.3.4-4]
+        0x0B SubscriptionIdentifier subscription_identifier in PUBLISH | SUBSCRIBE;
+    }
+    text: &'a str {
+        /// What the payload is, for example a MIME type. [MQTT-3.3.2-19]
+        0x03 ContentType content_type in PUBLISH | WILL;
+        /// The topic for a response: a topic name. [MQTT-3.3.2-13], [MQTT-3.3.2-14]
+        0x08 ResponseTopic response_topic in PUBLISH | WILL;
+        /// The client identifier that the server chose for a client that gave none. [MQTT-3.2.2-16]
+        0x12 AssignedClientIdentifier assigned_client_identifier in CONNACK;
+        /// The method of the enhanced authentication. [MQTT-4.12.0-5]
+        0x15 AuthenticationMethod authentication_method in CONNECT | CONNACK | AUTH;
+        /// A basis for response topics. (3.2.2.3.15)
+        0x1A ResponseInformation response_information in CONNACK;
+        /// Other servers to use. (3.2.2.3.16)
+        0x1C ServerReference server_reference in CONNACK | DISCONNECT;
+        /// A diagnostic text. (3.4.2.2.2 and the like)
+        0x1F ReasonString reason_string in DIAGNOSED;
+    }
+    binary: &'a [u8] {
+        /// What tells the requester which request a response answers. (3.3.2.3.6)
+        0x09 CorrelationData correlation_data in PUBLISH | WILL;
+        /// Data of the enhanced authentication; a secret. (3.1.2.11.10)
+        0x16 AuthenticationData authentication_data in CONNECT | CONNACK | AUTH;
+    }
 }
 
 impl Sealed for Property<'_> {}
@@ -278,6 +306,12 @@ impl Property<'_> {
 }
 
 impl<'a> Properties<'a> {
+    // What all getters have in common.
+    #[inline(never)]
+    fn find(&self, identifier: u8) -> Option<Property<'a>> {
+        self.iter().find(|property| property.identifier() == identifier)
+    }
+
     /// The numbers of all subscriptions that a message matches. [MQTT-3.3.4-3]
     pub fn subscription_identifiers(&self) -> impl Iterator<Item = u32> + use<'a> {
         self.iter().filter_map(|property| match property {
@@ -308,37 +342,44 @@ impl Admission {
         Self { holder, to, seen: 0 }
     }
 
-    /// Checks the identifier alone: a misplaced property is that, whatever its value.
-    fn check_holder(&self, identifier: u32) -> Result<(), Violation> {
-        match Property::holders(identifier) {
-            0 => Err(Violation::PropertyUnknown),
-            holders if holders & self.holder as u16 == 0 => Err(Violation::PropertyNotAllowed),
-            _ => Ok(()),
+    /// Takes all properties of a packet that was received: the rest of `from`.
+    fn read_all(&mut self, from: &mut Reader<'_>) {
+        while !from.is_empty() {
+            let identifier = from.variable();
+            from.check(self.check_holder(identifier));
+            let property = Property::read_value(identifier, from);
+            from.check(self.check(&property));
         }
+        from.check(self.finish());
     }
 
-    /// Takes all properties of a packet that was received.
-    fn read_all(&mut self, mut from: Reader<'_>) -> Result<(), Violation> {
-        while !from.is_empty() {
-            self.read(&mut from)?;
+    /// Takes all properties of a packet that is to be sent.
+    fn admit_all(&mut self, properties: &Properties<'_>) -> Result<(), Violation> {
+        for property in properties.iter() {
+            self.check_holder(property.identifier().into())?;
+            self.check(&property)?;
         }
         self.finish()
     }
 
-    /// Takes the next one.
-    fn read(&mut self, from: &mut Reader<'_>) -> Result<(), Violation> {
-        let mut ahead = *from;
-        self.check_holder(ahead.variable()?)?;
-        self.admit(&Property::read(from)?)
+    /// Checks the identifier alone: a misplaced property is that, whatever its value.
+    fn check_holder(&self, identifier: u32) -> Result<(), Violation> {
+        let holders = usize::try_from(identifier).ok().and_then(|identifier| Property::HOLDERS.get(identifier));
+        match holders {
+            None | Some(0) => Err(Violation::PropertyUnknown),
+            Some(holders) if holders & self.holder as u16 == 0 => Err(Violation::PropertyNotAllowed),
+            Some(_) => Ok(()),
+        }
     }
 
-    fn admit(&mut self, property: &Property<'_>) -> Result<(), Violation> {
-        self.check_holder(property.identifier().into())?;
+    /// Checks a property that is in its place.
+    fn check(&mut self, property: &Property<'_>) -> Result<(), Violation> {
         property.check_sender(self.holder, self.to)?;
-        if self.has(property.identifier()) && !property.may_repeat_in(self.holder) {
+        let bit = bit(property.identifier());
+        if self.seen & bit != 0 && !property.may_repeat_in(self.holder) {
             return Err(Violation::PropertyRepeated);
         }
-        self.seen |= bit(property.identifier());
+        self.seen |= bit;
         property.check_value()
     }
 
@@ -359,65 +400,92 @@ impl Admission {
 
 impl<'a> Reader<'a> {
     /// The properties of `holder` behind their length; none in 3.1.1.
-    pub(crate) fn properties(&mut self, holder: Holder) -> Result<Properties<'a>, Violation> {
-        if !self.version.is_v5() {
-            return Ok(Properties::EMPTY);
-        }
-        self.property_bytes(holder).map(List::checked)
+    pub(crate) fn properties(&mut self, holder: Holder) -> Properties<'a> {
+        List::checked(if self.version.is_v5() { self.property_bytes(holder) } else { &[] })
     }
 
     /// The same for a packet that need not have any, and mostly has none.
     // Part of what reads the packet, so that the list need not go through memory.
     #[inline]
-    pub(crate) fn rare_properties(&mut self, holder: Holder) -> Result<Properties<'a>, Violation> {
-        let bytes = match self.rest().first() {
+    pub(crate) fn rare_properties(&mut self, holder: Holder) -> Properties<'a> {
+        List::checked(match self.rest().first() {
             _ if !self.version.is_v5() => &[],
-            Some(0) => self.bytes(1)?.get(1..).unwrap_or_default(),
-            _ => self.property_bytes(holder)?,
-        };
-        Ok(List::checked(bytes))
+            Some(0) => self.bytes(1).get(1..).unwrap_or_default(),
+            _ => self.property_bytes(holder),
+        })
     }
 
     #[inline(never)]
-    fn property_bytes(&mut self, holder: Holder) -> Result<&'a [u8], Violation> {
-        let len = usize::try_from(self.variable()?).map_err(|_| Violation::FieldTruncated)?;
-        let block = self.block(len)?;
-        Admission::new(holder, self.to).read_all(block)?;
-        Ok(block.rest())
+    fn property_bytes(&mut self, holder: Holder) -> &'a [u8] {
+        let len = self.variable();
+        let mut bytes = &[][..];
+        self.within(usize::try_from(len).unwrap_or(usize::MAX), |block| {
+            bytes = block.rest();
+            Admission::new(holder, block.to).read_all(block);
+        });
+        bytes
     }
 
-    fn maximum_qos(&mut self) -> Result<QoS, Violation> {
-        QoS::of_bits(self.byte()?).ok_or(Violation::MaximumQosInvalid)
+    fn property_flag(&mut self) -> bool {
+        self.flag(Violation::PropertyNotFlag)
+    }
+
+    fn maximum_qos(&mut self) -> QoS {
+        let byte = self.byte();
+        self.qos(QoS::of_bits(byte), Violation::MaximumQosInvalid)
+    }
+
+    /// A QoS; that there is none breaks `rule`.
+    pub(crate) fn qos(&mut self, qos: Option<QoS>, rule: Violation) -> QoS {
+        qos.unwrap_or_else(|| {
+            self.fail(rule);
+            QoS::AtMostOnce
+        })
     }
 }
 
 impl Writer<'_> {
     /// The properties of `holder` behind their length; in 3.1.1 there may be none.
     pub(crate) fn properties(&mut self, holder: Holder, properties: &Properties<'_>) {
-        if !self.is_v5_or_without(!properties.is_empty()) {
+        self.properties_and(holder, properties, &Properties::EMPTY);
+    }
+
+    /// The same, and behind them those that are `announced`, which are sound.
+    pub(crate) fn properties_and(&mut self, holder: Holder, properties: &Properties<'_>, announced: &Properties<'_>) {
+        let is_empty = properties.is_empty() && announced.is_empty();
+        if !self.is_v5_or_without(!is_empty) {
             return;
         }
-        let mut admission = Admission::new(holder, self.to);
-        self.check(|| {
-            properties.iter().try_for_each(|property| admission.admit(&property))?;
-            admission.finish()
-        });
-        if properties.is_empty() {
+        let to = self.to;
+        self.check(|| Admission::new(holder, to).admit_all(properties));
+        if is_empty {
             return self.variable(0);
         }
         let mut measured = Writer::new(Purpose::Measure, self.version, self.to, &mut []);
         properties.write(&mut measured);
+        announced.write(&mut measured);
         match measured.finish() {
             // What is longer than that is too long in any case.
             Ok(len) => self.variable(u32::try_from(len).unwrap_or(u32::MAX)),
             Err(fault) => self.fail(fault),
         }
         properties.write(self);
+        announced.write(self);
+    }
+
+    fn property_flag(&mut self, value: bool) {
+        self.flag(value);
     }
 
     fn maximum_qos(&mut self, qos: QoS) {
         self.byte(qos as u8);
     }
+}
+
+/// CONNECT or CONNACK, and the properties by which a session itself tells how much it takes. They follow those of the packet.
+pub(crate) struct Announcing<'p, P> {
+    pub(crate) packet: P,
+    pub(crate) announced: Properties<'p>,
 }
 
 /// Bytes that do not belong into a log; shows their number.

@@ -90,15 +90,16 @@ impl<'a> Publish<'a> {
     pub(crate) fn read(frame: &Frame<'a>) -> Result<Self, Violation> {
         let PublishFlags { dup, qos, retain } = PublishFlags::of_first_byte(frame.first_byte)?;
         let mut reader = frame.body;
-        let topic = reader.characters()?;
-        topic_is_clean(topic)?;
+        let topic = reader.characters();
+        reader.check(topic_is_clean(topic));
         let delivery = match qos {
             QoS::AtMostOnce => Delivery::AtMostOnce,
-            QoS::AtLeastOnce => Delivery::AtLeastOnce { packet_id: reader.packet_id()?, dup },
-            QoS::ExactlyOnce => Delivery::ExactlyOnce { packet_id: reader.packet_id()?, dup },
+            QoS::AtLeastOnce => Delivery::AtLeastOnce { packet_id: reader.packet_id(), dup },
+            QoS::ExactlyOnce => Delivery::ExactlyOnce { packet_id: reader.packet_id(), dup },
         };
-        let properties = reader.rare_properties(Holder::Publish)?;
-        check_presence(topic, properties)?;
+        let properties = reader.rare_properties(Holder::Publish);
+        reader.check(check_presence(topic, properties));
+        reader.fault()?;
         Ok(Self { delivery, retain, topic, properties, payload: reader.rest() })
     }
 
@@ -217,17 +218,16 @@ pub(crate) fn publish_expiry_offset(packet: &[u8]) -> Option<usize> {
     let PublishFlags { qos, .. } = PublishFlags::of_first_byte(*packet.first()?).ok()?;
     let (_, behind) = publish_topic(packet)?;
     let mut reader = Reader::new(Version::nearest(5), Role::Client, behind);
-    reader.bytes(if qos == QoS::AtMostOnce { 0 } else { 2 }).ok()?;
-    let len = usize::try_from(reader.variable().ok()?).ok()?;
+    reader.bytes(if qos == QoS::AtMostOnce { 0 } else { 2 });
+    let len = usize::try_from(reader.variable()).ok()?;
     let payload = reader.rest().len().checked_sub(len)?;
-    let mut block = reader.block(len).ok()?;
-    loop {
-        let property = Property::read(&mut block).ok()?;
-        if let Property::MessageExpiryInterval(_) = property {
-            let behind = block.rest().len().checked_add(payload)?.checked_add(size_of::<u32>())?;
+    while reader.rest().len() > payload {
+        if let Property::MessageExpiryInterval(_) = Property::read(&mut reader) {
+            let behind = reader.rest().len().checked_add(size_of::<u32>())?;
             return packet.len().checked_sub(behind);
         }
     }
+    None
 }
 
 /// The topic name in a PUBLISH that this crate has encoded, and what is behind it.

@@ -1,7 +1,7 @@
 //! Fields taken off the front of received bytes.
 
 use core::num::NonZeroU16;
-use core::{fmt, str};
+use core::{fmt, mem, str};
 
 use crate::bytes;
 
@@ -13,22 +13,21 @@ use super::violation::Violation;
 pub type PacketId = NonZeroU16;
 
 /// The bytes of a packet that are still to be read. What does not fit into them is [`Violation::FieldTruncated`].
+///
+/// The first fault is kept until [`finish`](Self::finish), so that a packet reads as the list of its fields. Nothing is left
+/// behind a fault, and what is read there is empty or zero.
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
     pub(crate) version: Version,
     /// The end that received the bytes.
     pub(crate) to: Role,
+    fault: Option<Violation>,
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
     pub(crate) const fn new(version: Version, to: Role, bytes: &'a [u8]) -> Self {
-        Self { version, to, rest: bytes }
-    }
-
-    /// Takes the next `len` bytes as a packet of their own.
-    pub(crate) fn block(&mut self, len: usize) -> Result<Self, Violation> {
-        Ok(Self { rest: self.bytes(len)?, ..*self })
+        Self { version, to, fault: None, rest: bytes }
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -36,96 +35,140 @@ impl<'a> Reader<'a> {
     }
 
     /// All that is left.
-    pub(crate) const fn rest(self) -> &'a [u8] {
+    pub(crate) const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// Says that the packet ends here.
-    pub(crate) const fn end(self) -> Result<(), Violation> {
-        if self.is_empty() { Ok(()) } else { Err(Violation::TrailingBytes) }
+    /// The first fault, if there was one.
+    pub(crate) const fn fault(&self) -> Result<(), Violation> {
+        match self.fault {
+            None => Ok(()),
+            Some(violation) => Err(violation),
+        }
     }
 
-    pub(crate) const fn bytes(&mut self, len: usize) -> Result<&'a [u8], Violation> {
+    /// The packet that was read, unless it has a fault or does not end here.
+    pub(crate) fn finish<T>(&self, packet: T) -> Result<T, Violation> {
+        self.fault()?;
+        if self.is_empty() { Ok(packet) } else { Err(Violation::TrailingBytes) }
+    }
+
+    /// Keeps the first fault; the rest of the packet is then of no interest.
+    #[inline(never)]
+    pub(crate) fn fail(&mut self, violation: Violation) {
+        self.fault = self.fault.or(Some(violation));
+        self.rest = &[];
+    }
+
+    /// Keeps what came of a check.
+    pub(crate) fn check(&mut self, checked: Result<(), Violation>) {
+        if let Err(violation) = checked {
+            self.fail(violation);
+        }
+    }
+
+    /// Reads the next `len` bytes as if there were no others.
+    pub(crate) fn within(&mut self, len: usize, read: impl FnOnce(&mut Self)) {
+        let block = self.bytes(len);
+        let behind = mem::replace(&mut self.rest, block);
+        read(self);
+        if self.fault.is_none() {
+            self.rest = behind;
+        }
+    }
+
+    pub(crate) fn bytes(&mut self, len: usize) -> &'a [u8] {
         match self.rest.split_at_checked(len) {
             Some((head, rest)) => {
                 self.rest = rest;
-                Ok(head)
+                head
             }
-            None => Err(Violation::FieldTruncated),
+            None => {
+                self.fail(Violation::FieldTruncated);
+                &[]
+            }
         }
     }
 
-    const fn array<const N: usize>(&mut self) -> Result<[u8; N], Violation> {
+    fn array<const N: usize>(&mut self) -> [u8; N] {
         match self.rest.split_first_chunk() {
             Some((head, rest)) => {
                 self.rest = rest;
-                Ok(*head)
+                *head
             }
-            None => Err(Violation::FieldTruncated),
+            None => {
+                self.fail(Violation::FieldTruncated);
+                [0; N]
+            }
         }
     }
 
-    pub(crate) fn byte(&mut self) -> Result<u8, Violation> {
-        let [byte] = self.array()?;
-        Ok(byte)
+    pub(crate) fn byte(&mut self) -> u8 {
+        let [byte] = self.array();
+        byte
     }
 
     /// A two byte integer. (1.5.2)
-    pub(crate) fn two(&mut self) -> Result<u16, Violation> {
-        self.array().map(u16::from_be_bytes)
+    pub(crate) fn two(&mut self) -> u16 {
+        u16::from_be_bytes(self.array())
     }
 
     /// A four byte integer. (5.0: 1.5.3)
-    pub(crate) fn four(&mut self) -> Result<u32, Violation> {
-        self.array().map(u32::from_be_bytes)
+    pub(crate) fn four(&mut self) -> u32 {
+        u32::from_be_bytes(self.array())
     }
 
     /// A variable byte integer in its shortest form. [MQTT-1.5.5-1]
-    pub(crate) fn variable(&mut self) -> Result<u32, Violation> {
-        match variable_byte_integer(self.rest)? {
-            Some(integer) if integer.is_padded() => Err(Violation::IntegerPadded),
-            Some(integer) => {
-                self.bytes(integer.len.into())?;
-                Ok(integer.value)
+    pub(crate) fn variable(&mut self) -> u32 {
+        match variable_byte_integer(self.rest) {
+            Ok(Some(integer)) if integer.is_padded() => self.fail(Violation::IntegerPadded),
+            Ok(Some(integer)) => {
+                self.bytes(integer.len.into());
+                return integer.value;
             }
-            None => Err(Violation::FieldTruncated),
+            Ok(None) => self.fail(Violation::FieldTruncated),
+            Err(violation) => self.fail(violation),
         }
+        0
     }
 
-    pub(crate) fn packet_id(&mut self) -> Result<PacketId, Violation> {
-        PacketId::new(self.two()?).ok_or(Violation::PacketIdentifierZero)
+    pub(crate) fn packet_id(&mut self) -> PacketId {
+        PacketId::new(self.two()).unwrap_or_else(|| {
+            self.fail(Violation::PacketIdentifierZero);
+            PacketId::MIN
+        })
     }
 
-    /// A flag that takes a whole byte.
-    pub(crate) fn flag(&mut self) -> Result<bool, Violation> {
-        match self.byte()? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(Violation::PropertyNotFlag),
+    /// A flag that takes a whole byte; anything but 0 and 1 breaks `rule`.
+    pub(crate) fn flag(&mut self, rule: Violation) -> bool {
+        let byte = self.byte();
+        if byte > 1 {
+            self.fail(rule);
         }
+        byte == 1
     }
 
     /// Binary data behind its two byte length. (5.0: 1.5.6)
-    pub(crate) fn binary(&mut self) -> Result<&'a [u8], Violation> {
-        let len = self.two()?;
+    pub(crate) fn binary(&mut self) -> &'a [u8] {
+        let len = self.two();
         self.bytes(len.into())
     }
 
     /// A UTF-8 string behind its two byte length. [MQTT-1.5.3-1] and [MQTT-1.5.3-2] in 3.1.1, [MQTT-1.5.4-1] and
     /// [MQTT-1.5.4-2] in 5.0; U+FEFF is a character like any other ([MQTT-1.5.3-3], [MQTT-1.5.4-3])
-    pub(crate) fn text(&mut self) -> Result<&'a str, Violation> {
-        let text = self.characters()?;
-        text_is_clean(text).map(|()| text)
+    #[inline(never)]
+    pub(crate) fn text(&mut self) -> &'a str {
+        let text = self.characters();
+        self.check(text_is_clean(text));
+        text
     }
 
     /// A UTF-8 string, of which it is still to be checked what it may not contain.
-    pub(crate) fn characters(&mut self) -> Result<&'a str, Violation> {
-        str::from_utf8(self.binary()?).map_err(|_| Violation::StringNotUtf8)
-    }
-
-    /// A name and its value. [MQTT-1.5.7-1]
-    pub(crate) fn pair(&mut self) -> Result<(&'a str, &'a str), Violation> {
-        Ok((self.text()?, self.text()?))
+    pub(crate) fn characters(&mut self) -> &'a str {
+        str::from_utf8(self.binary()).unwrap_or_else(|_| {
+            self.fail(Violation::StringNotUtf8);
+            ""
+        })
     }
 }
 

@@ -113,9 +113,13 @@ impl<'a> Subscription<'a> {
 impl Sealed for Subscription<'_> {}
 
 impl<'a> Element<'a> for Subscription<'a> {
-    fn read(from: &mut Reader<'a>) -> Result<Self, Violation> {
-        let filter = from.text()?;
-        Self::of_options(from.version, filter, from.byte()?)
+    fn read(from: &mut Reader<'a>) -> Self {
+        let filter = from.text();
+        let options = from.byte();
+        Self::of_options(from.version, filter, options).unwrap_or_else(|violation| {
+            from.fail(violation);
+            Self::new(filter, QoS::AtMostOnce)
+        })
     }
 
     fn write(&self, to: &mut Writer<'_>) {
@@ -129,12 +133,14 @@ impl<'a> Element<'a> for Subscription<'a> {
 
 impl<'a> Subscribe<'a> {
     pub(crate) fn decode(mut reader: Reader<'a>) -> Result<Self, Violation> {
-        let packet_id = reader.packet_id()?;
-        let properties = reader.properties(Holder::Subscribe)?;
+        let packet_id = reader.packet_id();
+        let properties = reader.properties(Holder::Subscribe);
         let version = reader.version;
-        let subscriptions = List::received(reader, |from| Subscription::read(from)?.check(version))?;
-        let packet = Self { packet_id, properties, subscriptions };
-        if packet.subscriptions.is_empty() { Err(Violation::SubscribeEmpty) } else { Ok(packet) }
+        let subscriptions = reader.some(Violation::SubscribeEmpty, |from| {
+            let subscription = Subscription::read(from);
+            from.check(subscription.check(version));
+        });
+        reader.finish(Self { packet_id, properties, subscriptions })
     }
 }
 
@@ -164,11 +170,14 @@ pub struct Unsubscribe<'a> {
 
 impl<'a> Unsubscribe<'a> {
     pub(crate) fn decode(mut reader: Reader<'a>) -> Result<Self, Violation> {
-        let packet_id = reader.packet_id()?;
-        let properties = reader.properties(Holder::Unsubscribe)?;
+        let packet_id = reader.packet_id();
+        let properties = reader.properties(Holder::Unsubscribe);
         let version = reader.version;
-        let filters = List::received(reader, |from| check_topic_filter(version, from.text()?))?;
-        if filters.is_empty() { Err(Violation::UnsubscribeEmpty) } else { Ok(Self { packet_id, properties, filters }) }
+        let filters = reader.some(Violation::UnsubscribeEmpty, |from| {
+            let filter = from.text();
+            from.check(check_topic_filter(version, filter));
+        });
+        reader.finish(Self { packet_id, properties, filters })
     }
 }
 
@@ -188,7 +197,7 @@ impl Sealed for &str {}
 
 /// A topic filter.
 impl<'a> Element<'a> for &'a str {
-    fn read(from: &mut Reader<'a>) -> Result<Self, Violation> {
+    fn read(from: &mut Reader<'a>) -> Self {
         from.text()
     }
 
@@ -215,12 +224,14 @@ impl<'a> Suback<'a> {
     const CODES: (Carrier, Violation) = (Carrier::Suback, Violation::SubackCodeReserved);
 
     pub(crate) fn decode(mut reader: Reader<'a>) -> Result<Self, Violation> {
-        let packet_id = reader.packet_id()?;
-        let properties = reader.properties(Holder::Suback)?;
+        let packet_id = reader.packet_id();
+        let properties = reader.properties(Holder::Suback);
         let version = reader.version;
-        let reason_codes = List::received(reader, |from| Self::check_code(version, from.reason_code(Self::CODES)?))?;
-        let packet = Self { packet_id, properties, reason_codes };
-        if packet.reason_codes.is_empty() { Err(Violation::SubackEmpty) } else { Ok(packet) }
+        let reason_codes = reader.some(Violation::SubackEmpty, |from| {
+            let code = from.reason_code(Self::CODES);
+            from.check(Self::check_code(version, code));
+        });
+        reader.finish(Self { packet_id, properties, reason_codes })
     }
 
     /// 3.1.1 knows one way to fail. [MQTT-3.9.3-2]
@@ -265,15 +276,15 @@ impl<'a> Unsuback<'a> {
     const CODES: (Carrier, Violation) = (Carrier::Unsuback, Violation::UnsubackCodeReserved);
 
     pub(crate) fn decode(mut reader: Reader<'a>) -> Result<Self, Violation> {
-        let packet_id = reader.packet_id()?;
-        if !reader.version.is_v5() {
-            let packet = Self { packet_id, properties: Properties::EMPTY, reason_codes: List::EMPTY };
-            return reader.end().map(|()| packet);
+        let packet_id = reader.packet_id();
+        let mut packet = Self { packet_id, properties: Properties::EMPTY, reason_codes: List::EMPTY };
+        if reader.version.is_v5() {
+            packet.properties = reader.properties(Holder::Unsuback);
+            packet.reason_codes = reader.some(Violation::UnsubackEmpty, |from| {
+                from.reason_code(Self::CODES);
+            });
         }
-        let properties = reader.properties(Holder::Unsuback)?;
-        let reason_codes = List::received(reader, |from| from.reason_code(Self::CODES).map(drop))?;
-        let packet = Self { packet_id, properties, reason_codes };
-        if packet.reason_codes.is_empty() { Err(Violation::UnsubackEmpty) } else { Ok(packet) }
+        reader.finish(packet)
     }
 }
 
@@ -296,9 +307,9 @@ impl Layout for Unsuback<'_> {
 impl Sealed for ReasonCode {}
 
 impl<'a> Element<'a> for ReasonCode {
-    fn read(from: &mut Reader<'a>) -> Result<Self, Violation> {
-        // A code that no packet carries is refused in the name of SUBACK; an UNSUBACK checks its codes itself.
-        Self::of_byte(from.byte()?).ok_or(Violation::SubackCodeReserved)
+    fn read(from: &mut Reader<'a>) -> Self {
+        // SUBACK and UNSUBACK check their codes when they are decoded.
+        Self::of_byte(from.byte()).unwrap_or_default()
     }
 
     fn write(&self, to: &mut Writer<'_>) {
