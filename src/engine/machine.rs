@@ -18,7 +18,7 @@ use crate::time::Instant;
 use crate::timer::Timer;
 use crate::wire::{
     AckType, Acknowledgement, Frame, Layout, Measured, PacketId, PacketType, Ping, Properties, Property, Publish,
-    ReasonCode, Role, ShortAcknowledgement, Version,
+    Reader, ReasonCode, Role, ShortAcknowledgement, Version,
 };
 
 use super::state::{Authentication, Core, Phase};
@@ -48,7 +48,8 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     /// What comes of a packet that only this end receives, or that begins the connection.
     fn take<'m, 'i>(
         engine: &mut Engine<'m, Self>,
-        frame: &Frame<'i>,
+        packet_type: PacketType,
+        body: Reader<'i>,
         step: &mut StepOf<'m, 'i, Self>,
     ) -> Result<Taken, Cause>;
 

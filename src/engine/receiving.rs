@@ -7,7 +7,9 @@ use crate::flow::receiver::{Arrival, Held};
 use crate::flow::sender::Level;
 use crate::inbox::Unread;
 use crate::report::report;
-use crate::wire::{AckType, Acknowledgement, Delivery, Frame, PacketId, PacketType, Publish, ReasonCode, Violation};
+use crate::wire::{
+    AckType, Acknowledgement, Delivery, Frame, PacketId, PacketType, Publish, Reader, ReasonCode, Violation,
+};
 
 use super::machine::{ANSWER, End, Engine, StepOf, Taken, received, tell};
 use super::state::{Owed, Phase};
@@ -97,7 +99,7 @@ impl<'m, E: End> Engine<'m, E> {
                 if frame.packet_type == PacketType::Publish && !E::is_beginning(self) {
                     self.take_publish(&frame, inbox, step)
                 } else {
-                    self.take(&frame, step)
+                    self.take(frame.packet_type, frame.body.rest(), step)
                 }
             }
             Ok(None) => {
@@ -109,12 +111,19 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    // Most polls find nothing else, and should not pay for what would be done with it.
+    // Most polls find nothing else, and should not pay for what would be done with it. Its arguments have room in registers: a
+    // frame that goes through memory is read there in other pieces than it was written in, which costs more than the rest.
     #[inline(never)]
-    fn take<'i>(&mut self, frame: &Frame<'i>, step: &mut StepOf<'m, 'i, E>) -> Result<Taken, Cause> {
-        match AckType::of(frame.packet_type) {
+    fn take<'i>(
+        &mut self,
+        packet_type: PacketType,
+        body: &'i [u8],
+        step: &mut StepOf<'m, 'i, E>,
+    ) -> Result<Taken, Cause> {
+        let body = Reader::new(self.version(), E::ROLE, body);
+        match AckType::of(packet_type) {
             Some(kind) if !E::is_beginning(self) => {
-                let packet = received(Acknowledgement::decode(kind, frame.body)?);
+                let packet = received(Acknowledgement::decode(kind, body)?);
                 E::check_diagnostics(self, &packet.properties)?;
                 if kind == AckType::Pubrel {
                     self.take_release(packet.packet_id)
@@ -122,7 +131,7 @@ impl<'m, E: End> Engine<'m, E> {
                     self.acknowledged(&packet, step)
                 }
             }
-            _ => E::take(self, frame, step),
+            _ => E::take(self, packet_type, body, step),
         }
     }
 

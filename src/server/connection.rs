@@ -11,7 +11,7 @@ use crate::time::Instant;
 use crate::timer::Timer;
 use crate::wire::{
     self, Announcing, Auth, Connack, Connect, Disconnect, Frame, List, Measured, PacketType, Ping, Properties,
-    Property, ReasonCode, Role, Subscribe, Unsubscribe, Version, Violation,
+    Property, Reader, ReasonCode, Role, Subscribe, Unsubscribe, Version, Violation,
 };
 
 use super::command::{Accept, FAREWELL};
@@ -47,10 +47,10 @@ impl End for Server {
 
     fn take<'m, 'i>(
         engine: &mut Engine<'m, Self>,
-        frame: &Frame<'i>,
+        packet_type: PacketType,
+        body: Reader<'i>,
         step: &mut StepOf<'m, 'i, Self>,
     ) -> Result<Taken, Cause> {
-        let Frame { packet_type, body, .. } = *frame;
         match (engine.core.end.stage, packet_type) {
             (Stage::Unconnected, PacketType::Connect) => {
                 Ok(tell(step, engine.take_connect(received(Connect::decode(body)?))))

@@ -14,8 +14,8 @@ use crate::outbox::Order;
 use crate::report::report;
 use crate::timer::Timer;
 use crate::wire::{
-    self, Announcing, Auth, Connack, Disconnect, Frame, List, Measured, PacketId, PacketType, Properties, ReasonCode,
-    Role, Suback, Unsuback, Violation,
+    self, Announcing, Auth, Connack, Disconnect, Frame, List, Measured, PacketId, PacketType, Properties, Reader,
+    ReasonCode, Role, Suback, Unsuback, Violation,
 };
 
 use super::command::{Connect, LostSession};
@@ -43,8 +43,7 @@ facts! {
 }
 
 impl End for Client {
-    const NEW: Self =
-        Self { unsearched: 0, request: Request::NONE, lost_session: LostSession::AsTheStandardSays };
+    const NEW: Self = Self { unsearched: 0, request: Request::NONE, lost_session: LostSession::AsTheStandardSays };
     const ROLE: Role = Role::Client;
     const PEER: Role = Role::Server;
     const NO_BEGINNING: Cause = Cause::ConnackTimeout;
@@ -63,10 +62,10 @@ impl End for Client {
 
     fn take<'m, 'i>(
         engine: &mut Engine<'m, Self>,
-        frame: &Frame<'i>,
+        packet_type: PacketType,
+        body: Reader<'i>,
         step: &mut StepOf<'m, 'i, Self>,
     ) -> Result<Taken, Cause> {
-        let Frame { packet_type, body, .. } = *frame;
         match (packet_type, Self::is_beginning(engine)) {
             (PacketType::Connack, true) => engine.take_connack(received(Connack::decode(body)?), step),
             (PacketType::Auth, true) => engine.take_challenge(received(Auth::decode(body)?), step),
