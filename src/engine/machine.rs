@@ -127,7 +127,7 @@ impl<'m, E: End> Engine<'m, E> {
         }
         E::answer_neglected(&mut self);
         self.answer_owed();
-        let told = self.report(step) || (inbox.is_worth_a_look() && self.receive(inbox.split(), step));
+        let told = self.report(step) || (inbox.is_worth_a_look() && self.receive(inbox, step));
         if !told {
             self.act(step);
         }
@@ -229,6 +229,7 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// What time demands of the connection.
+    #[inline(never)]
     fn meet_deadlines(&mut self) {
         if self.core.deadline.is_over() {
             match self.core.phase {

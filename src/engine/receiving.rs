@@ -5,7 +5,7 @@ use crate::event::{Handle, Happened, Message};
 use crate::flow::held::{Entry, EntryId, Table, entry, entry_mut};
 use crate::flow::receiver::{Arrival, Held};
 use crate::flow::sender::Level;
-use crate::inbox::Unread;
+use crate::inbox::{Inbox, Unread};
 use crate::report::report;
 use crate::wire::{
     AckType, Acknowledgement, Delivery, Frame, PacketId, PacketType, Publish, Reader, ReasonCode, Violation,
@@ -37,7 +37,9 @@ enum Arrived {
 
 impl<'m, E: End> Engine<'m, E> {
     /// Takes packets until one is worth an event, as long as there is room for the answer. Tells whether one was.
-    pub(super) fn receive<'i>(&mut self, mut inbox: Unread<'i>, step: &mut StepOf<'m, 'i, E>) -> bool {
+    #[inline(never)]
+    pub(super) fn receive<'i>(&mut self, inbox: &'i mut Inbox, step: &mut StepOf<'m, 'i, E>) -> bool {
+        let mut inbox = inbox.split();
         while inbox.is_worth_a_look() && self.listens() {
             let position = inbox.position();
             let taken = self.take_next(&mut inbox, step);
@@ -174,6 +176,7 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// Lets a PUBLISH pass that is larger than the inbox. It is acknowledged, or it would come again and again.
+    #[inline(never)]
     fn take_large<'i>(&mut self, inbox: &mut Unread<'i>, step: &mut StepOf<'m, 'i, E>) -> Result<Taken, Cause> {
         let Some((publish, len)) = inbox.large(self.version(), E::ROLE)? else { return Ok(Taken::InPart) };
         E::check_publish(self, &publish)?;

@@ -302,6 +302,8 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Shows the front of a PUBLISH with the topic alias that it asks for, if the peer takes it. Tells how much of the
     /// stored packet that stands for. [MQTT-3.2.2-17], [MQTT-3.2.2-18]
+    // Rare, and not to be paid for by each packet.
+    #[inline(never)]
     fn show_front(&mut self, place: Place) -> usize {
         let alias = self.store.records().label(place).alias;
         if !self.version().is_v5() || alias == 0 || alias > self.core.limits.topic_alias_maximum {
