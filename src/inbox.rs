@@ -34,6 +34,15 @@ use crate::wire::{self, Frame, Header, Packet, PacketType, Publish, Role, Versio
 /// ```
 #[derive(Clone)]
 pub struct Inbox<B: ?Sized = [u8]> {
+    mark: Mark,
+    /// The topics that the peer's aliases stand for, behind everything else in the buffer.
+    aliases: TopicAliases,
+    bytes: B,
+}
+
+/// What is known of the bytes in an inbox.
+#[derive(Clone)]
+struct Mark {
     /// Where the bytes begin that are not yet taken.
     start: usize,
     /// Where they end; never before `start` nor behind the buffer.
@@ -41,11 +50,8 @@ pub struct Inbox<B: ?Sized = [u8]> {
     /// How many bytes of the packet in front are still to come, as far as that is known, and what becomes of them.
     missing: u32,
     fate: Fate,
-    /// The topics that the peer's aliases stand for, behind everything else in the buffer.
-    aliases: TopicAliases,
     /// Whether bytes came in since that was last asked.
     news: bool,
-    bytes: B,
 }
 
 /// What becomes of a packet of which bytes are still to come.
@@ -75,15 +81,8 @@ impl<B> Inbox<B> {
     /// An empty inbox over a buffer of the caller's.
     #[must_use]
     pub const fn over(buffer: B) -> Self {
-        Self {
-            start: 0,
-            end: 0,
-            missing: 0,
-            fate: Fate::Awaited,
-            aliases: TopicAliases::NONE,
-            news: false,
-            bytes: buffer,
-        }
+        let mark = Mark { start: 0, end: 0, missing: 0, fate: Fate::Awaited, news: false };
+        Self { mark, aliases: TopicAliases::NONE, bytes: buffer }
     }
 }
 
@@ -113,7 +112,7 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// The bytes that are not yet taken as packets.
     #[must_use]
     pub fn unread(&self) -> &[u8] {
-        self.bytes.as_ref().get(self.start..self.end).unwrap_or_default()
+        self.bytes.as_ref().get(self.mark.start..self.mark.end).unwrap_or_default()
     }
 
     /// Where the next received bytes go; report them with [`filled`](Self::filled).
@@ -123,37 +122,34 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// packets were taken.
     pub fn space(&mut self) -> &mut [u8] {
         let capacity = self.capacity();
-        let behind = capacity.saturating_sub(self.end);
-        let unread = self.end.saturating_sub(self.start);
+        let Self { mark: Mark { start, end, .. }, bytes, .. } = self;
+        let bytes = bytes.as_mut();
+        let unread = end.wrapping_sub(*start);
         // A move is worth it once it gains as much as it costs, and needed if there is no room otherwise.
-        if self.start >= unread || behind == 0 {
-            bytes::move_down(self.bytes.as_mut(), self.start, 0, unread);
-            self.end = unread;
-            self.start = 0;
+        if *start >= unread || *end >= capacity {
+            bytes::move_down(bytes, *start, 0, unread);
+            (*start, *end) = (0, unread);
         }
-        self.bytes.as_mut().get_mut(self.end..capacity).unwrap_or_default()
+        bytes.get_mut(*end..capacity).unwrap_or_default()
     }
 
     /// Says that the first `len` bytes of [`space`](Self::space) were filled; more than there is counts as all of it.
     pub fn filled(&mut self, len: usize) {
-        let end = self.end.saturating_add(len).min(self.capacity());
-        let filled = u32::try_from(end.saturating_sub(self.end)).unwrap_or(u32::MAX);
-        let passed = self.missing.min(filled);
-        self.missing = self.missing.saturating_sub(passed);
-        if self.fate == Fate::Skipped {
+        let len = len.min(self.capacity().saturating_sub(self.mark.end));
+        let Mark { start, end, missing, fate, news } = &mut self.mark;
+        let passed = u32::try_from(len).unwrap_or(u32::MAX).min(*missing);
+        *missing = missing.wrapping_sub(passed);
+        if *fate == Fate::Skipped {
             // Nothing else is here meanwhile.
-            self.start = self.start.saturating_add(usize::try_from(passed).unwrap_or(usize::MAX)).min(end);
+            *start = start.wrapping_add(usize::try_from(passed).unwrap_or(usize::MAX));
         }
-        self.end = end;
-        self.news |= len != 0;
+        *end = end.wrapping_add(len);
+        *news |= len != 0;
     }
 
     /// Forgets everything: what one connection left behind is nothing to the next.
     pub fn clear(&mut self) {
-        self.start = 0;
-        self.end = 0;
-        self.missing = 0;
-        self.news = false;
+        self.mark = Mark { start: 0, end: 0, missing: 0, news: false, ..self.mark };
         let capacity = self.capacity();
         if let Some(topics) = self.bytes.as_mut().get_mut(capacity..) {
             topics.fill(0);
@@ -163,7 +159,7 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// Whether bytes came in since this was last asked.
     pub(crate) const fn take_news(&mut self) -> bool {
         // Mostly there are none, and nothing is written.
-        self.news && core::mem::replace(&mut self.news, false)
+        self.mark.news && core::mem::replace(&mut self.mark.news, false)
     }
 
     /// Whether there may be a whole packet, or there can never be one.
@@ -221,27 +217,17 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// the next one is taken.
     pub(crate) fn split(&mut self) -> Unread<'_> {
         let capacity = self.capacity();
-        let Self { start, end, missing, fate, aliases, bytes, .. } = self;
+        let Self { mark, aliases, bytes } = self;
         let (received, topics) = (*bytes).as_mut().split_at_mut_checked(capacity).unwrap_or_default();
-        Unread {
-            start,
-            received: received.get(..*end).unwrap_or_default(),
-            capacity,
-            missing,
-            fate,
-            aliases: *aliases,
-            topics,
-        }
+        Unread { mark, received, aliases: *aliases, topics }
     }
 }
 
 /// The bytes of an inbox that are not yet taken.
 pub(crate) struct Unread<'i> {
-    start: &'i mut usize,
+    mark: &'i mut Mark,
+    /// All that there is room for.
     received: &'i [u8],
-    capacity: usize,
-    missing: &'i mut u32,
-    fate: &'i mut Fate,
     aliases: TopicAliases,
     topics: &'i mut [u8],
 }
@@ -249,13 +235,13 @@ pub(crate) struct Unread<'i> {
 impl<'i> Unread<'i> {
     /// The next packet if all of it is here.
     pub(crate) fn frame(&self, version: Version, to: Role) -> Result<Option<Frame<'i>>, Violation> {
-        Frame::next(version, to, self.unread(), self.capacity)
+        Frame::next(version, to, self.unread(), self.received.len())
     }
 
     /// Takes the packet in front.
     pub(crate) fn pass(&mut self, frame: &Frame<'_>) {
         let len = usize::try_from(frame.len).unwrap_or(usize::MAX);
-        *self.start = self.start.saturating_add(len).min(self.received.len());
+        self.mark.start = self.mark.start.wrapping_add(len).min(self.mark.end);
     }
 
     /// The version of the CONNECT in front, as far as it is here. [MQTT-3.1.0-1]
@@ -267,7 +253,7 @@ impl<'i> Unread<'i> {
     /// How much fits: the largest packet, and the aliases.
     #[cfg(feature = "server")]
     pub(crate) const fn extent(&self) -> (usize, TopicAliases) {
-        (self.capacity, self.aliases)
+        (self.received.len(), self.aliases)
     }
 
     /// What the front of a PUBLISH says that is larger than the inbox: all but the payload; and the length of the whole.
@@ -278,23 +264,23 @@ impl<'i> Unread<'i> {
         let header = header.ok_or(Violation::PacketTooLarge)?;
         match Publish::read(&Frame::new(version, to, header, unread)) {
             Ok(publish) => Ok(Some((Publish { payload: &[], ..publish }, header.packet_len()))),
-            Err(Violation::FieldTruncated) if unread.len() < self.capacity => Ok(None),
+            Err(Violation::FieldTruncated) if unread.len() < self.received.len() => Ok(None),
             _ => Err(Violation::PacketTooLarge),
         }
     }
 
     /// Lets the packet in front pass, which is of this length and larger than the inbox.
     pub(crate) fn skip(&mut self, len: u32) {
-        *self.missing = self.missing_of(len);
-        *self.fate = Fate::Skipped;
-        *self.start = self.received.len();
+        self.mark.missing = self.missing_of(len);
+        self.mark.fate = Fate::Skipped;
+        self.mark.start = self.mark.end;
     }
 
     /// Notes how much of the packet in front is missing, so that it is not looked at again with each piece that comes in.
     pub(crate) fn wait_for_rest(&mut self, version: Version, to: Role) {
         if let Ok(Some(header)) = Header::decode(version, to, self.unread()) {
-            *self.missing = self.missing_of(header.packet_len());
-            *self.fate = Fate::Awaited;
+            self.mark.missing = self.missing_of(header.packet_len());
+            self.mark.fate = Fate::Awaited;
         }
     }
 
@@ -323,26 +309,26 @@ impl<'i> Unread<'i> {
     }
 
     fn unread(&self) -> &'i [u8] {
-        self.received.get(*self.start..).unwrap_or_default()
+        self.received.get(self.mark.start..self.mark.end).unwrap_or_default()
     }
 
     /// Where the next packet begins; [`Unread::go_back`] to it takes the packets behind it back.
     pub(crate) const fn position(&self) -> usize {
-        *self.start
+        self.mark.start
     }
 
     pub(crate) const fn go_back(&mut self, position: usize) {
-        *self.start = position;
+        self.mark.start = position;
     }
 
     /// Whether there may be a whole packet, or there can never be one.
     pub(crate) const fn is_worth_a_look(&self) -> bool {
-        *self.missing == 0 && (*self.start < self.received.len() || self.capacity == 0)
+        self.mark.missing == 0 && (self.mark.start < self.mark.end || self.received.is_empty())
     }
 
     /// Whether what is not yet taken leaves no room for more.
     pub(crate) const fn is_full(&self) -> bool {
-        self.received.len().saturating_sub(*self.start) >= self.capacity
+        self.mark.end.wrapping_sub(self.mark.start) >= self.received.len()
     }
 }
 
@@ -350,7 +336,7 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// What an inbox means, as opposed to where it lies.
     fn content(&self) -> (&[u8], u32, TopicAliases, &[u8]) {
         let topics = self.bytes.as_ref().get(self.capacity()..).unwrap_or_default();
-        let skipped = if self.fate == Fate::Skipped { self.missing } else { 0 };
+        let skipped = if self.mark.fate == Fate::Skipped { self.mark.missing } else { 0 };
         (self.unread(), skipped, self.aliases, topics)
     }
 }

@@ -115,39 +115,39 @@ impl KeepAlive {
     }
 
     pub(crate) fn demand(&self) -> Demand {
-        match self.alive {
-            Alive::Off => Demand::Nothing(None),
-            _ if self.interval == 0 => Demand::Nothing(None),
-            Alive::Asked | Alive::Stalled => match millis(self.patience.into()).checked_sub(self.unheard) {
-                None | Some(0) => Demand::GiveUp,
-                Some(left) if self.alive == Alive::Asked => match self.ask_after().checked_sub(self.unsent) {
-                    None | Some(0) => Demand::Ask,
-                    Some(ask) => Demand::Nothing(Some(left.min(ask))),
-                },
-                left => Demand::Nothing(left),
-            },
-            Alive::Watching => match self.watch().checked_sub(self.unheard) {
-                None | Some(0) => Demand::GiveUp,
-                left => Demand::Nothing(left),
-            },
-            Alive::Quiet => match self.ask_after().checked_sub(self.unsent.max(self.unheard)) {
-                None | Some(0) => Demand::Ask,
-                left => Demand::Nothing(left),
-            },
+        if self.interval == 0 {
+            return Demand::Nothing(None);
+        }
+        let (give_up, ask) = match self.alive {
+            Alive::Off => return Demand::Nothing(None),
+            Alive::Quiet => (NEVER, self.until_asking(self.unsent.max(self.unheard))),
+            Alive::Asked => (self.until_giving_up(), self.until_asking(self.unsent)),
+            Alive::Stalled => (self.until_giving_up(), NEVER),
+            Alive::Watching => {
+                let interval = millis(self.interval);
+                (interval.wrapping_add(interval / 2).saturating_sub(self.unheard), NEVER)
+            }
+        };
+        match (give_up, ask) {
+            (0, _) => Demand::GiveUp,
+            (_, 0) => Demand::Ask,
+            _ => Demand::Nothing(Some(give_up.min(ask))),
         }
     }
 
-    fn watch(&self) -> u32 {
-        let interval = millis(self.interval);
-        interval.saturating_add(interval / 2)
+    fn until_giving_up(&self) -> u32 {
+        millis(self.patience.into()).saturating_sub(self.unheard)
     }
 
     /// The other end measures arrival, so we ask a little early.
-    fn ask_after(&self) -> u32 {
+    fn until_asking(&self, quiet: u32) -> u32 {
         let interval = millis(self.interval);
-        interval.wrapping_sub(interval / 8)
+        interval.wrapping_sub(interval / 8).saturating_sub(quiet)
     }
 }
+
+/// Longer than any interval.
+const NEVER: u32 = u32::MAX;
 
 /// The product of 16 and 10 bits has room in 32.
 fn millis(seconds: u16) -> u32 {

@@ -17,7 +17,7 @@ impl Timer {
 
     /// A timer of so many seconds, which begins with the next poll.
     pub(crate) const fn set(seconds: u8) -> Self {
-        Self((seconds as u32).saturating_mul(1000).saturating_add(Self::OVER) | Self::SET)
+        Self((seconds as u32).wrapping_mul(1000).wrapping_add(Self::OVER) | Self::SET)
     }
 
     /// Time has passed since the last poll.
@@ -46,7 +46,7 @@ impl Timer {
             0 => None,
             // It begins as soon as it is told the time.
             set if set & Self::SET != 0 => Some(0),
-            left => Some(left.saturating_sub(Self::OVER)),
+            left => Some(left.wrapping_sub(Self::OVER)),
         }
     }
 }
