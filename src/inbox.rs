@@ -63,6 +63,13 @@ enum Fate {
     Skipped,
 }
 
+impl Mark {
+    /// Whether there may be a whole packet, or, without any room, there can never be one.
+    const fn is_worth_a_look(&self, capacity: usize) -> bool {
+        self.missing == 0 && (self.start < self.end || capacity == 0)
+    }
+}
+
 impl<const N: usize> Inbox<[u8; N]> {
     /// An empty inbox with a capacity of `N` bytes, all zero bits: in a `static` it takes no flash.
     #[must_use]
@@ -164,7 +171,7 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
 
     /// Whether there may be a whole packet, or there can never be one.
     pub(crate) fn is_worth_a_look(&self) -> bool {
-        self.missing == 0 && (self.start < self.end || self.capacity() == 0)
+        self.mark.is_worth_a_look(self.capacity())
     }
 
     /// Takes the next packet, or `None` while bytes of it are missing. `to` is the end that this inbox belongs to.
@@ -323,7 +330,7 @@ impl<'i> Unread<'i> {
 
     /// Whether there may be a whole packet, or there can never be one.
     pub(crate) const fn is_worth_a_look(&self) -> bool {
-        self.mark.missing == 0 && (self.mark.start < self.mark.end || self.received.is_empty())
+        self.mark.is_worth_a_look(self.received.len())
     }
 
     /// Whether what is not yet taken leaves no room for more.
