@@ -1,16 +1,28 @@
 //! Bytes copied and moved without a branch that could panic, which the methods of slices have, and looked at many at a time.
 
-/// How many bytes are looked at together.
-const CHUNK: usize = 8;
+/// How many bytes are looked at together: those of a word.
+const CHUNK: usize = size_of::<usize>();
 
-/// Whether any of the bytes is one that is looked for. Within a chunk there is no early exit, so that a compiler compares all
-/// of its bytes at once.
-pub(crate) fn any(bytes: &[u8], is_sought: impl Fn(u8) -> bool) -> bool {
-    let is_in = |bytes: &[u8]| bytes.iter().fold(false, |found, &byte| found | is_sought(byte));
+/// A word of bytes that are 1.
+const ONES: usize = usize::MAX / 0xFF;
+
+/// Whether a text is without U+0000 and the wildcards `+` and `#`, as most are.
+pub(crate) fn are_plain(bytes: &[u8]) -> bool {
     let (chunks, rest) = bytes.as_chunks::<CHUNK>();
+    // The two wildcards differ in one bit.
+    let plain = |byte: u8| byte != 0 && byte & !(b'+' ^ b'#') != b'#';
+    let all_plain = |chunk: &[u8; CHUNK]| {
+        let word = usize::from_ne_bytes(*chunk);
+        let wildcards = word & !ONES.wrapping_mul(0x08) ^ ONES.wrapping_mul(0x23);
+        (zeros(word) | zeros(wildcards)) & ONES.wrapping_mul(0x80) == 0
+    };
     // The last chunk may overlap the one before it.
-    let last = bytes.last_chunk::<CHUNK>().map_or_else(|| is_in(rest), |last| is_in(last));
-    chunks.iter().fold(last, |found, chunk| found | is_in(chunk))
+    bytes.last_chunk().map_or_else(|| rest.iter().all(|&byte| plain(byte)), all_plain) && chunks.iter().all(all_plain)
+}
+
+/// The highest bit of some byte is set if and only if a byte of `word` is zero.
+const fn zeros(word: usize) -> usize {
+    word.wrapping_sub(ONES) & !word
 }
 
 /// Copies as many bytes as both have. Both are cut to one length first, so that no comparison of theirs is left.
@@ -52,18 +64,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_one_byte_anywhere_and_two_as_well() {
-        let is_sought = |byte| byte == b'+';
+    fn finds_what_is_not_plain_wherever_it_is() {
         for len in 0..=3 * CHUNK {
-            let clean = [b'a'; 3 * CHUNK];
-            assert!(!any(&clean[..len], is_sought));
-            for (first, second) in (0..len).flat_map(|first| (first..len).map(move |second| (first, second))) {
-                let mut bytes = clean;
-                bytes[first] = b'+';
-                bytes[second] = b'+';
-                assert!(any(&bytes[..len], is_sought), "{first} and {second} of {len}");
+            for (at, byte) in (0..len).flat_map(|at| (0..=u8::MAX).map(move |byte| (at, byte))) {
+                for around in [b'a', b'"', 0x80, 0xFF, 1] {
+                    let mut bytes = [around; 3 * CHUNK];
+                    bytes[at] = byte;
+                    let expected = !matches!(byte, 0 | b'+' | b'#');
+                    assert_eq!(are_plain(&bytes[..len]), expected, "{byte} at {at} of {len} that are {around}");
+                }
             }
         }
+        assert!(are_plain(b""));
     }
 
     #[test]

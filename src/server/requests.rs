@@ -6,7 +6,7 @@ use crate::engine::{Engine, StepOf, Taken, tell};
 use crate::error::{Cause, Refused};
 use crate::wire::{
     Layout, List, Measured, PacketId, PacketType, Properties, ReasonCode, Role, Suback, Subscribe, Unsuback,
-    Unsubscribe, Writer, shared_subscription,
+    Unsubscribe, Writer, has_wildcard, shared_subscription,
 };
 
 use super::event::Event;
@@ -60,7 +60,7 @@ impl<'m> Engine<'m, Server> {
         let Subscribe { packet_id, properties, subscriptions } = *packet;
         let support = self.core.end.support;
         for subscription in subscriptions.iter() {
-            if !support.wildcards() && subscription.filter.contains(['+', '#']) {
+            if !support.wildcards() && has_wildcard(subscription.filter) {
                 return Err(Cause::WildcardUnsupported);
             }
             if !support.shared() && shared_subscription(subscription.filter).is_some() {

@@ -5,7 +5,7 @@ use crate::error::{Cause, Refused};
 use crate::flow::identifiers::{self, SlotId, slot, slot_mut};
 use crate::flow::sender::Sent;
 use crate::outbox::{Label, Order};
-use crate::wire::{self, Layout, List, PacketId, shared_subscription};
+use crate::wire::{self, Layout, List, PacketId, has_wildcard, shared_subscription};
 
 use super::command::{Subscribe, Unsubscribe};
 use super::connection::Client;
@@ -15,7 +15,7 @@ impl Engine<'_, Client> {
         self.check_online()?;
         let support = self.core.limits.support;
         for subscription in subscribe.subscriptions {
-            if !support.wildcards() && subscription.filter.contains(['+', '#']) {
+            if !support.wildcards() && has_wildcard(subscription.filter) {
                 return Err(Refused::WildcardUnsupported);
             }
             if !support.shared() && shared_subscription(subscription.filter).is_some() {

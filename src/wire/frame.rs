@@ -1,6 +1,6 @@
 //! A packet of which nothing but the header was read.
 
-use super::header::{Header, remaining_length};
+use super::header::Header;
 use super::kind::PacketType;
 use super::reader::Reader;
 use super::version::{Role, Version};
@@ -28,19 +28,14 @@ impl<'a> Frame<'a> {
         bytes: &'a [u8],
         capacity: usize,
     ) -> Result<Option<Self>, Violation> {
-        // A capacity below five bytes can be exhausted by a header.
-        let incomplete = || if bytes.len() < capacity { Ok(None) } else { Err(Violation::PacketTooLarge) };
-        let Some((&first_byte, behind)) = bytes.split_first() else { return incomplete() };
-        let packet_type = PacketType::of_first_byte(version, to, first_byte)?;
-        let Some(remaining) = remaining_length(version, packet_type, behind)? else { return incomplete() };
-        let header = usize::from(remaining.len);
-        let len = usize::try_from(remaining.value).unwrap_or(usize::MAX);
-        let packet_len = remaining.value.saturating_add(remaining.len.into()).saturating_add(1);
-        match behind.get(header..).and_then(|body| body.get(..len)) {
-            Some(body) => {
-                Ok(Some(Self { packet_type, first_byte, len: packet_len, body: Reader::new(version, to, body) }))
-            }
-            None if usize::try_from(packet_len).is_ok_and(|len| len <= capacity) => Ok(None),
+        let Some(header) = Header::decode(version, to, bytes)? else {
+            // A capacity below five bytes can be exhausted by a header.
+            return if bytes.len() < capacity { Ok(None) } else { Err(Violation::PacketTooLarge) };
+        };
+        let len = usize::try_from(header.packet_len()).unwrap_or(usize::MAX);
+        match bytes.get(..len) {
+            Some(packet) => Ok(Some(Self::new(version, to, header, packet))),
+            None if len <= capacity => Ok(None),
             None => Err(Violation::PacketTooLarge),
         }
     }

@@ -1,7 +1,7 @@
 //! The fixed header. (2.2 in 3.1.1, 2.1 in 5.0)
 
 use super::kind::PacketType;
-use super::reader::{VariableByteInteger, variable_byte_integer};
+use super::reader::VariableByteInteger;
 use super::version::{Role, Version};
 use super::violation::Violation;
 
@@ -38,10 +38,12 @@ impl Header {
             return Ok(None);
         };
         let packet_type = PacketType::of_first_byte(version, to, first_byte)?;
-        let Some(remaining) = remaining_length(version, packet_type, length)? else {
-            return Ok(None);
+        let remaining = match VariableByteInteger::read(length) {
+            Err(Violation::FieldTruncated) => return Ok(None),
+            read => read?,
         };
-        let len = remaining.len.saturating_add(1);
+        packet_type.check_remaining_length(version, remaining)?;
+        let len = remaining.len().wrapping_add(1);
         Ok(Some(Self { packet_type, first_byte, len, remaining_length: remaining.value }))
     }
 
@@ -49,39 +51,19 @@ impl Header {
     /// limits. (5.0: 3.1.2.11.4)
     #[must_use]
     pub const fn packet_len(&self) -> u32 {
-        self.remaining_length.saturating_add(self.len as u32)
-    }
-}
-
-/// The Remaining Length of a packet of this type; `None` while bytes of it are missing.
-pub(super) fn remaining_length(
-    version: Version,
-    packet_type: PacketType,
-    bytes: &[u8],
-) -> Result<Option<VariableByteInteger>, Violation> {
-    let Some(remaining) = variable_byte_integer(bytes)? else {
-        return Ok(None);
-    };
-    // 3.1.1 does not demand the shortest form.
-    if version.is_v5() && remaining.is_padded() {
-        return Err(Violation::IntegerPadded);
-    }
-    match packet_type.remaining_length(version) {
-        Some(expected) if remaining.value < expected => Err(Violation::FieldTruncated),
-        Some(expected) if remaining.value > expected => Err(Violation::TrailingBytes),
-        _ => Ok(Some(remaining)),
+        self.remaining_length.wrapping_add(self.len as u32)
     }
 }
 
 /// The length of the packet at the front of `bytes`, which this crate has encoded.
 pub(crate) fn packet_len(bytes: &[u8]) -> Option<usize> {
-    let remaining = variable_byte_integer(bytes.get(1..)?).ok()??;
-    usize::try_from(remaining.value).ok()?.checked_add(usize::from(remaining.len))?.checked_add(1)
+    let remaining = VariableByteInteger::read(bytes.get(1..)?).ok()?;
+    usize::try_from(remaining.value).ok()?.checked_add(usize::from(remaining.len()))?.checked_add(1)
 }
 
 /// Where the packet identifier lies in a PUBLISH that this crate has encoded: behind the header and the topic.
 pub(crate) fn publish_id_offset(packet: &[u8]) -> Option<usize> {
-    let header = usize::from(variable_byte_integer(packet.get(1..)?).ok()??.len).checked_add(1)?;
+    let header = usize::from(VariableByteInteger::read(packet.get(1..)?).ok()?.len()).checked_add(1)?;
     let topic = u16::from_be_bytes(*packet.get(header..)?.first_chunk()?);
     header.checked_add(2)?.checked_add(topic.into())
 }

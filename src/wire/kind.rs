@@ -1,6 +1,7 @@
 //! The first byte of a packet: its type and flags.
 
 use super::qos::QoS;
+use super::reader::VariableByteInteger;
 use super::version::{Role, Version};
 use super::violation::Violation;
 
@@ -41,14 +42,13 @@ impl PacketType {
         if !kind.is_received_by(version, to) {
             return Err(Violation::PacketNotForThisEnd);
         }
-        match kind {
-            Self::Publish => match PublishFlags::of_first_byte(first) {
+        if let Self::Publish = kind {
+            return match PublishFlags::of_first_byte(first) {
                 Ok(_) => Ok(kind),
                 Err(violation) => Err(violation),
-            },
-            _ if first & 0x0F == kind.flags() => Ok(kind),
-            _ => Err(Violation::PacketFlagsReserved),
+            };
         }
+        if first & 0x0F == kind.flags() { Ok(kind) } else { Err(Violation::PacketFlagsReserved) }
     }
 
     /// The first byte of a packet of this type; of a PUBLISH: of one with QoS 0.
@@ -59,10 +59,7 @@ impl PacketType {
 
     /// The flags that the standard reserves for this type.
     const fn flags(self) -> u8 {
-        match self {
-            Self::Pubrel | Self::Subscribe | Self::Unsubscribe => 0b0010,
-            _ => 0,
-        }
+        if FLAGGED & self.bit() != 0 { 0b0010 } else { 0 }
     }
 
     const fn of_bits(bits: u8, version: Version) -> Option<Self> {
@@ -86,9 +83,26 @@ impl PacketType {
         })
     }
 
+    /// Checks the Remaining Length of a packet of this type.
+    pub(super) fn check_remaining_length(
+        self,
+        version: Version,
+        remaining: VariableByteInteger,
+    ) -> Result<(), Violation> {
+        // 3.1.1 does not demand the shortest form.
+        if version.is_v5() && remaining.is_padded() {
+            return Err(Violation::IntegerPadded);
+        }
+        match self.remaining_length(version) {
+            Some(expected) if remaining.value < expected => Err(Violation::FieldTruncated),
+            Some(expected) if remaining.value > expected => Err(Violation::TrailingBytes),
+            _ => Ok(()),
+        }
+    }
+
     /// The only Remaining Length that a packet of this type may have, if there is but one. (3.1.1: 3.4 to 3.7, 3.11 to
     /// 3.14; 5.0: 3.12, 3.13)
-    pub(crate) const fn remaining_length(self, version: Version) -> Option<u32> {
+    const fn remaining_length(self, version: Version) -> Option<u32> {
         match self {
             Self::Pingreq | Self::Pingresp => Some(0),
             _ if version.is_v5() => None,
@@ -100,17 +114,35 @@ impl PacketType {
 
     /// The column "direction of flow" of the standard's table of packet types.
     const fn is_received_by(self, version: Version, to: Role) -> bool {
-        match (self, to) {
-            (Self::Publish | Self::Puback | Self::Pubrec | Self::Pubrel | Self::Pubcomp | Self::Auth, _)
-            | (Self::Connack | Self::Suback | Self::Unsuback | Self::Pingresp, Role::Client)
-            | (Self::Connect | Self::Subscribe | Self::Unsubscribe | Self::Pingreq | Self::Disconnect, Role::Server) => {
-                true
-            }
-            (Self::Disconnect, Role::Client) => version.is_v5(),
-            _ => false,
-        }
+        let received = match to {
+            Role::Client if version.is_v5() => BY_BOTH | BY_CLIENT | Self::Disconnect.bit(),
+            Role::Client => BY_BOTH | BY_CLIENT,
+            Role::Server => BY_BOTH | BY_SERVER,
+        };
+        received & self.bit() != 0
+    }
+
+    const fn bit(self) -> u16 {
+        1 << self as u16
     }
 }
+
+/// The types that have a flag.
+const FLAGGED: u16 = PacketType::Pubrel.bit() | PacketType::Subscribe.bit() | PacketType::Unsubscribe.bit();
+/// The types that are received by one end, and by both.
+const BY_CLIENT: u16 =
+    PacketType::Connack.bit() | PacketType::Suback.bit() | PacketType::Unsuback.bit() | PacketType::Pingresp.bit();
+const BY_SERVER: u16 = PacketType::Connect.bit()
+    | PacketType::Subscribe.bit()
+    | PacketType::Unsubscribe.bit()
+    | PacketType::Pingreq.bit()
+    | PacketType::Disconnect.bit();
+const BY_BOTH: u16 = PacketType::Publish.bit()
+    | PacketType::Puback.bit()
+    | PacketType::Pubrec.bit()
+    | PacketType::Pubrel.bit()
+    | PacketType::Pubcomp.bit()
+    | PacketType::Auth.bit();
 
 /// The flags of a PUBLISH. (3.3.1)
 #[derive(Clone, Copy)]

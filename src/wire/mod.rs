@@ -51,4 +51,5 @@ pub(crate) use packet::Ping;
 pub(crate) use property::{Announcing, Secret, Unshown};
 pub(crate) use publish::{Aliased, publish_expiry_offset};
 pub(crate) use reader::Reader;
+pub(crate) use topic::has_wildcard;
 pub(crate) use writer::{Extent, Layout, Measured, Writer};

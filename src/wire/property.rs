@@ -65,6 +65,16 @@ const AUTHENTICATION_METHOD: u8 = 0x15;
 const AUTHENTICATION_DATA: u8 = 0x16;
 const USER_PROPERTY: u8 = 0x26;
 
+/// The property of one of these identifiers. The last stands for all others, so that no case is left.
+macro_rules! named {
+    ($identifier:ident, $value:ident, $id:literal $name:ident) => {
+        Self::$name($value)
+    };
+    ($identifier:ident, $value:ident, $id:literal $name:ident $($others:tt)+) => {
+        if $identifier == $id { Self::$name($value) } else { named!($identifier, $value, $($others)+) }
+    };
+}
+
 /// Declares the properties by the form of their values: for each form its name as a method of `Reader` and `Writer`, and its
 /// type; for each property identifier, name, name in lower case, and holders. The user property, a pair that may always
 /// repeat, stands apart.
@@ -118,10 +128,7 @@ macro_rules! properties {
                     _ if cfg!(not(feature = "v5")) => {}
                     $( $( $id )|+ => {
                         let value = from.$form();
-                        match identifier {
-                            $( $id => return Self::$name(value), )+
-                            _ => {}
-                        }
+                        return named!(identifier, value, $( $id $name )+);
                     } )+
                     0x26 => return Self::UserProperty(from.text(), from.text()),
                     _ => {}
@@ -334,12 +341,12 @@ struct Admission {
     holder: Holder,
     to: Role,
     /// A bit for each property identifier, all of which are below 64.
-    seen: u64,
+    seen: [u32; 2],
 }
 
 impl Admission {
     const fn new(holder: Holder, to: Role) -> Self {
-        Self { holder, to, seen: 0 }
+        Self { holder, to, seen: [0; 2] }
     }
 
     /// Takes all properties of a packet that was received: the rest of `from`.
@@ -375,12 +382,19 @@ impl Admission {
     /// Checks a property that is in its place.
     fn check(&mut self, property: &Property<'_>) -> Result<(), Violation> {
         property.check_sender(self.holder, self.to)?;
-        let bit = bit(property.identifier());
-        if self.seen & bit != 0 && !property.may_repeat_in(self.holder) {
+        if self.repeats(property.identifier()) && !property.may_repeat_in(self.holder) {
             return Err(Violation::PropertyRepeated);
         }
-        self.seen |= bit;
         property.check_value()
+    }
+
+    /// Notes a property; tells whether it was there before.
+    fn repeats(&mut self, identifier: u8) -> bool {
+        let was_seen = self.has(identifier);
+        if let Some(seen) = self.seen.get_mut(usize::from(identifier >> 5)) {
+            *seen |= bit(identifier);
+        }
+        was_seen
     }
 
     /// What the standard demands of all properties of the packet together.
@@ -393,8 +407,8 @@ impl Admission {
         }
     }
 
-    const fn has(&self, identifier: u8) -> bool {
-        self.seen & bit(identifier) != 0
+    fn has(&self, identifier: u8) -> bool {
+        self.seen.get(usize::from(identifier >> 5)).is_some_and(|seen| seen & bit(identifier) != 0)
     }
 }
 
@@ -520,6 +534,7 @@ impl defmt::Format for Secret {
     }
 }
 
-const fn bit(identifier: u8) -> u64 {
-    1u64.wrapping_shl(identifier as u32)
+/// That of an identifier among the 32 that are noted together with it.
+const fn bit(identifier: u8) -> u32 {
+    1u32.wrapping_shl(identifier as u32)
 }

@@ -8,7 +8,7 @@ use super::kind::PublishFlags;
 use super::list::Element;
 use super::property::{Holder, Properties, Property, Unshown};
 use super::qos::QoS;
-use super::reader::{PacketId, Reader, variable_byte_integer};
+use super::reader::{PacketId, Reader, VariableByteInteger};
 use super::topic::topic_is_clean;
 use super::version::{Role, Version};
 use super::violation::Violation;
@@ -175,8 +175,8 @@ impl<'p> Aliased<'p> {
         let (topic, behind) = publish_topic(packet)?;
         let has_id = PublishFlags::of_first_byte(first_byte).ok()?.qos != QoS::AtMostOnce;
         let (packet_id, properties) = behind.split_at_checked(if has_id { 2 } else { 0 })?;
-        let properties_len = variable_byte_integer(properties).ok()??;
-        let rest = properties.len().checked_sub(properties_len.len.into())?;
+        let properties_len = VariableByteInteger::read(properties).ok()?;
+        let rest = properties.len().checked_sub(properties_len.len().into())?;
         let replaced = packet.len().checked_sub(rest)?;
         Some(Self { first_byte, topic, packet_id, properties_len: properties_len.value, alias, replaced, rest })
     }
@@ -234,7 +234,7 @@ pub(crate) fn publish_expiry_offset(packet: &[u8]) -> Option<usize> {
 fn publish_topic(packet: &[u8]) -> Option<(&[u8], &[u8])> {
     let id = publish_id_offset(packet)?;
     let (front, behind) = packet.split_at_checked(id)?;
-    let start = usize::from(variable_byte_integer(packet.get(1..)?).ok()??.len).checked_add(3)?;
+    let start = usize::from(VariableByteInteger::read(packet.get(1..)?).ok()?.len()).checked_add(3)?;
     Some((front.get(start..)?, behind))
 }
 

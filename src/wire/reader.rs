@@ -1,9 +1,7 @@
 //! Fields taken off the front of received bytes.
 
-use core::num::NonZeroU16;
+use core::num::{NonZeroU8, NonZeroU16};
 use core::{fmt, mem, str};
-
-use crate::bytes;
 
 use super::version::{Role, Version};
 use super::violation::Violation;
@@ -120,13 +118,12 @@ impl<'a> Reader<'a> {
 
     /// A variable byte integer in its shortest form. [MQTT-1.5.5-1]
     pub(crate) fn variable(&mut self) -> u32 {
-        match variable_byte_integer(self.rest) {
-            Ok(Some(integer)) if integer.is_padded() => self.fail(Violation::IntegerPadded),
-            Ok(Some(integer)) => {
-                self.bytes(integer.len.into());
+        match VariableByteInteger::read(self.rest) {
+            Ok(integer) if integer.is_padded() => self.fail(Violation::IntegerPadded),
+            Ok(integer) => {
+                self.bytes(integer.len().into());
                 return integer.value;
             }
-            Ok(None) => self.fail(Violation::FieldTruncated),
             Err(violation) => self.fail(violation),
         }
         0
@@ -180,23 +177,47 @@ impl fmt::Debug for Reader<'_> {
 
 /// Refuses U+0000, the one character that UTF-8 text may not contain. [MQTT-1.5.3-2] in 3.1.1, [MQTT-1.5.4-2] in 5.0
 pub(crate) fn text_is_clean(text: &str) -> Result<(), Violation> {
-    if bytes::any(text.as_bytes(), |byte| byte == 0) { Err(Violation::StringContainsNull) } else { Ok(()) }
+    if text.bytes().any(|byte| byte == 0) { Err(Violation::StringContainsNull) } else { Ok(()) }
 }
 
 /// A variable byte integer as it was received.
 #[derive(Clone, Copy)]
 pub(crate) struct VariableByteInteger {
     pub(crate) value: u32,
-    /// How many bytes it took: 1 to 4.
-    pub(crate) len: u8,
+    len: NonZeroU8,
 }
 
 impl VariableByteInteger {
     /// The largest value that four bytes hold: 268,435,455.
     pub(crate) const MAX: u32 = (1 << 28) - 1;
 
+    /// The one at the front of `bytes`. (2.2.3 in 3.1.1, 1.5.5 in 5.0)
+    ///
+    /// # Errors
+    ///
+    /// [`Violation::FieldTruncated`] while bytes of it are missing, [`Violation::IntegerTooLong`].
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Violation> {
+        let (mut value, mut len, mut shift) = (0, NonZeroU8::MIN, 0);
+        for &byte in bytes {
+            value |= u32::from(byte & 0x7F).wrapping_shl(shift);
+            if byte < 0x80 {
+                return Ok(Self { value, len });
+            }
+            if shift == 21 {
+                return Err(Violation::IntegerTooLong);
+            }
+            (len, shift) = (len.saturating_add(1), shift.wrapping_add(7));
+        }
+        Err(Violation::FieldTruncated)
+    }
+
+    /// How many bytes it took: 1 to 4.
+    pub(crate) const fn len(self) -> u8 {
+        self.len.get()
+    }
+
     pub(crate) const fn is_padded(self) -> bool {
-        self.len > Self::shortest(self.value)
+        self.len() > Self::shortest(self.value)
     }
 
     /// The number of bytes of the shortest form of `value`.
@@ -208,17 +229,4 @@ impl VariableByteInteger {
             _ => 4,
         }
     }
-}
-
-/// The variable byte integer at the front of `bytes`; `None` while bytes of it are missing. (2.2.3 in 3.1.1, 1.5.5 in
-/// 5.0)
-pub(crate) fn variable_byte_integer(bytes: &[u8]) -> Result<Option<VariableByteInteger>, Violation> {
-    let mut value = 0;
-    for (len, (&byte, shift)) in (1..).zip(bytes.iter().zip([0, 7, 14, 21])) {
-        value |= u32::from(byte & 0x7F) << shift;
-        if byte < 0x80 {
-            return Ok(Some(VariableByteInteger { value, len }));
-        }
-    }
-    if bytes.len() < 4 { Ok(None) } else { Err(Violation::IntegerTooLong) }
 }

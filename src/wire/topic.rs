@@ -26,15 +26,24 @@ pub fn check_topic_name(name: &str) -> Result<(), Violation> {
     if name.is_empty() {
         return Err(Violation::TopicNameEmpty);
     }
-    if bytes::any(name.as_bytes(), |byte| (byte == b'+') | (byte == b'#')) {
+    if has_wildcard(name) {
         return Err(Violation::TopicNameWildcard);
     }
     Ok(())
 }
 
+/// Whether there is a wildcard in a topic name or filter.
+pub(crate) fn has_wildcard(topic: &str) -> bool {
+    topic.bytes().any(is_wildcard)
+}
+
+const fn is_wildcard(byte: u8) -> bool {
+    matches!(byte, b'+' | b'#')
+}
+
 /// Refuses what no topic name contains: U+0000 and wildcards.
 pub(crate) fn topic_is_clean(name: &str) -> Result<(), Violation> {
-    if !bytes::any(name.as_bytes(), |byte| (byte == 0) | (byte == b'+') | (byte == b'#')) {
+    if bytes::are_plain(name.as_bytes()) {
         return Ok(());
     }
     text_is_clean(name)?;
@@ -58,19 +67,19 @@ pub(crate) fn topic_is_clean(name: &str) -> Result<(), Violation> {
 /// ```
 pub fn check_topic_filter(version: Version, filter: &str) -> Result<(), Violation> {
     let filter = match filter.strip_prefix(SHARE) {
-        Some(shared) if version.is_v5() => check_share(shared)?,
-        _ => filter,
+        Some(shared) if version.is_v5() => check_share(shared.as_bytes())?,
+        _ => filter.as_bytes(),
     };
     if filter.is_empty() {
         return Err(Violation::TopicFilterEmpty);
     }
-    let mut levels = levels(filter);
+    let mut levels = Levels::of(filter);
     while let Some(level) = levels.next() {
         match level {
             b"+" => {}
             b"#" if levels.next().is_none() => {}
-            _ if level.contains(&b'#') => return Err(Violation::MultiLevelWildcardMisplaced),
-            _ if level.contains(&b'+') => return Err(Violation::SingleLevelWildcardMisplaced),
+            _ if level.iter().any(|&byte| byte == b'#') => return Err(Violation::MultiLevelWildcardMisplaced),
+            _ if level.iter().any(|&byte| byte == b'+') => return Err(Violation::SingleLevelWildcardMisplaced),
             _ => {}
         }
     }
@@ -86,7 +95,10 @@ pub fn check_topic_filter(version: Version, filter: &str) -> Result<(), Violatio
 /// ```
 #[must_use]
 pub fn shared_subscription(filter: &str) -> Option<(&str, &str)> {
-    filter.strip_prefix(SHARE)?.split_once('/')
+    let shared = filter.strip_prefix(SHARE)?;
+    let end = shared.bytes().position(|byte| byte == b'/')?;
+    let (share_name, behind) = shared.split_at_checked(end)?;
+    Some((share_name, behind.get(1..)?))
 }
 
 /// Whether messages of topic `name` reach a subscription to `filter`. (4.7)
@@ -105,11 +117,11 @@ pub fn shared_subscription(filter: &str) -> Option<(&str, &str)> {
 #[must_use]
 pub fn matches(filter: &str, name: &str) -> bool {
     let filter = shared_subscription(filter).map_or(filter, |(_, filter)| filter);
-    if name.starts_with('$') && filter.starts_with(['+', '#']) {
+    let mut names = Levels::of(name.as_bytes());
+    let mut filters = Levels::of(filter.as_bytes());
+    if matches!((filter.as_bytes(), name.as_bytes()), ([b'+' | b'#', ..], [b'$', ..])) {
         return false;
     }
-    let mut names = levels(name);
-    let mut filters = levels(filter);
     loop {
         match (filters.next(), names.next()) {
             // `#` stands for the level above it, too: `sport/#` matches `sport`.
@@ -123,18 +135,35 @@ pub fn matches(filter: &str, name: &str) -> bool {
 }
 
 /// The levels of a topic name or filter; empty ones count.
-fn levels(topic: &str) -> impl Iterator<Item = &[u8]> {
-    topic.as_bytes().split(|&byte| byte == b'/')
+struct Levels<'a> {
+    /// What is behind the last one that was taken, unless that was the last of all.
+    left: Option<&'a [u8]>,
+}
+
+impl<'a> Levels<'a> {
+    const fn of(topic: &'a [u8]) -> Self {
+        Self { left: Some(topic) }
+    }
+}
+
+impl<'a> Iterator for Levels<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let left = self.left?;
+        let end = left.iter().position(|&byte| byte == b'/').unwrap_or(left.len());
+        let (level, behind) = left.split_at_checked(end)?;
+        self.left = behind.get(1..);
+        Some(level)
+    }
 }
 
 /// Checks the share name and gives the topic filter behind it.
-fn check_share(shared: &str) -> Result<&str, Violation> {
-    let (share_name, filter) = shared.split_once('/').ok_or(Violation::ShareNameMisplaced)?;
-    if share_name.is_empty() {
-        return Err(Violation::ShareNameEmpty);
+fn check_share(shared: &[u8]) -> Result<&[u8], Violation> {
+    let mut levels = Levels::of(shared);
+    match (levels.next(), levels.left) {
+        (Some([]), Some(_)) => Err(Violation::ShareNameEmpty),
+        (Some(name), Some(filter @ [_, ..])) if !name.iter().copied().any(is_wildcard) => Ok(filter),
+        _ => Err(Violation::ShareNameMisplaced),
     }
-    if share_name.contains(['+', '#']) || filter.is_empty() {
-        return Err(Violation::ShareNameMisplaced);
-    }
-    Ok(filter)
 }
