@@ -6,6 +6,8 @@ use super::version::{Role, Version};
 use super::violation::Violation;
 
 /// The fixed header of a packet: all that its first two to five bytes tell.
+// As with a frame, an error that stands in its place lies over `first_byte`, and over no part of the length.
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header {
@@ -33,6 +35,8 @@ impl Header {
     /// assert_eq!(Header::decode(Version::V5, Role::Client, &[0x36]), Err(Violation::PublishQosReserved));
     /// # }
     /// ```
+    // Part of what looks for a packet: what it tells need not go through memory.
+    #[inline(always)]
     pub fn decode(version: Version, to: Role, bytes: &[u8]) -> Result<Option<Self>, Violation> {
         let Some((&first_byte, length)) = bytes.split_first() else {
             return Ok(None);
