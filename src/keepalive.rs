@@ -1,5 +1,7 @@
 //! When to ask whether the other end is still there, and when to give up. (3.1.2.10)
 
+use crate::timer::NEVER;
+
 /// The pauses of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct KeepAlive {
@@ -33,8 +35,7 @@ enum Alive {
 /// What the time demands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Demand {
-    /// Nothing for so many milliseconds; `None`: nothing ever.
-    Nothing(Option<u32>),
+    Nothing,
     /// PINGREQ.
     Ask,
     /// The other end is gone. (5.0: 3.1.2.10)
@@ -115,11 +116,26 @@ impl KeepAlive {
     }
 
     pub(crate) fn demand(&self) -> Demand {
-        if self.interval == 0 {
-            return Demand::Nothing(None);
+        match self.left() {
+            (0, _) => Demand::GiveUp,
+            (_, 0) => Demand::Ask,
+            _ => Demand::Nothing,
         }
-        let (give_up, ask) = match self.alive {
-            Alive::Off => return Demand::Nothing(None),
+    }
+
+    /// The milliseconds until something is demanded.
+    pub(crate) fn pause(&self) -> u32 {
+        let (give_up, ask) = self.left();
+        give_up.min(ask)
+    }
+
+    /// The milliseconds until the other end is given up, and until it is asked.
+    fn left(&self) -> (u32, u32) {
+        if self.interval == 0 {
+            return (NEVER, NEVER);
+        }
+        match self.alive {
+            Alive::Off => (NEVER, NEVER),
             Alive::Quiet => (NEVER, self.until_asking(self.unsent.max(self.unheard))),
             Alive::Asked => (self.until_giving_up(), self.until_asking(self.unsent)),
             Alive::Stalled => (self.until_giving_up(), NEVER),
@@ -127,11 +143,6 @@ impl KeepAlive {
                 let interval = millis(self.interval);
                 (interval.wrapping_add(interval / 2).saturating_sub(self.unheard), NEVER)
             }
-        };
-        match (give_up, ask) {
-            (0, _) => Demand::GiveUp,
-            (_, 0) => Demand::Ask,
-            _ => Demand::Nothing(Some(give_up.min(ask))),
         }
     }
 
@@ -145,9 +156,6 @@ impl KeepAlive {
         interval.wrapping_sub(interval / 8).saturating_sub(quiet)
     }
 }
-
-/// Longer than any interval.
-const NEVER: u32 = u32::MAX;
 
 /// The product of 16 and 10 bits has room in 32.
 fn millis(seconds: u16) -> u32 {
@@ -168,23 +176,23 @@ mod tests {
     fn nothing_is_demanded_before_the_start() {
         let mut keep_alive = KeepAlive::proposed(8, 10);
         keep_alive.elapse(u32::MAX);
-        assert_eq!(keep_alive.demand(), Demand::Nothing(None));
+        assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, NEVER));
     }
 
     #[test]
     fn the_server_may_want_another_interval() {
         let mut keep_alive = KeepAlive::proposed(8, 10);
         keep_alive.start(Some(16));
-        assert_eq!(keep_alive.demand(), Demand::Nothing(Some(14_000)));
+        assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, 14_000));
         keep_alive.start(Some(0));
-        assert_eq!(keep_alive.demand(), Demand::Nothing(None));
+        assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, NEVER));
     }
 
     #[test]
     fn nothing_is_demanded_without_an_interval() {
         let mut keep_alive = quiet(0);
         keep_alive.elapse(u32::MAX);
-        assert_eq!(keep_alive.demand(), Demand::Nothing(None));
+        assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, NEVER));
     }
 
     #[test]
@@ -193,7 +201,7 @@ mod tests {
             let mut keep_alive = quiet(8);
             keep_alive.elapse(6_999);
             busy(&mut keep_alive);
-            assert_eq!(keep_alive.demand(), Demand::Nothing(Some(1)));
+            assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, 1));
             keep_alive.elapse(1);
             assert_eq!(keep_alive.demand(), Demand::Ask);
         }
@@ -206,7 +214,7 @@ mod tests {
         keep_alive.elapse(9_999);
         keep_alive.heard();
         keep_alive.elapse(9_999);
-        assert_eq!(keep_alive.demand(), Demand::Nothing(Some(1)));
+        assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, 1));
         keep_alive.elapse(1);
         assert_eq!(keep_alive.demand(), Demand::GiveUp);
     }
@@ -219,13 +227,13 @@ mod tests {
         keep_alive.asked();
         keep_alive.elapse(6_000);
         keep_alive.heard();
-        assert_eq!(keep_alive.demand(), Demand::Nothing(Some(1_000)));
+        assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, 1_000));
         keep_alive.elapse(1_000);
         assert_eq!(keep_alive.demand(), Demand::Ask);
         keep_alive.asked();
-        assert_eq!(keep_alive.demand(), Demand::Nothing(Some(7_000)));
+        assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, 7_000));
         keep_alive.elapse(6_999);
-        assert_eq!(keep_alive.demand(), Demand::Nothing(Some(1)));
+        assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, 1));
         keep_alive.elapse(2_001);
         assert_eq!(keep_alive.demand(), Demand::GiveUp);
     }
@@ -249,11 +257,11 @@ mod tests {
         let mut asked = keep_alive;
         keep_alive.stalled();
         keep_alive.elapse(9_999);
-        assert_eq!(keep_alive.demand(), Demand::Nothing(Some(1)));
+        assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, 1));
         asked.asked();
         asked.elapse(7_000);
         asked.stalled();
-        assert_eq!(asked.demand(), Demand::Nothing(Some(3_000)));
+        assert_eq!((asked.demand(), asked.pause()), (Demand::Nothing, 3_000));
     }
 
     #[test]
@@ -284,12 +292,12 @@ mod tests {
         keep_alive.elapse(13_499);
         keep_alive.sent();
         keep_alive.stirred();
-        assert_eq!(keep_alive.demand(), Demand::Nothing(Some(1)));
+        assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, 1));
         keep_alive.elapse(1);
         assert_eq!(keep_alive.demand(), Demand::GiveUp);
         keep_alive.heard();
-        assert_eq!(keep_alive.demand(), Demand::Nothing(Some(13_500)));
-        assert_eq!(KeepAlive::watching(0).demand(), Demand::Nothing(None));
+        assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, 13_500));
+        assert_eq!((KeepAlive::watching(0).demand(), KeepAlive::watching(0).pause()), (Demand::Nothing, NEVER));
     }
 
     #[test]
@@ -298,7 +306,7 @@ mod tests {
         keep_alive.elapse(6_000);
         keep_alive.sent();
         keep_alive.stirred();
-        assert_eq!(keep_alive.demand(), Demand::Nothing(Some(7_000)));
+        assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, 7_000));
     }
 
     #[test]
@@ -311,7 +319,7 @@ mod tests {
             keep_alive.sent();
             keep_alive.heard();
             keep_alive.answered();
-            assert_eq!(keep_alive.demand(), Demand::Nothing(Some(pause)));
+            assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, pause));
         }
     }
 }

@@ -1,5 +1,8 @@
 //! A limit of time.
 
+/// More milliseconds than any limit has.
+pub(crate) const NEVER: u32 = u32::MAX;
+
 /// The milliseconds that are left until something must be over; a state of zeros is a timer that does not run.
 ///
 /// Commands do not know the time, so a timer that a command sets begins with the poll that follows.
@@ -40,14 +43,10 @@ impl Timer {
         self.0 == Self::OVER
     }
 
-    /// The milliseconds that are left; `None` if the timer does not run.
-    pub(crate) const fn left(self) -> Option<u32> {
-        match self.0 {
-            0 => None,
-            // It begins as soon as it is told the time.
-            set if set & Self::SET != 0 => Some(0),
-            left => Some(left.wrapping_sub(Self::OVER)),
-        }
+    /// The milliseconds that are left; `NEVER` if the timer does not run.
+    pub(crate) const fn left(self) -> u32 {
+        // One that is set begins as soon as it is told the time; of one that is off, this is what comes before zero.
+        if self.0 & Self::SET == 0 { self.0.wrapping_sub(Self::OVER) } else { 0 }
     }
 }
 
@@ -58,14 +57,14 @@ mod tests {
     #[test]
     fn begins_with_the_next_poll() {
         let mut timer = Timer::set(5);
-        assert_eq!(timer.left(), Some(0));
+        assert_eq!(timer.left(), 0);
         timer.elapse(u32::MAX);
         timer.begin();
-        assert_eq!((timer.left(), timer.is_over()), (Some(5_000), false));
+        assert_eq!((timer.left(), timer.is_over()), (5_000, false));
         timer.elapse(4_999);
-        assert_eq!((timer.left(), timer.is_over()), (Some(1), false));
+        assert_eq!((timer.left(), timer.is_over()), (1, false));
         timer.elapse(1);
-        assert_eq!((timer.left(), timer.is_over()), (Some(0), true));
+        assert_eq!((timer.left(), timer.is_over()), (0, true));
         timer.elapse(u32::MAX);
         assert!(timer.is_over());
     }
@@ -76,13 +75,13 @@ mod tests {
         timer.elapse(u32::MAX);
         timer.begin();
         assert!(timer.is_off());
-        assert_eq!((timer.left(), timer.is_over()), (None, false));
+        assert_eq!((timer.left(), timer.is_over()), (NEVER, false));
     }
 
     #[test]
     fn the_longest_timer() {
         let mut timer = Timer::set(u8::MAX);
         timer.begin();
-        assert_eq!(timer.left(), Some(255_000));
+        assert_eq!(timer.left(), 255_000);
     }
 }

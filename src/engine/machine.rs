@@ -142,7 +142,7 @@ impl<'m, E: End> Engine<'m, E> {
             self.end(self.core.cause);
         }
         let mut pause = self.core.pause();
-        if pause == Some(0) || self.core.retry_interval != 0 {
+        if pause == 0 || self.core.retry_interval != 0 {
             self.meet_deadlines();
             pause = self.core.pause();
         }
@@ -165,7 +165,7 @@ impl<'m, E: End> Engine<'m, E> {
             *step = match self.core.phase {
                 Phase::Reporting => self.close(),
                 Phase::Offline => Step::Close(self.core.cause),
-                _ => Step::Wait(pause.map(|pause| self.core.now.after_millis(pause.into()))),
+                _ => Step::Wait(self.core.after(pause)),
             };
         }
     }
@@ -244,7 +244,7 @@ impl<'m, E: End> Engine<'m, E> {
             }
             Demand::Ask => self.core.keep_alive.stalled(),
             Demand::GiveUp => return self.fail(E::SILENCE),
-            Demand::Nothing(_) => {}
+            Demand::Nothing => {}
         }
         if !self.retries() {
             self.core.deadline = Timer::OFF;

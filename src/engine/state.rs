@@ -5,9 +5,9 @@ use crate::error::Cause;
 use crate::flow::held::Table;
 use crate::flow::identifiers::{Identifiers, SlotId};
 use crate::flow::releases::Releases;
-use crate::keepalive::{Demand, KeepAlive};
+use crate::keepalive::KeepAlive;
 use crate::time::Instant;
-use crate::timer::Timer;
+use crate::timer::{NEVER, Timer};
 use crate::wire::{PacketId, Properties, QoS};
 
 /// All that a session is besides its arrays; all zero bits at first.
@@ -91,21 +91,19 @@ impl<E> Core<E> {
 
     /// The next instant at which time demands something.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.pause().map(|pause| self.now.after_millis(pause.into()))
+        self.after(self.pause())
     }
 
-    /// The milliseconds until time demands something; `None`: it never does.
-    pub(crate) fn pause(&self) -> Option<u32> {
-        let keep_alive = match self.keep_alive.demand() {
-            // Whoever leaves asks no more.
-            _ if self.phase != Phase::Online => None,
-            Demand::Nothing(left) => left,
-            Demand::Ask | Demand::GiveUp => Some(0),
-        };
-        match (keep_alive, self.deadline.left()) {
-            (Some(keep_alive), Some(deadline)) => Some(keep_alive.min(deadline)),
-            (pause, None) | (None, pause) => pause,
-        }
+    /// The end of a pause that has one.
+    pub(crate) fn after(&self, pause: u32) -> Option<Instant> {
+        if pause == NEVER { None } else { Some(self.now.after_millis(pause.into())) }
+    }
+
+    /// The milliseconds until time demands something; `NEVER`: it does not.
+    pub(crate) fn pause(&self) -> u32 {
+        // Whoever leaves asks no more.
+        let keep_alive = if self.phase == Phase::Online { self.keep_alive.pause() } else { NEVER };
+        keep_alive.min(self.deadline.left())
     }
 }
 
