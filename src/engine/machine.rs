@@ -221,7 +221,9 @@ impl<'m, E: End> Engine<'m, E> {
             self.core.deadline.elapse(millis);
         }
         self.core.deadline.begin();
-        self.stamp();
+        if self.core.unstamped != 0 {
+            self.stamp();
+        }
     }
 
     /// What time demands of the connection.
@@ -384,11 +386,10 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// A message lives from its acceptance on, which is told the time by the poll that follows.
+    #[inline(never)]
     fn stamp(&mut self) {
-        if self.core.unstamped != 0 {
-            let count = core::mem::take(&mut self.core.unstamped);
-            self.store.stamp(count, self.core.now.after_millis(999).second());
-        }
+        let count = core::mem::take(&mut self.core.unstamped);
+        self.store.stamp(count, self.core.now.after_millis(999).second());
     }
 }
 
