@@ -133,7 +133,7 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
         let bytes = bytes.as_mut();
         let unread = end.wrapping_sub(*start);
         // A move is worth it once it gains as much as it costs, and needed if there is no room otherwise.
-        if *start >= unread || *end >= capacity {
+        if *start != 0 && (*start >= unread || *end >= capacity) {
             bytes::move_down(bytes, *start, 0, unread);
             (*start, *end) = (0, unread);
         }
