@@ -38,11 +38,7 @@ impl Header {
             return Ok(None);
         };
         let packet_type = PacketType::of_first_byte(version, to, first_byte)?;
-        let remaining = match VariableByteInteger::read(length) {
-            Err(Violation::FieldTruncated) => return Ok(None),
-            read => read?,
-        };
-        packet_type.check_remaining_length(version, remaining)?;
+        let Some(remaining) = packet_type.remaining_length(version, length)? else { return Ok(None) };
         let len = remaining.len().wrapping_add(1);
         Ok(Some(Self { packet_type, first_byte, len, remaining_length: remaining.value }))
     }
@@ -55,7 +51,7 @@ impl Header {
     }
 }
 
-/// The length of the packet at the front of `bytes`, which this crate has encoded.
+/// The length of the packet at the front of `bytes`, whose header is known to be sound.
 pub(crate) fn packet_len(bytes: &[u8]) -> Option<usize> {
     let remaining = VariableByteInteger::read(bytes.get(1..)?).ok()?;
     usize::try_from(remaining.value).ok()?.checked_add(usize::from(remaining.len()))?.checked_add(1)
