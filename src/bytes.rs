@@ -6,18 +6,31 @@ const CHUNK: usize = size_of::<usize>();
 /// A word of bytes that are 1.
 const ONES: usize = usize::MAX / 0xFF;
 
+/// The one bit in which the two wildcards differ.
+const DIFFERENCE: u8 = b'+' ^ b'#';
+
 /// Whether a text is without U+0000 and the wildcards `+` and `#`, as most are.
 pub(crate) fn are_plain(bytes: &[u8]) -> bool {
-    let (chunks, rest) = bytes.as_chunks::<CHUNK>();
-    // The two wildcards differ in one bit.
-    let plain = |byte: u8| byte != 0 && byte & !(b'+' ^ b'#') != b'#';
+    let is_plain = |&byte: &u8| byte != 0 && byte & !DIFFERENCE != b'#';
     let all_plain = |chunk: &[u8; CHUNK]| {
         let word = usize::from_ne_bytes(*chunk);
-        let wildcards = word & !ONES.wrapping_mul(0x08) ^ ONES.wrapping_mul(0x23);
-        (zeros(word) | zeros(wildcards)) & ONES.wrapping_mul(0x80) == 0
+        let wildcards = (word & !repeated(DIFFERENCE)) ^ repeated(b'#');
+        (zeros(word) | zeros(wildcards)) & repeated(0x80) == 0
     };
+    let (chunks, rest) = bytes.as_chunks();
     // The last chunk may overlap the one before it.
-    bytes.last_chunk().map_or_else(|| rest.iter().all(|&byte| plain(byte)), all_plain) && chunks.iter().all(all_plain)
+    bytes.last_chunk().map_or_else(|| rest.iter().all(is_plain), all_plain) && chunks.iter().all(all_plain)
+}
+
+/// Whether `byte` is among these.
+#[expect(clippy::manual_contains, reason = "`contains` is quicker with many bytes, and larger than all that asks here")]
+pub(crate) fn contain(bytes: &[u8], byte: u8) -> bool {
+    bytes.iter().any(|&other| other == byte)
+}
+
+/// A word of bytes that are all the same.
+const fn repeated(byte: u8) -> usize {
+    ONES.wrapping_mul(byte as usize)
 }
 
 /// The highest bit of some byte is set if and only if a byte of `word` is zero.

@@ -5,7 +5,7 @@ use core::hash::{Hash, Hasher};
 
 use crate::aliases::{BadAlias, TopicAliases};
 use crate::bytes;
-use crate::wire::{self, Frame, Header, Packet, PacketType, Publish, Role, Version, Violation, connect_version};
+use crate::wire::{self, Frame, Packet, Publish, Role, Version, Violation, connect_version, packet_len};
 
 /// The receive buffer of one connection.
 ///
@@ -267,10 +267,9 @@ impl<'i> Unread<'i> {
     /// `None` as long as the front is not here.
     pub(crate) fn large(&self, version: Version, to: Role) -> Result<Option<(Publish<'i>, u32)>, Violation> {
         let unread = self.unread();
-        let header = Header::decode(version, to, unread)?.filter(|header| header.packet_type == PacketType::Publish);
-        let header = header.ok_or(Violation::PacketTooLarge)?;
-        match Publish::read(&Frame::new(version, to, header, unread)) {
-            Ok(publish) => Ok(Some((Publish { payload: &[], ..publish }, header.packet_len()))),
+        let frame = Frame::front(version, to, unread).ok_or(Violation::PacketTooLarge)?;
+        match Publish::read(&frame) {
+            Ok(publish) => Ok(Some((Publish { payload: &[], ..publish }, frame.len))),
             Err(Violation::FieldTruncated) if unread.len() < self.received.len() => Ok(None),
             _ => Err(Violation::PacketTooLarge),
         }
@@ -284,9 +283,9 @@ impl<'i> Unread<'i> {
     }
 
     /// Notes how much of the packet in front is missing, so that it is not looked at again with each piece that comes in.
-    pub(crate) fn wait_for_rest(&mut self, version: Version, to: Role) {
-        if let Ok(Some(header)) = Header::decode(version, to, self.unread()) {
-            self.mark.missing = self.missing_of(header.packet_len());
+    pub(crate) fn wait_for_rest(&mut self) {
+        if let Some(len) = packet_len(self.unread()) {
+            self.mark.missing = self.missing_of(u32::try_from(len).unwrap_or(u32::MAX));
             self.mark.fate = Fate::Awaited;
         }
     }

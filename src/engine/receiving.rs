@@ -76,7 +76,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// header may be, so that is looked at with each piece.
     fn wait_for_rest(&self, inbox: &mut Unread<'_>) {
         if !E::is_beginning(self) {
-            inbox.wait_for_rest(self.version(), E::ROLE);
+            inbox.wait_for_rest();
         }
     }
 

@@ -8,7 +8,7 @@ use crate::flow::releases::Releases;
 use crate::keepalive::KeepAlive;
 use crate::time::Instant;
 use crate::timer::{NEVER, Timer};
-use crate::wire::{PacketId, Properties, QoS};
+use crate::wire::{PacketId, Properties, Property, QoS};
 
 /// All that a session is besides its arrays; all zero bits at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -249,16 +249,27 @@ facts! {
 }
 
 impl Support {
+    /// All of it: what is not announced otherwise.
+    pub(crate) const ALL: Self = Self::NONE
+        .with_retain(true)
+        .with_wildcards(true)
+        .with_subscription_identifiers(true)
+        .with_shared(true)
+        .with_qos_1(true)
+        .with_qos_2(true);
+
     /// What CONNACK says, and the defaults for what it does not.
     pub(crate) fn of(properties: &Properties<'_>) -> Self {
-        let maximum_qos = properties.maximum_qos().unwrap_or(QoS::ExactlyOnce);
-        Self::NONE
-            .with_retain(properties.retain_available().unwrap_or(true))
-            .with_wildcards(properties.wildcard_subscription_available().unwrap_or(true))
-            .with_subscription_identifiers(properties.subscription_identifier_available().unwrap_or(true))
-            .with_shared(properties.shared_subscription_available().unwrap_or(true))
-            .with_qos_1(maximum_qos >= QoS::AtLeastOnce)
-            .with_qos_2(maximum_qos >= QoS::ExactlyOnce)
+        properties.iter().fold(Self::ALL, |support, property| match property {
+            Property::RetainAvailable(available) => support.with_retain(available),
+            Property::WildcardSubscriptionAvailable(available) => support.with_wildcards(available),
+            Property::SubscriptionIdentifierAvailable(available) => support.with_subscription_identifiers(available),
+            Property::SharedSubscriptionAvailable(available) => support.with_shared(available),
+            Property::MaximumQos(qos) => {
+                support.with_qos_1(qos >= QoS::AtLeastOnce).with_qos_2(qos >= QoS::ExactlyOnce)
+            }
+            _ => support,
+        })
     }
 
     /// Whether a message of this QoS may be published. [MQTT-3.2.2-11]
@@ -289,12 +300,16 @@ impl Limits {
 
     /// What CONNECT or CONNACK says, and the defaults for what it does not.
     pub(crate) fn of(properties: &Properties<'_>, support: Support) -> Self {
-        Self {
-            packet_size: properties.maximum_packet_size().unwrap_or(0),
-            receive_maximum: properties.receive_maximum().unwrap_or(u16::MAX),
-            topic_alias_maximum: properties.topic_alias_maximum().unwrap_or(0),
-            support,
+        let mut limits = Self { packet_size: 0, receive_maximum: u16::MAX, topic_alias_maximum: 0, support };
+        for property in properties.iter() {
+            match property {
+                Property::MaximumPacketSize(maximum) => limits.packet_size = maximum,
+                Property::ReceiveMaximum(maximum) => limits.receive_maximum = maximum,
+                Property::TopicAliasMaximum(maximum) => limits.topic_alias_maximum = maximum,
+                _ => {}
+            }
         }
+        limits
     }
 }
 

@@ -391,14 +391,3 @@ impl<'m> Engine<'m, Server> {
 
 /// The fewest bytes that a queue of answers can do with: one of them, and a farewell.
 const SHORTEST: usize = ANSWER + control::FAREWELL;
-
-impl Support {
-    /// All of it: what is not announced otherwise.
-    const ALL: Self = Self::NONE
-        .with_retain(true)
-        .with_wildcards(true)
-        .with_subscription_identifiers(true)
-        .with_shared(true)
-        .with_qos_1(true)
-        .with_qos_2(true);
-}

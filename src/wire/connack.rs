@@ -5,7 +5,7 @@ use super::property::{Announcing, Holder, Properties};
 use super::reader::Reader;
 use super::reason::{Carrier, ReasonCode};
 use super::violation::Violation;
-use super::writer::{Layout, Unencodable, Writer};
+use super::writer::{Fault, Layout, Writer};
 
 /// CONNACK: the server's answer to CONNECT. [MQTT-3.2.0-1]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl<'a> Connack<'a> {
         } else {
             match self.reason_code.return_code() {
                 Some(code) => to.byte(code),
-                None => to.fail(Unencodable::NotInVersion),
+                None => to.fail(Fault::NotInVersion),
             }
         }
         to.properties_and(Holder::Connack, &self.properties, announced);

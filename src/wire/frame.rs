@@ -2,7 +2,7 @@
 
 use super::header::Header;
 use super::kind::PacketType;
-use super::reader::Reader;
+use super::reader::{Reader, VariableByteInteger};
 use super::version::{Role, Version};
 use super::violation::Violation;
 
@@ -28,16 +28,33 @@ impl<'a> Frame<'a> {
         bytes: &'a [u8],
         capacity: usize,
     ) -> Result<Option<Self>, Violation> {
-        let Some(header) = Header::decode(version, to, bytes)? else {
-            // A capacity below five bytes can be exhausted by a header.
-            return if bytes.len() < capacity { Ok(None) } else { Err(Violation::PacketTooLarge) };
-        };
-        let len = usize::try_from(header.packet_len()).unwrap_or(usize::MAX);
-        match bytes.get(..len) {
-            Some(packet) => Ok(Some(Self::new(version, to, header, packet))),
-            None if len <= capacity => Ok(None),
+        // A capacity below five bytes can be exhausted by a header.
+        let incomplete = || if bytes.len() < capacity { Ok(None) } else { Err(Violation::PacketTooLarge) };
+        let Some((&first_byte, behind)) = bytes.split_first() else { return incomplete() };
+        let packet_type = PacketType::of_first_byte(version, to, first_byte)?;
+        let Some(remaining) = packet_type.remaining_length(version, behind)? else { return incomplete() };
+        let header = usize::from(remaining.len());
+        let len = usize::try_from(remaining.value).unwrap_or(usize::MAX);
+        let packet_len = remaining.value.wrapping_add(remaining.len().into()).wrapping_add(1);
+        match behind.get(header..).and_then(|body| body.get(..len)) {
+            Some(body) => {
+                Ok(Some(Self { packet_type, first_byte, len: packet_len, body: Reader::new(version, to, body) }))
+            }
+            None if usize::try_from(packet_len).is_ok_and(|len| len <= capacity) => Ok(None),
             None => Err(Violation::PacketTooLarge),
         }
+    }
+
+    /// The PUBLISH that begins with `bytes` and is longer than these. Its header was found sound by [`next`](Self::next).
+    pub(crate) fn front(version: Version, to: Role, bytes: &'a [u8]) -> Option<Self> {
+        let (&first_byte, behind) = bytes.split_first()?;
+        if first_byte >> 4 != PacketType::Publish as u8 {
+            return None;
+        }
+        let remaining = VariableByteInteger::read(behind).ok()?;
+        let len = remaining.value.wrapping_add(remaining.len().into()).wrapping_add(1);
+        let body = Reader::new(version, to, behind.get(remaining.len().into()..)?);
+        Some(Self { packet_type: PacketType::Publish, first_byte, len, body })
     }
 
     /// The packet that begins with `bytes`, whose header is `header`.

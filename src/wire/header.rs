@@ -6,8 +6,6 @@ use super::version::{Role, Version};
 use super::violation::Violation;
 
 /// The fixed header of a packet: all that its first two to five bytes tell.
-// As with a frame, an error that stands in its place lies over `first_byte`, and over no part of the length.
-#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header {
@@ -35,18 +33,12 @@ impl Header {
     /// assert_eq!(Header::decode(Version::V5, Role::Client, &[0x36]), Err(Violation::PublishQosReserved));
     /// # }
     /// ```
-    // Part of what looks for a packet: what it tells need not go through memory.
-    #[inline(always)]
     pub fn decode(version: Version, to: Role, bytes: &[u8]) -> Result<Option<Self>, Violation> {
         let Some((&first_byte, length)) = bytes.split_first() else {
             return Ok(None);
         };
         let packet_type = PacketType::of_first_byte(version, to, first_byte)?;
-        let remaining = match VariableByteInteger::read(length) {
-            Err(Violation::FieldTruncated) => return Ok(None),
-            read => read?,
-        };
-        packet_type.check_remaining_length(version, remaining)?;
+        let Some(remaining) = packet_type.remaining_length(version, length)? else { return Ok(None) };
         let len = remaining.len().wrapping_add(1);
         Ok(Some(Self { packet_type, first_byte, len, remaining_length: remaining.value }))
     }
@@ -59,7 +51,7 @@ impl Header {
     }
 }
 
-/// The length of the packet at the front of `bytes`, which this crate has encoded.
+/// The length of the packet at the front of `bytes`, whose header is known to be sound.
 pub(crate) fn packet_len(bytes: &[u8]) -> Option<usize> {
     let remaining = VariableByteInteger::read(bytes.get(1..)?).ok()?;
     usize::try_from(remaining.value).ok()?.checked_add(usize::from(remaining.len()))?.checked_add(1)

@@ -83,26 +83,31 @@ impl PacketType {
         })
     }
 
-    /// Checks the Remaining Length of a packet of this type.
-    pub(super) fn check_remaining_length(
+    /// The Remaining Length at the front of `bytes`, of a packet of this type; `None` while bytes of it are missing.
+    #[inline]
+    pub(super) fn remaining_length(
         self,
         version: Version,
-        remaining: VariableByteInteger,
-    ) -> Result<(), Violation> {
+        bytes: &[u8],
+    ) -> Result<Option<VariableByteInteger>, Violation> {
+        let remaining = match VariableByteInteger::read(bytes) {
+            Err(Violation::FieldTruncated) => return Ok(None),
+            read => read?,
+        };
         // 3.1.1 does not demand the shortest form.
         if version.is_v5() && remaining.is_padded() {
             return Err(Violation::IntegerPadded);
         }
-        match self.remaining_length(version) {
+        match self.only_length(version) {
             Some(expected) if remaining.value < expected => Err(Violation::FieldTruncated),
             Some(expected) if remaining.value > expected => Err(Violation::TrailingBytes),
-            _ => Ok(()),
+            _ => Ok(Some(remaining)),
         }
     }
 
     /// The only Remaining Length that a packet of this type may have, if there is but one. (3.1.1: 3.4 to 3.7, 3.11 to
     /// 3.14; 5.0: 3.12, 3.13)
-    const fn remaining_length(self, version: Version) -> Option<u32> {
+    const fn only_length(self, version: Version) -> Option<u32> {
         match self {
             Self::Pingreq | Self::Pingresp => Some(0),
             _ if version.is_v5() => None,

@@ -9,7 +9,7 @@ use super::reader::Reader;
 use super::topic::check_topic_name;
 use super::version::Role;
 use super::violation::Violation;
-use super::writer::{Purpose, Writer};
+use super::writer::Writer;
 
 /// The properties of a packet, in their order. Always empty in 3.1.1.
 ///
@@ -118,14 +118,13 @@ macro_rules! properties {
             const HOLDERS: [u16; 0x2B] = {
                 let mut holders = [0; _];
                 $($( holders[$id] = $holders; )+)+
-                holders[USER_PROPERTY as usize] = EVERY;
+                holders[0x26] = EVERY;
                 holders
             };
 
             /// Takes the value of the property with this identifier.
             fn read_value(identifier: u32, from: &mut Reader<'a>) -> Self {
                 match identifier {
-                    _ if cfg!(not(feature = "v5")) => {}
                     $( $( $id )|+ => {
                         let value = from.$form();
                         return named!(identifier, value, $( $id $name )+);
@@ -140,7 +139,8 @@ macro_rules! properties {
 
         impl<'a> Element<'a> for Property<'a> {
             fn read(from: &mut Reader<'a>) -> Self {
-                let identifier = from.variable();
+                // Without 5.0 there is no property.
+                let identifier = if cfg!(feature = "v5") { from.variable() } else { 0 };
                 Self::read_value(identifier, from)
             }
 
@@ -316,7 +316,13 @@ impl<'a> Properties<'a> {
     // What all getters have in common.
     #[inline(never)]
     fn find(&self, identifier: u8) -> Option<Property<'a>> {
-        self.iter().find(|property| property.identifier() == identifier)
+        let mut properties = self.iter();
+        loop {
+            let property = properties.next();
+            if property.is_none_or(|property| property.identifier() == identifier) {
+                return property;
+            }
+        }
     }
 
     /// The numbers of all subscriptions that a message matches. [MQTT-3.3.4-3]
@@ -464,27 +470,32 @@ impl Writer<'_> {
         self.properties_and(holder, properties, &Properties::EMPTY);
     }
 
+    /// The same for a packet that need not have any, and mostly has none.
+    #[inline]
+    pub(crate) fn rare_properties(&mut self, holder: Holder, properties: &Properties<'_>) {
+        if !properties.is_empty() {
+            self.properties(holder, properties);
+        } else if self.version.is_v5() {
+            self.byte(0);
+        }
+    }
+
     /// The same, and behind them those that are `announced`, which are sound.
     pub(crate) fn properties_and(&mut self, holder: Holder, properties: &Properties<'_>, announced: &Properties<'_>) {
-        let is_empty = properties.is_empty() && announced.is_empty();
+        let is_empty = properties.is_empty() & announced.is_empty();
         if !self.is_v5_or_without(!is_empty) {
             return;
         }
         let to = self.to;
         self.check(|| Admission::new(holder, to).admit_all(properties));
-        if is_empty {
-            return self.variable(0);
-        }
-        let mut measured = Writer::new(Purpose::Measure, self.version, self.to, &mut []);
-        properties.write(&mut measured);
-        announced.write(&mut measured);
-        match measured.finish() {
-            // What is longer than that is too long in any case.
-            Ok(len) => self.variable(u32::try_from(len).unwrap_or(u32::MAX)),
-            Err(fault) => self.fail(fault),
-        }
-        properties.write(self);
-        announced.write(self);
+        let all = |to: &mut Self| {
+            properties.write(to);
+            announced.write(to);
+        };
+        let len = self.measure(all);
+        // What is longer than that is too long in any case.
+        self.variable(u32::try_from(len).unwrap_or(u32::MAX));
+        all(self);
     }
 
     fn property_flag(&mut self, value: bool) {

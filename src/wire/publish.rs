@@ -122,7 +122,7 @@ impl Layout for Publish<'_> {
         if let Some(packet_id) = self.delivery.packet_id() {
             to.packet_id(packet_id);
         }
-        to.properties(Holder::Publish, &self.properties);
+        to.rare_properties(Holder::Publish, &self.properties);
         to.bytes(self.payload);
     }
 }

@@ -3,6 +3,8 @@
 use core::num::{NonZeroU8, NonZeroU16};
 use core::{fmt, mem, str};
 
+use crate::bytes;
+
 use super::version::{Role, Version};
 use super::violation::Violation;
 
@@ -177,7 +179,7 @@ impl fmt::Debug for Reader<'_> {
 
 /// Refuses U+0000, the one character that UTF-8 text may not contain. [MQTT-1.5.3-2] in 3.1.1, [MQTT-1.5.4-2] in 5.0
 pub(crate) fn text_is_clean(text: &str) -> Result<(), Violation> {
-    if text.bytes().any(|byte| byte == 0) { Err(Violation::StringContainsNull) } else { Ok(()) }
+    if bytes::contain(text.as_bytes(), 0) { Err(Violation::StringContainsNull) } else { Ok(()) }
 }
 
 /// A variable byte integer as it was received.

@@ -9,7 +9,7 @@ use super::reason::{Carrier, ReasonCode};
 use super::topic::{check_topic_filter, shared_subscription};
 use super::version::Version;
 use super::violation::Violation;
-use super::writer::{Layout, Unencodable, Writer};
+use super::writer::{Fault, Layout, Writer};
 
 /// SUBSCRIBE: asks for the messages of topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -321,7 +321,7 @@ impl Writer<'_> {
     /// The elements of `list`; that there are none breaks `rule`.
     fn some<'a, T: Element<'a>>(&mut self, list: &List<'a, T>, rule: Violation) {
         if list.is_empty() {
-            self.fail(Unencodable::Forbidden(rule));
+            self.fail(Fault::Forbidden(rule));
         }
         list.write(self);
     }

@@ -78,8 +78,8 @@ pub fn check_topic_filter(version: Version, filter: &str) -> Result<(), Violatio
         match level {
             b"+" => {}
             b"#" if levels.next().is_none() => {}
-            _ if level.iter().any(|&byte| byte == b'#') => return Err(Violation::MultiLevelWildcardMisplaced),
-            _ if level.iter().any(|&byte| byte == b'+') => return Err(Violation::SingleLevelWildcardMisplaced),
+            _ if bytes::contain(level, b'#') => return Err(Violation::MultiLevelWildcardMisplaced),
+            _ if bytes::contain(level, b'+') => return Err(Violation::SingleLevelWildcardMisplaced),
             _ => {}
         }
     }

@@ -42,22 +42,20 @@ impl core::error::Error for Unencodable {}
 /// Where the fields of a packet go.
 ///
 /// Each packet is laid out twice by the same code: once into nothing, which tells the lengths that stand in front of
-/// what they count, and once into the output. Faults are kept until [`Writer::finish`], so that a layout reads as the
+/// what they count, and once into the output. The first fault is kept until all is laid out, so that a layout reads as the
 /// list of its fields.
 pub struct Writer<'o> {
     pub(crate) version: Version,
     pub(crate) to: Role,
     purpose: Purpose,
+    fault: Option<Fault>,
     free: &'o mut [u8],
-    /// How many bytes there was room for at first.
-    capacity: usize,
     written: usize,
-    fault: Option<Unencodable>,
 }
 
 /// What a packet is laid out for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
+enum Purpose {
     /// To learn its length, and whether a peer would take it.
     Check,
     /// To learn the length of a part.
@@ -66,25 +64,32 @@ pub(crate) enum Purpose {
     Write,
 }
 
-impl<'o> Writer<'o> {
-    pub(crate) const fn new(purpose: Purpose, version: Version, to: Role, out: &'o mut [u8]) -> Self {
-        Self { version, to, purpose, capacity: out.len(), free: out, written: 0, fault: None }
-    }
+/// What is wrong with a packet itself.
+#[derive(Clone, Copy)]
+pub(crate) enum Fault {
+    TooLong,
+    NotInVersion,
+    Forbidden(Violation),
+}
 
-    /// The number of bytes laid out, unless there was a fault or too little room.
-    pub(crate) const fn finish(&self) -> Result<usize, Unencodable> {
-        match self.fault {
-            Some(fault) => Err(fault),
-            None if matches!(self.purpose, Purpose::Write) && self.written > self.capacity => {
-                Err(Unencodable::NoRoom(self.written))
-            }
-            None => Ok(self.written),
+impl From<Fault> for Unencodable {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::TooLong => Self::TooLong,
+            Fault::NotInVersion => Self::NotInVersion,
+            Fault::Forbidden(violation) => Self::Forbidden(violation),
         }
+    }
+}
+
+impl<'o> Writer<'o> {
+    const fn new(purpose: Purpose, version: Version, to: Role, out: &'o mut [u8]) -> Self {
+        Self { version, to, purpose, fault: None, free: out, written: 0 }
     }
 
     /// Keeps the first fault; the rest of the layout is then of no interest.
     #[inline(never)]
-    pub(crate) fn fail(&mut self, fault: Unencodable) {
+    pub(crate) fn fail(&mut self, fault: Fault) {
         self.fault = self.fault.or(Some(fault));
     }
 
@@ -93,15 +98,25 @@ impl<'o> Writer<'o> {
         if self.purpose == Purpose::Check
             && let Err(violation) = rule()
         {
-            self.fail(Unencodable::Forbidden(violation));
+            self.fail(Fault::Forbidden(violation));
         }
+    }
+
+    /// The length of a part.
+    pub(crate) fn measure(&mut self, part: impl FnOnce(&mut Self)) -> usize {
+        let before = self.written;
+        let free = mem::take(&mut self.free);
+        let purpose = mem::replace(&mut self.purpose, Purpose::Measure);
+        part(self);
+        (self.free, self.purpose) = (free, purpose);
+        mem::replace(&mut self.written, before).saturating_sub(before)
     }
 
     /// Refuses what only 5.0 can say, where `present`; tells whether the version is 5.0.
     pub(crate) fn is_v5_or_without(&mut self, present: bool) -> bool {
         let is_v5 = self.version.is_v5();
         if present && !is_v5 {
-            self.fail(Unencodable::NotInVersion);
+            self.fail(Fault::NotInVersion);
         }
         is_v5
     }
@@ -137,7 +152,7 @@ impl<'o> Writer<'o> {
     /// A variable byte integer in its shortest form. [MQTT-1.5.5-1]
     pub(crate) fn variable(&mut self, value: u32) {
         if value > VariableByteInteger::MAX {
-            return self.fail(Unencodable::TooLong);
+            return self.fail(Fault::TooLong);
         }
         let [_, _, _, mut low] = value.to_be_bytes();
         let mut high = value >> 7;
@@ -153,7 +168,7 @@ impl<'o> Writer<'o> {
     pub(crate) fn binary(&mut self, bytes: &[u8]) {
         match u16::try_from(bytes.len()) {
             Ok(len) => self.two(len),
-            Err(_) => self.fail(Unencodable::TooLong),
+            Err(_) => self.fail(Fault::TooLong),
         }
         self.bytes(bytes);
     }
@@ -210,14 +225,16 @@ pub(crate) struct Measured<'p> {
 
 impl<'p> Measured<'p> {
     pub(crate) fn new(packet: &'p dyn Layout, version: Version, to: Role) -> Result<Self, Unencodable> {
-        PacketType::of_first_byte(version, to, packet.first_byte()).map_err(Unencodable::Forbidden)?;
         let mut measured = Writer::new(Purpose::Check, version, to, &mut []);
+        measured.check(|| PacketType::of_first_byte(version, to, packet.first_byte()).map(drop));
         packet.body(&mut measured);
-        match u32::try_from(measured.finish()?.saturating_add(packet.tail())) {
-            Ok(remaining) if remaining <= VariableByteInteger::MAX => {
-                Ok(Self::again(packet, version, to, Extent(remaining)))
-            }
-            _ => Err(Unencodable::TooLong),
+        let remaining = u32::try_from(measured.written.saturating_add(packet.tail())).unwrap_or(u32::MAX);
+        if remaining > VariableByteInteger::MAX {
+            measured.fail(Fault::TooLong);
+        }
+        match measured.fault {
+            None => Ok(Self::again(packet, version, to, Extent(remaining))),
+            Some(fault) => Err(fault.into()),
         }
     }
 
@@ -242,10 +259,11 @@ impl<'p> Measured<'p> {
 
     /// Writes the packet, but for its tail, to the front of `out` and tells the length of that.
     pub(crate) fn encode(&self, out: &mut [u8]) -> Result<usize, Unencodable> {
+        let room = out.len();
         let mut writer = Writer::new(Purpose::Write, self.version, self.to, out);
         writer.byte(self.packet.first_byte());
         writer.variable(self.extent.0);
         self.packet.body(&mut writer);
-        writer.finish()
+        if writer.written > room { Err(Unencodable::NoRoom(writer.written)) } else { Ok(writer.written) }
     }
 }
