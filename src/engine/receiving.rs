@@ -122,10 +122,12 @@ impl<'m, E: End> Engine<'m, E> {
         body: &'i [u8],
         step: &mut StepOf<'m, 'i, E>,
     ) -> Result<Taken, Cause> {
-        let body = Reader::new(self.version(), E::ROLE, body);
+        let mut body = Reader::new(self.version(), E::ROLE, body);
         match AckType::of(packet_type) {
             Some(kind) if !E::is_beginning(self) => {
-                let packet = received(Acknowledgement::decode(kind, body)?);
+                let packet = Acknowledgement::read(kind, &mut body);
+                body.end()?;
+                received(&packet);
                 E::check_diagnostics(self, &packet.properties)?;
                 if kind == AckType::Pubrel {
                     self.take_release(packet.packet_id)

@@ -53,16 +53,16 @@ impl End for Server {
     ) -> Result<Taken, Cause> {
         match (engine.core.end.stage, packet_type) {
             (Stage::Unconnected, PacketType::Connect) => {
-                Ok(tell(step, engine.take_connect(received(Connect::decode(body)?))))
+                Ok(tell(step, engine.take_connect(received(body.packet(Connect::read)?))))
             }
-            (Stage::Authenticating, PacketType::Auth) => engine.take_answer(received(Auth::decode(body)?), step),
+            (Stage::Authenticating, PacketType::Auth) => engine.take_answer(received(body.packet(Auth::read)?), step),
             (Stage::Authenticating, PacketType::Disconnect) => {
-                let disconnect = received(Disconnect::decode(body)?);
+                let disconnect = received(body.packet(Disconnect::read)?);
                 engine.end(Cause::DisconnectedByPeer(disconnect.reason_code));
                 Ok(tell(step, Event::Disconnected(disconnect)))
             }
             (Stage::Authenticating, _) => Err(Cause::AuthenticationUnexpected),
-            (Stage::Accepted, PacketType::Connect) => match Connect::decode(body) {
+            (Stage::Accepted, PacketType::Connect) => match body.packet(Connect::read) {
                 // It may speak another version than the first one.
                 Ok(_) | Err(Violation::ProtocolLevelUnsupported | Violation::ProtocolNameUnknown) => {
                     Err(Cause::ConnectRepeated)
@@ -70,14 +70,16 @@ impl End for Server {
                 Err(violation) => Err(Cause::Violation(violation)),
             },
             (Stage::Accepted, PacketType::Subscribe) => {
-                engine.take_subscribe(&received(Subscribe::decode(body)?), step)
+                engine.take_subscribe(&received(body.packet(Subscribe::read)?), step)
             }
             (Stage::Accepted, PacketType::Unsubscribe) => {
-                engine.take_unsubscribe(&received(Unsubscribe::decode(body)?), step)
+                engine.take_unsubscribe(&received(body.packet(Unsubscribe::read)?), step)
             }
-            (Stage::Accepted, PacketType::Auth) => engine.take_reauthentication(received(Auth::decode(body)?), step),
+            (Stage::Accepted, PacketType::Auth) => {
+                engine.take_reauthentication(received(body.packet(Auth::read)?), step)
+            }
             (Stage::Accepted, PacketType::Disconnect) => {
-                engine.take_disconnect(received(Disconnect::decode(body)?), step)
+                engine.take_disconnect(received(body.packet(Disconnect::read)?), step)
             }
             (Stage::Accepted, PacketType::Pingreq) => {
                 received(packet_type);

@@ -67,25 +67,16 @@ impl End for Client {
         step: &mut StepOf<'m, 'i, Self>,
     ) -> Result<Taken, Cause> {
         match (packet_type, Self::is_beginning(engine)) {
-            (PacketType::Connack, true) => engine.take_connack(received(Connack::decode(body)?), step),
-            (PacketType::Auth, true) => engine.take_challenge(received(Auth::decode(body)?), step),
+            (PacketType::Connack, _) => engine.take_connack(body, step),
+            (PacketType::Auth, _) => engine.take_auth(body, step),
             (_, true) => Err(Cause::ConnackMissing),
-            (PacketType::Connack, false) => {
-                received(Connack::decode(body)?);
-                Err(Cause::ConnackRepeated)
-            }
-            (PacketType::Suback, false) => engine.take_suback(&received(Suback::decode(body)?), step),
-            (PacketType::Unsuback, false) => engine.take_unsuback(&received(Unsuback::decode(body)?), step),
+            (PacketType::Suback, false) => engine.take_suback(body, step),
+            (PacketType::Unsuback, false) => engine.take_unsuback(body, step),
+            (PacketType::Disconnect, false) => engine.take_disconnect(body, step),
             (PacketType::Pingresp, false) => {
                 received(packet_type);
                 engine.core.keep_alive.answered();
                 Ok(Taken::Silently)
-            }
-            (PacketType::Auth, false) => engine.take_reauthentication(received(Auth::decode(body)?), step),
-            (PacketType::Disconnect, false) => {
-                let disconnect = received(Disconnect::decode(body)?);
-                engine.end(Cause::DisconnectedByPeer(disconnect.reason_code));
-                Ok(tell(step, Event::Disconnected(disconnect)))
             }
             _ => Err(Cause::Violation(Violation::PacketNotForThisEnd)),
         }
@@ -230,14 +221,22 @@ impl<'m> Engine<'m, Client> {
         self.core.deadline = Timer::set(connect.patience.max(1));
     }
 
-    fn take_connack<'i>(&mut self, connack: Connack<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
+    fn take_connack<'i>(&mut self, mut body: Reader<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
+        let connack = Connack::read(&mut body);
+        body.end()?;
+        let connack = received(connack);
+        if !Client::is_beginning(self) {
+            return Err(Cause::ConnackRepeated);
+        }
         match connack.reason_code {
-            ReasonCode::Success => self.accepted(&connack)?,
+            ReasonCode::Success => {
+                self.accepted(&connack)?;
+                return Ok(tell(step, Event::Connected(connack)));
+            }
             ReasonCode::UnsupportedProtocolVersion => self.end(Cause::UnsupportedVersion),
             code => self.end(Cause::Refused(code)),
         }
-        let is_accepted = connack.reason_code == ReasonCode::Success;
-        Ok(tell(step, if is_accepted { Event::Connected(connack) } else { Event::Refused(connack) }))
+        Ok(tell(step, Event::Refused(connack)))
     }
 
     fn accepted(&mut self, connack: &Connack<'_>) -> Result<(), Cause> {
@@ -282,33 +281,40 @@ impl<'m> Engine<'m, Client> {
         }
     }
 
-    fn take_suback<'i>(&mut self, packet: &Suback<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
-        let Suback { packet_id, reason_codes, properties } = *packet;
+    fn take_suback<'i>(&mut self, mut body: Reader<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
+        let packet = Suback::read(&mut body);
+        body.end()?;
+        let Suback { packet_id, reason_codes, properties } = received(packet);
         Client::check_diagnostics(self, &properties)?;
         let known = self.answered(Sent::Subscribing, packet_id, Some(reason_codes.iter().count()))?;
-        Ok(tell(
-            step,
-            if known {
-                Event::Subscribed { packet_id, reason_codes, properties }
-            } else {
-                Event::Stray { packet: StrayPacket::Suback, packet_id }
-            },
-        ))
+        Ok(if known {
+            tell(step, Event::Subscribed { packet_id, reason_codes, properties })
+        } else {
+            tell(step, Event::Stray { packet: StrayPacket::Suback, packet_id })
+        })
     }
 
-    fn take_unsuback<'i>(&mut self, packet: &Unsuback<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
-        let Unsuback { packet_id, reason_codes, properties } = *packet;
+    fn take_unsuback<'i>(&mut self, mut body: Reader<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
+        let packet = Unsuback::read(&mut body);
+        body.end()?;
+        let Unsuback { packet_id, reason_codes, properties } = received(packet);
         Client::check_diagnostics(self, &properties)?;
         // 3.1.1 has no codes to count.
         let codes = self.version().is_v5().then(|| reason_codes.iter().count());
-        Ok(tell(
-            step,
-            if self.answered(Sent::Unsubscribing, packet_id, codes)? {
-                Event::Unsubscribed { packet_id, reason_codes, properties }
-            } else {
-                Event::Stray { packet: StrayPacket::Unsuback, packet_id }
-            },
-        ))
+        let known = self.answered(Sent::Unsubscribing, packet_id, codes)?;
+        Ok(if known {
+            tell(step, Event::Unsubscribed { packet_id, reason_codes, properties })
+        } else {
+            tell(step, Event::Stray { packet: StrayPacket::Unsuback, packet_id })
+        })
+    }
+
+    fn take_disconnect<'i>(&mut self, mut body: Reader<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
+        let disconnect = Disconnect::read(&mut body);
+        body.end()?;
+        let disconnect = received(disconnect);
+        self.end(Cause::DisconnectedByPeer(disconnect.reason_code));
+        Ok(tell(step, Event::Disconnected(disconnect)))
     }
 
     pub(super) fn disconnect(&mut self, disconnect: &command::Disconnect<'_>) -> Result<(), Refused> {
@@ -335,21 +341,19 @@ impl<'m> Engine<'m, Client> {
         self.authenticate_if(due, auth)
     }
 
-    /// AUTH before CONNACK. [MQTT-4.12.0-2]
-    fn take_challenge<'i>(&mut self, auth: Auth<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
-        if self.core.authentication == Authentication::Without || auth.reason_code != ReasonCode::ContinueAuthentication
-        {
-            return Err(Cause::AuthenticationUnexpected);
-        }
-        self.check_method(&auth.properties)?;
-        self.core.authentication = Authentication::Due;
-        Ok(tell(step, Event::Authenticating(auth)))
-    }
-
-    /// AUTH of a re-authentication, which we began. (5.0: 4.12.1)
-    fn take_reauthentication<'i>(&mut self, auth: Auth<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
-        Client::check_diagnostics(self, &auth.properties)?;
-        if !matches!(self.core.authentication, Authentication::Awaited | Authentication::Due) {
+    /// AUTH: of an authentication before CONNACK ([MQTT-4.12.0-2]), or of a re-authentication, which we began. (5.0: 4.12.1)
+    fn take_auth<'i>(&mut self, mut body: Reader<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
+        let auth = Auth::read(&mut body);
+        body.end()?;
+        let auth = received(auth);
+        let is_expected = if Client::is_beginning(self) {
+            self.core.authentication != Authentication::Without
+                && auth.reason_code == ReasonCode::ContinueAuthentication
+        } else {
+            Client::check_diagnostics(self, &auth.properties)?;
+            matches!(self.core.authentication, Authentication::Awaited | Authentication::Due)
+        };
+        if !is_expected {
             return Err(Cause::AuthenticationUnexpected);
         }
         self.check_method(&auth.properties)?;

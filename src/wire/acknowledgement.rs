@@ -107,12 +107,12 @@ impl<'a> Acknowledgement<'a> {
     }
 
     /// In 5.0 the properties may be left out, and before them the reason code. (3.4.2.1, 3.4.2.2.1)
-    pub(crate) fn decode(kind: AckType, mut reader: Reader<'a>) -> Result<Self, Violation> {
+    pub(crate) fn read(kind: AckType, reader: &mut Reader<'a>) -> Self {
         let packet_id = reader.packet_id();
         let is_short = reader.is_empty() || !reader.version.is_v5();
         let reason_code = if is_short { ReasonCode::Success } else { reader.reason_code(kind.codes()) };
         let properties = if reader.is_empty() { Properties::EMPTY } else { reader.rare_properties(kind.holder()) };
-        reader.finish(Self { kind, packet_id, reason_code, properties })
+        Self { kind, packet_id, reason_code, properties }
     }
 }
 

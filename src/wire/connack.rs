@@ -25,15 +25,15 @@ const CODES: (Carrier, Violation) = (Carrier::Connack, Violation::ConnackCodeRes
 const REFUSAL_OF_OLDER_SERVER: [u8; 2] = [0, 1];
 
 impl<'a> Connack<'a> {
-    pub(crate) fn decode(mut reader: Reader<'a>) -> Result<Self, Violation> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
         if reader.version.is_v5() && reader.rest() == REFUSAL_OF_OLDER_SERVER {
-            return Err(Violation::RefusedByOlderServer);
+            reader.fail(Violation::RefusedByOlderServer);
         }
         let session_present = reader.flag(Violation::ConnackFlagsReserved);
         let reason_code = if reader.version.is_v5() { reader.reason_code(CODES) } else { reader.return_code() };
         let packet = Self { session_present, reason_code, properties: reader.properties(Holder::Connack) };
         reader.check(packet.check_session_present());
-        reader.finish(packet)
+        packet
     }
 
     fn check_session_present(&self) -> Result<(), Violation> {

@@ -68,8 +68,8 @@ mod flags {
 const PROTOCOL_NAME: &[u8] = b"MQTT";
 
 impl<'a> Connect<'a> {
-    pub(crate) fn decode(mut reader: Reader<'a>) -> Result<Self, Violation> {
-        if protocol_level(&mut reader) != reader.version.level() {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
+        if protocol_level(reader) != reader.version.level() {
             reader.fail(Violation::ProtocolLevelUnsupported);
         }
         let flags = reader.byte();
@@ -80,12 +80,12 @@ impl<'a> Connect<'a> {
             keep_alive: reader.two(),
             properties: reader.properties(Holder::Connect),
             client_id: reader.text(),
-            will: has(flags::WILL).then(|| Will::read(flags, &mut reader)),
+            will: has(flags::WILL).then(|| Will::read(flags, reader)),
             user_name: has(flags::USER_NAME).then(|| reader.text()),
             password: has(flags::PASSWORD).then(|| reader.binary()),
         };
         reader.check(packet.check_client_id(reader.version));
-        reader.finish(packet)
+        packet
     }
 
     const fn flags(&self) -> u8 {

@@ -20,7 +20,7 @@ pub struct Disconnect<'a> {
 
 impl<'a> Disconnect<'a> {
     /// In 5.0 the properties may be left out, and before them the reason code. (3.14.2.1, 3.14.2.2.1)
-    pub(crate) fn decode(mut reader: Reader<'a>) -> Result<Self, Violation> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
         let mut packet = Self::default();
         if reader.version.is_v5() && !reader.is_empty() {
             packet.reason_code = reader.reason_code(disconnect_codes(reader.to));
@@ -28,7 +28,7 @@ impl<'a> Disconnect<'a> {
                 packet.properties = reader.properties(Holder::Disconnect);
             }
         }
-        reader.finish(packet)
+        packet
     }
 }
 
@@ -57,14 +57,14 @@ pub struct Auth<'a> {
 }
 
 impl<'a> Auth<'a> {
-    pub(crate) fn decode(mut reader: Reader<'a>) -> Result<Self, Violation> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
         // An empty AUTH would mean success without an authentication method, which 3.15.2.2.2 forbids.
         if reader.is_empty() {
             reader.fail(Violation::AuthenticationMethodMissing);
         }
         let reason_code = reader.reason_code(auth_codes(reader.to));
         let properties = reader.properties(Holder::Auth);
-        reader.finish(Self { reason_code, properties })
+        Self { reason_code, properties }
     }
 }
 

@@ -82,21 +82,21 @@ impl<'a> Packet<'a> {
     pub(crate) fn read(to: Role, frame: &Frame<'a>) -> Result<Self, Violation> {
         let Frame { packet_type, body, .. } = *frame;
         if let Some(kind) = AckType::of(packet_type) {
-            return Acknowledgement::decode(kind, body).map(Self::Acknowledgement);
+            return body.packet(|from| Acknowledgement::read(kind, from)).map(Self::Acknowledgement);
         }
         // The header has refused what the other end receives.
         match (packet_type, to) {
             (PacketType::Publish, _) => Publish::read(frame).map(Self::Publish),
-            (PacketType::Connect, Role::Server) => Connect::decode(body).map(Self::Connect),
-            (PacketType::Connack, Role::Client) => Connack::decode(body).map(Self::Connack),
-            (PacketType::Subscribe, Role::Server) => Subscribe::decode(body).map(Self::Subscribe),
-            (PacketType::Suback, Role::Client) => Suback::decode(body).map(Self::Suback),
-            (PacketType::Unsubscribe, Role::Server) => Unsubscribe::decode(body).map(Self::Unsubscribe),
-            (PacketType::Unsuback, Role::Client) => Unsuback::decode(body).map(Self::Unsuback),
+            (PacketType::Connect, Role::Server) => body.packet(Connect::read).map(Self::Connect),
+            (PacketType::Connack, Role::Client) => body.packet(Connack::read).map(Self::Connack),
+            (PacketType::Subscribe, Role::Server) => body.packet(Subscribe::read).map(Self::Subscribe),
+            (PacketType::Suback, Role::Client) => body.packet(Suback::read).map(Self::Suback),
+            (PacketType::Unsubscribe, Role::Server) => body.packet(Unsubscribe::read).map(Self::Unsubscribe),
+            (PacketType::Unsuback, Role::Client) => body.packet(Unsuback::read).map(Self::Unsuback),
             (PacketType::Pingreq, Role::Server) => body.finish(Self::Pingreq),
             (PacketType::Pingresp, Role::Client) => body.finish(Self::Pingresp),
-            (PacketType::Disconnect, _) => Disconnect::decode(body).map(Self::Disconnect),
-            (PacketType::Auth, _) => Auth::decode(body).map(Self::Auth),
+            (PacketType::Disconnect, _) => body.packet(Disconnect::read).map(Self::Disconnect),
+            (PacketType::Auth, _) => body.packet(Auth::read).map(Self::Auth),
             _ => Err(Violation::PacketNotForThisEnd),
         }
     }

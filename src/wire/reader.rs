@@ -47,6 +47,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The packet that `read` takes, unless it has a fault or does not end there.
+    // Part of its caller, so that the packet is made where it goes.
+    #[inline(always)]
+    pub(crate) fn packet<T>(mut self, read: impl FnOnce(&mut Self) -> T) -> Result<T, Violation> {
+        let packet = read(&mut self);
+        self.finish(packet)
+    }
+
+    /// Says that the packet ends here, and has no fault.
+    pub(crate) fn end(&self) -> Result<(), Violation> {
+        self.finish(())
+    }
+
     /// The packet that was read, unless it has a fault or does not end here.
     pub(crate) fn finish<T>(&self, packet: T) -> Result<T, Violation> {
         self.fault()?;

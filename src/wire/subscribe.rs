@@ -132,7 +132,7 @@ impl<'a> Element<'a> for Subscription<'a> {
 }
 
 impl<'a> Subscribe<'a> {
-    pub(crate) fn decode(mut reader: Reader<'a>) -> Result<Self, Violation> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
         let packet_id = reader.packet_id();
         let properties = reader.properties(Holder::Subscribe);
         let version = reader.version;
@@ -140,7 +140,7 @@ impl<'a> Subscribe<'a> {
             let subscription = Subscription::read(from);
             from.check(subscription.check(version));
         });
-        reader.finish(Self { packet_id, properties, subscriptions })
+        Self { packet_id, properties, subscriptions }
     }
 }
 
@@ -169,7 +169,7 @@ pub struct Unsubscribe<'a> {
 }
 
 impl<'a> Unsubscribe<'a> {
-    pub(crate) fn decode(mut reader: Reader<'a>) -> Result<Self, Violation> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
         let packet_id = reader.packet_id();
         let properties = reader.properties(Holder::Unsubscribe);
         let version = reader.version;
@@ -177,7 +177,7 @@ impl<'a> Unsubscribe<'a> {
             let filter = from.text();
             from.check(check_topic_filter(version, filter));
         });
-        reader.finish(Self { packet_id, properties, filters })
+        Self { packet_id, properties, filters }
     }
 }
 
@@ -223,7 +223,7 @@ pub struct Suback<'a> {
 impl<'a> Suback<'a> {
     const CODES: (Carrier, Violation) = (Carrier::Suback, Violation::SubackCodeReserved);
 
-    pub(crate) fn decode(mut reader: Reader<'a>) -> Result<Self, Violation> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
         let packet_id = reader.packet_id();
         let properties = reader.properties(Holder::Suback);
         let version = reader.version;
@@ -231,7 +231,7 @@ impl<'a> Suback<'a> {
             let code = from.reason_code(Self::CODES);
             from.check(Self::check_code(version, code));
         });
-        reader.finish(Self { packet_id, properties, reason_codes })
+        Self { packet_id, properties, reason_codes }
     }
 
     /// 3.1.1 knows one way to fail. [MQTT-3.9.3-2]
@@ -275,7 +275,7 @@ pub struct Unsuback<'a> {
 impl<'a> Unsuback<'a> {
     const CODES: (Carrier, Violation) = (Carrier::Unsuback, Violation::UnsubackCodeReserved);
 
-    pub(crate) fn decode(mut reader: Reader<'a>) -> Result<Self, Violation> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
         let packet_id = reader.packet_id();
         let mut packet = Self { packet_id, properties: Properties::EMPTY, reason_codes: List::EMPTY };
         if reader.version.is_v5() {
@@ -284,7 +284,7 @@ impl<'a> Unsuback<'a> {
                 from.reason_code(Self::CODES);
             });
         }
-        reader.finish(packet)
+        packet
     }
 }
 
