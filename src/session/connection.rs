@@ -79,7 +79,8 @@ impl End for Client {
                 Ok(Taken::Silently)
             }
             (PacketType::Auth, false) => engine.take_reauthentication(received(Auth::decode(body)?)),
-            (PacketType::Disconnect, false) => {
+            // In 3.1.1 no server sends one, and what would be done with it is not built without 5.0.
+            (PacketType::Disconnect, false) if cfg!(feature = "v5") => {
                 let disconnect = received(Disconnect::decode(body)?);
                 engine.end(Cause::DisconnectedByPeer(disconnect.reason_code));
                 Ok(Taken::Event(Event::Disconnected(disconnect)))

@@ -58,6 +58,10 @@ pub struct Auth<'a> {
 
 impl<'a> Auth<'a> {
     pub(crate) fn decode(mut reader: Reader<'a>) -> Result<Self, Violation> {
+        // Without 5.0 no header is that of an AUTH, and what would be done with one is not built.
+        if cfg!(not(feature = "v5")) {
+            return Err(Violation::PacketTypeReserved);
+        }
         // An empty AUTH would mean success without an authentication method, which 3.15.2.2.2 forbids.
         if reader.is_empty() {
             reader.fail(Violation::AuthenticationMethodMissing);
