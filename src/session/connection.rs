@@ -42,6 +42,9 @@ facts! {
     }
 }
 
+/// In 3.1.1 no server sends AUTH or DISCONNECT, and what would be done with them is not built without 5.0.
+const SPEAKS_V5: bool = cfg!(feature = "v5");
+
 impl End for Client {
     const NEW: Self = Self { unsearched: 0, request: Request::NONE, lost_session: LostSession::AsTheStandardSays };
     const ROLE: Role = Role::Client;
@@ -68,11 +71,11 @@ impl End for Client {
     ) -> Result<Taken, Cause> {
         match (packet_type, Self::is_beginning(engine)) {
             (PacketType::Connack, _) => engine.take_connack(body, step),
-            (PacketType::Auth, _) => engine.take_auth(body, step),
+            (PacketType::Auth, _) if SPEAKS_V5 => engine.take_auth(body, step),
             (_, true) => Err(Cause::ConnackMissing),
             (PacketType::Suback, false) => engine.take_suback(body, step),
             (PacketType::Unsuback, false) => engine.take_unsuback(body, step),
-            (PacketType::Disconnect, false) => engine.take_disconnect(body, step),
+            (PacketType::Disconnect, false) if SPEAKS_V5 => engine.take_disconnect(body, step),
             (PacketType::Pingresp, false) => {
                 received(packet_type);
                 engine.core.keep_alive.answered();
