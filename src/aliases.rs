@@ -39,8 +39,7 @@ impl TopicAliases {
     /// How many bytes they take.
     #[must_use]
     pub const fn len(self) -> usize {
-        let (maximum, topic) = (self.maximum as usize, self.topic as usize);
-        maximum.saturating_mul(topic).saturating_add(maximum.saturating_mul(2))
+        (self.maximum as usize).saturating_mul(self.stride())
     }
 
     /// Whether there is no alias.
