@@ -221,7 +221,7 @@ impl<'m, E: End> Engine<'m, E> {
             self.core.deadline.elapse(millis);
         }
         self.core.deadline.begin();
-        if self.core.unstamped != 0 {
+        if Version::LATEST.is_v5() && self.core.unstamped != 0 {
             self.stamp();
         }
     }

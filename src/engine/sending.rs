@@ -242,8 +242,9 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
+    /// [MQTT-3.3.2-5]; in 3.1.1 nothing expires.
     fn is_expired(&self, place: Place) -> bool {
-        self.store.records().label(place).lifetime.is_over(self.core.now.second())
+        Version::LATEST.is_v5() && self.store.records().label(place).lifetime.is_over(self.core.now.second())
     }
 
     /// Whether the limits of this connection forbid a stored PUBLISH. [MQTT-3.2.2-11], [MQTT-3.2.2-14], [MQTT-3.2.2-15]

@@ -15,7 +15,7 @@ use crate::report::report;
 use crate::timer::Timer;
 use crate::wire::{
     self, Announcing, Auth, Connack, Disconnect, Frame, List, Measured, PacketId, PacketType, Properties, Reader,
-    ReasonCode, Role, Suback, Unsuback, Violation,
+    ReasonCode, Role, Suback, Unsuback, Version, Violation,
 };
 
 use super::command::{Connect, LostSession};
@@ -43,7 +43,7 @@ facts! {
 }
 
 /// In 3.1.1 no server sends AUTH or DISCONNECT, and what would be done with them is not built without 5.0.
-const SPEAKS_V5: bool = cfg!(feature = "v5");
+const SPEAKS_V5: bool = Version::LATEST.is_v5();
 
 impl End for Client {
     const NEW: Self = Self { unsearched: 0, request: Request::NONE, lost_session: LostSession::AsTheStandardSays };
