@@ -298,9 +298,12 @@ impl Limits {
     pub(crate) const NONE: Self =
         Self { packet_size: 0, receive_maximum: 0, topic_alias_maximum: 0, support: Support::NONE };
 
+    /// What counts where nothing is said, as in 3.1.1.
+    pub(crate) const ALL: Self = Self { receive_maximum: u16::MAX, support: Support::ALL, ..Self::NONE };
+
     /// What CONNECT or CONNACK says, and the defaults for what it does not.
     pub(crate) fn of(properties: &Properties<'_>, support: Support) -> Self {
-        let mut limits = Self { packet_size: 0, receive_maximum: u16::MAX, topic_alias_maximum: 0, support };
+        let mut limits = Self { support, ..Self::ALL };
         for property in properties.iter() {
             match property {
                 Property::MaximumPacketSize(maximum) => limits.packet_size = maximum,

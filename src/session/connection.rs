@@ -260,7 +260,10 @@ impl<'m> Engine<'m, Client> {
             self.core.client = hash(assigned.as_bytes());
         }
         self.core.end.request = request.with_awaiting_connack(false);
-        self.core.limits = Limits::of(&connack.properties, Support::of(&connack.properties));
+        self.core.limits = Limits::ALL;
+        if v5 {
+            self.core.limits = Limits::of(&connack.properties, Support::of(&connack.properties));
+        }
         self.core.limits.receive_maximum = self.core.limits.receive_maximum.min(self.core.quota);
         if !connack.session_present && self.core.life == Life::Kept {
             self.session_was_lost();
