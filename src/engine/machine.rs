@@ -17,8 +17,8 @@ use crate::report::{Reportable, report};
 use crate::time::Instant;
 use crate::timer::Timer;
 use crate::wire::{
-    AckType, Acknowledgement, Frame, Layout, Measured, PacketId, PacketType, Ping, Properties, Property, Publish,
-    Reader, ReasonCode, Role, ShortAcknowledgement, Version,
+    AckType, Acknowledgement, Frame, Layout, Measured, PacketId, PacketType, Properties, Property, Publish, Reader,
+    ReasonCode, Role, ShortAcknowledgement, Version,
 };
 
 use super::state::{Authentication, Core, Phase};
@@ -242,7 +242,7 @@ impl<'m, E: End> Engine<'m, E> {
         match self.core.keep_alive.demand() {
             Demand::Ask if self.queue.has_room(ANSWER) && !self.is_writing() => {
                 self.core.keep_alive.asked();
-                self.push(&Ping(PacketType::Pingreq));
+                self.push_encoded(&PacketType::Pingreq.alone());
             }
             Demand::Ask => self.core.keep_alive.stalled(),
             Demand::GiveUp => return self.fail(E::SILENCE),
@@ -364,14 +364,19 @@ impl<'m, E: End> Engine<'m, E> {
         }
         let code = if self.version().is_v5() { reason_code } else { ReasonCode::Success };
         let packet = Acknowledgement::shortest(kind, packet_id, code);
-        let fits = !self.is_oversize(packet.bytes().len()) && self.queue.push_encoded(packet.bytes());
+        let fits = self.push_encoded(packet.bytes());
         if !fits {
             self.fail(Cause::MaximumPacketSizeTooSmall);
         }
         fits
     }
 
-    /// Queues a packet that has room; `false` if the server does not take it.
+    /// Queues an encoded packet that has room; `false` if the peer does not take it.
+    pub(crate) fn push_encoded(&mut self, packet: &[u8]) -> bool {
+        !self.is_oversize(packet.len()) && self.queue.push_encoded(packet)
+    }
+
+    /// Queues a packet that has room; `false` if the peer does not take it.
     pub(crate) fn push(&mut self, packet: &dyn Layout) -> bool {
         match Measured::new(packet, self.version(), E::PEER) {
             Ok(measured) => !self.is_oversize(measured.len()) && self.queue.push(&measured),

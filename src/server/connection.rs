@@ -10,8 +10,8 @@ use crate::keepalive::KeepAlive;
 use crate::time::Instant;
 use crate::timer::Timer;
 use crate::wire::{
-    self, Announcing, Auth, Connack, Connect, Disconnect, Frame, List, Measured, PacketType, Ping, Properties,
-    Property, Reader, ReasonCode, Role, Subscribe, Unsubscribe, Version, Violation,
+    self, Announcing, Auth, Connack, Connect, Disconnect, Frame, List, Measured, PacketType, Properties, Property,
+    Reader, ReasonCode, Role, Subscribe, Unsubscribe, Version, Violation,
 };
 
 use super::command::{Accept, FAREWELL};
@@ -84,7 +84,7 @@ impl End for Server {
             (Stage::Accepted, PacketType::Pingreq) => {
                 received(packet_type);
                 // The longest answer has room, and this one is short. A connection that is gone gets none.
-                if engine.core.phase == Phase::Draining || engine.push(&Ping(PacketType::Pingresp)) {
+                if engine.core.phase == Phase::Draining || engine.push_encoded(&PacketType::Pingresp.alone()) {
                     Ok(Taken::Silently)
                 } else {
                     Err(Cause::MaximumPacketSizeTooSmall)

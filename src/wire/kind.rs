@@ -57,6 +57,11 @@ impl PacketType {
         (self as u8) << 4 | self.flags()
     }
 
+    /// A packet of this type that is nothing but its header: PINGREQ (3.12), PINGRESP (3.13).
+    pub(crate) const fn alone(self) -> [u8; 2] {
+        [self.first_byte(), 0]
+    }
+
     /// The flags that the standard reserves for this type.
     const fn flags(self) -> u8 {
         if FLAGGED & self.bit() != 0 { 0b0010 } else { 0 }

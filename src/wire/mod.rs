@@ -47,7 +47,6 @@ pub(crate) use connect::connect_version;
 pub(crate) use frame::Frame;
 pub(crate) use header::{packet_len, publish_id_offset};
 pub(crate) use kind::PublishFlags;
-pub(crate) use packet::Ping;
 pub(crate) use property::{Announcing, Secret, Unshown};
 pub(crate) use publish::{Aliased, publish_expiry_offset};
 pub(crate) use reader::Reader;

@@ -141,7 +141,7 @@ impl<'a> Packet<'a> {
 }
 
 /// PINGREQ (3.12) or PINGRESP (3.13): nothing but its header.
-pub(crate) struct Ping(pub(crate) PacketType);
+struct Ping(PacketType);
 
 impl Layout for Ping {
     fn first_byte(&self) -> u8 {
