@@ -268,7 +268,7 @@ impl<'i> Unread<'i> {
     pub(crate) fn large(&self, version: Version, to: Role) -> Result<Option<(Publish<'i>, u32)>, Violation> {
         let unread = self.unread();
         let frame = Frame::front(version, to, unread).ok_or(Violation::PacketTooLarge)?;
-        match Publish::read(&frame) {
+        match Publish::read(frame.first_byte, frame.body) {
             Ok(publish) => Ok(Some((Publish { payload: &[], ..publish }, frame.len))),
             Err(Violation::FieldTruncated) if unread.len() < self.received.len() => Ok(None),
             _ => Err(Violation::PacketTooLarge),

@@ -7,9 +7,7 @@ use crate::flow::receiver::{Arrival, Held};
 use crate::flow::sender::Level;
 use crate::inbox::{Inbox, Unread};
 use crate::report::report;
-use crate::wire::{
-    AckType, Acknowledgement, Delivery, Frame, PacketId, PacketType, Publish, Reader, ReasonCode, Violation,
-};
+use crate::wire::{AckType, Acknowledgement, Delivery, PacketId, PacketType, Publish, Reader, ReasonCode, Violation};
 
 use super::machine::{ANSWER, End, Engine, StepOf, Taken, received, tell};
 use super::state::{Owed, Phase};
@@ -99,7 +97,7 @@ impl<'m, E: End> Engine<'m, E> {
             Ok(Some(frame)) => {
                 inbox.pass(&frame);
                 if frame.packet_type == PacketType::Publish && !E::is_beginning(self) {
-                    self.take_publish(&frame, inbox, step)
+                    self.take_publish(frame.first_byte, frame.body.rest(), inbox, step)
                 } else {
                     self.take(frame.packet_type, frame.body.rest(), step)
                 }
@@ -139,13 +137,15 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
+    #[inline(never)]
     fn take_publish<'i>(
         &mut self,
-        frame: &Frame<'i>,
+        first_byte: u8,
+        body: &'i [u8],
         inbox: &mut Unread<'i>,
         step: &mut StepOf<'m, 'i, E>,
     ) -> Result<Taken, Cause> {
-        let publish = received(Publish::read(frame)?);
+        let publish = received(Publish::read(first_byte, Reader::new(self.version(), E::ROLE, body))?);
         let alias = publish.alias();
         if let Some(alias) = alias {
             inbox.map_topic(alias, publish.topic)?;

@@ -86,7 +86,7 @@ impl<'a> Packet<'a> {
         }
         // The header has refused what the other end receives.
         match (packet_type, to) {
-            (PacketType::Publish, _) => Publish::read(frame).map(Self::Publish),
+            (PacketType::Publish, _) => Publish::read(frame.first_byte, body).map(Self::Publish),
             (PacketType::Connect, Role::Server) => body.packet(Connect::read).map(Self::Connect),
             (PacketType::Connack, Role::Client) => body.packet(Connack::read).map(Self::Connack),
             (PacketType::Subscribe, Role::Server) => body.packet(Subscribe::read).map(Self::Subscribe),

@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use super::frame::Frame;
 use super::header::publish_id_offset;
 use super::kind::PublishFlags;
 use super::list::Element;
@@ -87,9 +86,8 @@ impl Delivery {
 impl<'a> Publish<'a> {
     // Part of what takes the message, so that its fields go straight into the event.
     #[inline]
-    pub(crate) fn read(frame: &Frame<'a>) -> Result<Self, Violation> {
-        let PublishFlags { dup, qos, retain } = PublishFlags::of_first_byte(frame.first_byte)?;
-        let mut reader = frame.body;
+    pub(crate) fn read(first_byte: u8, mut reader: Reader<'a>) -> Result<Self, Violation> {
+        let PublishFlags { dup, qos, retain } = PublishFlags::of_first_byte(first_byte)?;
         let topic = reader.characters();
         reader.check(topic_is_clean(topic));
         let delivery = match qos {
