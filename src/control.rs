@@ -45,12 +45,12 @@ impl Control {
     /// The farewell that is kept.
     pub(crate) fn farewell<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         let stop = capacity(bytes, self.aliases);
-        bytes.get(stop.saturating_sub(self.farewell.into())..stop).unwrap_or_default()
+        bytes.get(stop.wrapping_sub(self.farewell.into())..stop).unwrap_or_default()
     }
 
     /// How much of that was shown: what is queued behind it leaves later.
     pub(crate) const fn unreported(&self) -> u16 {
-        self.shown.saturating_sub(self.written)
+        self.shown.wrapping_sub(self.written)
     }
 
     /// What our aliases stand for.
@@ -89,7 +89,7 @@ impl<'m> Queue<'m> {
 
     /// The bytes that are free, those for a farewell included.
     pub(crate) fn free(&self) -> usize {
-        self.limit().saturating_sub(self.control.end.into())
+        self.limit().wrapping_sub(self.control.end.into())
     }
 
     /// Queues a packet, or the front of one that ends elsewhere; `false` if it does not fit.
@@ -101,7 +101,7 @@ impl<'m> Queue<'m> {
         let Some(free) = self.bytes.get_mut(self.control.end.into()..) else { return false };
         let is_whole = packet.encode(free).is_ok();
         if is_whole {
-            self.control.end = self.control.end.saturating_add(short(len));
+            self.control.end = self.control.end.wrapping_add(short(len));
         }
         is_whole
     }
@@ -111,7 +111,7 @@ impl<'m> Queue<'m> {
         let fits = packet.len() <= self.free();
         if fits && let Some(free) = self.bytes.get_mut(self.control.end.into()..) {
             bytes::copy(free, packet);
-            self.control.end = self.control.end.saturating_add(short(packet.len()));
+            self.control.end = self.control.end.wrapping_add(short(packet.len()));
         }
         fits
     }
@@ -119,11 +119,11 @@ impl<'m> Queue<'m> {
     /// Keeps a packet for the time when all others have left; `false` if it does not fit.
     pub(crate) fn keep_farewell(&mut self, packet: &Measured<'_>) -> bool {
         let len = packet.len();
-        if len > self.capacity().saturating_sub(self.control.end.into()) {
+        if len > self.capacity().wrapping_sub(self.control.end.into()) {
             return false;
         }
         self.drop_farewell();
-        let start = self.capacity().saturating_sub(len);
+        let start = self.capacity().wrapping_sub(len);
         let Some(tail) = self.bytes.get_mut(start..) else { return false };
         let is_whole = packet.encode(tail).is_ok();
         if is_whole {
@@ -138,7 +138,7 @@ impl<'m> Queue<'m> {
         if let Some(rest) = self.bytes.get_mut(end..stop) {
             bytes::rotate_left(rest, gap);
         }
-        self.control.end = self.control.end.saturating_add(core::mem::take(&mut self.control.farewell));
+        self.control.end = self.control.end.wrapping_add(core::mem::take(&mut self.control.farewell));
     }
 
     /// Notes that all of the queue is shown.
@@ -152,40 +152,23 @@ impl<'m> Queue<'m> {
         bytes.get(control.written.into()..control.shown.into()).unwrap_or_default()
     }
 
-    /// Notes that `len` bytes more were written. An empty queue is wiped: it may have held secrets.
+    /// Notes that `len` bytes more were written.
     pub(crate) fn written(&mut self, len: usize) {
         let len = u16::try_from(len).unwrap_or(u16::MAX);
         self.control.written = self.control.written.saturating_add(len).min(self.control.shown);
-        if self.control.is_empty() {
-            self.wipe();
-        }
-    }
-
-    /// Forgets what was written, which may have been a packet that ends elsewhere. Nothing is shown.
-    pub(crate) fn forget_written(&mut self) {
-        let Control { written, end, .. } = *self.control;
-        let left = end.saturating_sub(written);
-        if let Some(used) = self.bytes.get_mut(..end.into()) {
-            bytes::move_down(used, written.into(), 0, left.into());
-            used.get_mut(left.into()..).unwrap_or_default().fill(0);
-        }
-        *self.control = Control { written: 0, shown: 0, end: left, ..*self.control };
+        self.settle();
     }
 
     /// Drops everything.
     pub(crate) fn clear(&mut self) {
-        self.drop_farewell();
-        self.wipe();
-        self.set_aliases(TopicAliases::NONE);
+        self.erase(0, self.bytes.len());
+        *self.control = Control::EMPTY;
     }
 
-    /// Sets bytes aside for the topics of aliases, which stand for nothing yet. The queue is empty.
-    pub(crate) fn set_aliases(&mut self, aliases: TopicAliases) {
-        let reserved = self.capacity().min(capacity(self.bytes, aliases));
+    /// Sets bytes aside for the topics of aliases, which stand for nothing yet. None were set aside before, and nothing is
+    /// queued there.
+    pub(crate) const fn set_aliases(&mut self, aliases: TopicAliases) {
         self.control.aliases = aliases;
-        if let Some(topics) = self.bytes.get_mut(reserved..) {
-            topics.fill(0);
-        }
     }
 
     /// How many aliases there are.
@@ -211,7 +194,8 @@ impl<'m> Queue<'m> {
         let (mut kept, mut start) = (0, 0_usize);
         while start < all {
             let Some(packet) = self.bytes.get(start..all) else { break };
-            let end = start.saturating_add(packet_len(packet).unwrap_or(usize::MAX));
+            let Some(len) = packet_len(packet) else { break };
+            let end = start.wrapping_add(len);
             if start < written || packet.first() == Some(&CONNACK) {
                 kept = end;
             }
@@ -221,37 +205,40 @@ impl<'m> Queue<'m> {
     }
 
     fn drop_farewell(&mut self) {
-        let (start, stop) = (self.limit(), self.capacity());
-        if let Some(kept) = self.bytes.get_mut(start..stop) {
-            kept.fill(0);
-        }
+        self.erase(self.limit(), self.capacity());
         self.control.farewell = 0;
-    }
-
-    fn wipe(&mut self) {
-        if let Some(used) = self.bytes.get_mut(..self.control.end.into()) {
-            used.fill(0);
-        }
-        *self.control = Control { farewell: self.control.farewell, aliases: self.control.aliases, ..Control::EMPTY };
     }
 
     /// Drops everything but the packet that is half written and CONNACK; where the former ends elsewhere, but what is shown.
     pub(crate) fn cut_short(&mut self, ends_elsewhere: bool) {
-        let end = usize::from(if ends_elsewhere { self.control.shown } else { self.kept_end() });
-        if let Some(dropped) = self.bytes.get_mut(end..self.control.end.into()) {
-            dropped.fill(0);
-            self.control.end = short(end);
-            self.control.shown = self.control.shown.min(self.control.end);
-        }
+        let Control { shown, end: all, .. } = *self.control;
+        let end = if ends_elsewhere { shown } else { self.kept_end().min(all) };
+        self.erase(end.into(), all.into());
+        *self.control = Control { shown: shown.min(end), end, ..*self.control };
         self.drop_farewell();
-        if self.control.is_empty() {
-            self.wipe();
+        self.settle();
+    }
+
+    /// Forgets what was shown once all of it is written; it may have been a packet that ends elsewhere.
+    fn settle(&mut self) {
+        if self.control.is_writing() {
+            return;
         }
+        let Control { written, end, .. } = *self.control;
+        let left = end.wrapping_sub(written);
+        bytes::move_down(self.bytes, written.into(), 0, left.into());
+        self.erase(left.into(), end.into());
+        *self.control = Control { written: 0, shown: 0, end: left, ..*self.control };
+    }
+
+    /// Bytes that are not in use are zeros: they may have been secrets.
+    fn erase(&mut self, start: usize, stop: usize) {
+        self.bytes.get_mut(start..stop).unwrap_or_default().fill(0);
     }
 
     /// Where a farewell that is kept begins.
     fn limit(&self) -> usize {
-        self.capacity().saturating_sub(self.control.farewell.into())
+        self.capacity().wrapping_sub(self.control.farewell.into())
     }
 
     /// How many bytes there are for packets.
@@ -262,8 +249,7 @@ impl<'m> Queue<'m> {
 
 /// How many bytes are left for packets besides the topics of these aliases.
 pub(crate) fn capacity(bytes: &[u8], aliases: TopicAliases) -> usize {
-    let all = bytes.len().min(u16::MAX.into());
-    if aliases.is_empty() { all } else { all.saturating_sub(aliases.len()) }
+    bytes.len().min(u16::MAX.into()).saturating_sub(aliases.len())
 }
 
 /// A length within the capacity.

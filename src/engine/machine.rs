@@ -160,10 +160,6 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.keep_alive.sent();
         if self.queue.control.is_writing() {
             self.queue.written(len);
-            if !self.queue.control.is_writing() {
-                // So that secrets do not stay, and only whole packets are found there.
-                self.queue.forget_written();
-            }
         } else {
             self.store.written(len);
         }
