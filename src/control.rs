@@ -233,7 +233,9 @@ impl<'m> Queue<'m> {
 
     /// Bytes that are not in use are zeros: they may have been secrets.
     fn erase(&mut self, start: usize, stop: usize) {
-        self.bytes.get_mut(start..stop).unwrap_or_default().fill(0);
+        if let Some(bytes) = self.bytes.get_mut(start..stop) {
+            bytes.fill(0);
+        }
     }
 
     /// Where a farewell that is kept begins.

@@ -100,36 +100,39 @@ impl Sent {
         }
     }
 
+    /// The state in the high three bits, and in the lowest one what it says besides.
+    /// The state in the high three bits, and in the lowest one what it says besides.
     pub(super) const fn number(self) -> u16 {
-        match self {
+        let state = match self {
             Self::Free => 0,
-            Self::Queued(Level::AtLeastOnce) => 1,
-            Self::Queued(Level::ExactlyOnce) => 2,
-            Self::Published(Level::AtLeastOnce) => 3,
-            Self::Published(Level::ExactlyOnce) => 4,
-            Self::Resend(Level::AtLeastOnce) => 5,
-            Self::Resend(Level::ExactlyOnce) => 6,
-            Self::Released(Counted::Here) => 7,
-            Self::Released(Counted::Before) => 8,
-            Self::ResendRelease => 9,
-            Self::Subscribing => 10,
-            Self::Unsubscribing => 11,
-        }
+            Self::Queued(_) => 1,
+            Self::Published(_) => 2,
+            Self::Resend(_) => 3,
+            Self::Released(_) => 4,
+            Self::ResendRelease => 5,
+            Self::Subscribing => 6,
+            Self::Unsubscribing => 7,
+        };
+        let detail = match self {
+            Self::Queued(level) | Self::Published(level) | Self::Resend(level) => level as u16,
+            Self::Released(counted) => counted as u16,
+            _ => 0,
+        };
+        state << 1 | detail
     }
 
     pub(super) const fn of_number(number: u16) -> Self {
-        match number {
-            1 => Self::Queued(Level::AtLeastOnce),
-            2 => Self::Queued(Level::ExactlyOnce),
-            3 => Self::Published(Level::AtLeastOnce),
-            4 => Self::Published(Level::ExactlyOnce),
-            5 => Self::Resend(Level::AtLeastOnce),
-            6 => Self::Resend(Level::ExactlyOnce),
-            7 => Self::Released(Counted::Here),
-            8 => Self::Released(Counted::Before),
-            9 => Self::ResendRelease,
-            10 => Self::Subscribing,
-            11 => Self::Unsubscribing,
+        let detail = number & 1 != 0;
+        let level = if detail { Level::ExactlyOnce } else { Level::AtLeastOnce };
+        let counted = if detail { Counted::Before } else { Counted::Here };
+        match number >> 1 {
+            1 => Self::Queued(level),
+            2 => Self::Published(level),
+            3 => Self::Resend(level),
+            4 => Self::Released(counted),
+            5 => Self::ResendRelease,
+            6 => Self::Subscribing,
+            7 => Self::Unsubscribing,
             _ => Self::Free,
         }
     }
