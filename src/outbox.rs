@@ -317,7 +317,7 @@ impl<'m> Store<'m> {
     }
 
     /// Where a packet of `len` bytes has room. If it has none as the records lie, they are moved together if that helps;
-    /// `moved` is told of each. `None`: nothing has changed.
+    /// `moved` is told of each that waits for an acknowledgement. `None`: nothing has changed.
     pub(crate) fn make_room(&mut self, len: usize, moved: impl FnMut(u16, Place)) -> Option<Place> {
         let size = u32::try_from(len.checked_add(OVERHEAD)?).ok()?;
         let (behind, in_front) = self.records().gaps();
@@ -488,10 +488,12 @@ impl<'m> Store<'m> {
             let from = place(start(was).wrapping_sub(turn).wrapping_add(lap));
             *next = self.records().neighbour(from, Part::Next);
             let place = self.settle(order, from);
-            if before.acknowledged.next == Some(was) {
-                self.outbox.acknowledged.next = Some(place);
+            if order == Order::Acknowledged {
+                if before.acknowledged.next == Some(was) {
+                    self.outbox.acknowledged.next = Some(place);
+                }
+                moved(self.records().label(place).slot, place);
             }
-            moved(self.records().label(place).slot, place);
         }
     }
 

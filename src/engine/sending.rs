@@ -166,9 +166,7 @@ impl<E: End> Engine<'_, E> {
         let has_slot = !slot || usize::from(self.core.identifiers.taken()) < self.slots.len();
         let slots = &mut *self.slots;
         let moved = |id, place: Place| {
-            if let Some(slot) = SlotId::new(id).and_then(|id| slot_mut(slots, id))
-                && matches!(slot.sent(), Sent::Queued(_) | Sent::Published(_) | Sent::Resend(_))
-            {
+            if let Some(slot) = SlotId::new(id).and_then(|id| slot_mut(slots, id)) {
                 slot.set_link(place.get());
             }
         };
