@@ -80,7 +80,10 @@ impl<E: End> Engine<'_, E> {
         let lifetime = publish.properties.message_expiry_interval().map_or(Lifetime::ENDLESS, Lifetime::of);
         let slot = match level {
             None => None,
-            Some(level) => Some(self.core.identifiers.take(self.slots, Sent::Queued(level)).ok_or(Refused::Full)?),
+            Some(level) => {
+                let taken = self.core.identifiers.take(self.slots, Sent::Queued(level), room.place.get());
+                Some(taken.ok_or(Refused::Full)?)
+            }
         };
         let packet_id = slot.map(|(_, packet_id)| packet_id);
         if let Some(packet_id) = packet_id {
@@ -92,11 +95,7 @@ impl<E: End> Engine<'_, E> {
             alias: publish.topic_alias.map_or(0, NonZeroU16::get),
             lifetime,
         };
-        self.enter(&head, order, label, room)?;
-        if let Some(slot) = slot.and_then(|(id, _)| slot_mut(self.slots, id)) {
-            slot.set_link(room.place.get());
-        }
-        let packet = self.store.packet_mut(room.place, room.extent.len());
+        let packet = self.enter(&head, order, label, room)?;
         let start = packet.len().saturating_sub(payload);
         fill(packet.get_mut(start..).unwrap_or_default());
         Ok(packet_id)
@@ -178,22 +177,23 @@ impl<E: End> Engine<'_, E> {
         Ok(Room { extent, place })
     }
 
-    /// Puts a packet into the store, where there is room for it.
+    /// Puts a packet into the store, where there is room for it, and shows what was put there.
     pub(crate) fn enter(
         &mut self,
         packet: &dyn Layout,
         order: Order,
         label: Label,
         Room { extent, place }: Room,
-    ) -> Result<(), Refused> {
+    ) -> Result<&mut [u8], Refused> {
         let len = extent.len();
         self.store.accept(order, label, place, len);
-        let measured = Measured::again(packet, self.stored_version(), E::PEER, extent);
-        measured.encode(self.store.packet_mut(place, len))?;
         if label.lifetime != Lifetime::ENDLESS || self.core.unstamped != 0 {
             self.core.unstamped = self.core.unstamped.saturating_add(1);
         }
-        Ok(())
+        let measured = Measured::again(packet, self.stored_version(), E::PEER, extent);
+        let packet = self.store.packet_mut(place, len);
+        measured.encode(packet)?;
+        Ok(packet)
     }
 
     /// The record that is to be shown next: the older of the two that may be. None before CONNACK. [MQTT-3.1.2-30]

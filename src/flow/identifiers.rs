@@ -94,15 +94,15 @@ impl Identifiers {
         self.taken
     }
 
-    /// Takes a free slot with an identifier that is not in use. `None` if there is none.
-    pub(crate) fn take(&mut self, slots: &mut [Slot], sent: Sent) -> Option<(SlotId, PacketId)> {
+    /// Takes a free slot, and says what it links to, with an identifier that is not in use. `None` if there is none.
+    pub(crate) fn take(&mut self, slots: &mut [Slot], sent: Sent, link: u32) -> Option<(SlotId, PacketId)> {
         let last = self.last(slots)?;
         let id = successor(slots, last)?;
         chain(slots, last, successor(slots, id)?);
         let bits = bits(slots.len());
         let slot = slot_mut(slots, id)?;
         slot.set_sent(sent);
-        slot.set_link(0);
+        slot.set_link(link);
         self.taken = self.taken.wrapping_add(1);
         Some((id, identifier(bits, id, slot)))
     }

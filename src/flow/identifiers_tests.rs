@@ -83,7 +83,7 @@ impl Model {
 
     fn take(&mut self, identifiers: &mut Identifiers, slots: &mut [Slot]) {
         let expected = self.untouched.pop_front().or_else(|| self.free.pop_front());
-        let taken = identifiers.take(slots, BUSY);
+        let taken = identifiers.take(slots, BUSY, 0);
         let Some(index) = expected else { return assert_eq!(taken, None) };
         let (slot_id, id) = taken.unwrap();
         assert_eq!(usize::from(slot_id.get()), index + 1);
@@ -204,7 +204,7 @@ fn one_at_a_time_each_identifier_comes_once_before_any_comes_twice() {
             assert_eq!(all, 65_535);
         }
         for _ in 0..all {
-            let (slot_id, id) = identifiers.take(&mut slots, BUSY).unwrap();
+            let (slot_id, id) = identifiers.take(&mut slots, BUSY, 0).unwrap();
             assert!(seen.insert(id), "{id} again after {} of {all}", seen.len());
             identifiers.release(&mut slots, slot_id);
         }
@@ -216,15 +216,15 @@ fn the_first_ones_count_up() {
     let mut slots = [Slot::FREE; 8];
     let mut identifiers = Identifiers::NEW;
     for expected in 1..=8 {
-        let (slot_id, id) = identifiers.take(&mut slots, BUSY).unwrap();
+        let (slot_id, id) = identifiers.take(&mut slots, BUSY, 0).unwrap();
         assert_eq!((slot_id.get(), id.get()), (expected, expected));
     }
-    assert_eq!(identifiers.take(&mut slots, BUSY), None);
+    assert_eq!(identifiers.take(&mut slots, BUSY, 0), None);
     for slot_id in (1..=8).filter_map(SlotId::new) {
         identifiers.release(&mut slots, slot_id);
     }
     for expected in 9..=16 {
-        assert_eq!(identifiers.take(&mut slots, BUSY).map(|(_, id)| id.get()), Some(expected));
+        assert_eq!(identifiers.take(&mut slots, BUSY, 0).map(|(_, id)| id.get()), Some(expected));
     }
 }
 
@@ -232,7 +232,7 @@ fn the_first_ones_count_up() {
 fn an_identifier_that_was_replaced_is_not_found() {
     let mut slots = [Slot::FREE; 5];
     let mut identifiers = Identifiers::NEW;
-    let (slot_id, old) = identifiers.take(&mut slots, BUSY).unwrap();
+    let (slot_id, old) = identifiers.take(&mut slots, BUSY, 0).unwrap();
     let new = Identifiers::renew(&mut slots, slot_id).unwrap();
     assert_eq!((find(&slots, old), find(&slots, new)), (None, Some(slot_id)));
     assert_eq!(identifiers.taken(), 1);

@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, Room, SHOWN};
 use crate::error::{Cause, Refused};
-use crate::flow::identifiers::{self, SlotId, slot, slot_mut};
+use crate::flow::identifiers::{self, SlotId, slot};
 use crate::flow::sender::Sent;
 use crate::outbox::{Label, Order};
 use crate::wire::{self, Layout, List, PacketId, shared_subscription};
@@ -31,9 +31,9 @@ impl Engine<'_, Client> {
             subscriptions: List::of(subscribe.subscriptions),
         };
         let room = self.make_room(&packet, true)?;
-        let (id, packet_id) = self.core.identifiers.take(self.slots, Sent::Subscribing).ok_or(Refused::Full)?;
+        let (id, packet_id) = self.begin_request(Sent::Subscribing, subscribe.subscriptions.len())?;
         packet.packet_id = packet_id;
-        self.request(&packet, id, subscribe.subscriptions.len(), room)?;
+        self.enter_request(&packet, id, room)?;
         Ok(packet_id)
     }
 
@@ -45,18 +45,19 @@ impl Engine<'_, Client> {
             filters: List::of(unsubscribe.filters),
         };
         let room = self.make_room(&packet, true)?;
-        let (id, packet_id) = self.core.identifiers.take(self.slots, Sent::Unsubscribing).ok_or(Refused::Full)?;
+        let (id, packet_id) = self.begin_request(Sent::Unsubscribing, unsubscribe.filters.len())?;
         packet.packet_id = packet_id;
-        self.request(&packet, id, unsubscribe.filters.len(), room)?;
+        self.enter_request(&packet, id, room)?;
         Ok(packet_id)
     }
 
-    fn request(&mut self, packet: &dyn Layout, id: SlotId, filters: usize, room: Room) -> Result<(), Refused> {
-        self.enter(packet, Order::Immediate, Label { slot: id.get(), ..Label::default() }, room)?;
-        if let Some(slot) = slot_mut(self.slots, id) {
-            slot.set_link(u32::try_from(filters).unwrap_or(u32::MAX) & !SHOWN);
-        }
-        Ok(())
+    fn begin_request(&mut self, request: Sent, filters: usize) -> Result<(SlotId, PacketId), Refused> {
+        let filters = u32::try_from(filters).unwrap_or(u32::MAX) & !SHOWN;
+        self.core.identifiers.take(self.slots, request, filters).ok_or(Refused::Full)
+    }
+
+    fn enter_request(&mut self, packet: &dyn Layout, id: SlotId, room: Room) -> Result<(), Refused> {
+        self.enter(packet, Order::Immediate, Label { slot: id.get(), ..Label::default() }, room).map(|_| ())
     }
 
     /// SUBACK or UNSUBACK: frees its request if it answers one.
