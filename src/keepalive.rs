@@ -27,6 +27,7 @@ enum Alive {
     /// PINGREQ was due, but the transport takes nothing.
     Stalled,
     /// This is the server's end, which does not ask.
+    #[cfg(feature = "server")]
     Watching,
 }
 
@@ -80,9 +81,11 @@ impl KeepAlive {
 
     /// Bytes came in, which is enough for a client.
     pub(crate) fn stirred(&mut self) {
-        if self.alive != Alive::Watching {
-            self.heard();
+        #[cfg(feature = "server")]
+        if self.alive == Alive::Watching {
+            return;
         }
+        self.heard();
     }
 
     /// A packet came in.
@@ -123,6 +126,7 @@ impl KeepAlive {
             Alive::Quiet => (NEVER, self.until_asking(self.unsent.max(self.unheard))),
             Alive::Asked => (self.until_giving_up(), self.until_asking(self.unsent)),
             Alive::Stalled => (self.until_giving_up(), NEVER),
+            #[cfg(feature = "server")]
             Alive::Watching => {
                 let interval = millis(self.interval);
                 (interval.wrapping_add(interval / 2).saturating_sub(self.unheard), NEVER)

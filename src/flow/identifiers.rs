@@ -53,7 +53,8 @@ impl Slot {
     }
 
     pub(crate) const fn is_request(&self) -> bool {
-        matches!(self.sent(), Sent::Subscribing | Sent::Unsubscribing)
+        // Their numbers are the highest.
+        self.state & Self::SENT >= Sent::Subscribing.number()
     }
 
     const fn is_free(&self) -> bool {
