@@ -90,7 +90,8 @@ struct Acknowledged {
 #[derive(Clone, Copy, Debug)]
 struct Writing {
     place: Option<Place>,
-    written: u32,
+    /// How many of its bytes are left.
+    left: u32,
 }
 
 /// A packet in a store, and all that it means besides its exchange.
@@ -101,7 +102,7 @@ pub(crate) struct Stored<'a> {
     pub(crate) slot: u16,
     alias: u16,
     lifetime: Lifetime,
-    /// How much of it is written, if it is being written.
+    /// How much of it is left, if it is being written.
     shown: Option<u32>,
     /// Whether it is the next of its sequence to be shown.
     is_next: bool,
@@ -143,7 +144,7 @@ impl Acknowledged {
 }
 
 impl Writing {
-    const NONE: Self = Self { place: None, written: 0 };
+    const NONE: Self = Self { place: None, left: 0 };
 }
 
 impl Outbox {
@@ -223,15 +224,16 @@ impl<'a> Records<'a> {
         let (next, writing) = (self.next(order), self.outbox.writing);
         core::iter::successors(self.first(order), move |&place| self.after(place)).map(move |place| {
             let Label { slot, alias, lifetime } = self.label(place);
-            let shown = if writing.place == Some(place) { Some(writing.written) } else { None };
+            let shown = if writing.place == Some(place) { Some(writing.left) } else { None };
             Stored { packet: self.packet(place), slot, alias, lifetime, shown, is_next: next == Some(place) }
         })
     }
 
     /// What was shown and is not yet written.
     pub(crate) fn shown(self) -> &'a [u8] {
-        let Writing { place, written } = self.outbox.writing;
-        place.and_then(|place| self.packet(place).get(index(written)..)).unwrap_or_default()
+        let Writing { place: Some(place), left } = self.outbox.writing else { return &[] };
+        let packet = self.packet(place);
+        packet.get(packet.len().wrapping_sub(index(left))..).unwrap_or_default()
     }
 
     /// The length of the largest packet that would be accepted; 0: none would.
@@ -369,7 +371,8 @@ impl<'m> Store<'m> {
         if order == Order::Acknowledged {
             self.outbox.acknowledged.next = self.records().after(place);
         }
-        self.outbox.writing = Writing { place: Some(place), written: 0 };
+        let left = u32::try_from(self.records().packet(place).len()).unwrap_or(u32::MAX);
+        self.outbox.writing = Writing { place: Some(place), left };
         self.written(skipped);
     }
 
@@ -381,12 +384,10 @@ impl<'m> Store<'m> {
 
     /// Notes that `len` bytes more of the packet were written.
     pub(crate) fn written(&mut self, len: usize) {
-        let left = self.records().shown().len();
-        if len < left {
-            let len = u32::try_from(len).unwrap_or(u32::MAX);
-            self.outbox.writing.written = self.outbox.writing.written.wrapping_add(len);
-        } else {
-            self.stop_writing();
+        let left = &mut self.outbox.writing.left;
+        match u32::try_from(len) {
+            Ok(len) if len < *left => *left = left.wrapping_sub(len),
+            _ => self.stop_writing(),
         }
     }
 

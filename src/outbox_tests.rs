@@ -369,7 +369,8 @@ impl Pair {
             let expected = self.sequence(order).map(|record| {
                 let Label { slot, alias, lifetime } = record.label;
                 unshown += usize::from(!record.shown);
-                let shown = self.writing.filter(|&(place, _)| place == record.place).map(|(_, written)| written as u32);
+                let writing = self.writing.filter(|&(place, _)| place == record.place);
+                let shown = writing.map(|(_, written)| (record.packet.len() - written) as u32);
                 let is_next = !record.shown && unshown == 1;
                 Stored { packet: &record.packet, slot, alias, lifetime, shown, is_next }
             });
