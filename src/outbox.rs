@@ -340,9 +340,11 @@ impl<'m> Store<'m> {
     /// Enters a packet of `len` bytes at the end of a sequence, where it has room.
     pub(crate) fn accept(&mut self, order: Order, label: Label, place: Place, len: usize) {
         self.extend(order, place, size(len));
-        let ([a, b], [c, d]) = (label.slot.to_le_bytes(), label.alias.to_le_bytes());
-        self.set_part(place, Part::SlotAndAlias, u32::from_le_bytes([a, b, c, d]));
-        self.set_part(place, Part::Lifetime, label.lifetime.0);
+        let Label { slot, alias, lifetime } = label;
+        if let Some(bytes) = self.bytes.get_mut(Part::Lifetime.at(place)..).and_then(|rest| rest.first_chunk_mut()) {
+            let ([a, b, c, d], [e, f], [g, h]) = (lifetime.0.to_le_bytes(), slot.to_le_bytes(), alias.to_le_bytes());
+            *bytes = [a, b, c, d, e, f, g, h];
+        }
         if order == Order::Acknowledged {
             self.outbox.acknowledged.next = self.outbox.acknowledged.next.or(Some(place));
         }
