@@ -34,10 +34,14 @@ pub(crate) fn move_down(bytes: &mut [u8], from: usize, to: usize, len: usize) {
 
 /// Turns the buffer so that what lies at `by` comes to the front.
 pub(crate) fn rotate_left(bytes: &mut [u8], by: usize) {
-    let Some((front, back)) = bytes.split_at_mut_checked(by) else { return };
-    reverse(front);
-    reverse(back);
-    reverse(bytes);
+    if by == 0 {
+        return;
+    }
+    if let Some((front, back)) = bytes.split_at_mut_checked(by) {
+        reverse(front);
+        reverse(back);
+        reverse(bytes);
+    }
 }
 
 fn reverse(mut bytes: &mut [u8]) {
