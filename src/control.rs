@@ -44,7 +44,7 @@ impl Control {
 
     /// The farewell that is kept.
     pub(crate) fn farewell<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        let stop = capacity(bytes, self.aliases);
+        let stop = capacity(in_reach(bytes), self.aliases);
         bytes.get(stop.wrapping_sub(self.farewell.into())..stop).unwrap_or_default()
     }
 
@@ -55,6 +55,7 @@ impl Control {
 
     /// What our aliases stand for.
     pub(crate) fn topics<'a>(&self, bytes: &'a [u8]) -> (TopicAliases, &'a [u8]) {
+        let bytes = in_reach(bytes);
         (self.aliases, bytes.get(capacity(bytes, self.aliases)..).unwrap_or_default())
     }
 
@@ -70,6 +71,12 @@ impl Control {
 }
 
 impl<'m> Queue<'m> {
+    /// A queue in the front of these bytes, as far as its ends of 16 bits reach.
+    pub(crate) fn over(control: &'m mut Control, bytes: &'m mut [u8]) -> Self {
+        let len = in_reach(bytes).len();
+        Self { control, bytes: bytes.get_mut(..len).unwrap_or_default() }
+    }
+
     /// Whether `len` bytes fit besides a farewell, kept or to come.
     pub(crate) fn has_room(&self, len: usize) -> bool {
         let farewell = if self.control.farewell == 0 { FAREWELL } else { 0 };
@@ -249,9 +256,13 @@ impl<'m> Queue<'m> {
     }
 }
 
-/// How many bytes are left for packets besides the topics of these aliases.
+/// How many bytes of a queue are left for packets besides the topics of these aliases.
 pub(crate) fn capacity(bytes: &[u8], aliases: TopicAliases) -> usize {
-    bytes.len().min(u16::MAX.into()).saturating_sub(aliases.len())
+    bytes.len().saturating_sub(aliases.len())
+}
+
+fn in_reach(bytes: &[u8]) -> &[u8] {
+    bytes.get(..bytes.len().min(u16::MAX.into())).unwrap_or_default()
 }
 
 /// A length within the capacity.

@@ -115,7 +115,7 @@ impl Pair {
     }
 
     fn queue(&mut self) -> Queue<'_> {
-        Queue { control: &mut self.control, bytes: &mut self.memory }
+        Queue::over(&mut self.control, &mut self.memory)
     }
 
     fn end(&self) -> usize {

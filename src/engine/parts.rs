@@ -61,7 +61,7 @@ impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CON
         Engine {
             core: &mut self.core,
             store: Store { outbox: &mut self.outbox, bytes: &mut self.store },
-            queue: Queue { control: &mut self.control, bytes: &mut self.queue },
+            queue: Queue::over(&mut self.control, &mut self.queue),
             slots: &mut self.slots,
             held: &mut self.held,
         }

@@ -187,9 +187,9 @@ fn neighbour(slots: &[Slot], id: SlotId) -> u16 {
     if usize::from(id.get()) < slots.len() { id.get() } else { 0 }
 }
 
-/// How many bits of an identifier tell the slot: 0 to 16.
+/// How many bits of an identifier tell the slot: 0 to 16; of an empty table it means nothing.
 const fn bits(slots: usize) -> u32 {
-    usize::BITS.saturating_sub(slots.saturating_sub(1).leading_zeros())
+    usize::BITS.wrapping_sub(slots.wrapping_sub(1).leading_zeros())
 }
 
 fn identifier(bits: u32, id: SlotId, slot: &Slot) -> PacketId {
