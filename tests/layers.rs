@@ -13,8 +13,8 @@ use source::{Module, Said, Sources, read, read_folder};
 /// The top modules of each layer; a module may import only from layers before its own.
 const LAYERS: [&[&str]; 11] = [
     &["backoff", "bytes", "trials"],
-    &["time", "wire"],
-    &["aliases", "flow", "keepalive", "timer", "outbox"],
+    &["time", "timer", "wire"],
+    &["aliases", "flow", "keepalive", "outbox"],
     &["error", "inbox", "control", "command"],
     &["event", "report"],
     &["engine"],
