@@ -430,7 +430,10 @@ impl<'a> Reader<'a> {
     pub(crate) fn rare_properties(&mut self, holder: Holder) -> Properties<'a> {
         List::checked(match self.rest().first() {
             _ if !self.version.is_v5() => &[],
-            Some(0) => self.bytes(1).get(1..).unwrap_or_default(),
+            Some(0) => {
+                self.byte();
+                &[]
+            }
             _ => self.property_bytes(holder),
         })
     }
