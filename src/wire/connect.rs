@@ -264,7 +264,7 @@ pub(crate) fn connect_version(bytes: &[u8]) -> Result<Option<Version>, Violation
     reader.bytes(header.len.into());
     let level = protocol_level(&mut reader);
     let is_whole = usize::try_from(header.packet_len()).is_ok_and(|len| len <= bytes.len());
-    Ok(match reader.fault() {
+    Ok(match reader.so_far() {
         Ok(()) => Some(Version::nearest(level)),
         Err(Violation::FieldTruncated) if !is_whole => None,
         // The name of 3.1 was another one.

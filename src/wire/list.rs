@@ -154,20 +154,6 @@ impl<'a, T: Element<'a> + fmt::Debug> fmt::Debug for Iter<'a, T> {
     }
 }
 
-impl<'a> Reader<'a> {
-    /// All that is left as a sequence, of which `read` takes an element and checks it. That there is none breaks `rule`.
-    pub(crate) fn some<T>(&mut self, rule: Violation, mut read: impl FnMut(&mut Self)) -> List<'a, T> {
-        let elements = List::checked(self.rest());
-        if self.is_empty() {
-            self.fail(rule);
-        }
-        while !self.is_empty() {
-            read(self);
-        }
-        elements
-    }
-}
-
 #[cfg(feature = "defmt")]
 impl<'a, T: Element<'a> + defmt::Format> defmt::Format for Iter<'a, T> {
     fn format(&self, f: defmt::Formatter<'_>) {
@@ -179,5 +165,19 @@ impl<'a, T: Element<'a> + defmt::Format> defmt::Format for Iter<'a, T> {
             element.format(f);
         }
         defmt::write!(f, "]");
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// All that is left as a sequence, of which `read` takes an element and checks it. That there is none breaks `rule`.
+    pub(crate) fn some<T>(&mut self, rule: Violation, mut read: impl FnMut(&mut Self)) -> List<'a, T> {
+        let elements = List::checked(self.rest());
+        if self.is_empty() {
+            self.fail(rule);
+        }
+        while !self.is_empty() {
+            read(self);
+        }
+        elements
     }
 }

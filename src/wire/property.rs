@@ -430,7 +430,10 @@ impl<'a> Reader<'a> {
     pub(crate) fn rare_properties(&mut self, holder: Holder) -> Properties<'a> {
         List::checked(match self.rest().first() {
             _ if !self.version.is_v5() => &[],
-            Some(0) => self.bytes(1).get(1..).unwrap_or_default(),
+            Some(0) => {
+                self.byte();
+                &[]
+            }
             _ => self.property_bytes(holder),
         })
     }
@@ -454,30 +457,12 @@ impl<'a> Reader<'a> {
         let byte = self.byte();
         self.qos(QoS::of_bits(byte), Violation::MaximumQosInvalid)
     }
-
-    /// A QoS; that there is none breaks `rule`.
-    pub(crate) fn qos(&mut self, qos: Option<QoS>, rule: Violation) -> QoS {
-        qos.unwrap_or_else(|| {
-            self.fail(rule);
-            QoS::AtMostOnce
-        })
-    }
 }
 
 impl Writer<'_> {
     /// The properties of `holder` behind their length; in 3.1.1 there may be none.
     pub(crate) fn properties(&mut self, holder: Holder, properties: &Properties<'_>) {
         self.properties_and(holder, properties, &Properties::EMPTY);
-    }
-
-    /// The same for a packet that need not have any, and mostly has none.
-    #[inline]
-    pub(crate) fn rare_properties(&mut self, holder: Holder, properties: &Properties<'_>) {
-        if !properties.is_empty() {
-            self.properties(holder, properties);
-        } else if self.version.is_v5() {
-            self.byte(0);
-        }
     }
 
     /// The same, and behind them those that are `announced`, which are sound.
@@ -496,6 +481,16 @@ impl Writer<'_> {
         // What is longer than that is too long in any case.
         self.variable(u32::try_from(len).unwrap_or(u32::MAX));
         all(self);
+    }
+
+    /// Those of a packet that need not have any, and mostly has none.
+    #[inline]
+    pub(crate) fn rare_properties(&mut self, holder: Holder, properties: &Properties<'_>) {
+        if !properties.is_empty() {
+            self.properties(holder, properties);
+        } else if self.version.is_v5() {
+            self.byte(0);
+        }
     }
 
     fn property_flag(&mut self, value: bool) {

@@ -97,7 +97,7 @@ impl<'a> Publish<'a> {
         };
         let properties = reader.rare_properties(Holder::Publish);
         reader.check(check_presence(topic, properties));
-        reader.fault()?;
+        reader.so_far()?;
         Ok(Self { delivery, retain, topic, properties, payload: reader.rest() })
     }
 

@@ -5,6 +5,7 @@ use core::{fmt, mem, str};
 
 use crate::bytes;
 
+use super::qos::QoS;
 use super::version::{Role, Version};
 use super::violation::Violation;
 
@@ -14,8 +15,8 @@ pub type PacketId = NonZeroU16;
 
 /// The bytes of a packet that are still to be read. What does not fit into them is [`Violation::FieldTruncated`].
 ///
-/// The first fault is kept until [`finish`](Self::finish), so that a packet reads as the list of its fields. Nothing is left
-/// behind a fault, and what is read there is empty or zero.
+/// The first fault is kept until [`finish`](Self::finish), so that a packet reads as the list of its fields. Behind a fault
+/// nothing is left, and what is read there is empty, or the least that such a field can be.
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
     pub(crate) version: Version,
@@ -39,8 +40,8 @@ impl<'a> Reader<'a> {
         self.rest
     }
 
-    /// The first fault, if there was one.
-    pub(crate) const fn fault(&self) -> Result<(), Violation> {
+    /// The first fault, if there was one so far.
+    pub(crate) const fn so_far(&self) -> Result<(), Violation> {
         match self.fault {
             None => Ok(()),
             Some(violation) => Err(violation),
@@ -62,7 +63,7 @@ impl<'a> Reader<'a> {
 
     /// The packet that was read, unless it has a fault or does not end here.
     pub(crate) fn finish<T>(&self, packet: T) -> Result<T, Violation> {
-        self.fault()?;
+        self.so_far()?;
         if self.is_empty() { Ok(packet) } else { Err(Violation::TrailingBytes) }
     }
 
@@ -158,6 +159,14 @@ impl<'a> Reader<'a> {
             self.fail(rule);
         }
         byte == 1
+    }
+
+    /// A QoS; that there is none breaks `rule`.
+    pub(crate) fn qos(&mut self, qos: Option<QoS>, rule: Violation) -> QoS {
+        qos.unwrap_or_else(|| {
+            self.fail(rule);
+            QoS::AtMostOnce
+        })
     }
 
     /// Binary data behind its two byte length. (5.0: 1.5.6)
