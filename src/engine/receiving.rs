@@ -35,7 +35,8 @@ enum Arrived {
 
 impl<'m, E: End> Engine<'m, E> {
     /// Takes packets until one is worth an event, as long as there is room for the answer. Tells whether one was.
-    #[inline(never)]
+    // A frame of its own where stack is dear; on larger machines it is the call that would be.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn receive<'i>(&mut self, inbox: &'i mut Inbox, step: &mut StepOf<'m, 'i, E>) -> bool {
         let mut inbox = inbox.split();
         while inbox.is_worth_a_look() && self.listens() {
@@ -137,7 +138,8 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    #[inline(never)]
+    // As with `receive`.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn take_publish<'i>(
         &mut self,
         first_byte: u8,
