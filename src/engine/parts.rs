@@ -57,6 +57,8 @@ impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CON
         Records { outbox: &self.outbox, bytes: &self.store }
     }
 
+    // Every command does this first: where flash is dear, in one place.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn engine(&mut self) -> Engine<'_, E> {
         Engine {
             core: &mut self.core,
