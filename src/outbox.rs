@@ -451,8 +451,7 @@ impl<'m> Store<'m> {
         if let Some(first) = packet.first_mut() {
             *first &= !PublishFlags::DUP;
         }
-        if let Some(bytes) = offset.and_then(|offset| packet.get_mut(offset..)).and_then(|rest| rest.first_chunk_mut())
-        {
+        if let Some(bytes) = packet.get_mut(offset..).and_then(|rest| rest.first_chunk_mut()) {
             *bytes = packet_id.get().to_be_bytes();
         }
         self.outbox.acknowledged.next = self.records().after(place);

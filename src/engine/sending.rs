@@ -308,10 +308,12 @@ impl<'m, E: End> Engine<'m, E> {
         if !self.version().is_v5() || alias == 0 || alias > self.core.limits.topic_alias_maximum {
             return 0;
         }
-        let Some(packet) = Aliased::new(self.store.records().packet(place), alias) else { return 0 };
-        let topic = packet.topic();
+        let Some(mut packet) = Aliased::new(self.store.records().packet(place), alias) else { return 0 };
+        let topic = packet.topic;
         let is_known = self.queue.topic(alias) == Some(topic);
-        let packet = if is_known { packet.without_topic() } else { packet };
+        if is_known {
+            packet.topic = &[];
+        }
         let Ok(measured) = Measured::new(&packet, self.version(), E::PEER) else { return 0 };
         if self.is_oversize(measured.len()) || !self.queue.has_room(measured.front_len()) {
             return 0;

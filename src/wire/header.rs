@@ -56,10 +56,3 @@ pub(crate) fn packet_len(bytes: &[u8]) -> Option<usize> {
     let remaining = VariableByteInteger::read(bytes.get(1..)?).ok()?;
     usize::try_from(remaining.value).ok()?.checked_add(usize::from(remaining.len()))?.checked_add(1)
 }
-
-/// Where the packet identifier lies in a PUBLISH that this crate has encoded: behind the header and the topic.
-pub(crate) fn publish_id_offset(packet: &[u8]) -> Option<usize> {
-    let header = usize::from(VariableByteInteger::read(packet.get(1..)?).ok()?.len()).checked_add(1)?;
-    let topic = u16::from_be_bytes(*packet.get(header..)?.first_chunk()?);
-    header.checked_add(2)?.checked_add(topic.into())
-}

@@ -164,10 +164,11 @@ pub(crate) struct PublishFlags {
 
 impl PublishFlags {
     pub(crate) const DUP: u8 = 0b1000;
+    pub(crate) const QOS: u8 = 0b0110;
     const RETAIN: u8 = 0b0001;
 
     pub(crate) const fn of_first_byte(first: u8) -> Result<Self, Violation> {
-        let Some(qos) = QoS::of_bits(first >> 1 & 0b11) else {
+        let Some(qos) = QoS::of_bits((first & Self::QOS) >> 1) else {
             return Err(Violation::PublishQosReserved);
         };
         let dup = first & Self::DUP != 0;

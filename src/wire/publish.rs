@@ -2,12 +2,11 @@
 
 use core::fmt;
 
-use super::header::publish_id_offset;
 use super::kind::PublishFlags;
 use super::list::Element;
 use super::property::{Holder, Properties, Property, Unshown};
 use super::qos::QoS;
-use super::reader::{PacketId, Reader, VariableByteInteger};
+use super::reader::{PacketId, Reader};
 use super::topic::topic_is_clean;
 use super::version::{Role, Version};
 use super::violation::Violation;
@@ -156,8 +155,8 @@ impl defmt::Format for Publish<'_> {
 /// stored.
 pub(crate) struct Aliased<'p> {
     first_byte: u8,
-    /// The topic name, or nothing if the peer knows the alias.
-    topic: &'p [u8],
+    /// The topic name; to be left out if the peer knows the alias.
+    pub(crate) topic: &'p [u8],
     packet_id: &'p [u8],
     properties_len: u32,
     alias: u16,
@@ -169,23 +168,20 @@ pub(crate) struct Aliased<'p> {
 impl<'p> Aliased<'p> {
     /// Of a packet that this crate has encoded.
     pub(crate) fn new(packet: &'p [u8], alias: u16) -> Option<Self> {
-        let first_byte = *packet.first()?;
-        let (topic, behind) = publish_topic(packet)?;
-        let has_id = PublishFlags::of_first_byte(first_byte).ok()?.qos != QoS::AtMostOnce;
-        let (packet_id, properties) = behind.split_at_checked(if has_id { 2 } else { 0 })?;
-        let properties_len = VariableByteInteger::read(properties).ok()?;
-        let rest = properties.len().checked_sub(properties_len.len().into())?;
-        let replaced = packet.len().checked_sub(rest)?;
-        Some(Self { first_byte, topic, packet_id, properties_len: properties_len.value, alias, replaced, rest })
-    }
-
-    pub(crate) const fn topic(&self) -> &'p [u8] {
-        self.topic
-    }
-
-    /// The packet that leaves out the topic.
-    pub(crate) const fn without_topic(self) -> Self {
-        Self { topic: &[], ..self }
+        let Stored { first_byte, topic, mut behind } = Stored::read(packet);
+        let packet_id = behind.bytes(id_len(first_byte));
+        let properties_len = behind.variable();
+        behind.so_far().ok()?;
+        let rest = behind.rest().len();
+        Some(Self {
+            first_byte,
+            topic,
+            packet_id,
+            properties_len,
+            alias,
+            replaced: packet.len().wrapping_sub(rest),
+            rest,
+        })
     }
 }
 
@@ -211,12 +207,37 @@ impl Layout for Aliased<'_> {
 const TOPIC_ALIAS: u8 = 0x23;
 const TOPIC_ALIAS_LEN: u32 = 3;
 
+/// The front of a PUBLISH that this crate has encoded, and what is behind it.
+struct Stored<'p> {
+    first_byte: u8,
+    topic: &'p [u8],
+    behind: Reader<'p>,
+}
+
+impl<'p> Stored<'p> {
+    fn read(packet: &'p [u8]) -> Self {
+        // What is read here is the same in both versions.
+        let mut reader = Reader::new(Version::LATEST, Role::Client, packet);
+        let first_byte = reader.byte();
+        reader.variable();
+        Self { first_byte, topic: reader.binary(), behind: reader }
+    }
+}
+
+/// How many bytes the packet identifier takes in a PUBLISH that begins so.
+const fn id_len(first_byte: u8) -> usize {
+    if first_byte & PublishFlags::QOS == 0 { 0 } else { 2 }
+}
+
+/// Where the packet identifier lies in a PUBLISH that this crate has encoded.
+pub(crate) fn publish_id_offset(packet: &[u8]) -> usize {
+    packet.len().wrapping_sub(Stored::read(packet).behind.rest().len())
+}
+
 /// Where the value of the Message Expiry Interval lies in a PUBLISH of 5.0 that this crate has encoded.
 pub(crate) fn publish_expiry_offset(packet: &[u8]) -> Option<usize> {
-    let PublishFlags { qos, .. } = PublishFlags::of_first_byte(*packet.first()?).ok()?;
-    let (_, behind) = publish_topic(packet)?;
-    let mut reader = Reader::new(Version::nearest(5), Role::Client, behind);
-    reader.bytes(if qos == QoS::AtMostOnce { 0 } else { 2 });
+    let Stored { first_byte, behind: mut reader, .. } = Stored::read(packet);
+    reader.bytes(id_len(first_byte));
     let len = usize::try_from(reader.variable()).ok()?;
     let payload = reader.rest().len().checked_sub(len)?;
     while reader.rest().len() > payload {
@@ -226,14 +247,6 @@ pub(crate) fn publish_expiry_offset(packet: &[u8]) -> Option<usize> {
         }
     }
     None
-}
-
-/// The topic name in a PUBLISH that this crate has encoded, and what is behind it.
-fn publish_topic(packet: &[u8]) -> Option<(&[u8], &[u8])> {
-    let id = publish_id_offset(packet)?;
-    let (front, behind) = packet.split_at_checked(id)?;
-    let start = usize::from(VariableByteInteger::read(packet.get(1..)?).ok()?.len()).checked_add(3)?;
-    Some((front.get(start..)?, behind))
 }
 
 /// A topic alias may stand in for the topic name. (5.0: 3.3.2.1)

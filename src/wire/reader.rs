@@ -15,7 +15,7 @@ pub type PacketId = NonZeroU16;
 
 /// The bytes of a packet that are still to be read. What does not fit into them is [`Violation::FieldTruncated`].
 ///
-/// The first fault is kept until [`finish`](Self::finish), so that a packet reads as the list of its fields. Behind a fault
+/// The first fault is kept until [`end`](Self::end), so that a packet reads as the list of its fields. Behind a fault
 /// nothing is left, and what is read there is empty, or the least that such a field can be.
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
@@ -53,18 +53,16 @@ impl<'a> Reader<'a> {
     #[inline(always)]
     pub(crate) fn packet<T>(mut self, read: impl FnOnce(&mut Self) -> T) -> Result<T, Violation> {
         let packet = read(&mut self);
-        self.finish(packet)
+        self.end().map(|()| packet)
     }
 
-    /// Says that the packet ends here, and has no fault.
-    pub(crate) fn end(&self) -> Result<(), Violation> {
-        self.finish(())
-    }
-
-    /// The packet that was read, unless it has a fault or does not end here.
-    pub(crate) fn finish<T>(&self, packet: T) -> Result<T, Violation> {
-        self.so_far()?;
-        if self.is_empty() { Ok(packet) } else { Err(Violation::TrailingBytes) }
+    /// Says that the packet ends here, and tells the first fault.
+    pub(crate) const fn end(&self) -> Result<(), Violation> {
+        match self.fault {
+            None if self.is_empty() => Ok(()),
+            None => Err(Violation::TrailingBytes),
+            Some(violation) => Err(violation),
+        }
     }
 
     /// Keeps the first fault; the rest of the packet is then of no interest.
