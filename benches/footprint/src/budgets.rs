@@ -17,8 +17,9 @@ pub struct Budgets {
     flash: BTreeMap<String, BTreeMap<String, u64>>,
     /// By static.
     memory: BTreeMap<String, u64>,
-    /// By target, that of the same images.
+    /// By target, the deepest chain of calls of the same images, and the largest frame of the crate in it.
     stack: BTreeMap<String, u64>,
+    frame: BTreeMap<String, u64>,
 }
 
 impl Budgets {
@@ -39,6 +40,8 @@ impl Budgets {
             compare(format!("flash of {} for {}", client.name(), client.target), client.flash(), budget);
             let budget = self.stack.get(client.target);
             compare(format!("stack of {} for {}", client.name(), client.target), client.image.deepest.bytes, budget);
+            let budget = self.frame.get(client.target);
+            compare(format!("frame in {} for {}", client.name(), client.target), client.image.largest_frame(), budget);
         }
         for (target, image) in &report.sizes {
             for name in ["SESSION_8", "SESSION_16", "INBOX"] {

@@ -66,11 +66,14 @@ impl Report {
         writeln!(to, "|---|---|---|--:|--:|--:|--:|")?;
         for client in &self.clients {
             let Measured { target, level, image, .. } = client;
-            let frame = image.largest_frame().and_then(|function| function.frame).unwrap_or(0);
             let (name, flash, routines) = (client.name(), client.flash(), image.memory_routines());
+            let frame = image.largest_frame();
             writeln!(to, "| {target} | {name} | {level} | {flash} | {routines} | {frame} | {} |", image.deepest.bytes)?;
         }
-        writeln!(to, "\nFlash: bytes of the image less those of an empty one.\n")?;
+        writeln!(
+            to,
+            "\nFlash: bytes of the image less those of an empty one. Largest frame: of the functions of the crate.\n"
+        )?;
         writeln!(to, "| target | session 8 + 8 | session 16 + 16 | inbox |")?;
         writeln!(to, "|---|--:|--:|--:|")?;
         for (target, image) in &self.sizes {
