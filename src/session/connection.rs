@@ -379,7 +379,8 @@ impl<'m> Engine<'m, Client> {
                 self.store.remove(Order::Immediate, place);
             }
         }
-        self.core.end.unsearched = u16::try_from(self.slots.len()).unwrap_or(u16::MAX);
+        let last = self.slots.iter().rposition(Slot::is_request);
+        self.core.end.unsearched = last.map_or(0, |last| u16::try_from(last.wrapping_add(1)).unwrap_or(u16::MAX));
     }
 }
 
