@@ -116,7 +116,7 @@ macro_rules! properties {
 
             /// The holders of each property, by its identifier; none where there is no such property.
             const HOLDERS: [u16; 0x2B] = {
-                let mut holders = [0; _];
+                let mut holders = [0; 0x2B];
                 $($( holders[$id] = $holders; )+)+
                 holders[0x26] = EVERY;
                 holders
