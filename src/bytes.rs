@@ -82,8 +82,10 @@ mod tests {
 
     #[test]
     fn finds_what_is_not_plain_wherever_it_is() {
+        // All are too many for an interpreter.
+        let is_tried = |byte: &u8| !cfg!(miri) || matches!(byte, 0 | 1 | b'#' | b'$' | b'*' | b'+' | 0x80 | 0xFF);
         for len in 0..=3 * CHUNK {
-            for (at, byte) in (0..len).flat_map(|at| (0..=u8::MAX).map(move |byte| (at, byte))) {
+            for (at, byte) in (0..len).flat_map(|at| (0..=u8::MAX).filter(is_tried).map(move |byte| (at, byte))) {
                 for around in [b'a', b'"', 0x80, 0xFF, 1] {
                     let mut bytes = [around; 3 * CHUNK];
                     bytes[at] = byte;
