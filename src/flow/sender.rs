@@ -101,7 +101,6 @@ impl Sent {
     }
 
     /// The state in the high three bits, and in the lowest one what it says besides.
-    /// The state in the high three bits, and in the lowest one what it says besides.
     pub(super) const fn number(self) -> u16 {
         let state = match self {
             Self::Free => 0,
