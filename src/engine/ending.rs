@@ -74,8 +74,8 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    /// The connection is over. One pass over the tables, no more per connection; requests that were lost are found in the course of
-    /// another one, by the polls that tell of them.
+    /// The connection is over. One pass over the tables, no more per connection; requests that were lost are found in the course
+    /// of another one, by the polls that tell of them.
     pub(crate) fn end(&mut self, cause: Cause) {
         self.core.cause = cause;
         self.core.phase = Phase::Reporting;
