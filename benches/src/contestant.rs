@@ -1,19 +1,7 @@
 //! What a contestant has to do.
 
 use crate::link::Link;
-use crate::work::{Version, Work};
-
-/// What a contestant is made for.
-#[derive(Clone, Copy)]
-pub struct Setup {
-    pub version: Version,
-    /// How many publishes may be under way.
-    pub sent: usize,
-    /// How many received messages may be under way.
-    pub held: usize,
-    /// The length of the largest packet that comes.
-    pub packet: usize,
-}
+use crate::work::Work;
 
 /// One end of a connection, which is up.
 pub trait Contestant {

@@ -13,6 +13,7 @@ mod chart;
 mod contestant;
 mod contestants;
 mod instructions;
+mod lanes;
 mod link;
 mod options;
 mod peer;

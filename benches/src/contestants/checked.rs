@@ -1,10 +1,11 @@
 //! A floor: what the bytes need, a store for what is not acknowledged, and the checks that this crate makes of what comes:
 //! text, topics, properties, codes, and whether it is due.
 
-use crate::contestant::{Contestant, Entry, Lane, Setup};
+use crate::contestant::{Contestant, Entry, Lane};
+use crate::lanes::lane;
 use crate::link::{Link, READ};
 use crate::peer::{frame, length, short};
-use crate::work::{Version, Work};
+use crate::work::{Setup, Version, Work};
 
 pub const ENTRY: Entry = Entry { name: "floor: checks", enter };
 
@@ -42,16 +43,19 @@ struct Store {
 
 fn enter(work: &Work) -> Result<Box<dyn Lane>, &'static str> {
     let Setup { version, sent, packet, .. } = work.setup();
-    Ok(work.lane(Checked {
-        version,
-        buffer: vec![0; packet + READ],
-        len: 0,
-        last_id: 0,
-        sent: vec![Sent::Free; 1 << 16],
-        held: vec![false; 1 << 16],
-        store: Store { bytes: vec![0; sent * 128 + 256], oldest: 0, end: 0, records: 0 },
-        link: Link::default(),
-    }))
+    Ok(lane(
+        work,
+        Checked {
+            version,
+            buffer: vec![0; packet + READ],
+            len: 0,
+            last_id: 0,
+            sent: vec![Sent::Free; 1 << 16],
+            held: vec![false; 1 << 16],
+            store: Store { bytes: vec![0; sent * 128 + 256], oldest: 0, end: 0, records: 0 },
+            link: Link::default(),
+        },
+    ))
 }
 
 impl Contestant for Checked {

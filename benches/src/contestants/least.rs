@@ -1,9 +1,10 @@
 //! A floor: what the bytes need, and nothing else. It checks nothing, keeps nothing, and knows no state.
 
-use crate::contestant::{Contestant, Entry, Lane, Setup};
+use crate::contestant::{Contestant, Entry, Lane};
+use crate::lanes::lane;
 use crate::link::{Link, READ};
 use crate::peer::{self, first_two, frame, length, short};
-use crate::work::{Version, Work};
+use crate::work::{Setup, Version, Work};
 
 pub const ENTRY: Entry = Entry { name: "floor: bytes", enter };
 
@@ -17,7 +18,7 @@ struct Least {
 
 fn enter(work: &Work) -> Result<Box<dyn Lane>, &'static str> {
     let setup = work.setup();
-    Ok(work.lane(Least { setup, buffer: vec![0; setup.packet + READ], len: 0, last_id: 0, link: Link::default() }))
+    Ok(lane(work, Least { setup, buffer: vec![0; setup.packet + READ], len: 0, last_id: 0, link: Link::default() }))
 }
 
 impl Contestant for Least {

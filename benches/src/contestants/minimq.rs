@@ -6,9 +6,10 @@ use embassy_time_driver::Driver;
 use minimq::{Buffers, ConfigBuilder, Connection, Op, Publication, QoS, Session};
 
 use super::wire::{Wire, ask};
-use crate::contestant::{Contestant, Entry, Lane, Setup};
+use crate::contestant::{Contestant, Entry, Lane};
+use crate::lanes::lane;
 use crate::link::Link;
-use crate::work::{Version, Work};
+use crate::work::{Setup, Version, Work};
 
 pub const ENTRY: Entry = Entry { name: "minimq", enter };
 
@@ -50,7 +51,7 @@ fn enter(work: &Work) -> Result<Box<dyn Lane>, &'static str> {
     wire.0.borrow_mut().send().extend_from_slice(version.connack());
     let connection = ask(session.connect(wire.clone())).expect("CONNACK is here").expect("it accepts");
     wire.0.borrow_mut().outgoing.clear();
-    Ok(work.lane(Minimq { connection, wire, under_way: Vec::with_capacity(PLACES) }))
+    Ok(lane(work, Minimq { connection, wire, under_way: Vec::with_capacity(PLACES) }))
 }
 
 impl Contestant for Minimq {

@@ -2,9 +2,10 @@
 
 use mqtt_session::{Connect, Event, Inbox, Instant, Publish, QoS, Session, Step, Version};
 
-use crate::contestant::{Contestant, Entry, Lane, Setup};
+use crate::contestant::{Contestant, Entry, Lane};
+use crate::lanes::lane;
 use crate::link::Link;
-use crate::work::{self, Work};
+use crate::work::{self, Setup, Work};
 
 pub const ENTRY: Entry = Entry { name: "mqtt-session", enter };
 
@@ -18,15 +19,15 @@ struct Ours<const STORE: usize, const SENT: usize, const HELD: usize, const INBO
 fn enter(work: &Work) -> Result<Box<dyn Lane>, &'static str> {
     let setup = work.setup();
     Ok(match (setup.sent, setup.held, setup.packet) {
-        (1, 1, 2_048) => work.lane(Ours::<256, 1, 1, 2_048>::new(setup)),
-        (1, 1, _) => work.lane(Ours::<256, 1, 1, { 256 * 1024 + 64 }>::new(setup)),
-        (1, 16, _) => work.lane(Ours::<256, 1, 16, 2_048>::new(setup)),
-        (1, 1_000, _) => work.lane(Ours::<256, 1, 1_000, 2_048>::new(setup)),
-        (16, ..) => work.lane(Ours::<2_048, 16, 1, 2_048>::new(setup)),
-        (256, ..) => work.lane(Ours::<{ 32 * 1024 }, 256, 1, 2_048>::new(setup)),
-        (1_000, ..) => work.lane(Ours::<{ 128 * 1024 }, 1_000, 1, 2_048>::new(setup)),
-        (4_096, ..) => work.lane(Ours::<{ 512 * 1024 }, 4_096, 1, 2_048>::new(setup)),
-        (65_535, ..) => work.lane(Ours::<{ 8 * 1024 * 1024 }, 65_535, 1, 2_048>::new(setup)),
+        (1, 1, 2_048) => lane(work, Ours::<256, 1, 1, 2_048>::new(setup)),
+        (1, 1, _) => lane(work, Ours::<256, 1, 1, { 256 * 1024 + 64 }>::new(setup)),
+        (1, 16, _) => lane(work, Ours::<256, 1, 16, 2_048>::new(setup)),
+        (1, 1_000, _) => lane(work, Ours::<256, 1, 1_000, 2_048>::new(setup)),
+        (16, ..) => lane(work, Ours::<2_048, 16, 1, 2_048>::new(setup)),
+        (256, ..) => lane(work, Ours::<{ 32 * 1024 }, 256, 1, 2_048>::new(setup)),
+        (1_000, ..) => lane(work, Ours::<{ 128 * 1024 }, 1_000, 1, 2_048>::new(setup)),
+        (4_096, ..) => lane(work, Ours::<{ 512 * 1024 }, 4_096, 1, 2_048>::new(setup)),
+        (65_535, ..) => lane(work, Ours::<{ 8 * 1024 * 1024 }, 65_535, 1, 2_048>::new(setup)),
         _ => return Err("no session of this size is prepared"),
     })
 }

@@ -7,9 +7,10 @@ use mqtt_protocol_core::mqtt::packet::{Packet, Property, Qos, SessionExpiryInter
 use mqtt_protocol_core::mqtt::prelude::*;
 use mqtt_protocol_core::mqtt::{self, role::Client};
 
-use crate::contestant::{Contestant, Entry, Lane, Setup};
+use crate::contestant::{Contestant, Entry, Lane};
+use crate::lanes::lane;
 use crate::link::{Link, READ};
-use crate::work::{Version, Work};
+use crate::work::{Setup, Version, Work};
 
 pub const ENTRY: Entry = Entry { name: "mqtt-protocol-core", enter };
 
@@ -34,7 +35,7 @@ fn enter(work: &Work) -> Result<Box<dyn Lane>, &'static str> {
     contestant.link.outgoing.clear();
     contestant.link.send().extend_from_slice(version.connack());
     contestant.turn();
-    Ok(work.lane(contestant))
+    Ok(lane(work, contestant))
 }
 
 fn connect(version: Version) -> Packet {

@@ -4,9 +4,10 @@ use bytes::{Buf, BytesMut};
 use rumqttc::mqttbytes::v4;
 use rumqttc::v5::mqttbytes::v5;
 
-use crate::contestant::{Contestant, Entry, Lane, Setup};
+use crate::contestant::{Contestant, Entry, Lane};
+use crate::lanes::lane;
 use crate::link::{Link, READ};
-use crate::work::{Version, Work};
+use crate::work::{Setup, Version, Work};
 
 pub const ENTRY: Entry = Entry { name: "rumqttc state", enter };
 
@@ -38,8 +39,8 @@ fn enter(work: &Work) -> Result<Box<dyn Lane>, &'static str> {
         link: Link::default(),
     };
     Ok(match version {
-        Version::V3 => work.lane(V3 { state: rumqttc::MqttState::new(window, false), buffers }),
-        Version::V5 => work.lane(V5 { state: rumqttc::v5::MqttState::new(window, false), buffers }),
+        Version::V3 => lane(work, V3 { state: rumqttc::MqttState::new(window, false), buffers }),
+        Version::V5 => lane(work, V5 { state: rumqttc::v5::MqttState::new(window, false), buffers }),
     })
 }
 

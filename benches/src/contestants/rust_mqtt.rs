@@ -9,9 +9,10 @@ use rust_mqtt::client::options::{ConnectOptions, PublicationOptions, TopicRefere
 use rust_mqtt::types::{MqttString, TopicName};
 
 use super::wire::{Wire, ask};
-use crate::contestant::{Contestant, Entry, Lane, Setup};
+use crate::contestant::{Contestant, Entry, Lane};
+use crate::lanes::lane;
 use crate::link::Link;
-use crate::work::{TOPIC, Version, Work};
+use crate::work::{Setup, TOPIC, Version, Work};
 
 pub const ENTRY: Entry = Entry { name: "rust-mqtt", enter };
 
@@ -30,13 +31,13 @@ fn enter(work: &Work) -> Result<Box<dyn Lane>, &'static str> {
         return Err("speaks 5.0 only");
     }
     Ok(match (setup.sent, setup.held) {
-        (1, 1) => work.lane(RustMqtt::<1, 1>::new(setup)),
-        (1, 16) => work.lane(RustMqtt::<16, 1>::new(setup)),
-        (1, 1_000) => work.lane(RustMqtt::<1_000, 1>::new(setup)),
-        (16, _) => work.lane(RustMqtt::<1, 16>::new(setup)),
-        (256, _) => work.lane(RustMqtt::<1, 256>::new(setup)),
-        (1_000, _) => work.lane(RustMqtt::<1, 1_000>::new(setup)),
-        (4_096, _) => work.lane(RustMqtt::<1, 4_096>::new(setup)),
+        (1, 1) => lane(work, RustMqtt::<1, 1>::new(setup)),
+        (1, 16) => lane(work, RustMqtt::<16, 1>::new(setup)),
+        (1, 1_000) => lane(work, RustMqtt::<1_000, 1>::new(setup)),
+        (16, _) => lane(work, RustMqtt::<1, 16>::new(setup)),
+        (256, _) => lane(work, RustMqtt::<1, 256>::new(setup)),
+        (1_000, _) => lane(work, RustMqtt::<1, 1_000>::new(setup)),
+        (4_096, _) => lane(work, RustMqtt::<1, 4_096>::new(setup)),
         (65_535, _) => return Err("had not published 65,535 messages after three minutes"),
         _ => return Err("no client of this size is prepared"),
     })

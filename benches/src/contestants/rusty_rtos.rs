@@ -10,9 +10,10 @@ use rusty_rtos_mqtt_core::{
     ClientError, Connect, ConnectInfo, MqttContext, OutgoingPublish, QoS, Record, Sent, Transport,
 };
 
-use crate::contestant::{Contestant, Entry, Lane, Setup};
+use crate::contestant::{Contestant, Entry, Lane};
+use crate::lanes::lane;
 use crate::link::{Link, READ};
-use crate::work::{Version, Work};
+use crate::work::{Setup, Version, Work};
 
 pub const ENTRY: Entry = Entry { name: "rusty_rtos_mqtt-core", enter };
 
@@ -108,7 +109,7 @@ fn enter(work: &Work) -> Result<Box<dyn Lane>, &'static str> {
     let connected = context.connect(&mut transport, &mut Still, Some(&mut store), &connect, 1_000, &mut false);
     connected.map_err(|_| "does not connect")?;
     transport.link.borrow_mut().outgoing.clear();
-    Ok(work.lane(RustyRtos { context, transport, store, last_id: 0 }))
+    Ok(lane(work, RustyRtos { context, transport, store, last_id: 0 }))
 }
 
 impl Contestant for RustyRtos {

@@ -1,13 +1,13 @@
 //! The example as a process: against mosquitto, and against brokers that are of no use.
 #![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "a fault here is a failed test")]
 
-#[path = "../../../tests/interop/broker.rs"]
+#[path = "../../../tests/programs/interop/broker.rs"]
 #[allow(dead_code, reason = "shared with tests that need more")]
 mod broker;
-#[path = "../../../tests/interop/process.rs"]
+#[path = "../../../tests/programs/interop/process.rs"]
 #[allow(dead_code, reason = "shared with tests that need more")]
 mod process;
-#[path = "../../../tests/support/visit.rs"]
+#[path = "../../../tests/programs/blocking/visit.rs"]
 mod visit;
 
 use std::path::Path;

@@ -1,0 +1,11 @@
+//! Known failures of other implementations, each as a packet trace with the right outcome.
+//!
+//! S are failures of senders, R of receivers, W those of decoders as the other end sees them. Tests that share a number
+//! are sides of one failure.
+#![cfg(all(feature = "v3", feature = "v5"))]
+
+mod receiver;
+mod sender;
+mod sender_limits;
+pub(crate) mod trace;
+mod wire;

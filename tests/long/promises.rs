@@ -1,0 +1,290 @@
+//! The promises of the README, held against random runs of two real ends over a simulated link.
+//!
+//! A run is a list of operations: publish, acknowledge, cut, come back otherwise, let time pass, lose a session, and so on.
+//! What passes on the wire and what the two applications see is written down, and each property judges that by what was
+//! promised, without knowing how a session works. A failing run is shrunk and shown as a list and as a sequence chart.
+//!
+//! `MQTT_CASES=20000 cargo test --release --test promises` makes a long run: so many cases for each property, 600 by
+//! default. `MQTT_SEED=7` chooses other cases.
+#![cfg(all(feature = "v3", feature = "v5"))]
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a fault here is a failed test")]
+#![allow(clippy::arithmetic_side_effects, reason = "numbers are small")]
+#![allow(clippy::cast_possible_truncation, reason = "numbers are small")]
+
+mod counts;
+mod end;
+mod journal;
+mod model;
+mod operation;
+mod properties;
+mod world;
+
+use std::collections::BTreeMap;
+
+use mqtt_session::sim::Faults;
+use mqtt_session::{QoS, Role, Session, Version, server};
+use operation::ServerPlan;
+use operation::{Operation, Script, Setup};
+use properties::{Seen, Verdict};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use world::World;
+
+/// How many pairs of sizes there are.
+pub(crate) const SIZES: usize = 9;
+
+/// Evaluates an expression with the types of a pair of sessions.
+macro_rules! with_sizes {
+    ($sizes:expr, |$client:ident, $server:ident| $body:expr) => {
+        with_sizes!(@ $sizes, $client, $server, $body,
+            0 => (512, 8, 8, 256), (512, 8, 8, 256);
+            1 => (256, 3, 3, 64), (256, 3, 3, 64);
+            2 => (2048, 8, 2, 256), (2048, 8, 3, 256);
+            3 => (128, 2, 8, 64), (1024, 8, 1, 64);
+            4 => (64, 1, 1, 52), (64, 1, 1, 52);
+            5 => (512, 3, 0, 64), (512, 8, 8, 256);
+            6 => (512, 0, 3, 256), (512, 3, 0, 64);
+            7 => (2048, 8, 8, 64), (256, 2, 8, 64);
+            8 => (1024, 20, 3, 128), (1024, 20, 2, 128))
+    };
+    (@ $sizes:expr, $client:ident, $server:ident, $body:expr,
+        $($number:literal => ($($c:literal),+), ($($s:literal),+));+) => {
+        match $sizes {
+            $($number => {
+                type $client = Session<$($c),+>;
+                type $server = server::Session<$($s),+>;
+                $body
+            })+
+            other => unreachable!("no sizes {other}"),
+        }
+    };
+}
+
+type Run = (Setup, Vec<Operation>);
+
+/// Plays a run to its end.
+fn play((setup, operations): &Run, clones: bool) -> (Seen, String) {
+    with_sizes!(setup.sizes, |Client, Server| {
+        let mut world: World<Client, Server> = World::new(setup, clones);
+        world.run(operations);
+        world.settle();
+        (Seen { facts: world.facts(), retries: retries(setup, operations) }, world.chart())
+    })
+}
+
+/// Whether any connection of the run sends again after a time.
+fn retries(setup: &Setup, operations: &[Operation]) -> bool {
+    let of_plan = |operation: &Operation| matches!(operation, Operation::Reconnect(plan) if plan.retry_interval != 0);
+    setup.version == Version::V3 && (setup.plan.retry_interval != 0 || operations.iter().any(of_plan))
+}
+
+/// Holds random runs, perhaps adapted, against a property.
+fn check(name: &str, adapt: impl Fn(&mut Run), judge: impl Fn(&Run) -> Verdict) {
+    let number = |variable: &str| std::env::var(variable).ok().and_then(|text| text.parse().ok());
+    let cases: u32 = number("MQTT_CASES").map_or(600, |cases: u64| u32::try_from(cases).unwrap_or(u32::MAX));
+    let mut seed = [0; 32];
+    for (at, byte) in name.bytes().chain(number("MQTT_SEED").unwrap_or(0).to_le_bytes()).enumerate() {
+        seed[at % 32] ^= byte;
+    }
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 3000,
+        max_shrink_time: 20_000,
+        ..Config::default()
+    };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+    let runs = operation::run().prop_map(|mut run| {
+        adapt(&mut run);
+        run
+    });
+    let outcome = runner.run(&runs, |run| judge(&run).map_err(TestCaseError::fail));
+    if let Err(TestError::Fail(fault, run)) = outcome {
+        let (_, chart) = play(&run, false);
+        panic!("{name}: {fault}\n{}\n{chart}", Script(&run.0, &run.1));
+    }
+}
+
+/// Judges what a run leaves behind.
+fn judged(name: &str, property: impl Fn(&Seen) -> Verdict) {
+    check(name, |_| (), |run| property(&play(run, false).0));
+}
+
+/// Changes how each connection of a run is asked for.
+fn with_plans(run: &mut Run, change: impl Fn(&mut operation::Plan)) {
+    change(&mut run.0.plan);
+    for operation in &mut run.1 {
+        if let Operation::Reconnect(plan) = operation {
+            change(plan);
+        }
+    }
+}
+
+macro_rules! properties {
+    ($($name:ident),+ $(,)?) => {
+        $(#[test]
+        fn $name() {
+            judged(stringify!($name), properties::$name);
+        })+
+    };
+}
+
+properties!(
+    one_outcome_each,
+    qos_0_at_most_once,
+    qos_1_at_least_once,
+    messages_arrive_as_they_were,
+    first_deliveries_in_order,
+    publishes_leave_in_order,
+    handles_live_as_long_as_they_should,
+    everything_finishes,
+    identifiers_stand_for_one_thing,
+    receive_maximum_is_kept,
+    dup_says_whether_it_was_shown,
+    releases_follow_the_order_of_receipt,
+    nothing_comes_before_connack,
+    nothing_exceeds_its_bounds,
+    a_refused_command_changes_nothing,
+    only_the_unseen_is_taken_back,
+);
+
+#[test]
+fn qos_2_exactly_once_automatically() {
+    let automatic = |run: &mut Run| with_plans(run, |plan| plan.manual = [false; 2]);
+    check("qos_2_exactly_once_automatically", automatic, |run| properties::qos_2_exactly_once(&play(run, false).0));
+}
+
+#[test]
+fn qos_2_exactly_once_manually() {
+    let manual = |run: &mut Run| with_plans(run, |plan| plan.manual = [true; 2]);
+    check("qos_2_exactly_once_manually", manual, |run| properties::qos_2_exactly_once(&play(run, false).0));
+}
+
+/// What is skipped in 3.1.1 is answered before all of it is here, and what is repeated on a connection more than once, so
+/// here nothing is. And each application keeps to one
+/// way to acknowledge: a message that waits for the application does not hold up the session's own acknowledgements.
+fn without_skips(run: &mut Run) {
+    let manual = run.0.plan.manual;
+    let v3 = run.0.version == Version::V3;
+    with_plans(run, |plan| {
+        plan.manual = manual;
+        plan.retry_interval = 0;
+        if v3 {
+            plan.inboxes = [512; 2];
+        }
+    });
+}
+
+#[test]
+fn acknowledgements_leave_in_order() {
+    check("acknowledgements_leave_in_order", without_skips, |run| {
+        properties::acknowledgements_leave_in_order(&play(run, false).0)
+    });
+}
+
+#[test]
+fn acknowledgements_come_after_the_application() {
+    check("acknowledgements_come_after_the_application", without_skips, |run| {
+        properties::acknowledgements_come_after_the_application(&play(run, false).0)
+    });
+}
+
+/// The same run leads to the same facts at the same times and to the same chart, and so it does if sessions are replaced by
+/// their clones all the time.
+#[test]
+fn the_same_comes_of_the_same() {
+    check(
+        "the_same_comes_of_the_same",
+        |_| (),
+        |run| {
+            let [(first, chart), (second, again), (cloned, of_clones)] =
+                [false, false, true].map(|clones| play(run, clones));
+            let same = first.facts == second.facts && chart == again;
+            let same_of_clones = first.facts == cloned.facts && chart == of_clones;
+            if same && same_of_clones { Ok(()) } else { Err(format!("two runs differ: {same}, {same_of_clones}")) }
+        },
+    );
+}
+
+/// Whatever has happened: once all is done a session equals one to which nothing has happened, and takes as much.
+#[test]
+fn after_all_is_done_a_session_is_as_good_as_new() {
+    check(
+        "after_all_is_done_a_session_is_as_good_as_new",
+        |_| (),
+        |(setup, operations)| {
+            let calm = Setup { faults: Faults::NONE, ..setup.clone() };
+            with_sizes!(setup.sizes, |Client, Server| {
+                let mut used: World<Client, Server> = World::new(setup, false);
+                used.run(operations);
+                let mut new: World<Client, Server> = World::new(&calm, false);
+                // Twice, so that the last connection of each goes on with a session.
+                let done = [&mut used, &mut new]
+                    .into_iter()
+                    .all(|world| world.settle() && world.come_again() && world.come_again());
+                // What was sent and may not be sent again stays open on the other end, until the session ends. So does what a
+                // client holds of a session whose loss it never heard of.
+                let facts = used.facts();
+                if properties::gave_up_what_was_sent(&facts) || properties::was_estranged(&facts) {
+                    return Ok(());
+                }
+                if !done {
+                    return Err("not everything came to its end".into());
+                }
+                if used.client.session != new.client.session || used.server.session != new.server.session {
+                    return Err("two sessions that mean the same are not equal".into());
+                }
+                let taken = [&mut used, &mut new].map(fill);
+                if taken[0] == taken[1] { Ok(()) } else { Err(format!("now and when new: {taken:?}")) }
+            })
+        },
+    );
+}
+
+/// Publishes until nothing more is taken, twice over; tells how many messages each end took.
+fn fill<C: end::ClientEnd, S: end::ServerEnd>(world: &mut World<C, S>) -> Vec<u32> {
+    let mut taken = Vec::new();
+    for (from, len) in [(Role::Client, 8), (Role::Server, 8), (Role::Client, 30), (Role::Server, 30)] {
+        let mut count = 0;
+        while count < 100 && world.publish(from, QoS::AtLeastOnce, len, false, None, Some(1), false) {
+            count += 1;
+        }
+        taken.push(count);
+        taken.push(u32::from(world.rest()));
+    }
+    taken
+}
+
+/// A store that is full, and stays so, holds up nothing else: the other end's messages are answered to their end, PINGREQ
+/// leaves, and so does DISCONNECT.
+#[test]
+fn a_full_store_blocks_nothing() {
+    let adapt = |run: &mut Run| {
+        with_plans(run, |plan| {
+            plan.server = ServerPlan::Accepts;
+            plan.keep_alive = 60;
+        });
+    };
+    check("a_full_store_blocks_nothing", adapt, |(setup, operations)| {
+        with_sizes!(setup.sizes, |Client, Server| {
+            let mut world: World<Client, Server> = World::new(setup, false);
+            world.run(operations);
+            world.stay_full()
+        })
+    });
+}
+
+/// Over the runs of some fixed seeds everything occurs that the properties are about.
+#[test]
+fn the_runs_are_interesting() {
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &[1; 32]));
+    let mut counts = BTreeMap::new();
+    for _ in 0..800 {
+        let run = operation::run().new_tree(&mut runner).expect("every run is possible").current();
+        counts::count(&play(&run, false).0.facts, &mut counts);
+    }
+    println!("{counts:#?}");
+    let missing: Vec<_> =
+        counts::SITUATIONS.iter().filter(|name| counts.get(*name).is_none_or(|&count| count < 2)).collect();
+    assert!(missing.is_empty(), "{missing:?} in {counts:?}");
+}

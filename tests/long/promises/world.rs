@@ -1,0 +1,682 @@
+//! Two real ends over a simulated link, and the applications on both of them, which do what a list of operations says.
+
+use core::cell::RefCell;
+use core::num::NonZeroU16;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use mqtt_session::sim::{Chart, Faults, Simulation, Turn};
+use mqtt_session::strategies;
+use mqtt_session::{
+    Acknowledge, Cause, Connect, Disconnect, Event, Handle, Inbox, Message, Offline, Outcome, Oversized, PacketId,
+    Properties, Property, Publish, QoS, ReasonCode, Refused, Role, Subscribe, Subscription, TopicAliases, Unsubscribe,
+    Version, server,
+};
+
+use super::end::{ClientEnd, Commands, ServerEnd, Watched};
+use super::journal::{Fact, Journal, Pen, Tap, Watcher, Wire, other};
+use super::operation::{Operation, Plan, ServerPlan, Setup};
+
+pub(crate) struct World<C, S> {
+    setup: Setup,
+    sim: Simulation<Watcher>,
+    pub(crate) client: Watched<C>,
+    pub(crate) server: Watched<S>,
+    inboxes: [Box<Inbox>; 2],
+    journal: Pen,
+    plan: Plan,
+    /// A clean start was asked for, and not answered yet: whether there was one is unknown.
+    clean_owed: bool,
+    /// What was published, by number.
+    sent: Vec<Sent>,
+    /// The numbers of the messages that each end has under way.
+    under_way: [BTreeMap<PacketId, u32>; 2],
+    handles: [Vec<Unjudged>; 2],
+    requests: BTreeSet<PacketId>,
+    closed: [bool; 2],
+    /// How many messages were delivered.
+    deliveries: u32,
+    /// Whether each session is replaced by a clone again and again.
+    clones: bool,
+}
+
+struct Sent {
+    topic: String,
+    payload: Vec<u8>,
+    qos: QoS,
+    retain: bool,
+}
+
+struct Unjudged {
+    handle: Handle,
+    number: u32,
+    packet_id: PacketId,
+    qos: QoS,
+    serial: u32,
+}
+
+/// What a turn told, without what it borrows.
+enum News {
+    Idle,
+    Nothing,
+    Closed(Role, Cause),
+    Message {
+        to: Role,
+        topic: String,
+        payload: Vec<u8>,
+        retain: bool,
+        qos: QoS,
+        handle: Option<Handle>,
+        packet_id: Option<PacketId>,
+    },
+    Skipped {
+        to: Role,
+        topic: String,
+        qos: QoS,
+    },
+    Published(Role, PacketId, Outcome),
+    Republished(PacketId, PacketId),
+    Answered {
+        packet_id: PacketId,
+        lost: bool,
+    },
+    Online(bool),
+    Connecting {
+        session_present: bool,
+        lasting: bool,
+    },
+    Subscribing(PacketId, usize),
+    Unsubscribing(PacketId, usize),
+    Stray(Role),
+}
+
+const ALIASES: TopicAliases = TopicAliases { maximum: 2, topic: 3 };
+
+pub(crate) const fn index(role: Role) -> usize {
+    match role {
+        Role::Client => 0,
+        Role::Server => 1,
+    }
+}
+
+impl<C: ClientEnd, S: ServerEnd> World<C, S> {
+    pub(crate) fn new(setup: &Setup, clones: bool) -> Self {
+        let journal: Pen = Rc::new(RefCell::new(Journal::default()));
+        let watcher = Watcher { chart: Chart::new(String::new()), journal: Rc::clone(&journal) };
+        let tap = |role| Tap::new(role, setup.version, Rc::clone(&journal));
+        let mut world = Self {
+            setup: setup.clone(),
+            sim: Simulation::new(setup.seed, setup.faults, watcher),
+            client: Watched::new(C::default(), tap(Role::Client)),
+            server: Watched::new(S::default(), tap(Role::Server)),
+            inboxes: [inbox(96), inbox(96)],
+            plan: setup.plan,
+            clean_owed: false,
+            sent: Vec::new(),
+            under_way: [BTreeMap::new(), BTreeMap::new()],
+            handles: [Vec::new(), Vec::new()],
+            requests: BTreeSet::new(),
+            closed: [false; 2],
+            deliveries: 0,
+            clones,
+            journal,
+        };
+        world.connect(setup.plan);
+        world
+    }
+
+    pub(crate) fn run(&mut self, operations: &[Operation]) {
+        for operation in operations {
+            self.apply(*operation);
+        }
+    }
+
+    /// What was seen, and its drawing.
+    pub(crate) fn facts(&self) -> Vec<(u64, Fact)> {
+        self.journal.borrow().facts.clone()
+    }
+
+    pub(crate) fn chart(&mut self) -> String {
+        self.sim.observer().chart.out().clone()
+    }
+
+    pub(crate) fn apply(&mut self, operation: Operation) {
+        if self.clones {
+            self.client.session.replace_by_clone();
+            self.server.session.replace_by_clone();
+        }
+        match operation {
+            Operation::Plain(operation) => self.apply_plain(operation),
+            Operation::Burst { from, count } => {
+                for number in 0..count {
+                    let qos = [QoS::ExactlyOnce, QoS::AtLeastOnce][number % 2];
+                    self.publish(from, qos, 8, false, None, None, false);
+                }
+            }
+            Operation::Reconnect(plan) => self.connect(plan),
+        }
+        self.sim.wake();
+    }
+
+    fn apply_plain(&mut self, operation: strategies::Operation) {
+        use strategies::Operation;
+        match operation {
+            Operation::Publish { from, qos, retain, topic, len, expiry, alias } => {
+                // What goes to every other topic is written in place.
+                self.publish(from, qos, len, retain, expiry, alias.map(NonZeroU16::get), topic % 2 == 1);
+            }
+            Operation::Subscribe { count, .. } => self.subscribe(count),
+            Operation::Unsubscribe { count, .. } => self.unsubscribe(count),
+            Operation::Acknowledge { by, which, code } => self.acknowledge(by, which, code),
+            Operation::Cancel { from, which } => self.cancel(from, which),
+            Operation::Step(steps) => {
+                for _ in 0..steps {
+                    self.step();
+                }
+            }
+            Operation::Quiet => {
+                for _ in 0..2000 {
+                    if self.step() || self.closed == [true; 2] {
+                        break;
+                    }
+                }
+            }
+            Operation::Cut => self.sim.cut(),
+            Operation::CutAfter(bytes) => self.sim.cut_after(bytes),
+            Operation::Pass(millis) => self.sim.pass(millis.into()),
+            Operation::Disconnect { by, code } => self.disconnect(by, code),
+            Operation::Lose => self.lose_server(),
+            other => panic!("{other:?}: nothing carries it out"),
+        }
+    }
+
+    fn end(&mut self, role: Role) -> &mut dyn Commands {
+        match role {
+            Role::Client => &mut self.client.session,
+            Role::Server => &mut self.server.session,
+        }
+    }
+
+    fn note(&self, fact: Fact) {
+        let mut journal = self.journal.borrow_mut();
+        journal.now = journal.now.max(self.sim.now().as_millis());
+        journal.note(fact);
+    }
+
+    fn is_v5(&self) -> bool {
+        self.setup.version == Version::V5
+    }
+
+    /// Notes a refusal.
+    fn refused(&self, refused: Refused, unchanged: bool) {
+        self.note(Fact::Refused { unchanged, full: refused == Refused::Full });
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a message has as many")]
+    pub(crate) fn publish(
+        &mut self,
+        from: Role,
+        qos: QoS,
+        len: usize,
+        retain: bool,
+        expiry: Option<u32>,
+        alias: Option<u16>,
+        in_place: bool,
+    ) -> bool {
+        let places = self.end(other(from)).held();
+        // What a session without places is for; and 3.1.1 leaves it to the applications to fill no more places than there are.
+        let qos = if places == 0 { qos.min(QoS::AtLeastOnce) } else { qos };
+        if !self.is_v5() && qos != QoS::AtMostOnce && places != 0 && self.under_way[index(from)].len() >= places {
+            return false;
+        }
+        let number = u32::try_from(self.sent.len()).unwrap_or(u32::MAX);
+        let topic = alias.map_or_else(|| format!("t/{number}"), |alias| format!("a/{}", alias % 2 + u16::from(retain)));
+        let mut payload = format!("{number:08x}").into_bytes();
+        payload.resize(len.max(8), number.to_le_bytes()[0]);
+        let properties = expiry.map(Property::MessageExpiryInterval);
+        let publish = Publish {
+            qos,
+            retain,
+            properties: Properties::of(properties.as_slice()),
+            topic_alias: alias.and_then(NonZeroU16::new),
+            ..Publish::new(&topic, &payload)
+        };
+        let (answer, unchanged) = self.end(from).publish(&publish, in_place);
+        match answer {
+            Ok(packet_id) => {
+                self.note(Fact::Accepted {
+                    from,
+                    number,
+                    qos,
+                    packet_id,
+                    expiry,
+                    topic: topic.clone(),
+                    len: payload.len(),
+                });
+                if let Some(packet_id) = packet_id {
+                    self.under_way[index(from)].insert(packet_id, number);
+                }
+                self.sent.push(Sent { topic, payload, qos, retain });
+            }
+            Err(refused) => self.refused(refused, unchanged),
+        }
+        answer.is_ok()
+    }
+
+    fn subscribe(&mut self, filters: usize) {
+        let subscriptions = vec![Subscription::new("f/+", QoS::ExactlyOnce); filters];
+        let subscribe = Subscribe { subscriptions: &subscriptions, ..Subscribe::default() };
+        let (answer, unchanged) = self.client.session.subscribe(&subscribe);
+        self.requested(answer, unchanged);
+    }
+
+    fn unsubscribe(&mut self, filters: usize) {
+        let filters = vec!["f/+"; filters];
+        let (answer, unchanged) =
+            self.client.session.unsubscribe(&Unsubscribe { filters: &filters, ..Unsubscribe::default() });
+        self.requested(answer, unchanged);
+    }
+
+    fn requested(&mut self, answer: Result<PacketId, Refused>, unchanged: bool) {
+        match answer {
+            Ok(packet_id) => {
+                self.requests.insert(packet_id);
+                self.note(Fact::Requested(packet_id));
+            }
+            Err(refused) => self.refused(refused, unchanged),
+        }
+    }
+
+    fn acknowledge(&mut self, by: Role, which: usize, code: ReasonCode) {
+        let waiting = self.handles[index(by)].len();
+        if waiting == 0 {
+            return;
+        }
+        let Unjudged { handle, number, packet_id, qos, serial } = self.handles[index(by)].remove(which % waiting);
+        let (answer, unchanged) = self.end(by).acknowledge(handle, code);
+        if let Err(refused) = answer {
+            self.refused(refused, unchanged);
+        }
+        let code = answer.is_ok().then_some(code);
+        self.note(Fact::Judged { by, number, packet_id, qos, code, serial });
+    }
+
+    fn cancel(&mut self, from: Role, which: usize) {
+        let under_way = &self.under_way[index(from)];
+        let Some((&packet_id, &number)) = under_way.iter().nth(which.checked_rem(under_way.len()).unwrap_or(0)) else {
+            return;
+        };
+        let (taken, unchanged) = self.end(from).cancel(packet_id);
+        if taken {
+            self.under_way[index(from)].remove(&packet_id);
+        } else {
+            self.refused(Refused::Dead, unchanged);
+        }
+        self.note(Fact::Cancelled { number, taken });
+    }
+
+    fn disconnect(&mut self, by: Role, reason_code: ReasonCode) {
+        let disconnect = Disconnect { reason_code, properties: Properties::EMPTY };
+        let (answer, unchanged) = self.end(by).disconnect(&disconnect);
+        if let Err(refused) = answer {
+            self.refused(refused, unchanged);
+        }
+    }
+
+    /// The server forgets everything, its connection included.
+    fn lose_server(&mut self) {
+        self.server.session = S::default();
+        self.server.begin(None);
+        self.inboxes[1].clear();
+        self.under_way[1].clear();
+        self.handles[1].clear();
+        self.note(Fact::Replaced);
+    }
+
+    /// A new transport, and CONNECT over it.
+    pub(crate) fn connect(&mut self, plan: Plan) {
+        let v5 = self.is_v5();
+        let mut plan = plan;
+        plan.manual[0] &= self.client.session.held() != 0;
+        plan.manual[1] &= self.server.session.held() != 0;
+        self.clean_owed |= plan.clean;
+        self.plan = plan;
+        let clean = self.clean_owed;
+        let lasting = if v5 { plan.expiry != 0 } else { !clean };
+        self.inboxes = plan.inboxes.map(inbox);
+        if v5 && plan.aliases {
+            self.inboxes.iter_mut().for_each(|inbox| inbox.set_topic_aliases(ALIASES));
+        }
+        let expiry = [Property::SessionExpiryInterval(plan.expiry)];
+        let connect = Connect {
+            clean_start: clean,
+            keep_alive: plan.keep_alive,
+            properties: if v5 { &expiry } else { &[] },
+            acknowledgement: acknowledge(plan.manual[0]),
+            lost_session: self.setup.lost_session,
+            offline: offline(plan.keeps_qos_0),
+            oversized: Oversized::Skipped,
+            topic_aliases: if v5 && plan.aliases { ALIASES } else { TopicAliases::NONE },
+            retry_interval: plan.retry_interval,
+            ..Connect::new(self.setup.version, "m")
+        };
+        self.closed = [false; 2];
+        self.sim.connect();
+        self.note(Fact::Connecting { clean, lasting });
+        self.client.begin((v5 && plan.server == ServerPlan::Misled).then_some(40));
+        self.server.begin(None);
+        self.server.session.open();
+        let (answer, _) = self.client.session.connect(&mut self.inboxes[0], &connect);
+        answer.expect("CONNECT fits");
+    }
+
+    /// One step; tells whether nothing more happens by itself.
+    pub(crate) fn step(&mut self) -> bool {
+        let before = self.sim.now().as_millis();
+        self.journal.borrow_mut().now = before;
+        if self.clones {
+            self.client.session.replace_by_clone();
+        }
+        let Self { sim, client, server, inboxes: [client_inbox, server_inbox], .. } = self;
+        let news = News::of(sim.step(client, client_inbox, server, server_inbox));
+        self.react(news)
+    }
+
+    fn react(&mut self, news: News) -> bool {
+        match news {
+            News::Idle => return true,
+            News::Nothing => {}
+            News::Closed(end, cause) => {
+                self.closed[index(end)] = true;
+                // The server knows nothing of what the client knows, or the other way round.
+                self.clean_owed |= matches!(cause, Cause::SessionUnknown | Cause::TooManyHeld);
+                self.note(Fact::Closed { end, cause });
+            }
+            News::Message { to, topic, payload, retain, qos, handle, packet_id } => {
+                let number = str::from_utf8(payload.get(..8).unwrap_or_default()).ok();
+                let number = number.and_then(|number| u32::from_str_radix(number, 16).ok()).unwrap_or(u32::MAX);
+                let intact = self.sent.get(number as usize).is_some_and(|sent| {
+                    (&sent.topic, &sent.payload, sent.qos, sent.retain) == (&topic, &payload, qos, retain)
+                });
+                let manual = handle.is_some();
+                self.deliveries += 1;
+                let serial = self.deliveries;
+                self.note(Fact::Delivered { to, number, qos, packet_id, intact, manual, serial });
+                if let (Some(handle), Some(packet_id)) = (handle, packet_id) {
+                    self.handles[index(to)].push(Unjudged { handle, number, packet_id, qos, serial });
+                }
+            }
+            News::Skipped { to, topic, qos } => {
+                let number = topic.get(2..).and_then(|number| number.parse().ok()).unwrap_or(u32::MAX);
+                let intact = self.sent.get(number as usize).is_some_and(|sent| sent.qos == qos);
+                self.note(Fact::Delivered { to, number, qos, packet_id: None, intact, manual: false, serial: 0 });
+            }
+            News::Published(from, packet_id, outcome) => {
+                let number = self.under_way[index(from)].remove(&packet_id);
+                self.note(Fact::Told { from, number, outcome });
+            }
+            News::Republished(lost, packet_id) => {
+                let number = self.under_way[0].remove(&lost);
+                self.under_way[0].extend(number.map(|number| (packet_id, number)));
+                self.note(Fact::Republished { number, packet_id });
+            }
+            News::Answered { packet_id, lost } => {
+                self.requests.remove(&packet_id);
+                self.note(Fact::Answered { packet_id, lost });
+            }
+            News::Stray(at) => self.note(Fact::Stray { at }),
+            News::Online(session_present) => {
+                self.clean_owed = false;
+                self.note(Fact::Online { session_present });
+            }
+            News::Connecting { session_present, lasting } => self.answer_connect(session_present, lasting),
+            News::Subscribing(packet_id, filters) => {
+                self.server.session.suback(packet_id, &vec![ReasonCode::GrantedQos2; filters]);
+            }
+            News::Unsubscribing(packet_id, filters) => {
+                self.server.session.unsuback(packet_id, &vec![ReasonCode::Success; filters]);
+            }
+        }
+        false
+    }
+
+    fn answer_connect(&mut self, session_present: bool, lasting: bool) {
+        let properties: &[Property<'_>] = match self.plan.server {
+            ServerPlan::Rejects => return self.server.session.reject(),
+            ServerPlan::Neglects => return,
+            ServerPlan::AcceptsQos1 if self.is_v5() => &[Property::MaximumQos(QoS::AtLeastOnce)],
+            ServerPlan::AcceptsUnretained if self.is_v5() => &[Property::RetainAvailable(false)],
+            _ => &[],
+        };
+        let aliases = self.is_v5() && self.plan.aliases;
+        let accepted = self.server.session.accept(&server::Accept {
+            properties,
+            acknowledgement: acknowledge(self.plan.manual[1]),
+            offline: offline(self.plan.keeps_qos_0),
+            oversized: Oversized::Skipped,
+            topic_aliases: if aliases { ALIASES } else { TopicAliases::NONE },
+            ..server::Accept::default()
+        });
+        if accepted {
+            self.note(Fact::Admitted { session_present, lasting });
+        }
+    }
+
+    /// No more faults: everything comes to its end, on this connection or on one of a few others.
+    pub(crate) fn settle(&mut self) -> bool {
+        self.note(Fact::Settling);
+        self.sim.set_faults(Faults::NONE);
+        self.sim.cut_after(usize::MAX);
+        let mut rest = self.come_to_rest(3_000);
+        for _ in 0..4 {
+            if rest == Rest::Stuck {
+                break;
+            }
+            self.connect(benign(self.setup.plan));
+            rest = self.come_to_rest(20_000);
+            if rest == Rest::Done {
+                break;
+            }
+        }
+        let settled = rest == Rest::Done;
+        self.note(Fact::Settled(settled));
+        for role in [Role::Client, Role::Server] {
+            let in_flight = self.end(role).in_flight();
+            self.note(Fact::InFlight(role, in_flight));
+        }
+        settled
+    }
+
+    /// Lets everything come to its end; tells whether it has.
+    pub(crate) fn rest(&mut self) -> bool {
+        self.come_to_rest(5_000) == Rest::Done
+    }
+
+    /// A store that is full and stays so, because the other application acknowledges nothing: what else there is to do is
+    /// done.
+    pub(crate) fn stay_full(&mut self) -> Result<(), String> {
+        self.settle();
+        let plan = Plan { manual: [false, true], keep_alive: 10, ..benign(self.setup.plan) };
+        self.connect(plan);
+        for _ in 0..100 {
+            self.step();
+        }
+        // Without places the server has no way not to acknowledge.
+        if !self.plan.manual[1] || !self.client.session.is_online() {
+            return Ok(());
+        }
+        for len in [60, 20, 8] {
+            while self.publish(Role::Client, QoS::AtLeastOnce, len, false, None, None, false) {}
+        }
+        let before = self.client.session.in_flight();
+        let mark = self.journal.borrow().facts.len();
+        let asked = self.publish(Role::Server, QoS::ExactlyOnce, 8, false, None, None, false);
+        let begun = self.sim.now().as_millis();
+        while self.sim.now().as_millis() < begun + 30_000 && self.closed == [false; 2] {
+            self.step();
+        }
+        let told = |fact: &(u64, Fact)| matches!(fact.1, Fact::Told { from: Role::Server, .. });
+        let pinged = |fact: &(u64, Fact)| matches!(fact.1, Fact::Arrived { packet: Wire::Ping, .. });
+        let since = |test: &dyn Fn(&(u64, Fact)) -> bool| self.journal.borrow().facts[mark..].iter().any(test);
+        let (told, pinged) = (since(&told), since(&pinged));
+        if asked && !told {
+            return Err("a message of the server was held up".into());
+        }
+        if self.client.session.in_flight() != before || self.closed != [false; 2] || !pinged {
+            return Err(format!("in flight {before}, closed {:?}, PINGREQ {pinged}", self.closed));
+        }
+        self.disconnect(Role::Client, ReasonCode::NORMAL_DISCONNECTION);
+        for _ in 0..1000 {
+            self.step();
+        }
+        let left = |fact: &(u64, Fact)| matches!(fact.1, Fact::Arrived { packet: Wire::Disconnect(_), .. });
+        let left = self.journal.borrow().facts[mark..].iter().any(left);
+        if left { Ok(()) } else { Err("DISCONNECT did not leave".into()) }
+    }
+
+    fn come_to_rest(&mut self, steps: usize) -> Rest {
+        let begun = self.sim.now().as_millis();
+        self.sim.wake();
+        for _ in 0..steps {
+            if self.sim.now().as_millis() - begun > 300_000 {
+                break;
+            }
+            let waiting = self.handles.iter().map(Vec::len).sum::<usize>();
+            for role in [Role::Client, Role::Server] {
+                while !self.handles[index(role)].is_empty() {
+                    self.acknowledge(role, 0, ReasonCode::Success);
+                }
+            }
+            let is_idle = self.step() && waiting == 0;
+            if self.closed == [true; 2] {
+                return Rest::Closed;
+            }
+            if is_idle {
+                let is_done = self.is_done() && self.client.session.is_online() && self.server.session.is_online();
+                return if is_done { Rest::Done } else { Rest::Stuck };
+            }
+        }
+        Rest::Busy
+    }
+
+    fn is_done(&self) -> bool {
+        self.under_way.iter().all(BTreeMap::is_empty)
+            && self.handles.iter().all(Vec::is_empty)
+            && self.requests.is_empty()
+            && self.client.session.in_flight() == 0
+            && self.server.session.in_flight() == 0
+    }
+
+    /// The client leaves, comes back, and nothing happens.
+    pub(crate) fn come_again(&mut self) -> bool {
+        self.disconnect(Role::Client, ReasonCode::NORMAL_DISCONNECTION);
+        self.come_to_rest(1_000);
+        self.connect(benign(self.setup.plan));
+        self.come_to_rest(1_000) == Rest::Done
+    }
+}
+
+/// How a stretch of steps ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    /// Nothing is under way.
+    Done,
+    /// Nothing happens, but something is under way.
+    Stuck,
+    Closed,
+    /// The steps were too few.
+    Busy,
+}
+
+/// A connection on which everything can settle.
+fn benign(plan: Plan) -> Plan {
+    Plan {
+        clean: false,
+        expiry: 3600,
+        keep_alive: 0,
+        inboxes: [512; 2],
+        retry_interval: 0,
+        aliases: false,
+        server: ServerPlan::Accepts,
+        ..plan
+    }
+}
+
+fn inbox(capacity: usize) -> Box<Inbox> {
+    match capacity {
+        96 => Box::new(Inbox::<[u8; 96]>::new()),
+        160 => Box::new(Inbox::<[u8; 160]>::new()),
+        _ => Box::new(Inbox::<[u8; 512]>::new()),
+    }
+}
+
+const fn acknowledge(manually: bool) -> Acknowledge {
+    if manually { Acknowledge::Manually } else { Acknowledge::AfterHandling }
+}
+
+const fn offline(keeps_qos_0: bool) -> Offline {
+    if keeps_qos_0 { Offline::Everything } else { Offline::Acknowledged }
+}
+
+impl News {
+    fn of(turn: Turn<Event<'_>, server::Event<'_>>) -> Self {
+        match turn {
+            Turn::Idle => Self::Idle,
+            Turn::Moved => Self::Nothing,
+            Turn::Closed { end, cause } => Self::Closed(end, cause),
+            Turn::Client(event) => Self::of_client(event),
+            Turn::Server(event) => Self::of_server(event),
+        }
+    }
+
+    fn message(to: Role, message: &Message<'_>) -> Self {
+        Self::Message {
+            to,
+            topic: message.topic.to_owned(),
+            payload: message.payload.to_vec(),
+            retain: message.retain,
+            qos: message.qos(),
+            handle: message.handle,
+            packet_id: message.delivery.packet_id(),
+        }
+    }
+
+    fn of_client(event: Event<'_>) -> Self {
+        match event {
+            Event::Connected(connack) => Self::Online(connack.session_present),
+            Event::Message(message) => Self::message(Role::Client, &message),
+            Event::Skipped { topic, qos, .. } => Self::Skipped { to: Role::Client, topic: topic.to_owned(), qos },
+            Event::Published { packet_id, outcome, .. } => Self::Published(Role::Client, packet_id, outcome),
+            Event::Republished { lost, packet_id } => Self::Republished(lost, packet_id),
+            Event::Subscribed { packet_id, .. } | Event::Unsubscribed { packet_id, .. } => {
+                Self::Answered { packet_id, lost: false }
+            }
+            Event::RequestLost { packet_id } => Self::Answered { packet_id, lost: true },
+            Event::Stray { .. } => Self::Stray(Role::Client),
+            _ => Self::Nothing,
+        }
+    }
+
+    fn of_server(event: server::Event<'_>) -> Self {
+        use server::Event;
+        match event {
+            Event::Connecting { version, connect, session_present } => {
+                let lasting = if version == Version::V5 {
+                    connect.properties.session_expiry_interval().is_some_and(|seconds| seconds != 0)
+                } else {
+                    !connect.clean_start
+                };
+                Self::Connecting { session_present, lasting }
+            }
+            Event::Message(message) => Self::message(Role::Server, &message),
+            Event::Skipped { topic, qos, .. } => Self::Skipped { to: Role::Server, topic: topic.to_owned(), qos },
+            Event::Published { packet_id, outcome, .. } => Self::Published(Role::Server, packet_id, outcome),
+            Event::Subscribing { packet_id, subscriptions, .. } => {
+                Self::Subscribing(packet_id, subscriptions.iter().count())
+            }
+            Event::Unsubscribing { packet_id, filters, .. } => Self::Unsubscribing(packet_id, filters.iter().count()),
+            Event::Stray { .. } => Self::Stray(Role::Server),
+            _ => Self::Nothing,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The tests that start programs: the examples, mosquitto and its clients. Each file is a module, so
+//! `cargo test --all-features --test programs broker::` runs those of `broker.rs`; `cargo build --all-features --examples`
+//! must come before. `cargo test` alone builds the examples, too.
+
+#[macro_use]
+mod versions;
+
+mod blocking;
+mod broker;
+mod interop;
+mod tools;
