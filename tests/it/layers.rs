@@ -1,5 +1,5 @@
-//! The plan of the house: imports go downward, functions are short, and neither `std` nor `alloc` is used (but for `alloc` in
-//! the strategies, which are for tests on a host).
+//! The plan of the house: imports go downward, here and in `benches`, functions are short, and neither `std` nor `alloc` is
+//! used (but for `alloc` in the strategies, which are for tests on a host).
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a fault here is a failed test")]
 
 mod source;
@@ -10,7 +10,9 @@ use std::path::Path;
 use source::{Module, Said, Sources, read, read_folder};
 
 /// The top modules of each layer; a module may import only from layers before its own.
-const LAYERS: [&[&str]; 11] = [
+type Layers = [&'static [&'static str]];
+
+const CRATE: &Layers = &[
     &["backoff", "bytes", "trials"],
     &["time", "timer", "wire"],
     &["aliases", "flow", "keepalive", "outbox"],
@@ -24,6 +26,17 @@ const LAYERS: [&[&str]; 11] = [
     &["lib"],
 ];
 
+const BENCHES: &Layers = &[
+    &["allocations", "link", "work", "bin"],
+    &["contestant", "peer"],
+    &["lanes"],
+    &["contestants"],
+    &["options", "race"],
+    &["instructions", "table"],
+    &["budget", "chart"],
+    &["lib"],
+];
+
 /// The top modules that may allocate, each behind a feature: they are for tests on a host. `std` is for none.
 const ALLOCATING: [&str; 1] = ["strategies"];
 
@@ -33,27 +46,35 @@ type Imports = BTreeSet<(Module, Module)>;
 
 #[test]
 fn imports_go_downward() {
-    assert_eq!(upward(&sources()), [""; 0]);
+    assert_eq!(upward(&sources("src"), CRATE), [""; 0]);
 }
 
 #[test]
 fn no_file_needs_itself() {
-    assert_eq!(circle(imports(&sources())), [""; 0]);
+    assert_eq!(circle(imports(&sources("src"))), [""; 0]);
+}
+
+#[test]
+fn imports_of_the_benches_go_downward_and_no_file_needs_itself() {
+    let sources = sources("benches/src");
+    assert_eq!(upward(&sources, BENCHES), [""; 0]);
+    assert_eq!(circle(imports(&sources)), [""; 0]);
 }
 
 #[test]
 fn functions_are_short() {
-    assert_eq!(long_functions(&sources()), [""; 0]);
+    assert_eq!(long_functions(&sources("src")), [""; 0]);
 }
 
 #[test]
 fn neither_std_nor_alloc() {
-    assert_eq!(outside_core(&sources()), [""; 0]);
+    assert_eq!(outside_core(&sources("src")), [""; 0]);
 }
 
 #[test]
 fn an_upward_import_is_found() {
-    let faults = |text| upward(&crate_of(&[("wire", "pub struct A;"), ("inbox", text), ("session", "pub struct S;")]));
+    let faults =
+        |text| upward(&crate_of(&[("wire", "pub struct A;"), ("inbox", text), ("session", "pub struct S;")]), CRATE);
     assert_eq!(faults("use crate::wire::A;"), [""; 0]);
     let found = ["inbox imports session"];
     assert_eq!(faults("use crate::session::S;"), found);
@@ -72,16 +93,16 @@ fn an_upward_import_is_found() {
 #[test]
 fn an_import_beside_is_found() {
     assert_eq!(
-        upward(&crate_of(&[("outbox", "use crate::keepalive::O;"), ("keepalive", "")])),
+        upward(&crate_of(&[("outbox", "use crate::keepalive::O;"), ("keepalive", "")]), CRATE),
         ["outbox imports keepalive"]
     );
-    assert_eq!(upward(&crate_of(&[("surprise", "use crate::wire;"), ("wire", "")])), ["surprise has no layer"]);
+    assert_eq!(upward(&crate_of(&[("surprise", "use crate::wire;"), ("wire", "")]), CRATE), ["surprise has no layer"]);
 }
 
 #[test]
 fn an_import_by_way_of_a_re_export_is_found() {
     let root = ("", "mod session; mod wire; pub use session::S; pub use self::wire::A;");
-    let faults = |text| upward(&crate_of(&[root, ("session", ""), ("wire", ""), ("inbox", text)]));
+    let faults = |text| upward(&crate_of(&[root, ("session", ""), ("wire", ""), ("inbox", text)]), CRATE);
     assert_eq!(faults("use crate::A;"), [""; 0]);
     assert_eq!(faults("use crate::S;"), ["inbox imports session"]);
 }
@@ -117,11 +138,14 @@ fn std_and_alloc_are_found() {
     let in_strategies = |text| outside_core(&crate_of(&[("strategies", ""), ("strategies::text", text)])).len();
     assert_eq!(in_strategies("extern crate alloc; use alloc::vec::Vec;"), 0);
     assert_eq!(in_strategies("use std::vec::Vec;"), 1);
-    assert_eq!(upward(&crate_of(&[("strategies", ""), ("wire", "use crate::strategies::alloc::vec;")])).len(), 1);
+    assert_eq!(
+        upward(&crate_of(&[("strategies", ""), ("wire", "use crate::strategies::alloc::vec;")]), CRATE).len(),
+        1
+    );
 }
 
-fn sources() -> Sources {
-    let sources = read_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+fn sources(folder: &str) -> Sources {
+    let sources = read_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
     assert!(sources.len() > 10 && sources.contains_key(&Module::new()));
     sources
 }
@@ -133,12 +157,12 @@ fn crate_of(files: &[(&str, &str)]) -> Sources {
 }
 
 /// Imports between top modules of one layer, or from a layer further up, and modules of no layer.
-fn upward(sources: &Sources) -> Vec<String> {
+fn upward(sources: &Sources, layers: &Layers) -> Vec<String> {
     let for_tests: Vec<_> = sources.values().flat_map(|source| &source.test_modules).collect();
-    let strangers = sources.keys().filter(|module| layer(module).is_none() && !for_tests.contains(module));
+    let strangers = sources.keys().filter(|module| layer(module, layers).is_none() && !for_tests.contains(module));
     let strangers = strangers.map(|module| format!("{} has no layer", top(module)));
     let upward = imports(sources).into_iter().filter(|(from, to)| {
-        let layers = layer(from).zip(layer(to));
+        let layers = layer(from, layers).zip(layer(to, layers));
         top(from) != top(to) && layers.is_some_and(|(from, to)| from <= to)
     });
     strangers.chain(upward.map(|(from, to)| format!("{} imports {}", name(&from), name(&to)))).collect()
@@ -216,8 +240,8 @@ fn origin(sources: &Sources, Said { path, by, .. }: &Said, steps: usize) -> Opti
     Some(further.unwrap_or(file))
 }
 
-fn layer(module: &Module) -> Option<usize> {
-    LAYERS.iter().position(|layer| layer.contains(&top(module)))
+fn layer(module: &Module, layers: &Layers) -> Option<usize> {
+    layers.iter().position(|layer| layer.contains(&top(module)))
 }
 
 fn top(module: &Module) -> &str {

@@ -7,6 +7,7 @@ mod aliases;
 mod chart;
 mod commands;
 mod conformance;
+mod conservation;
 mod corners;
 mod debug;
 mod drivers;

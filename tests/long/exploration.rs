@@ -31,7 +31,7 @@
 //! Small configurations are explored by `cargo test`, the large ones by
 //!
 //! ```text
-//! cargo test --release --all-features --test exploration -- --ignored --nocapture --test-threads 1
+//! cargo test --release --all-features --test long exploration:: -- --ignored --nocapture --test-threads 1
 //! ```
 //!
 //! The largest of them has 2.2 million states and takes less than a minute and 1 GB on two cores. `--nocapture` shows how many

@@ -1,7 +1,6 @@
 //! The tests with many cases: every state, every short string, cuts after every byte, long random runs. Each file is a
 //! module, so `cargo test --all-features --test long cuts::` runs those of `cuts.rs`.
 
-mod conservation;
 mod cuts;
 mod exhaustive;
 mod exploration;

@@ -4,7 +4,7 @@
 //! What passes on the wire and what the two applications see is written down, and each property judges that by what was
 //! promised, without knowing how a session works. A failing run is shrunk and shown as a list and as a sequence chart.
 //!
-//! `MQTT_CASES=20000 cargo test --release --test promises` makes a long run: so many cases for each property, 600 by
+//! `MQTT_CASES=20000 cargo test --release --all-features --test long promises::` makes a long run: so many cases for each property, 600 by
 //! default. `MQTT_SEED=7` chooses other cases.
 #![cfg(all(feature = "v3", feature = "v5"))]
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a fault here is a failed test")]

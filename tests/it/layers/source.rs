@@ -59,7 +59,7 @@ fn read_into(sources: &mut Sources, folder: &FilePath, module: &Module) {
         if path.is_dir() {
             read_into(sources, &path, &below);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let module = if matches!(stem.as_str(), "lib" | "mod") { module.clone() } else { below };
+            let module = if matches!(stem.as_str(), "lib" | "main" | "mod") { module.clone() } else { below };
             let text = fs::read_to_string(&path).expect("a text");
             sources.insert(module.clone(), read(&module, &text));
         }

@@ -1,4 +1,4 @@
-//! Thousands of messages both ways over a link that breaks again and again: what `tests/interop/faults.rs` does with
+//! Thousands of messages both ways over a link that breaks again and again: what `tests/programs/interop/faults.rs` does with
 //! mosquitto, and without the exceptions that are made for it.
 
 use super::{clients as process, driver, proxy, wire};

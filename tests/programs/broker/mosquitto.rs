@@ -1,4 +1,4 @@
-//! The clients of mosquitto, and what `tests/interop` does with mosquitto itself. Where they are not installed these tests
+//! The clients of mosquitto, and what `tests/programs/interop` does with mosquitto itself. Where they are not installed these tests
 //! pass with a word about it, but not in continuous integration (`CI=true`).
 
 use super::{driver, proxy};
