@@ -22,7 +22,7 @@ pub(crate) enum Order {
     Immediate,
 }
 
-const ORDERS: [Order; 2] = [Order::Acknowledged, Order::Immediate];
+pub(crate) const ORDERS: [Order; 2] = [Order::Acknowledged, Order::Immediate];
 
 /// What a record is besides its packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,8 +51,13 @@ impl Lifetime {
     const VALUE: u32 = Self::STAMPED - 1;
     const HALF: u32 = 1 << 29;
 
+    /// One of 0 seconds counts as one of 1, or it would be over before the packet could be shown.
     pub(crate) const fn of(seconds: u32) -> Self {
-        if seconds < Self::HALF { Self(seconds | Self::UNSTAMPED) } else { Self::ENDLESS }
+        match seconds {
+            0 => Self(1 | Self::UNSTAMPED),
+            1..Self::HALF => Self(seconds | Self::UNSTAMPED),
+            Self::HALF.. => Self::ENDLESS,
+        }
     }
 
     /// Says that it is this second, where that was not yet said.
@@ -64,9 +69,13 @@ impl Lifetime {
         }
     }
 
-    /// How many seconds are left in this second, where that is known.
+    /// How many seconds are left in this second, where that is known; none if it is over.
     pub(crate) const fn left(self, second: u32) -> Option<u32> {
-        if self.0 & Self::STAMPED == 0 { None } else { Some(self.0.wrapping_sub(second) & Self::VALUE) }
+        match self.0.wrapping_sub(second) & Self::VALUE {
+            _ if self.0 & Self::STAMPED == 0 => None,
+            left @ ..Self::HALF => Some(left),
+            Self::HALF.. => Some(0),
+        }
     }
 
     /// Whether it is over in this second.
@@ -416,7 +425,7 @@ impl<'m> Store<'m> {
 
     /// What needs no acknowledgement has done its work once it was written. It is the first of its sequence, if it is still
     /// in it; of the others, one that was acknowledged early gives its bytes back.
-    fn stop_writing(&mut self) {
+    pub(crate) fn stop_writing(&mut self) {
         let Writing { place, .. } = core::mem::replace(&mut self.outbox.writing, Writing::NONE);
         if let Some(place) = place.filter(|&place| self.records().first(Order::Immediate) == Some(place)) {
             self.remove(Order::Immediate, place);
@@ -457,18 +466,30 @@ impl<'m> Store<'m> {
         self.outbox.acknowledged.next = self.records().after(place);
     }
 
-    /// Says that it is this second of the caller's clock to the last `count` records, in whichever sequence.
-    pub(crate) fn stamp(&mut self, count: u16, second: u32) {
+    /// Says that it is this second of the caller's clock to the last `count` records, in whichever sequence, or to all if there
+    /// are more than can be counted. Tells the shortest of their lifetimes in seconds, if one ends.
+    pub(crate) fn stamp(&mut self, count: u16, second: u32) -> Option<u32> {
+        let mut shortest = None;
         for order in ORDERS {
-            // It is said only once to each, so that it does not matter how often this goes around.
-            let mut next = self.outbox.last(order);
-            for _ in 0..count {
-                let Some(place) = next else { break };
+            let last = self.outbox.last(order);
+            let mut next = last;
+            let mut left = count;
+            while let Some(place) = next.filter(|_| left != 0) {
                 let lifetime = Lifetime(self.records().part(place, Part::Lifetime)).stamped(second);
                 self.set_part(place, Part::Lifetime, lifetime.0);
-                next = self.records().neighbour(place, Part::Previous);
+                shortest = match (lifetime.left(second), shortest) {
+                    (Some(left), Some(shortest)) if left > shortest => Some(shortest),
+                    (None, shortest) => shortest,
+                    (left, _) => left,
+                };
+                // A circle: in front of the first is the last again.
+                next = self.records().neighbour(place, Part::Previous).filter(|&previous| Some(previous) != last);
+                if count != u16::MAX {
+                    left = left.wrapping_sub(1);
+                }
             }
         }
+        shortest
     }
 
     /// Moves all records together at the front, oldest first. Not while one is half written.

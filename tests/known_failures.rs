@@ -1,9 +1,11 @@
 //! Known failures of other implementations, each as a packet trace with the right outcome.
 //!
-//! S are failures of senders, R of receivers, W those of decoders as the other end sees them. Tests that share a number
+//! S are failures of senders, R of receivers, W those of decoders as the other end sees them, T a second collection. Tests that share a number
 //! are sides of one failure.
 #![cfg(all(feature = "v3", feature = "v5"))]
 
+#[path = "known_failures/expiry.rs"]
+mod expiry;
 #[path = "known_failures/receiver.rs"]
 mod receiver;
 #[path = "known_failures/sender.rs"]
@@ -12,5 +14,7 @@ mod sender;
 mod sender_limits;
 #[path = "known_failures/trace.rs"]
 mod trace;
+#[path = "known_failures/turns.rs"]
+mod turns;
 #[path = "known_failures/wire.rs"]
 mod wire;
