@@ -8,6 +8,7 @@
 use core::num::NonZeroU32;
 
 use crate::bytes;
+use crate::time::Instant;
 use crate::wire::{PacketId, PublishFlags, packet_len, publish_expiry_offset, publish_id_offset};
 
 /// Where a record begins, plus one, so that a state of zeros is a valid one.
@@ -35,52 +36,63 @@ pub(crate) struct Label {
     pub(crate) lifetime: Lifetime,
 }
 
-/// How long a packet may wait: without end, or so many seconds from the poll that follows, or until a second of the
-/// caller's clock. The clock may begin anywhere, so seconds are compared in a circle; intervals of more than 17 years
-/// count as endless.
+/// How long a packet may wait: without end, or for some time from the poll that follows, or until a second of the
+/// caller's clock. Time is counted in half seconds: a message that is accepted within a second lives half of one longer, so that its
+/// age is told in full seconds and it never expires early. The clock may begin anywhere, so times are compared in a circle;
+/// intervals of more than 17 years count as endless.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Lifetime(u32);
 
 impl Lifetime {
     pub(crate) const ENDLESS: Self = Self(0);
 
-    /// The value is a number of seconds from the poll that follows.
+    /// The value is a number of half seconds from the poll that follows.
     const UNSTAMPED: u32 = 1 << 31;
-    /// The value is a second of the clock.
-    const STAMPED: u32 = 1 << 30;
-    const VALUE: u32 = Self::STAMPED - 1;
-    const HALF: u32 = 1 << 29;
+    /// Otherwise it is a half second of the clock, and not 0.
+    const VALUE: u32 = Self::UNSTAMPED - 1;
+    const HALF: u32 = 1 << 30;
 
     /// One of 0 seconds counts as one of 1, or it would be over before the packet could be shown.
     pub(crate) const fn of(seconds: u32) -> Self {
-        match seconds {
-            0 => Self(1 | Self::UNSTAMPED),
-            1..Self::HALF => Self(seconds | Self::UNSTAMPED),
-            Self::HALF.. => Self::ENDLESS,
+        let halves = seconds.saturating_mul(2);
+        match halves {
+            0 => Self(2 | Self::UNSTAMPED),
+            2..Self::HALF => Self(halves | Self::UNSTAMPED),
+            _ => Self::ENDLESS,
         }
     }
 
-    /// Says that it is this second, where that was not yet said.
-    const fn stamped(self, second: u32) -> Self {
+    /// Says when this is, where that was not yet said.
+    fn stamped(self, now: Instant) -> Self {
         if self.0 & Self::UNSTAMPED == 0 {
             self
         } else {
-            Self(self.0.wrapping_add(second) & Self::VALUE | Self::STAMPED)
+            let half = now.second().wrapping_mul(2).wrapping_add(u32::from(now.millis_of_second() != 0));
+            Self((self.0.wrapping_add(half) & Self::VALUE).max(1))
         }
     }
 
-    /// How many seconds are left in this second, where that is known; none if it is over.
-    pub(crate) const fn left(self, second: u32) -> Option<u32> {
-        match self.0.wrapping_sub(second) & Self::VALUE {
-            _ if self.0 & Self::STAMPED == 0 => None,
+    /// How many whole seconds of it are left, where that is known.
+    pub(crate) const fn left(self, now: Instant) -> Option<u32> {
+        match self.halves_left(now) {
+            None => None,
+            Some(halves) => Some(halves >> 1),
+        }
+    }
+
+    /// The milliseconds until it is over, where that is known; 0: it is.
+    pub(crate) fn millis_left(self, now: Instant) -> Option<u32> {
+        // It ends with a second.
+        let seconds = self.halves_left(now)?.wrapping_add(1) >> 1;
+        Some(seconds.saturating_mul(1000).saturating_sub(now.millis_of_second()))
+    }
+
+    const fn halves_left(self, now: Instant) -> Option<u32> {
+        match self.0.wrapping_sub(now.second().wrapping_mul(2)) & Self::VALUE {
+            _ if self.0 == 0 || self.0 & Self::UNSTAMPED != 0 => None,
             left @ ..Self::HALF => Some(left),
-            Self::HALF.. => Some(0),
+            _ => Some(0),
         }
-    }
-
-    /// Whether it is over in this second.
-    pub(crate) const fn is_over(self, second: u32) -> bool {
-        self.0 & Self::STAMPED != 0 && second.wrapping_sub(self.0) & Self::VALUE < Self::HALF
     }
 }
 
@@ -466,18 +478,18 @@ impl<'m> Store<'m> {
         self.outbox.acknowledged.next = self.records().after(place);
     }
 
-    /// Says that it is this second of the caller's clock to the last `count` records, in whichever sequence, or to all if there
-    /// are more than can be counted. Tells the shortest of their lifetimes in seconds, if one ends.
-    pub(crate) fn stamp(&mut self, count: u16, second: u32) -> Option<u32> {
+    /// Tells the time to the last `count` records, in whichever sequence, or to all if there are more than can be counted. Answers
+    /// the milliseconds until the first of them expires, if one does.
+    pub(crate) fn stamp(&mut self, count: u16, now: Instant) -> Option<u32> {
         let mut shortest = None;
         for order in ORDERS {
             let last = self.outbox.last(order);
             let mut next = last;
             let mut left = count;
             while let Some(place) = next.filter(|_| left != 0) {
-                let lifetime = Lifetime(self.records().part(place, Part::Lifetime)).stamped(second);
+                let lifetime = Lifetime(self.records().part(place, Part::Lifetime)).stamped(now);
                 self.set_part(place, Part::Lifetime, lifetime.0);
-                shortest = match (lifetime.left(second), shortest) {
+                shortest = match (lifetime.millis_left(now), shortest) {
                     (Some(left), Some(shortest)) if left > shortest => Some(shortest),
                     (None, shortest) => shortest,
                     (left, _) => left,

@@ -45,15 +45,9 @@ impl Instant {
         (turns << 29).wrapping_add(seconds)
     }
 
-    /// The first second that does not begin before this instant.
-    pub(crate) const fn next_second(self) -> u32 {
-        self.after_millis(999).second()
-    }
-
-    /// The milliseconds until that one begins.
-    pub(crate) fn until_next_second(self) -> u32 {
-        let millis = self.0.wrapping_add(999) % 1000;
-        999_u32.wrapping_sub(u32::try_from(millis).unwrap_or_default())
+    /// How many milliseconds of its second have passed.
+    pub(crate) fn millis_of_second(self) -> u32 {
+        u32::try_from(self.0 % 1000).unwrap_or_default()
     }
 
     /// The milliseconds that have passed since `earlier`; 0 if it is not earlier.

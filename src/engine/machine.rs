@@ -422,8 +422,8 @@ impl<'m, E: End> Engine<'m, E> {
     #[inline(never)]
     fn stamp(&mut self) {
         let count = core::mem::take(&mut self.core.unstamped);
-        if let Some(seconds) = self.store.stamp(count, self.core.now.next_second()) {
-            self.expire_in(seconds);
+        if let Some(millis) = self.store.stamp(count, self.core.now) {
+            self.expire_in(millis);
         }
     }
 }

@@ -258,13 +258,13 @@ impl<'m, E: End> Engine<'m, E> {
 
     fn expire_at(&mut self, order: Order, place: Place) {
         let Label { slot: id, lifetime, .. } = self.store.records().label(place);
-        let Some(left) = lifetime.left(self.core.now.next_second()) else { return };
+        let Some(left) = lifetime.millis_left(self.core.now) else { return };
         let slot = SlotId::new(id).and_then(|id| slot_mut(self.slots, id));
         // What was shown once is sent again, however late.
         if slot.as_ref().is_some_and(|slot| !matches!(slot.sent(), Sent::Queued(_))) {
             return;
         }
-        if !lifetime.is_over(self.core.now.second()) {
+        if left != 0 {
             return self.expire_in(left);
         }
         self.store.remove(order, place);
@@ -277,9 +277,8 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    /// A message that waits expires so many seconds after the next one begins.
-    pub(super) fn expire_in(&mut self, seconds: u32) {
-        let millis = seconds.saturating_mul(1000).saturating_add(self.core.now.until_next_second());
+    /// A message that waits expires in so many milliseconds.
+    pub(super) fn expire_in(&mut self, millis: u32) {
         self.core.expiry = self.core.expiry.or_sooner(Timer::of(millis));
     }
 
@@ -329,9 +328,8 @@ impl<'m, E: End> Engine<'m, E> {
     /// What a server sends lives no longer than is left of its time, each time that it is sent. A client says how long it lives
     /// in all. [MQTT-3.3.2-6]
     fn shorten(&mut self, place: Place) {
-        let second = self.core.now.next_second();
         if E::ROLE == Role::Server
-            && let Some(left) = self.store.records().label(place).lifetime.left(second)
+            && let Some(left) = self.store.records().label(place).lifetime.left(self.core.now)
         {
             self.store.shorten(place, left);
         }
