@@ -23,6 +23,8 @@ mod model;
 mod operation;
 #[path = "promises/properties.rs"]
 mod properties;
+#[path = "promises/turns.rs"]
+mod turns;
 #[path = "promises/world.rs"]
 mod world;
 
@@ -153,6 +155,7 @@ properties!(
     nothing_exceeds_its_bounds,
     a_refused_command_changes_nothing,
     only_the_unseen_is_taken_back,
+    messages_age,
 );
 
 #[test]
