@@ -67,14 +67,15 @@ impl Lifetime {
         if self.0 & Self::UNSTAMPED == 0 {
             self
         } else {
-            let half = now.second().wrapping_mul(2).wrapping_add(u32::from(now.millis_of_second() != 0));
+            let (second, millis) = now.second_and_millis();
+            let half = second.wrapping_mul(2).wrapping_add(u32::from(millis != 0));
             Self((self.0.wrapping_add(half) & Self::VALUE).max(1))
         }
     }
 
     /// How many whole seconds of it are left, where that is known.
     pub(crate) const fn left(self, now: Instant) -> Option<u32> {
-        match self.halves_left(now) {
+        match self.halves_left(now.second_and_millis().0) {
             None => None,
             Some(halves) => Some(halves >> 1),
         }
@@ -83,12 +84,13 @@ impl Lifetime {
     /// The milliseconds until it is over, where that is known; 0: it is.
     pub(crate) fn millis_left(self, now: Instant) -> Option<u32> {
         // It ends with a second.
-        let seconds = self.halves_left(now)?.wrapping_add(1) >> 1;
-        Some(seconds.saturating_mul(1000).saturating_sub(now.millis_of_second()))
+        let (second, millis) = now.second_and_millis();
+        let seconds = self.halves_left(second)?.wrapping_add(1) >> 1;
+        Some(seconds.saturating_mul(1000).saturating_sub(millis))
     }
 
-    const fn halves_left(self, now: Instant) -> Option<u32> {
-        match self.0.wrapping_sub(now.second().wrapping_mul(2)) & Self::VALUE {
+    const fn halves_left(self, second: u32) -> Option<u32> {
+        match self.0.wrapping_sub(second.wrapping_mul(2)) & Self::VALUE {
             _ if self.0 == 0 || self.0 & Self::UNSTAMPED != 0 => None,
             left @ ..Self::HALF => Some(left),
             _ => Some(0),

@@ -303,7 +303,9 @@ impl Support {
 }
 
 /// What the peer takes on this connection, and what the server supports, whichever end that is.
+// As small as it can be: there is one in each session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(packed(2))]
 pub(crate) struct Limits {
     /// Maximum Packet Size; 0: no limit. [MQTT-3.1.2-24], [MQTT-3.2.2-15]
     pub(crate) packet_size: u32,
