@@ -195,20 +195,20 @@ impl<'m> Queue<'m> {
     }
 
     /// Where the packet ends that is half written, or CONNACK if that is behind it: nothing comes before CONNACK.
-    /// [MQTT-3.14.0-1]
-    fn kept_end(&self) -> u16 {
-        let (written, all) = (usize::from(self.control.written), usize::from(self.control.end));
+    /// [MQTT-3.14.0-1] A packet that ends beyond `stop` ends elsewhere, and is kept as soon as it is next.
+    fn kept_end(&self, stop: u16) -> u16 {
+        let (written, stop) = (usize::from(self.control.written), usize::from(stop));
         let (mut kept, mut start) = (0, 0_usize);
-        while start < all {
-            let Some(packet) = self.bytes.get(start..all) else { break };
+        while start < stop {
+            let Some(packet) = self.bytes.get(start..stop) else { break };
             let Some(len) = packet_len(packet) else { break };
             let end = start.wrapping_add(len);
-            if start < written || packet.first() == Some(&CONNACK) {
+            if start < written || (start == written && end > stop) || packet.first() == Some(&CONNACK) {
                 kept = end;
             }
             start = end;
         }
-        short(kept)
+        short(kept.min(stop))
     }
 
     fn drop_farewell(&mut self) {
@@ -216,14 +216,16 @@ impl<'m> Queue<'m> {
         self.control.farewell = 0;
     }
 
-    /// Drops everything but the packet that is half written and CONNACK; where the former ends elsewhere, but what is shown.
-    pub(crate) fn cut_short(&mut self, ends_elsewhere: bool) {
+    /// Drops everything but the packet that is half written and CONNACK. The packet whose front was shown last may end elsewhere:
+    /// tells whether it leaves.
+    pub(crate) fn cut_short(&mut self, ends_elsewhere: bool) -> bool {
         let Control { shown, end: all, .. } = *self.control;
-        let end = if ends_elsewhere { shown } else { self.kept_end().min(all) };
+        let end = self.kept_end(if ends_elsewhere { shown } else { all });
         self.erase(end.into(), all.into());
         *self.control = Control { shown: shown.min(end), end, ..*self.control };
         self.drop_farewell();
         self.settle();
+        ends_elsewhere && end == shown
     }
 
     /// Forgets what was shown once all of it is written; it may have been a packet that ends elsewhere.

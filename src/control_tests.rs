@@ -154,7 +154,7 @@ impl Pair {
 
     /// Whole packets as far as one is begun; one that was only shown may be taken back.
     fn cut_short(&mut self) {
-        self.queue().cut_short(false);
+        let _ = self.queue().cut_short(false);
         let mut end = 0;
         let written = self.written;
         self.packets.retain(|packet| {
@@ -321,7 +321,7 @@ fn what_is_queued_behind_a_front_that_has_left_begins_anew() {
     assert!(pair.memory[packets.len()..].iter().all(|&byte| byte == 0));
     pair.queue().show();
     pair.queue().written(1);
-    pair.queue().cut_short(false);
+    let _ = pair.queue().cut_short(false);
     assert_eq!(*pair.queue().into_shown(), Filler(3).encoded()[1..]);
 }
 

@@ -8,6 +8,7 @@
 use core::num::NonZeroU32;
 
 use crate::bytes;
+use crate::time::Instant;
 use crate::wire::{PacketId, PublishFlags, packet_len, publish_expiry_offset, publish_id_offset};
 
 /// Where a record begins, plus one, so that a state of zeros is a valid one.
@@ -22,7 +23,7 @@ pub(crate) enum Order {
     Immediate,
 }
 
-const ORDERS: [Order; 2] = [Order::Acknowledged, Order::Immediate];
+pub(crate) const ORDERS: [Order; 2] = [Order::Acknowledged, Order::Immediate];
 
 /// What a record is besides its packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,43 +36,65 @@ pub(crate) struct Label {
     pub(crate) lifetime: Lifetime,
 }
 
-/// How long a packet may wait: without end, or so many seconds from the poll that follows, or until a second of the
-/// caller's clock. The clock may begin anywhere, so seconds are compared in a circle; intervals of more than 17 years
-/// count as endless.
+/// How long a packet may wait: without end, or for some time from the poll that follows, or until a second of the
+/// caller's clock. Time is counted in half seconds: a message that is accepted within a second lives half of one longer, so that its
+/// age is told in full seconds and it never expires early. The clock may begin anywhere, so times are compared in a circle;
+/// intervals of more than 17 years count as endless.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Lifetime(u32);
 
 impl Lifetime {
     pub(crate) const ENDLESS: Self = Self(0);
 
-    /// The value is a number of seconds from the poll that follows.
+    /// The value is a number of half seconds from the poll that follows.
     const UNSTAMPED: u32 = 1 << 31;
-    /// The value is a second of the clock.
-    const STAMPED: u32 = 1 << 30;
-    const VALUE: u32 = Self::STAMPED - 1;
-    const HALF: u32 = 1 << 29;
+    /// Otherwise it is a half second of the clock, and not 0.
+    const VALUE: u32 = Self::UNSTAMPED - 1;
+    const HALF: u32 = 1 << 30;
 
+    /// One of 0 seconds counts as one of 1, or it would be over before the packet could be shown.
     pub(crate) const fn of(seconds: u32) -> Self {
-        if seconds < Self::HALF { Self(seconds | Self::UNSTAMPED) } else { Self::ENDLESS }
-    }
-
-    /// Says that it is this second, where that was not yet said.
-    const fn stamped(self, second: u32) -> Self {
-        if self.0 & Self::UNSTAMPED == 0 {
-            self
-        } else {
-            Self(self.0.wrapping_add(second) & Self::VALUE | Self::STAMPED)
+        let halves = seconds.saturating_mul(2);
+        match halves {
+            0 => Self(2 | Self::UNSTAMPED),
+            2..Self::HALF => Self(halves | Self::UNSTAMPED),
+            _ => Self::ENDLESS,
         }
     }
 
-    /// How many seconds are left in this second, where that is known.
-    pub(crate) const fn left(self, second: u32) -> Option<u32> {
-        if self.0 & Self::STAMPED == 0 { None } else { Some(self.0.wrapping_sub(second) & Self::VALUE) }
+    /// Says when this is, where that was not yet said.
+    fn stamped(self, now: Instant) -> Self {
+        if self.0 & Self::UNSTAMPED == 0 {
+            self
+        } else {
+            let (second, millis) = now.second_and_millis();
+            let half = second.wrapping_mul(2).wrapping_add(u32::from(millis != 0));
+            Self((self.0.wrapping_add(half) & Self::VALUE).max(1))
+        }
     }
 
-    /// Whether it is over in this second.
-    pub(crate) const fn is_over(self, second: u32) -> bool {
-        self.0 & Self::STAMPED != 0 && second.wrapping_sub(self.0) & Self::VALUE < Self::HALF
+    /// How many whole seconds of it are left, where that is known.
+    pub(crate) const fn left(self, now: Instant) -> Option<u32> {
+        match self.halves_left(now.second_and_millis().0) {
+            None => None,
+            Some(halves) => Some(halves >> 1),
+        }
+    }
+
+    /// The milliseconds until it is over, where that is known; 0: it is.
+    pub(crate) fn millis_left(self, now: Instant) -> Option<u32> {
+        // It ends with a second.
+        let (second, millis) = now.second_and_millis();
+        let seconds = self.halves_left(second)?.wrapping_add(1) >> 1;
+        Some(seconds.saturating_mul(1000).saturating_sub(millis))
+    }
+
+    const fn halves_left(self, second: u32) -> Option<u32> {
+        match self.0.wrapping_sub(second.wrapping_mul(2)) & Self::VALUE {
+            _ if self.0 == 0 || self.0 & Self::UNSTAMPED != 0 => None,
+            left @ ..Self::HALF => Some(left),
+            _ => Some(0),
+        }
     }
 }
 
@@ -416,7 +439,7 @@ impl<'m> Store<'m> {
 
     /// What needs no acknowledgement has done its work once it was written. It is the first of its sequence, if it is still
     /// in it; of the others, one that was acknowledged early gives its bytes back.
-    fn stop_writing(&mut self) {
+    pub(crate) fn stop_writing(&mut self) {
         let Writing { place, .. } = core::mem::replace(&mut self.outbox.writing, Writing::NONE);
         if let Some(place) = place.filter(|&place| self.records().first(Order::Immediate) == Some(place)) {
             self.remove(Order::Immediate, place);
@@ -457,18 +480,30 @@ impl<'m> Store<'m> {
         self.outbox.acknowledged.next = self.records().after(place);
     }
 
-    /// Says that it is this second of the caller's clock to the last `count` records, in whichever sequence.
-    pub(crate) fn stamp(&mut self, count: u16, second: u32) {
+    /// Tells the time to the last `count` records, in whichever sequence, or to all if there are more than can be counted. Answers
+    /// the milliseconds until the first of them expires, if one does.
+    pub(crate) fn stamp(&mut self, count: u16, now: Instant) -> Option<u32> {
+        let mut shortest = None;
         for order in ORDERS {
-            // It is said only once to each, so that it does not matter how often this goes around.
-            let mut next = self.outbox.last(order);
-            for _ in 0..count {
-                let Some(place) = next else { break };
-                let lifetime = Lifetime(self.records().part(place, Part::Lifetime)).stamped(second);
+            let last = self.outbox.last(order);
+            let mut next = last;
+            let mut left = count;
+            while let Some(place) = next.filter(|_| left != 0) {
+                let lifetime = Lifetime(self.records().part(place, Part::Lifetime)).stamped(now);
                 self.set_part(place, Part::Lifetime, lifetime.0);
-                next = self.records().neighbour(place, Part::Previous);
+                shortest = match (lifetime.millis_left(now), shortest) {
+                    (Some(left), Some(shortest)) if left > shortest => Some(shortest),
+                    (None, shortest) => shortest,
+                    (left, _) => left,
+                };
+                // A circle: in front of the first is the last again.
+                next = self.records().neighbour(place, Part::Previous).filter(|&previous| Some(previous) != last);
+                if count != u16::MAX {
+                    left = left.wrapping_sub(1);
+                }
             }
         }
+        shortest
     }
 
     /// Moves all records together at the front, oldest first. Not while one is half written.

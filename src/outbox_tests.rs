@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use std::vec::Vec;
 
-use super::{Label, Lifetime, ORDERS, OVERHEAD, Order, Outbox, PacketId, Part, Place, Records, Store, Stored};
+use super::{Instant, Label, Lifetime, ORDERS, OVERHEAD, Order, Outbox, PacketId, Part, Place, Records, Store, Stored};
 use crate::trials::trials;
 
 const DUP: u8 = 0x08;
@@ -63,7 +63,7 @@ enum Operation {
     CarryOver,
     Rewind,
     Renew(u16),
-    Stamp(u16, u32),
+    Stamp(u16, Instant),
     RemoveAll,
 }
 
@@ -79,7 +79,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => Just(Operation::RemoveHalfWritten),
         2 => Just(Operation::CarryOver),
         2 => (1..=u16::MAX).prop_map(Operation::Renew),
-        2 => (0..6_u16, any::<u32>()).prop_map(|(count, second)| Operation::Stamp(count, second)),
+        2 => (0..6_u16, any::<u32>()).prop_map(|(count, now)| Operation::Stamp(count, Instant::from_millis(now.into()))),
         2 => prop_oneof![Just(Operation::Rewind), Just(Operation::RemoveAll)],
     ]
 }
@@ -281,12 +281,12 @@ impl Pair {
         self.store().renew(place, PacketId::new(id).unwrap());
     }
 
-    fn stamp(&mut self, count: u16, second: u32) {
-        self.store().stamp(count, second);
+    fn stamp(&mut self, count: u16, now: Instant) {
+        self.store().stamp(count, now);
         for order in ORDERS {
             let of_order = |record: &&mut Record| record.order == order && !record.detached;
             for record in self.records.iter_mut().rev().filter(of_order).take(count.into()) {
-                record.label.lifetime = record.label.lifetime.stamped(second);
+                record.label.lifetime = record.label.lifetime.stamped(now);
             }
         }
     }
@@ -316,7 +316,7 @@ impl Pair {
                 self.rewind();
             }
             Operation::Renew(id) => self.renew(id),
-            Operation::Stamp(count, second) => self.stamp(count, second),
+            Operation::Stamp(count, now) => self.stamp(count, now),
             Operation::RemoveAll => live.into_iter().for_each(|place| self.remove(place)),
         }
     }
@@ -591,32 +591,56 @@ fn records_are_looked_at_from_the_place_that_was_told() {
     assert_eq!(pair.store().records().next(Order::Acknowledged), Some(places[0]));
 }
 
+const SECONDS: [u64; 5] = [0, 1, 1_800_000_000, u32::MAX as u64 - 3, (1 << 30) - 7];
+
+fn at(second: u64, millis: u64) -> Instant {
+    Instant::from_millis(second * 1000 + millis)
+}
+
+/// It never ends early, and ends with a second. What is left of it is told in whole seconds, by the whole seconds that passed.
 #[test]
 fn a_lifetime_begins_when_the_clock_is_told_and_ends_once() {
-    for second in [0, 1, 1_800_000_000, u32::MAX - 3, (1 << 30) - 2] {
-        let lifetime = Lifetime::of(10);
-        assert!(!lifetime.is_over(second.wrapping_add(1000)), "not yet told the time");
-        let lifetime = lifetime.stamped(second);
-        assert_eq!(lifetime.stamped(second.wrapping_add(99)), lifetime, "told once");
-        for (later, over) in [(0, false), (9, false), (10, true), (11, true), (500_000_000, true)] {
-            assert_eq!(lifetime.is_over(second.wrapping_add(later)), over, "{second} {later}");
+    for second in SECONDS {
+        for millis in [0, 1, 500, 999] {
+            let lifetime = Lifetime::of(10);
+            assert_eq!(lifetime.left(at(second + 1000, 0)), None, "not yet told the time");
+            let lifetime = lifetime.stamped(at(second, millis));
+            assert_eq!(lifetime.stamped(at(second + 99, 0)), lifetime, "told once");
+            let end = if millis == 0 { 10_000 } else { 11_000 };
+            for later in [millis, 9_000, 9_999, 10_000, 10_001, 10_999, 11_000, 250_000_000_000] {
+                let now = at(second, later);
+                assert_eq!(lifetime.millis_left(now), Some(u32::try_from(end - later.min(end)).unwrap()));
+                let passed = later.saturating_sub(millis);
+                let left = lifetime.left(now).unwrap();
+                assert!(u64::from(left).abs_diff(10 - (passed / 1000).min(10)) <= u64::from(later % 1000 != millis));
+            }
         }
     }
     assert_eq!(Lifetime::of(u32::MAX), Lifetime::ENDLESS);
-    assert!(!Lifetime::ENDLESS.stamped(5).is_over(u32::MAX));
+    assert_eq!(Lifetime::ENDLESS.stamped(at(5, 0)).left(at(1 << 32, 0)), None);
 }
 
-/// Seconds go around a circle of 34 years, of which one half is to come and the other one is over.
+/// A message may be sent at once, whatever it says.
+#[test]
+fn no_lifetime_is_over_when_it_begins() {
+    for millis in [0, 1, 500, 999] {
+        assert_ne!(Lifetime::of(0).stamped(at(7, millis)).millis_left(at(7, millis)), Some(0));
+        assert_eq!(Lifetime::of(0).stamped(at(7, millis)).millis_left(at(9, millis)), Some(0));
+    }
+}
+
+/// Half seconds go around a circle of 34 years, of which one half is to come and the other one is over.
 #[test]
 fn a_lifetime_lasts_for_at_most_17_years_and_is_over_for_as_long() {
     const HALF: u32 = 1 << 29;
     assert_eq!(Lifetime::of(HALF), Lifetime::ENDLESS);
-    for second in [0, 7, HALF, u32::MAX] {
-        let longest = Lifetime::of(HALF - 1).stamped(second);
+    let half = u64::from(HALF);
+    for second in [0, 7, half, u64::from(u32::MAX)] {
+        let longest = Lifetime::of(HALF - 1).stamped(at(second, 0));
         for (later, over) in
-            [(0, false), (HALF - 2, false), (HALF - 1, true), (2 * HALF - 2, true), (2 * HALF - 1, false)]
+            [(0, false), (half - 2, false), (half - 1, true), (2 * half - 2, true), (2 * half, false)]
         {
-            assert_eq!(longest.is_over(second.wrapping_add(later)), over, "{second} {later}");
+            assert_eq!(longest.millis_left(at(second + later, 0)) == Some(0), over, "{second} {later}");
         }
     }
 }

@@ -11,8 +11,9 @@
 /// assert_eq!(start.after_millis(500).millis_since(start), 500);
 /// assert_eq!(start.millis_since(start.after_millis(500)), 0);
 /// ```
+// A session has one, which would align all of it to eight bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(packed(4))]
 pub struct Instant(u64);
 
 impl Instant {
@@ -34,21 +35,28 @@ impl Instant {
         Self(self.0.saturating_add(millis))
     }
 
-    /// The second that this instant is in, in a circle of 2^32 seconds. Small processors have no division of 64 bits; but 2^32
+    /// The second that this instant is in, in a circle of 2^32 seconds, and how many of its milliseconds have passed. Small processors have no division of 64 bits; but 2^32
     /// milliseconds are 4,294,967.296 seconds, and 125 times as many are 2^29 seconds.
     #[expect(clippy::cast_possible_truncation, reason = "both halves of 64 bits")]
-    pub(crate) const fn second(self) -> u32 {
+    pub(crate) const fn second_and_millis(self) -> (u32, u32) {
         let (high, low) = ((self.0 >> 32) as u32, self.0 as u32);
         let (turns, high) = (high / 125, high % 125);
         let thousandths = high.wrapping_mul(296).wrapping_add(low % 1000);
         let seconds = high.wrapping_mul(4_294_967).wrapping_add(low / 1000).wrapping_add(thousandths / 1000);
-        (turns << 29).wrapping_add(seconds)
+        ((turns << 29).wrapping_add(seconds), thousandths % 1000)
     }
 
     /// The milliseconds that have passed since `earlier`; 0 if it is not earlier.
     #[must_use]
     pub const fn millis_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Instant {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Instant({=u64})", self.as_millis());
     }
 }
 
@@ -63,8 +71,9 @@ mod tests {
         let powers = (0..64).map(|power| 1_u64 << power);
         let turns = (1..1_000).map(|turn| (turn * 125) << 32);
         for millis in powers.chain(turns).flat_map(around) {
-            let expected = (millis / 1000) & u64::from(u32::MAX);
-            assert_eq!(u64::from(Instant::from_millis(millis).second()), expected, "{millis}");
+            let expected = ((millis / 1000) & u64::from(u32::MAX), millis % 1000);
+            let (second, of_second) = Instant::from_millis(millis).second_and_millis();
+            assert_eq!((second.into(), of_second.into()), expected, "{millis}");
         }
     }
 }

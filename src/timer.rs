@@ -23,6 +23,16 @@ impl Timer {
         Self((seconds as u32).wrapping_mul(1000).wrapping_add(Self::OVER) | Self::SET)
     }
 
+    /// A timer that runs already and has so many milliseconds left, or as many as a timer has.
+    pub(crate) fn of(millis: u32) -> Self {
+        Self(millis.saturating_add(Self::OVER).clamp(Self::OVER, Self::SET.wrapping_sub(1)))
+    }
+
+    /// The one of two timers that is over first.
+    pub(crate) fn or_sooner(self, other: Self) -> Self {
+        if other.left() < self.left() { other } else { self }
+    }
+
     /// Time has passed since the last poll.
     pub(crate) fn elapse(&mut self, millis: u32) {
         if self.0 != 0 && self.0 & Self::SET == 0 {

@@ -4,12 +4,13 @@ use core::hash::{Hash, Hasher};
 use core::iter::successors;
 
 use crate::control::Control;
+use crate::flow::chain::Chain;
 use crate::flow::held::{Entry, Table, entry};
 use crate::flow::identifiers::{self, Identifiers, Slot, SlotId, slot};
-use crate::flow::releases::Releases;
 use crate::flow::sender::Sent;
 use crate::outbox::{Order, Records, Stored};
 use crate::time::Instant;
+use crate::timer::Timer;
 use crate::wire::PacketId;
 
 use super::machine::End;
@@ -35,10 +36,13 @@ impl<'a, E: End> Content<'a, E> {
         Core {
             now: Instant::from_millis(0),
             identifiers: Identifiers::NEW,
-            releases: Releases::NEW,
+            releases: Chain::NEW,
+            expired: Chain::NEW,
             next_release: None,
             table: Table::NEW,
             starved: Starved::No,
+            // Where nothing waits, it says nothing.
+            expiry: if self.records.outbox.is_waiting() { self.core.expiry } else { Timer::OFF },
             owed_by: self.core.owed.map_or(Owed::Puback, |_| self.core.owed_by),
             end: self.core.end.facts(),
             ..*self.core
@@ -59,6 +63,12 @@ impl<'a, E: End> Content<'a, E> {
     fn exchange(self, id: Option<SlotId>) -> Exchange {
         let id = id?;
         Some((slot(self.slots, id)?.sent(), identifiers::packet_id(self.slots, id)?))
+    }
+
+    /// The messages that have expired and are still to be told, in order.
+    fn expired(self) -> impl Iterator<Item = Exchange> {
+        successors(self.core.expired.first(self.slots), move |&id| self.core.expired.after(self.slots, id))
+            .map(move |id| self.exchange(Some(id)))
     }
 
     /// The messages whose acknowledgements are due, in order.
@@ -102,6 +112,7 @@ impl<E: End> PartialEq for Content<'_, E> {
             && self.packets(Order::Immediate).eq(other.packets(Order::Immediate))
             && self.records.shown() == other.records.shown()
             && self.releases().eq(other.releases())
+            && self.expired().eq(other.expired())
             && self.due().eq(other.due())
             && self.control.unwritten(self.queue) == other.control.unwritten(other.queue)
             && self.control.farewell(self.queue) == other.control.farewell(other.queue)
@@ -123,6 +134,7 @@ impl<E: End> Hash for Content<'_, E> {
         }
         self.records.shown().hash(state);
         hash_sequence(self.releases(), state);
+        hash_sequence(self.expired(), state);
         hash_sequence(self.due(), state);
         self.control.unwritten(self.queue).hash(state);
         self.control.farewell(self.queue).hash(state);

@@ -6,7 +6,7 @@ use crate::event::{Happened, Outcome};
 use crate::flow::identifiers::{self, Identifiers, SlotId, slot, slot_mut};
 use crate::flow::sender::{Level, Sent};
 use crate::keepalive::KeepAlive;
-use crate::outbox::{Order, Place};
+use crate::outbox::{Lifetime, Order, Place};
 use crate::report::report;
 use crate::timer::Timer;
 use crate::wire::{self, Measured, Properties, Role};
@@ -50,6 +50,10 @@ impl<'m, E: End> Engine<'m, E> {
         let packet_id = Identifiers::renew(self.slots, id)?;
         slot_mut(self.slots, id)?.set_sent(Sent::Queued(level));
         self.store.renew(place, packet_id);
+        if self.store.records().label(place).lifetime != Lifetime::ENDLESS {
+            // It may expire again, so what waits is passed over again.
+            self.core.expiry = Timer::of(0);
+        }
         E::republished(lost, packet_id).map(|event| tell(step, event))
     }
 
@@ -169,8 +173,8 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.cause = cause;
         self.core.phase = Phase::Failing;
         self.core.deadline = Timer::set(self.core.farewell);
-        if !answers {
-            self.queue.cut_short(self.store.outbox.is_writing());
+        if !answers && !self.queue.cut_short(self.store.outbox.is_writing()) {
+            self.store.stop_writing();
         }
     }
 

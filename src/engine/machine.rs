@@ -21,7 +21,7 @@ use crate::wire::{
     ReasonCode, Role, ShortAcknowledgement, Version,
 };
 
-use super::state::{Authentication, Core, Phase};
+use super::state::{Authentication, Core, Losing, Phase, Turn};
 
 /// What differs between the two ends. Everything else is written once, for both.
 pub(crate) trait End: Copy + Eq + Hash + Debug {
@@ -122,6 +122,9 @@ impl<'m, E: End> Engine<'m, E> {
     #[inline(never)]
     pub(crate) fn poll<'i>(mut self, inbox: &'i mut Inbox, now: Instant, step: &mut StepOf<'m, 'i, E>) {
         self.elapse(now);
+        if Version::LATEST.is_v5() && self.core.expiry.is_over() && self.core.losing == Losing::Nothing {
+            self.expire();
+        }
         if inbox.take_news() {
             self.core.keep_alive.stirred();
         }
@@ -141,12 +144,17 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.phase == Phase::Draining {
             self.end(self.core.cause);
         }
-        let mut pause = self.core.pause();
+        let mut pause = self.core.pause(self.store.outbox);
         if pause == 0 || self.core.retry_interval != 0 {
             self.meet_deadlines();
-            pause = self.core.pause();
+            pause = self.core.pause(self.store.outbox);
         }
-        if !self.is_quiet() {
+        if self.tell_expired(step) {
+            return;
+        }
+        if self.is_quiet() {
+            self.core.turn = Turn::Queue;
+        } else {
             if self.vet(step) {
                 return;
             }
@@ -187,6 +195,10 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.keep_alive.sent();
         if self.queue.control.is_writing() {
             self.queue.written(len);
+            // What is stored by now is not kept waiting by what is queued meanwhile.
+            if !self.queue.control.is_writing() && self.store.outbox.is_waiting() {
+                self.core.turn = Turn::Store;
+            }
         } else {
             self.store.written(len);
         }
@@ -219,6 +231,7 @@ impl<'m, E: End> Engine<'m, E> {
             self.core.now = now;
             self.core.keep_alive.elapse(millis);
             self.core.deadline.elapse(millis);
+            self.core.expiry.elapse(millis);
         }
         self.core.deadline.begin();
         if Version::LATEST.is_v5() && self.core.unstamped != 0 {
@@ -276,14 +289,27 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.phase == Phase::Parting && self.queue.control.is_empty() {
             self.end(self.core.cause);
         }
-        if !self.queue.control.is_empty() {
-            self.core.receiving = self.core.receiving.saturating_sub(core::mem::take(&mut self.core.closing));
-            self.queue.show();
-            report!(trace, "sends {:?}", self.queued_packets());
+        let is_queued = !self.queue.control.is_empty();
+        if is_queued && self.core.turn == Turn::Queue {
+            self.show_queue();
         } else if let Some((order, place)) = self.eligible() {
+            self.core.turn = Turn::Queue;
             self.show(order, place);
             report!(trace, "sends {:?}", self.stored_packet(place));
+        } else if is_queued {
+            self.show_queue();
         }
+    }
+
+    fn show_queue(&mut self) {
+        self.close_received();
+        self.queue.show();
+        report!(trace, "sends {:?}", self.queued_packets());
+    }
+
+    /// Of the received messages, those end that are acknowledged by what is queued, which is about to be shown.
+    pub(super) fn close_received(&mut self) {
+        self.core.receiving = self.core.receiving.saturating_sub(core::mem::take(&mut self.core.closing));
     }
 
     /// What is shown of the queue, to be reported.
@@ -337,6 +363,8 @@ impl<'m, E: End> Engine<'m, E> {
     /// CONNACK has come or is given: everything may flow. A connection that is drained after its loss stays lost.
     pub(crate) fn go_online(&mut self) {
         self.core.quota = self.core.limits.receive_maximum;
+        // Nothing leaves before CONNACK. [MQTT-3.2.0-1]
+        self.core.turn = Turn::Queue;
         self.core.deadline = Timer::OFF;
         if self.core.authentication != Authentication::Without {
             self.core.authentication = Authentication::Settled;
@@ -394,7 +422,9 @@ impl<'m, E: End> Engine<'m, E> {
     #[inline(never)]
     fn stamp(&mut self) {
         let count = core::mem::take(&mut self.core.unstamped);
-        self.store.stamp(count, self.core.now.after_millis(999).second());
+        if let Some(millis) = self.store.stamp(count, self.core.now) {
+            self.expire_in(millis);
+        }
     }
 }
 

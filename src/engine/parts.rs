@@ -8,6 +8,7 @@ use crate::control::{Control, Queue};
 use crate::flow::held::Entry;
 use crate::flow::identifiers::Slot;
 use crate::outbox::{Outbox, Records, Store};
+use crate::time::Instant;
 
 use super::content::Content;
 use super::machine::{End, Engine};
@@ -55,6 +56,11 @@ impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CON
 
     pub(crate) const fn records(&self) -> Records<'_> {
         Records { outbox: &self.outbox, bytes: &self.store }
+    }
+
+    /// The next instant at which time demands something.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.core.next_deadline(&self.outbox)
     }
 
     // Every command does this first: where flash is dear, in one place.

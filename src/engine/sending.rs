@@ -8,7 +8,7 @@ use crate::error::{Cause, Refused};
 use crate::event::{Happened, Outcome, StrayPacket};
 use crate::flow::identifiers::{self, Slot, SlotId, slot, slot_mut};
 use crate::flow::sender::{Counted, Level, Reaction, Sent};
-use crate::outbox::{Label, Lifetime, Order, Place};
+use crate::outbox::{Label, Lifetime, ORDERS, Order, Place};
 use crate::report::report;
 use crate::timer::Timer;
 use crate::wire::{
@@ -17,7 +17,7 @@ use crate::wire::{
 };
 
 use super::machine::{ANSWER, End, Engine, SHOWN, StepOf, Taken, tell};
-use super::state::{Losing, Phase, Starved};
+use super::state::{Losing, Phase, Starved, Turn};
 
 /// A PUBLISH whose payload is put in later.
 struct Head<'a> {
@@ -213,14 +213,14 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    /// Takes out what need not or must not be sent, as far as it is next, and tells of it. [MQTT-3.3.2-5], [MQTT-3.2.2-11]
+    /// Takes out what must not be sent on this connection, as far as it is next, and tells of it. [MQTT-3.2.2-11]
     pub(super) fn vet<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
         if self.core.losing != Losing::Nothing {
             return false;
         }
         while let Some(place) = self.store.records().next(Order::Immediate) {
             let is_publish = self.store.records().label(place).slot == 0;
-            if !is_publish || !(self.is_expired(place) || self.is_unsendable(place)) {
+            if !is_publish || !self.is_unsendable(place) {
                 break;
             }
             self.store.remove(Order::Immediate, place);
@@ -232,19 +232,54 @@ impl<'m, E: End> Engine<'m, E> {
     fn vet_acknowledged<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> Option<Taken> {
         let place = self.store.records().next(Order::Acknowledged)?;
         let id = SlotId::new(self.store.records().label(place).slot)?;
-        let queued = matches!(slot(self.slots, id)?.sent(), Sent::Queued(_));
-        if queued && self.is_expired(place) {
-            self.finish(id, Outcome::Expired, step)
-        } else if self.is_unsendable(place) {
-            self.finish(id, Outcome::Unsendable, step)
-        } else {
-            None
+        if self.is_unsendable(place) { self.finish(id, Outcome::Unsendable, step) } else { None }
+    }
+
+    /// Passes once over what was never shown. What has expired gives its bytes back at once and its outcome is told in its
+    /// turn; the next pass is made when the next message expires. [MQTT-3.3.2-5]
+    // Once in the life of a message, and in no message that does not expire.
+    #[inline(never)]
+    pub(super) fn expire(&mut self) {
+        self.core.expiry = Timer::OFF;
+        for order in ORDERS {
+            let mut next = self.store.records().next(order);
+            while let Some(place) = next {
+                next = self.store.records().after(place);
+                self.expire_at(order, place);
+            }
         }
     }
 
-    /// [MQTT-3.3.2-5]; in 3.1.1 nothing expires.
-    fn is_expired(&self, place: Place) -> bool {
-        Version::LATEST.is_v5() && self.store.records().label(place).lifetime.is_over(self.core.now.second())
+    /// Tells the outcome of one message that has expired.
+    pub(super) fn tell_expired<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
+        let id = self.core.expired.first(self.slots);
+        id.is_some_and(|id| self.finish(id, Outcome::Expired, step).is_some())
+    }
+
+    fn expire_at(&mut self, order: Order, place: Place) {
+        let Label { slot: id, lifetime, .. } = self.store.records().label(place);
+        let Some(left) = lifetime.millis_left(self.core.now) else { return };
+        let slot = SlotId::new(id).and_then(|id| slot_mut(self.slots, id));
+        // What was shown once is sent again, however late.
+        if slot.as_ref().is_some_and(|slot| !matches!(slot.sent(), Sent::Queued(_))) {
+            return;
+        }
+        if left != 0 {
+            return self.expire_in(left);
+        }
+        self.store.remove(order, place);
+        match (slot, SlotId::new(id)) {
+            (Some(slot), Some(id)) => {
+                slot.set_sent(Sent::Expired);
+                self.core.expired.push(self.slots, id);
+            }
+            _ => self.relieve(),
+        }
+    }
+
+    /// A message that waits expires in so many milliseconds.
+    pub(super) fn expire_in(&mut self, millis: u32) {
+        self.core.expiry = self.core.expiry.or_sooner(Timer::of(millis));
     }
 
     /// Whether the limits of this connection forbid a stored PUBLISH. [MQTT-3.2.2-11], [MQTT-3.2.2-14], [MQTT-3.2.2-15]
@@ -272,6 +307,7 @@ impl<'m, E: End> Engine<'m, E> {
                     }
                     Sent::Resend(level) => {
                         slot.set_sent(Sent::Published(level));
+                        self.shorten(place);
                         self.store.set_dup(place);
                     }
                     _ => {}
@@ -289,11 +325,11 @@ impl<'m, E: End> Engine<'m, E> {
         self.store.show(order, place, skipped);
     }
 
-    /// What a server sends lives no longer than is left of its time. A client says how long it lives in all. [MQTT-3.3.2-6]
+    /// What a server sends lives no longer than is left of its time, each time that it is sent. A client says how long it lives
+    /// in all. [MQTT-3.3.2-6]
     fn shorten(&mut self, place: Place) {
-        let second = self.core.now.second();
         if E::ROLE == Role::Server
-            && let Some(left) = self.store.records().label(place).lifetime.left(second)
+            && let Some(left) = self.store.records().label(place).lifetime.left(self.core.now)
         {
             self.store.shorten(place, left);
         }
@@ -323,7 +359,10 @@ impl<'m, E: End> Engine<'m, E> {
         }
         self.queue.push(&measured);
         self.queue.show();
-        packet.replaced
+        let replaced = packet.replaced;
+        // What is queued in front of it leaves with it.
+        self.close_received();
+        replaced
     }
 
     /// PUBRELs of earlier connections, in the order of their PUBRECs, before any PUBLISH. [MQTT-4.4.0-1]
@@ -336,6 +375,7 @@ impl<'m, E: End> Engine<'m, E> {
             if !self.answer(AckType::Pubrel, packet_id, ReasonCode::Success) {
                 return;
             }
+            self.core.turn = Turn::Queue;
             if let Some(slot) = slot_mut(self.slots, id)
                 && slot.sent() == Sent::ResendRelease
             {
@@ -398,6 +438,7 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.next_release.is_some() {
             return;
         }
+        self.core.turn = Turn::Queue;
         if let Some(packet_id) = identifiers::packet_id(self.slots, id) {
             self.answer(AckType::Pubrel, packet_id, ReasonCode::Success);
         }
@@ -427,6 +468,7 @@ impl<'m, E: End> Engine<'m, E> {
                 }
                 self.core.releases.remove(self.slots, id);
             }
+            Some(Sent::Expired) => self.core.expired.remove(self.slots, id),
             _ => {}
         }
         self.free(id);

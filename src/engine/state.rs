@@ -2,10 +2,11 @@
 
 use crate::command::{Acknowledge, Offline, Oversized};
 use crate::error::Cause;
+use crate::flow::chain::Chain;
 use crate::flow::held::Table;
 use crate::flow::identifiers::{Identifiers, SlotId};
-use crate::flow::releases::Releases;
 use crate::keepalive::KeepAlive;
+use crate::outbox::Outbox;
 use crate::time::Instant;
 use crate::timer::{NEVER, Timer};
 use crate::wire::{PacketId, Properties, Property, QoS};
@@ -17,16 +18,21 @@ pub(crate) struct Core<E> {
     pub(crate) keep_alive: KeepAlive,
     /// When the phase must be over or, online, when all that is unanswered is sent again.
     pub(crate) deadline: Timer,
+    /// When the first of the messages that wait may have expired, as long as any wait.
+    pub(crate) expiry: Timer,
     pub(crate) limits: Limits,
     /// The client identifier that the session belongs to, and the authentication method of the connection, as hashes.
     pub(crate) client: u32,
     pub(crate) method: u32,
     pub(crate) identifiers: Identifiers,
-    pub(crate) releases: Releases,
+    /// The exchanges that wait for PUBCOMP, in the order of their PUBRECs.
+    pub(crate) releases: Chain,
+    /// The messages that have expired, and whose outcome is still to be told.
+    pub(crate) expired: Chain,
     /// The next PUBREL of an earlier connection that is to be sent again.
     pub(crate) next_release: Option<SlotId>,
     pub(crate) table: Table,
-    /// How many packets were stored since the last poll, from the first one on that may expire.
+    /// How many packets were stored since the last poll, from the first one on that may expire; 65,535: at least so many.
     pub(crate) unstamped: u16,
     /// How many PUBLISHes of QoS 1 and 2 may be shown. (5.0: 4.9)
     pub(crate) quota: u16,
@@ -46,6 +52,7 @@ pub(crate) struct Core<E> {
     pub(crate) life: Life,
     pub(crate) losing: Losing,
     pub(crate) starved: Starved,
+    pub(crate) turn: Turn,
     pub(crate) authentication: Authentication,
     pub(crate) manner: Manner,
     /// The protocol level; 0: never connected.
@@ -61,11 +68,13 @@ impl<E> Core<E> {
             now: Instant::from_millis(0),
             keep_alive: KeepAlive::OFF,
             deadline: Timer::OFF,
+            expiry: Timer::OFF,
             limits: Limits::NONE,
             client: 0,
             method: 0,
             identifiers: Identifiers::NEW,
-            releases: Releases::NEW,
+            releases: Chain::NEW,
+            expired: Chain::NEW,
             next_release: None,
             table: Table::NEW,
             unstamped: 0,
@@ -82,6 +91,7 @@ impl<E> Core<E> {
             life: Life::None,
             losing: Losing::Nothing,
             starved: Starved::No,
+            turn: Turn::Queue,
             authentication: Authentication::Without,
             manner: Manner::NONE,
             level: 0,
@@ -90,8 +100,8 @@ impl<E> Core<E> {
     }
 
     /// The next instant at which time demands something.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.after(self.pause())
+    pub(crate) fn next_deadline(&self, outbox: &Outbox) -> Option<Instant> {
+        self.after(self.pause(outbox))
     }
 
     /// The end of a pause that has one.
@@ -100,10 +110,11 @@ impl<E> Core<E> {
     }
 
     /// The milliseconds until time demands something; `NEVER`: it does not.
-    pub(crate) fn pause(&self) -> u32 {
+    pub(crate) fn pause(&self, outbox: &Outbox) -> u32 {
         // Whoever leaves asks no more.
         let keep_alive = if self.phase == Phase::Online { self.keep_alive.pause() } else { NEVER };
-        keep_alive.min(self.deadline.left())
+        let expiry = if outbox.is_waiting() { self.expiry.left() } else { NEVER };
+        keep_alive.min(self.deadline.left()).min(expiry)
     }
 }
 
@@ -166,6 +177,15 @@ pub(crate) enum Starved {
     Yes,
     /// And something has become free since.
     Relieved,
+}
+
+/// What is shown next where both the queue and the store have something to send: neither keeps the other waiting for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Turn {
+    #[default]
+    Queue,
+    Store,
 }
 
 /// What answers the message that was handed out last.
@@ -283,7 +303,9 @@ impl Support {
 }
 
 /// What the peer takes on this connection, and what the server supports, whichever end that is.
+// As small as it can be: there is one in each session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(packed(2))]
 pub(crate) struct Limits {
     /// Maximum Packet Size; 0: no limit. [MQTT-3.1.2-24], [MQTT-3.2.2-15]
     pub(crate) packet_size: u32,
@@ -325,7 +347,7 @@ mod tests {
         let core = Core::new(());
         assert_eq!((core.phase, core.cause, core.life), (Phase::Offline, Cause::NotConnected, Life::None));
         assert_eq!((core.identifiers.taken(), core.table.len(), core.quota, core.level), (0, 0, 0, 0));
-        assert_eq!(core.next_deadline(), None);
+        assert_eq!(core.next_deadline(&Outbox::EMPTY), None);
     }
 
     #[test]
@@ -335,10 +357,10 @@ mod tests {
         core.keep_alive = KeepAlive::proposed(8, 10);
         core.keep_alive.start(None);
         core.phase = Phase::Online;
-        assert_eq!(core.next_deadline(), Some(Instant::from_millis(7_100)));
+        assert_eq!(core.next_deadline(&Outbox::EMPTY), Some(Instant::from_millis(7_100)));
         core.keep_alive.elapse(7_000);
-        assert_eq!(core.next_deadline(), Some(core.now));
+        assert_eq!(core.next_deadline(&Outbox::EMPTY), Some(core.now));
         core.phase = Phase::Leaving;
-        assert_eq!(core.next_deadline(), None);
+        assert_eq!(core.next_deadline(&Outbox::EMPTY), None);
     }
 }

@@ -1,12 +1,16 @@
 //! The packet identifiers of what we send. (2.3.1 in 3.1.1, 2.2.1 in 5.0)
 //!
 //! The sender chooses its identifiers, so it chooses them such that the slot of an identifier can be computed:
-//! `identifier - 1 = generation << bits | slot`. Nothing is searched. Free slots are taken in the order in which they
+//! `identifier - 1 = generation * slots + slot`. Nothing is searched. Free slots are taken in the order in which they
 //! became free, and each time with the next generation, so that an identifier comes back as late as possible.
 //!
-//! A slot has room for 4,096 generations. In a table of more than eight slots they have no more, so all of their identifiers
-//! are used; in a smaller one, the first 4,096 of each slot: with one exchange at a time, so many times the number of slots
+//! A slot has room for 4,096 generations. In a table of sixteen slots or more they have no more, so all 65,535 identifiers are
+//! used; in a smaller one, the first 4,096 of each slot: with one exchange at a time, so many times the number of slots
 //! come before any comes twice.
+//!
+//! A table of more than 32,767 slots has slots with a single identifier, because there are no more of them. Such a slot
+//! waits behind all other free ones before it is taken again. If none of the others is free, its identifier comes back at
+//! once, and a late answer to the old exchange would be taken for one to the new.
 
 use core::num::NonZeroU16;
 
@@ -66,11 +70,10 @@ impl Slot {
     }
 
     /// Goes on to the next identifier; after the last one, which is at most 65,535, to the first.
-    fn advance(&mut self, bits: u32, id: SlotId) {
-        let last = u16::MAX.checked_shr(bits).unwrap_or(0).min(Self::LAST_GENERATION);
-        let next = self.generation().wrapping_add(1) & last;
-        let number = next.wrapping_shl(bits) | id.get().wrapping_sub(1);
-        let generation = if number == u16::MAX { 0 } else { next };
+    fn advance(&mut self, slots: u32, id: SlotId) {
+        let next = self.generation().wrapping_add(1) & Self::LAST_GENERATION;
+        let is_past_the_end = number(slots, id, next) >= u32::from(u16::MAX);
+        let generation = if is_past_the_end { 0 } else { next };
         self.state = generation << Self::SENT_BITS | self.state & Self::SENT;
     }
 }
@@ -100,22 +103,22 @@ impl Identifiers {
         let last = self.last(slots)?;
         let id = successor(slots, last)?;
         chain(slots, last, successor(slots, id)?);
-        let bits = bits(slots.len());
+        let len = len(slots);
         let slot = slot_mut(slots, id)?;
         slot.set_sent(sent);
         slot.set_link(link);
         self.taken = self.taken.wrapping_add(1);
-        Some((id, identifier(bits, id, slot)))
+        Some((id, identifier(len, id, slot)))
     }
 
     /// Frees a slot and its identifier.
     // Not where it is called, which is in paths that are mostly not taken.
     #[inline(never)]
     pub(crate) fn release(&mut self, slots: &mut [Slot], id: SlotId) {
-        let bits = bits(slots.len());
+        let len = len(slots);
         let Some(slot) = slot_mut(slots, id) else { return };
         slot.set_sent(Sent::Free);
-        slot.advance(bits, id);
+        slot.advance(len, id);
         // Where no other is free, it is behind itself.
         chain(slots, id, id);
         let last = self.last(slots).unwrap_or(id);
@@ -127,10 +130,10 @@ impl Identifiers {
 
     /// Gives the exchange in a slot another identifier, as if it were a new one.
     pub(crate) fn renew(slots: &mut [Slot], id: SlotId) -> Option<PacketId> {
-        let bits = bits(slots.len());
+        let len = len(slots);
         let slot = slot_mut(slots, id)?;
-        slot.advance(bits, id);
-        Some(identifier(bits, id, slot))
+        slot.advance(len, id);
+        Some(identifier(len, id, slot))
     }
 
     /// The slot that became free last, if one is free.
@@ -143,17 +146,18 @@ impl Identifiers {
 
 /// The slot whose exchange has this identifier now; `None` if no exchange has.
 pub(crate) fn find(slots: &[Slot], packet_id: PacketId) -> Option<SlotId> {
-    let bits = bits(slots.len());
-    let number = packet_id.get().wrapping_sub(1);
-    let generation = number.checked_shr(bits).unwrap_or(0);
-    let id = SlotId::new((number ^ generation.wrapping_shl(bits)).wrapping_add(1))?;
+    let len = len(slots);
+    let number = u32::from(packet_id.get()).wrapping_sub(1);
+    let generation = number.checked_div(len)?;
+    let index = number.wrapping_sub(generation.wrapping_mul(len));
+    let id = SlotId::new(u16::try_from(index.wrapping_add(1)).ok()?)?;
     let slot = slot(slots, id)?;
-    (!slot.is_free() && slot.generation() == generation).then_some(id)
+    (!slot.is_free() && u32::from(slot.generation()) == generation).then_some(id)
 }
 
 /// The identifier of the exchange in a slot.
 pub(crate) fn packet_id(slots: &[Slot], id: SlotId) -> Option<PacketId> {
-    slot(slots, id).map(|slot| identifier(bits(slots.len()), id, slot))
+    slot(slots, id).map(|slot| identifier(len(slots), id, slot))
 }
 
 pub(crate) fn slot(slots: &[Slot], id: SlotId) -> Option<&Slot> {
@@ -187,16 +191,20 @@ fn neighbour(slots: &[Slot], id: SlotId) -> u16 {
     if usize::from(id.get()) < slots.len() { id.get() } else { 0 }
 }
 
-/// How many bits of an identifier tell the slot: 0 to 16; of an empty table it means nothing.
-const fn bits(slots: usize) -> u32 {
-    usize::BITS.wrapping_sub(slots.wrapping_sub(1).leading_zeros())
+/// There are at most 65,535.
+fn len(slots: &[Slot]) -> u32 {
+    u32::try_from(slots.len()).unwrap_or(u32::MAX)
 }
 
-fn identifier(bits: u32, id: SlotId, slot: &Slot) -> PacketId {
-    // Where no bit is left for it, the generation is 0.
-    let number = slot.generation().wrapping_shl(bits) | id.get().wrapping_sub(1);
-    // 65,536 is left out by `advance`.
-    PacketId::new(number.wrapping_add(1)).unwrap_or(PacketId::MAX)
+/// The identifier of a generation of a slot, minus one, in a table of `slots`.
+fn number(slots: u32, id: SlotId, generation: u16) -> u32 {
+    u32::from(generation).wrapping_mul(slots).wrapping_add(id.get().into()).wrapping_sub(1)
+}
+
+fn identifier(slots: u32, id: SlotId, slot: &Slot) -> PacketId {
+    let number = number(slots, id, slot.generation());
+    // Larger ones are left out by `advance`.
+    u16::try_from(number.wrapping_add(1)).ok().and_then(PacketId::new).unwrap_or(PacketId::MAX)
 }
 
 const _: () = assert!(size_of::<Slot>() == 6 && size_of::<Identifiers>() == 4);

@@ -10,6 +10,8 @@ pub(crate) enum Sent {
     Free,
     /// PUBLISH accepted, never shown to a transport.
     Queued(Level),
+    /// PUBLISH expired before it was shown; its outcome is still to be told.
+    Expired,
     /// PUBLISH shown on this connection; it counts against the quota.
     Published(Level),
     /// PUBLISH carried over from an earlier connection and not yet shown on this one.
@@ -82,7 +84,7 @@ impl Sent {
             (Self::ResendRelease, Pubcomp, _) => Accepted(Counted::Before),
 
             // What was never shown cannot have been answered: the answer is to an exchange long gone.
-            (Self::Free | Self::Queued(_) | Self::Subscribing | Self::Unsubscribing, _, failed) => {
+            (Self::Free | Self::Queued(_) | Self::Expired | Self::Subscribing | Self::Unsubscribing, _, failed) => {
                 Stray { release: matches!(by, Pubrec) && !failed }
             }
             (Self::Published(_) | Self::Resend(_) | Self::Released(_) | Self::ResendRelease, _, _) => Contradiction,
@@ -96,7 +98,7 @@ impl Sent {
             Self::Published(level) => Self::Resend(level),
             Self::Released(_) => Self::ResendRelease,
             Self::Subscribing | Self::Unsubscribing => Self::Free,
-            Self::Free | Self::Queued(_) | Self::Resend(_) | Self::ResendRelease => self,
+            Self::Free | Self::Queued(_) | Self::Expired | Self::Resend(_) | Self::ResendRelease => self,
         }
     }
 
@@ -108,13 +110,14 @@ impl Sent {
             Self::Published(_) => 2,
             Self::Resend(_) => 3,
             Self::Released(_) => 4,
-            Self::ResendRelease => 5,
+            Self::ResendRelease | Self::Expired => 5,
             Self::Subscribing => 6,
             Self::Unsubscribing => 7,
         };
         let detail = match self {
             Self::Queued(level) | Self::Published(level) | Self::Resend(level) => level as u16,
             Self::Released(counted) => counted as u16,
+            Self::Expired => 1,
             _ => 0,
         };
         state << 1 | detail
@@ -129,6 +132,7 @@ impl Sent {
             2 => Self::Published(level),
             3 => Self::Resend(level),
             4 => Self::Released(counted),
+            5 if detail => Self::Expired,
             5 => Self::ResendRelease,
             6 => Self::Subscribing,
             7 => Self::Unsubscribing,

@@ -2,7 +2,7 @@
 
 use super::Counted::{Before, Here};
 use super::Level::{AtLeastOnce, ExactlyOnce};
-use super::Sent::{Free, Published, Queued, Released, Resend, ResendRelease, Subscribing, Unsubscribing};
+use super::Sent::{Expired, Free, Published, Queued, Released, Resend, ResendRelease, Subscribing, Unsubscribing};
 use super::{Reaction, Sent};
 use crate::wire::AckType::{self, Puback, Pubcomp, Pubrec};
 use crate::wire::ReasonCode;
@@ -39,7 +39,7 @@ const fn row(states: &'static [Sent], kind: AckType, codes: Codes, reaction: Rea
     Row { states, kind, codes, reaction, statement }
 }
 
-const STATES: [Sent; 12] = [
+const STATES: [Sent; 13] = [
     Free,
     Queued(AtLeastOnce),
     Queued(ExactlyOnce),
@@ -52,6 +52,7 @@ const STATES: [Sent; 12] = [
     ResendRelease,
     Subscribing,
     Unsubscribing,
+    Expired,
 ];
 
 /// The kinds that answer what we send; PUBREL goes the other way.
@@ -62,7 +63,7 @@ const SHOWN_TWICE: &[Sent] = &[Published(ExactlyOnce)];
 const AGAIN_ONCE: &[Sent] = &[Resend(AtLeastOnce)];
 const AGAIN_TWICE: &[Sent] = &[Resend(ExactlyOnce)];
 const RELEASED: &[Sent] = &[Released(Here), Released(Before), ResendRelease];
-const NOT_SHOWN: &[Sent] = &[Queued(AtLeastOnce), Queued(ExactlyOnce)];
+const NOT_SHOWN: &[Sent] = &[Queued(AtLeastOnce), Queued(ExactlyOnce), Expired];
 /// A request is no PUBLISH, so its identifier is unknown to these tables.
 const UNKNOWN: &[Sent] = &[Free, Subscribing, Unsubscribing];
 
@@ -152,6 +153,7 @@ const fn place_in_states(state: Sent) -> usize {
         ResendRelease => 9,
         Subscribing => 10,
         Unsubscribing => 11,
+        Expired => 12,
     }
 }
 
@@ -178,6 +180,7 @@ fn carried_over_to_the_next_connection() {
         (ResendRelease, ResendRelease, "S2 AwaitComp: even if the PUBREL was never written"),
         (Subscribing, Free, "4.1: ids of pending SUBSCRIBE are freed"),
         (Unsubscribing, Free, "4.1: ids of pending UNSUBSCRIBE are freed"),
+        (Expired, Expired, "its outcome is still to be told"),
     ];
     assert_eq!(rows.map(|(before, ..)| before), STATES);
     for (before, after, statement) in rows {

@@ -236,7 +236,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// The next instant at which time demands something of the connection.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.0.core.next_deadline()
+        self.0.next_deadline()
     }
 
     /// Whether CONNECT was accepted and nothing has ended the connection since.

@@ -211,7 +211,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// The next instant at which time demands something of the session.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.0.core.next_deadline()
+        self.0.next_deadline()
     }
 
     /// Whether CONNACK has come and nothing has ended the connection since.
@@ -246,7 +246,6 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     }
 }
 
-// What the README promises: a client with eight messages each way, besides the bytes of packets. The clock aligns it to
-// eight, so one byte more may cost eight.
+// What the README promises: a client with eight messages each way, besides the bytes of packets.
 #[cfg(target_pointer_width = "32")]
 const _: () = assert!(size_of::<Session<0, 8, 8, 0>>() <= 256);

@@ -1,11 +1,13 @@
 //! Known failures of other implementations, each as a packet trace with the right outcome.
 //!
-//! S are failures of senders, R of receivers, W those of decoders as the other end sees them. Tests that share a number
-//! are sides of one failure.
+//! S are failures of senders, R of receivers, W those of decoders as the other end sees them, T those of a second collection.
+//! Tests that share a number are sides of one failure.
 #![cfg(all(feature = "v3", feature = "v5"))]
 
+mod expiry;
 mod receiver;
 mod sender;
 mod sender_limits;
 pub(crate) mod trace;
+mod turns;
 mod wire;

@@ -17,6 +17,7 @@ mod journal;
 mod model;
 mod operation;
 mod properties;
+mod turns;
 mod world;
 
 use std::collections::BTreeMap;
@@ -146,6 +147,7 @@ properties!(
     nothing_exceeds_its_bounds,
     a_refused_command_changes_nothing,
     only_the_unseen_is_taken_back,
+    messages_age,
 );
 
 #[test]

@@ -6,7 +6,7 @@ use std::thread;
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::server::Event;
 use mqtt_session::wire::AckType::{Puback, Pubcomp, Pubrec};
-use mqtt_session::{Cause, Outcome, Publish, ReasonCode, Refused, TopicAliases, Version, Violation};
+use mqtt_session::{Cause, Outcome, Property, Publish, QoS, ReasonCode, Refused, TopicAliases, Version, Violation};
 
 use super::packets::{Bytes, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2};
 use super::trace::{PASSING, Trace, both};
@@ -1017,5 +1017,83 @@ fn r18_a_message_waits_until_its_acknowledgement_fits() {
             t.sends(message.answer());
         }
         t.quiet();
+    }
+}
+
+/// The acknowledgement is shown, the next message comes while it is being written, and then all of it is written.
+fn acknowledges_while_it_reads(t: &mut Trace, id: u16) {
+    t.shows(puback(id), 0);
+    t.receives(qos1(id + 1, "in"));
+    t.session.transmitted(4);
+    t.message(qos1(id + 1, "in"));
+}
+
+#[test]
+fn t10_a_publish_leaves_in_the_course_of_an_endless_stream() {
+    for mut t in both() {
+        t.connects();
+        t.receives(qos1(1, "in"));
+        t.message(qos1(1, "in"));
+        for number in 1..=3 {
+            t.publish(AtLeastOnce, "out");
+            acknowledges_while_it_reads(&mut t, number);
+            t.sends(qos1(number, "out"));
+        }
+        t.sends(puback(4));
+        t.quiet();
+    }
+}
+
+/// CONNACK is behind nothing, whosever turn it is.
+#[test]
+fn t10_connack_leaves_before_what_is_stored() {
+    for mut t in both() {
+        t.connects();
+        t.receives(qos1(1, "in"));
+        t.message(qos1(1, "in"));
+        acknowledges_while_it_reads(&mut t, 1);
+        t.cut();
+        t.publish(AtLeastOnce, "out");
+        t.asks(true);
+        t.accepts();
+        t.sends((t.connack(true), qos1(1, "out")));
+        t.quiet();
+    }
+}
+
+/// A message that is to live for 100 seconds is sent after so many milliseconds, and sent again after so many more.
+fn ages(qos: QoS, first: u64, second: u64, says: [u32; 2]) {
+    let packet = |dup: u8, seconds: u32| {
+        let head = [0x30 | dup | (qos as u8) << 1, 12, 0, 1, b't', 0, 1, 5, 2];
+        [&head[..], &seconds.to_be_bytes(), b"e"].concat()
+    };
+    let mut t = <Trace>::new(Version::V5);
+    t.connects();
+    t.cut();
+    let properties = [Property::MessageExpiryInterval(100)];
+    let properties = mqtt_session::wire::Properties::of(&properties);
+    t.session.publish(&Publish { qos, properties, ..Publish::new("t", b"e") }).unwrap();
+    t.closes(Cause::ConnectionLost);
+    t.passes(first);
+    t.asks(true);
+    t.accepts();
+    t.sends((t.connack(true), packet(0, says[0])));
+    t.cut();
+    t.passes(second);
+    t.asks(true);
+    t.accepts();
+    t.sends((t.connack(true), packet(8, says[1])));
+    t.quiet();
+}
+
+/// What was shown is sent again however late, and says that nothing is left of its time. [MQTT-3.3.2-6]
+#[test]
+fn t15_a_message_that_is_sent_again_has_aged() {
+    for qos in [AtLeastOnce, ExactlyOnce] {
+        ages(qos, 0, 60_000, [100, 40]);
+        ages(qos, 10_000, 60_000, [90, 30]);
+        ages(qos, 0, 100_000, [100, 0]);
+        ages(qos, 99_000, 3_600_000, [1, 0]);
+        ages(qos, 0, 40 * 86_400_000, [100, 0]);
     }
 }

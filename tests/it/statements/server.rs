@@ -273,13 +273,16 @@ fn a_message_lives_no_longer_for_having_waited() {
             let (mut packet, _) = expiring(qos, left);
             t.sends(packet.clone());
             t.quiet();
-            // What is sent again is the same message.
-            t.passes(20_000);
-            t.cut();
-            t.resumes();
-            if qos != AtMostOnce {
-                packet[0] |= 0x08;
-                t.sends(packet);
+            // What is sent again has waited for longer, and is sent again however late.
+            for (passes, left) in [(1_000, left - 1), (20_000, 0)] {
+                t.passes(passes);
+                t.cut();
+                t.resumes();
+                if qos != AtMostOnce {
+                    (packet, _) = expiring(qos, left);
+                    packet[0] |= 0x08;
+                    t.sends(packet.clone());
+                }
             }
             t.quiet();
         }

@@ -121,7 +121,7 @@ pub(crate) enum Fact {
 pub(crate) enum Wire {
     Connect { receive_maximum: u16, packet_size: u32 },
     Connack { success: bool, receive_maximum: u16, packet_size: u32 },
-    Publish { qos: QoS, dup: bool, packet_id: Option<PacketId>, topic: String, len: u32 },
+    Publish { qos: QoS, dup: bool, packet_id: Option<PacketId>, topic: String, expiry: Option<u32>, len: u32 },
     Answer { kind: AckType, packet_id: PacketId, code: ReasonCode },
     Request(PacketId),
     Response(PacketId),
@@ -283,11 +283,12 @@ impl Wire {
                 let (receive_maximum, packet_size) = limits(&packet.properties);
                 Self::Connack { success: packet.reason_code == ReasonCode::Success, receive_maximum, packet_size }
             }
-            Packet::Publish(Publish { delivery, topic, .. }) => Self::Publish {
+            Packet::Publish(Publish { delivery, topic, properties, .. }) => Self::Publish {
                 qos: delivery.qos(),
                 dup: delivery.dup(),
                 packet_id: delivery.packet_id(),
                 topic: (*topic).to_owned(),
+                expiry: properties.message_expiry_interval(),
                 len,
             },
             Packet::Acknowledgement(packet) => {
@@ -318,5 +319,5 @@ fn glimpse(version: Version, bytes: &[u8], len: u32) -> Option<Wire> {
     let id = u16::from_be_bytes([*bytes.get(behind)?, *bytes.get(behind + 1)?]);
     let packet_id = if qos == QoS::AtMostOnce { None } else { PacketId::new(id) };
     let _ = version;
-    Some(Wire::Publish { qos, dup: bytes[0] & 8 != 0, packet_id, topic, len })
+    Some(Wire::Publish { qos, dup: bytes[0] & 8 != 0, packet_id, topic, expiry: None, len })
 }

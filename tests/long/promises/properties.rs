@@ -473,6 +473,23 @@ pub(crate) fn only_the_unseen_is_taken_back(seen: &Seen) -> Verdict {
     })
 }
 
+/// What a server sends says how much is left of its time, each time that it is sent; what a client sends, how much there was.
+pub(crate) fn messages_age(seen: &Seen) -> Verdict {
+    let mut first: BTreeMap<u32, (u64, u32)> = BTreeMap::new();
+    follow(seen, |model, now, fact| {
+        let Fact::Shown { from, packet: Wire::Publish { topic, expiry: Some(said), .. } } = fact else { return Ok(()) };
+        let Some(number) = number_in(topic) else { return Ok(()) };
+        let most = model.messages[&number].expiry.unwrap_or(0);
+        let (since, left) = *first.entry(number).or_insert((now, *said));
+        ensure!(left <= most && (left == most || *from == Role::Server), "{topic} lives for {left} s, not {most}");
+        let waited = u64::from(*from == Role::Server) * (now - since) / 1000;
+        let left = u64::from(left).saturating_sub(waited);
+        // A second has no parts.
+        ensure!(u64::from(*said).abs_diff(left) <= 1, "{topic} is said to live for {said} s, not {left}");
+        Ok(())
+    })
+}
+
 /// Whether a client has missed that the server had lost its session.
 pub(crate) fn was_estranged(facts: &[(u64, Fact)]) -> bool {
     Model::of(facts).estranged

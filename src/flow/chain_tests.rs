@@ -1,4 +1,4 @@
-//! The order of the PUBRELs against a list, with removals anywhere.
+//! A chain of slots against a list, with removals anywhere.
 #![allow(clippy::arithmetic_side_effects, reason = "indices of small tables")]
 
 extern crate std;
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use std::vec::Vec;
 
-use super::{Releases, Slot, SlotId, slot};
+use super::{Chain, Slot, SlotId, slot};
 use crate::trials::trials;
 
 #[derive(Clone, Debug)]
@@ -23,13 +23,13 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-fn check(releases: &Releases, slots: &[Slot], model: &[SlotId]) {
+fn check(chain: &Chain, slots: &[Slot], model: &[SlotId]) {
     let mut found = Vec::new();
-    let mut next = releases.first(slots);
+    let mut next = chain.first(slots);
     while let Some(id) = next {
         assert!(found.len() < model.len(), "too long: {found:?}, {id}, expected {model:?}");
         found.push(id);
-        next = releases.after(slots, id);
+        next = chain.after(slots, id);
     }
     assert_eq!(found, model);
     for (at, &id) in model.iter().enumerate() {
@@ -37,12 +37,12 @@ fn check(releases: &Releases, slots: &[Slot], model: &[SlotId]) {
         let [in_front, _] = slot(slots, id).unwrap().halves;
         assert_eq!(in_front, previous.get());
     }
-    assert_eq!(releases.last, model.last().copied());
+    assert_eq!(chain.last, model.last().copied());
 }
 
 fn run(size: u16, operations: &[Operation]) {
     let mut slots = std::vec![Slot::FREE; size.into()];
-    let mut releases = Releases::NEW;
+    let mut chain = Chain::NEW;
     let mut model: Vec<SlotId> = Vec::new();
     for operation in operations {
         match operation {
@@ -52,19 +52,19 @@ fn run(size: u16, operations: &[Operation]) {
                     let id = *index.get(&idle);
                     // What a PUBLISH leaves in its link, the place of its packet, must not matter.
                     super::slot_mut(&mut slots, id).unwrap().set_link(u32::MAX);
-                    releases.push(&mut slots, id);
+                    chain.push(&mut slots, id);
                     model.push(id);
                 }
             }
             Operation::Remove(index) if !model.is_empty() => {
                 let id = model.remove(index.index(model.len()));
                 let sent = slot(&slots, id).map(Slot::sent);
-                releases.remove(&mut slots, id);
+                chain.remove(&mut slots, id);
                 assert_eq!(slot(&slots, id).map(Slot::sent), sent);
             }
             Operation::Remove(_) => {}
         }
-        check(&releases, &slots, &model);
+        check(&chain, &slots, &model);
     }
 }
 
@@ -81,20 +81,20 @@ proptest! {
 #[test]
 fn a_chain_through_the_largest_table() {
     let mut slots = std::vec![Slot::FREE; 65_535];
-    let mut releases = Releases::NEW;
+    let mut chain = Chain::NEW;
     let mut model: Vec<SlotId> =
         [65_535, 1, 256, 255, 65_534, 257, 32_768, 2].map(|id| SlotId::new(id).unwrap()).into();
     for &id in &model {
-        releases.push(&mut slots, id);
+        chain.push(&mut slots, id);
     }
-    check(&releases, &slots, &model);
+    check(&chain, &slots, &model);
     for at in [3, 0, 5, 1] {
-        releases.remove(&mut slots, model.remove(at));
-        check(&releases, &slots, &model);
+        chain.remove(&mut slots, model.remove(at));
+        check(&chain, &slots, &model);
     }
     while let Some(id) = model.pop() {
-        releases.remove(&mut slots, id);
-        check(&releases, &slots, &model);
+        chain.remove(&mut slots, id);
+        check(&chain, &slots, &model);
     }
-    assert_eq!(releases.first(&slots), None);
+    assert_eq!(chain.first(&slots), None);
 }

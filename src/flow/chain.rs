@@ -1,15 +1,15 @@
-//! The order of the PUBRELs: that of their PUBRECs. [MQTT-4.6.0-4]
+//! Exchanges in an order of their own: PUBRELs in that of their PUBRECs ([MQTT-4.6.0-4]), and messages that have expired.
 
 use super::identifiers::{Slot, SlotId, slot, slot_mut};
 
-/// The exchanges that wait for PUBCOMP, in the order of their PUBRECs. They are chained both ways through the links of
-/// their slots, so that a PUBCOMP takes its exchange out wherever it stands: a circle, behind the last comes the first.
+/// Exchanges whose packets are gone, chained both ways through the links of their slots, so that each can be taken out wherever
+/// it stands: a circle, behind the last comes the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Releases {
+pub(crate) struct Chain {
     last: Option<SlotId>,
 }
 
-impl Releases {
+impl Chain {
     pub(crate) const NEW: Self = Self { last: None };
 
     pub(crate) fn first(&self, slots: &[Slot]) -> Option<SlotId> {
@@ -55,8 +55,8 @@ fn join(slots: &mut [Slot], previous: SlotId, next: SlotId) {
     }
 }
 
-const _: () = assert!(size_of::<Releases>() == 2);
+const _: () = assert!(size_of::<Chain>() == 2);
 
 #[cfg(test)]
-#[path = "releases_tests.rs"]
+#[path = "chain_tests.rs"]
 mod tests;
