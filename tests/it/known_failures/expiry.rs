@@ -1,5 +1,7 @@
 //! How long messages wait. (5.0 alone: 3.3.2.3.3)
 
+use std::sync::Mutex;
+
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::wire::Properties;
 use mqtt_session::{Event, Outcome, Property, Publish, QoS, Refused, Version};
@@ -174,8 +176,9 @@ fn t06_an_interval_of_0_expires_offline() {
 /// More messages than are counted between two polls: each still expires.
 #[test]
 fn no_message_is_too_many_to_expire() {
-    type Large = mqtt_session::Session<4_000_000, 4, 4>;
-    let mut session = Box::new(Large::new());
+    // Too large for the stack of a test.
+    static SESSION: Mutex<mqtt_session::Session<4_000_000, 4, 4>> = Mutex::new(mqtt_session::Session::new());
+    let mut session = SESSION.lock().unwrap();
     let mut inbox = mqtt_session::Inbox::<[u8; 64]>::new();
     let connect = mqtt_session::Connect::new(Version::V5, "c");
     session.connect(&mut inbox, &connect).unwrap();
