@@ -1,7 +1,7 @@
 //! The example broker, each test with a process of its own.
 //!
 //! `cargo test` builds it; `cargo test --test broker` needs `cargo build --examples` before. `MQTT_SEEDS=n` runs the tests
-//! with faults over n seeds instead of three.
+//! with faults over n seeds instead of three, `MQTT_CUTS=n` the tools over n seeds instead of three.
 #![cfg(all(feature = "v3", feature = "v5"))]
 #![allow(
     clippy::panic,

@@ -61,11 +61,15 @@ fn converse(client: &mut Client, link: &mut Link, echo: &mut Echo) -> Cause {
         match session.poll(inbox, clock.now()) {
             Step::Event(Event::Connected(connack)) => {
                 retry.up();
-                if !(connack.session_present && echo.subscribed) {
+                echo.subscribed &= connack.session_present;
+                if !echo.subscribed {
                     echo.subscribe(session);
                 }
             }
-            Step::Event(Event::Message(question)) if !leaving => echo.answer(session, &question),
+            Step::Event(Event::Message(question)) if !leaving => {
+                retry.useful();
+                echo.answer(session, &question);
+            }
             Step::Event(Event::Published { packet_id, outcome, .. }) => echo.answered(session, packet_id, outcome),
             Step::Event(Event::Subscribed { reason_codes, properties, .. }) => {
                 echo.subscribed(reason_codes, &said(&properties));

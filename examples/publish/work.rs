@@ -135,6 +135,7 @@ impl Work {
                 let number = self.under_way.remove(packet_id).unwrap_or_default();
                 let why = match outcome {
                     Outcome::Acknowledged(_) => {
+                        retry.useful();
                         self.acknowledged = self.acknowledged.saturating_add(1);
                         return;
                     }

@@ -71,11 +71,15 @@ fn converse(client: &mut Client, link: &mut Link, reader: &mut Reader) -> Cause 
         match session.poll(inbox, clock.now()) {
             Step::Event(Event::Connected(connack)) => {
                 retry.up();
-                if !(connack.session_present && reader.subscribed) {
+                reader.subscribed &= connack.session_present;
+                if !reader.subscribed {
                     reader.subscribe(session);
                 }
             }
-            Step::Event(Event::Message(message)) if !leaving => reader.print(&message),
+            Step::Event(Event::Message(message)) if !leaving => {
+                retry.useful();
+                reader.print(&message);
+            }
             Step::Event(Event::Subscribed { reason_codes, properties, .. }) => {
                 reader.subscribed(reason_codes, &said(&properties));
             }
