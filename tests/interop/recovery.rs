@@ -5,7 +5,7 @@
 //! although each connection had carried messages: after seven of them, to as much as 16 seconds.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -18,7 +18,7 @@ use std::time::Instant as Clock;
 use mqtt_session::{Role, Version};
 
 use super::on::On;
-use super::process::{client, example, say};
+use super::process::{client, example, say, terminate};
 use super::proxy::{Counts, Faults, Proxy};
 
 const MESSAGES: usize = 300;
@@ -29,6 +29,12 @@ const AT_A_TIME: usize = 8;
 /// How long no message may arrive and no connection begin before a run counts as stuck, and how long it may take.
 const STALL: Duration = Duration::from_secs(20);
 const LIMIT: Duration = Duration::from_secs(180);
+
+/// How long nothing more may arrive behind the last message.
+const LATER: Duration = Duration::from_millis(200);
+
+/// The status of a tool that SIGTERM ended.
+const TERMINATED: i32 = 128 + 15;
 
 /// Half of the connections do not get beyond their first packets, the others beyond some tens of messages.
 const FAULTS: Faults = Faults {
@@ -45,7 +51,7 @@ const FAULTS: Faults = Faults {
 };
 
 /// With a short keep alive a client notices, too, that a link is gone of which nobody told it.
-const UNTOLD: Faults = Faults { half_open: 10, ..FAULTS };
+const UNTOLD: Faults = Faults { half_open: 20, ..FAULTS };
 
 /// Every run comes to its end, with each message delivered once.
 pub(crate) fn tools_come_back(on: On) {
@@ -66,11 +72,12 @@ pub(crate) fn tools_come_back(on: On) {
     });
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     let cuts: usize = results.iter().map(|report| report.cuts).sum();
-    let repeats: usize = results.iter().map(|report| report.repeats).sum();
+    let repeated: usize = results.iter().map(|report| report.repeated).sum();
     let longest = results.iter().map(|report| report.time).max().unwrap_or_default();
     let failed: Vec<u64> = results.iter().filter(|report| !report.faults.is_empty()).map(|report| report.seed).collect();
     say(&format!(
-        "{on}: {} runs with {cuts} cuts, {repeats} messages that the broker repeated, the longest {:.1} s; failed: {failed:?}",
+        "{on}: {} runs with {cuts} cuts; {repeated} messages came twice from the broker; the longest took {:.1} s; failed: \
+         {failed:?}",
         results.len(),
         longest.as_secs_f32(),
     ));
@@ -89,8 +96,8 @@ struct Report {
     seed: u64,
     faults: Vec<String>,
     cuts: usize,
-    /// How many messages the broker published again after their PUBREL.
-    repeats: usize,
+    /// How many messages were delivered twice, for the broker published them again after their PUBREL.
+    repeated: usize,
     time: Duration,
 }
 
@@ -99,11 +106,14 @@ struct Tool {
     name: &'static str,
     proxy: Arc<Proxy>,
     process: Child,
-    /// How many messages it has printed.
-    printed: Arc<AtomicUsize>,
-    output: Option<JoinHandle<Vec<String>>>,
-    words: Option<JoinHandle<()>>,
+    /// What it has printed so far.
+    printed: Arc<Mutex<Printed>>,
+    readers: Vec<JoinHandle<()>>,
 }
+
+/// The messages that a subscriber has printed, with how often each.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Printed(BTreeMap<String, usize>);
 
 impl Run {
     /// `None`: there is no broker.
@@ -113,36 +123,35 @@ impl Run {
         let start = Clock::now();
         let faults = if seed % 3 == 0 { UNTOLD } else { FAULTS };
         let proxy = |seed| Arc::new(Proxy::start(broker.address(), on.version, seed, faults));
+        // Where a broker repeats messages, the number of lines says nothing.
         let count = MESSAGES.to_string();
-        let mut subscriber = self.tool("subscribe", proxy(2 * seed), &["-C", &count]);
+        let end: &[&str] = if On::KEEPS_QOS_2 { &["-C", &count] } else { &[] };
+        let mut subscriber = self.tool("subscribe", proxy(2 * seed), end);
+        let mut publisher = self.tool("publish", proxy(2 * seed + 1), &["-l"]);
         let mut faults = Vec::new();
-        let mut statuses = Vec::new();
         if subscriber.is_subscribed() {
-            let mut publisher = self.tool("publish", proxy(2 * seed + 1), &["-l"]);
             publisher.feed();
-            statuses = follow(&mut [&mut publisher, &mut subscriber]);
-            faults.extend(publisher.faults(&statuses[0]));
-            if !faults.is_empty() {
-                publisher.tell();
-            }
-            statuses.remove(0);
+            faults.extend(follow(&mut publisher, &mut subscriber));
+        } else {
+            let status = subscriber.status();
+            faults.push(format!("{} is not subscribed: {status:?}", subscriber.name));
         }
-        faults.extend(subscriber.faults(statuses.first().unwrap_or(&None)));
+        for tool in [&mut publisher, &mut subscriber] {
+            tool.end();
+            faults.extend(tool.broken_rules());
+        }
         let (broken, story) = subscriber.proxy.wire(|wire| wire.broken_by(Role::Server));
-        faults.extend(judge(&subscriber.lines(), &broken));
-        faults.extend(subscriber.proxy.wire(|wire| wire.malformed.clone()));
-        let (ours, our_story) = subscriber.proxy.wire(|wire| wire.broken_by(Role::Client));
-        if !ours.is_empty() {
-            faults.push(format!("the client broke QoS 2:{our_story}"));
-        }
+        let printed = subscriber.printed();
+        faults.extend(printed.faults(&broken));
         let counts = subscriber.proxy.counts();
         let time = start.elapsed();
         say(&format!("{on}, tools, seed {seed}: {}; {:.1} s", Told(&counts), time.as_secs_f32()));
         if !faults.is_empty() {
+            publisher.tell();
             subscriber.tell();
             say(&format!("{on}, tools, seed {seed} FAILED: {}{story}", faults.join("\n")));
         }
-        Some(Report { seed, faults, cuts: counts.cuts(), repeats: broken.len(), time })
+        Some(Report { seed, faults, cuts: counts.cuts(), repeated: printed.repeated().len(), time })
     }
 
     fn tool(self, name: &'static str, proxy: Arc<Proxy>, more: &[&str]) -> Tool {
@@ -154,46 +163,52 @@ impl Run {
     }
 }
 
-/// Waits until both have ended, or nothing goes on any more: the status of each that has.
-fn follow(tools: &mut [&mut Tool]) -> Vec<Option<ExitStatus>> {
+/// Waits until both have ended well, and says what is wrong: one has ended otherwise, or nothing goes on any more.
+fn follow(publisher: &mut Tool, subscriber: &mut Tool) -> Option<String> {
     let start = Clock::now();
-    let (mut seen, mut moved) = (Vec::new(), start);
+    let (mut seen, mut moved) = (None, start);
     loop {
-        let statuses: Vec<_> = tools.iter_mut().map(|tool| tool.status()).collect();
-        let now: Vec<_> = tools.iter().map(|tool| tool.progress()).collect();
+        let statuses = [publisher.status(), subscriber.status()];
+        for (tool, status) in [&*publisher, &*subscriber].into_iter().zip(statuses) {
+            if let Some(status) = status.filter(|status| !status.success()) {
+                return Some(format!("{} ended: {status}", tool.name));
+            }
+        }
+        match statuses {
+            [Some(_), Some(_)] => return None,
+            [Some(_), None] if !On::KEEPS_QOS_2 && subscriber.printed().0.len() == MESSAGES => {
+                sleep(LATER);
+                let status = terminate(&mut subscriber.process);
+                return (status.code() != Some(TERMINATED)).then(|| format!("{} ended: {status}", subscriber.name));
+            }
+            _ => {}
+        }
+        let now = Some([publisher.progress(), subscriber.progress()]);
         if seen != now {
             (seen, moved) = (now, Clock::now());
         }
-        if statuses.iter().all(Option::is_some) || moved.elapsed() > STALL || start.elapsed() > LIMIT {
-            return statuses;
+        if moved.elapsed() > STALL || start.elapsed() > LIMIT {
+            return Some(format!("after {:.1} s there is no end: {statuses:?}", start.elapsed().as_secs_f32()));
         }
         sleep(Duration::from_millis(10));
     }
 }
 
-/// Each message once. What the broker has published again after its PUBREL is a new message for the subscriber, which
-/// then ends that much earlier.
-fn judge(lines: &[String], broken: &BTreeSet<Vec<u8>>) -> Vec<String> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for line in lines {
-        *counts.entry(line).or_default() += 1;
+impl Printed {
+    fn repeated(&self) -> Vec<&String> {
+        self.0.iter().filter(|(_, count)| **count > 1).map(|(line, _)| line).collect()
     }
-    let mut faults = Vec::new();
-    let unknown: Vec<_> = counts.keys().filter(|line| line.parse().is_ok_and(|number: usize| number < MESSAGES)).collect();
-    if unknown.len() != counts.len() {
-        faults.push(format!("not all of this was published: {lines:?}"));
+
+    /// Each message comes once, unless the broker has published it again after its PUBREL.
+    fn faults(&self, broken: &BTreeSet<Vec<u8>>) -> Vec<String> {
+        let all: BTreeSet<String> = (0..MESSAGES).map(|number| number.to_string()).collect();
+        let unknown: Vec<_> = self.0.keys().filter(|line| !all.contains(*line)).collect();
+        let missing: Vec<_> = all.iter().filter(|line| !self.0.contains_key(*line)).collect();
+        let mut repeated = self.repeated();
+        repeated.retain(|line| On::KEEPS_QOS_2 || !broken.contains(line.as_bytes()));
+        let kinds = [("was not published", unknown), ("did not arrive", missing), ("arrived more than once", repeated)];
+        kinds.iter().filter(|(_, which)| !which.is_empty()).map(|(what, which)| format!("{what}: {which:?}")).collect()
     }
-    let twice: Vec<_> =
-        counts.iter().filter(|(line, count)| **count > 1 && !broken.contains(line.as_bytes())).collect();
-    if !twice.is_empty() {
-        faults.push(format!("arrived more than once: {twice:?}"));
-    }
-    let repeats = lines.len() - counts.len();
-    if counts.len() + repeats < MESSAGES {
-        let missing: Vec<_> = (0..MESSAGES).filter(|number| !counts.contains_key(number.to_string().as_str())).collect();
-        faults.push(format!("{} messages did not arrive: {missing:?}", missing.len()));
-    }
-    faults
 }
 
 impl Tool {
@@ -201,17 +216,17 @@ impl Tool {
         let mut command: Command = client(&example(name), proxy.address().port(), version, arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("it starts");
-        let printed = Arc::new(AtomicUsize::new(0));
+        let printed = Arc::new(Mutex::new(Printed::default()));
         let (stdout, stderr) = (process.stdout.take().expect("it is piped"), process.stderr.take().expect("it is piped"));
-        let (count, log) = (Arc::clone(&printed), Arc::clone(&proxy));
+        let (theirs, log) = (Arc::clone(&printed), Arc::clone(&proxy));
         let output = spawn(move || {
-            let seen = lines(stdout).inspect(|_| {
-                count.fetch_add(1, Ordering::SeqCst);
-            });
-            seen.collect()
+            for line in lines(stdout) {
+                let mut printed = theirs.lock().unwrap_or_else(PoisonError::into_inner);
+                *printed.0.entry(line).or_default() += 1;
+            }
         });
         let words = spawn(move || lines(stderr).for_each(|line| log.note(&line)));
-        Self { name, proxy, process, printed, output: Some(output), words: Some(words) }
+        Self { name, proxy, process, printed, readers: vec![output, words] }
     }
 
     /// Waits until the broker has granted the subscription.
@@ -238,27 +253,24 @@ impl Tool {
         self.process.try_wait().expect("it is our child")
     }
 
-    fn progress(&self) -> (usize, usize) {
-        (self.proxy.counts().connections, self.printed.load(Ordering::SeqCst))
+    fn printed(&self) -> Printed {
+        self.printed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn faults(&self, status: &Option<ExitStatus>) -> Option<String> {
-        match status {
-            Some(status) if status.success() => None,
-            Some(status) => Some(format!("{} ended: {status}", self.name)),
-            None => Some(format!("{} did not end", self.name)),
-        }
+    fn progress(&self) -> (usize, Printed) {
+        (self.proxy.counts().connections, self.printed())
     }
 
-    /// What it has printed; ends it.
-    fn lines(&mut self) -> Vec<String> {
-        self.end();
-        self.output.take().map_or_else(Vec::new, |output| output.join().expect("it reads to the end"))
+    /// Whatever it sent against the rules, or could not read.
+    fn broken_rules(&self) -> Option<String> {
+        let malformed = self.proxy.wire(|wire| wire.malformed.clone());
+        let (broken, story) = self.proxy.wire(|wire| wire.broken_by(Role::Client));
+        let is_right = malformed.is_empty() && broken.is_empty();
+        (!is_right).then(|| format!("{} broke the rules: {malformed:?}{story}", self.name))
     }
 
     /// Prints what went over its link, and what it said.
-    fn tell(&mut self) {
-        self.end();
+    fn tell(&self) {
         let log = self.proxy.wire(|wire| wire.trace.join("\n"));
         say(&format!("---------- the log of {}:\n{log}", self.name));
     }
@@ -267,8 +279,8 @@ impl Tool {
         // It may have ended by itself.
         _ = self.process.kill();
         _ = self.process.wait();
-        if let Some(words) = self.words.take() {
-            words.join().expect("it reads to the end");
+        for reader in self.readers.drain(..) {
+            reader.join().expect("it reads to the end");
         }
     }
 }
