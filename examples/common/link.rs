@@ -100,16 +100,22 @@ impl Link {
     }
 }
 
-/// Reads what comes in within `pause`, as much as there is space for.
-pub(crate) fn receive(link: &mut Link, session: &mut Session, inbox: &mut Inbox, pause: Duration) {
+/// Reads what comes in within `pause`, as much as there is space for. `false`: nothing did, and the link holds.
+pub(crate) fn receive(link: &mut Link, session: &mut Session, inbox: &mut Inbox, pause: Duration) -> bool {
     let space = inbox.space();
     // It may be empty as long as something is to be written.
     if space.is_empty() {
-        return;
+        return false;
     }
     match link.read(space, pause) {
-        Ok(received) => inbox.filled(received),
-        Err(_) => session.connection_lost(),
+        Ok(received) => {
+            inbox.filled(received);
+            received != 0
+        }
+        Err(_) => {
+            session.connection_lost();
+            true
+        }
     }
 }
 

@@ -194,7 +194,12 @@ impl Connection {
     }
 
     pub(crate) fn open(&self) -> Result<Link, Error> {
-        Link::open(&self.host, self.port, Duration::from_secs(self.patience.into()))
+        Link::open(&self.host, self.port, self.patience())
+    }
+
+    /// How long the broker may take for an answer.
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_secs(self.patience.into())
     }
 
     /// The properties of CONNECT: a session that is kept says for how long in 5.0.

@@ -82,8 +82,8 @@ impl Retry {
     /// # Errors
     ///
     /// Another one would not help, or there is a reason to stop.
-    pub(crate) fn after(&mut self, cause: Cause, said: &str, stop: &Stop) -> Result<(), Failure> {
-        let line = format!("{}{said}", ended(cause));
+    pub(crate) fn after(&mut self, cause: Cause, said: String, stop: &Stop) -> Result<(), Failure> {
+        let line = ended(cause) + &said;
         let served = match replace(&mut self.reach, Reach::Broker) {
             // A broker that says why it ends a connection wants some rest.
             Reach::Message(_) if cause == Cause::ConnectionLost => true,

@@ -61,7 +61,7 @@ fn converse(client: &mut Client, link: &mut Link, work: &mut Work) -> Cause {
             Step::Event(event) => work.take(&event, retry),
             Step::Transmit(bytes) => match link.write(bytes) {
                 // The socket takes nothing: perhaps the broker wants to be read first.
-                Ok(0) => receive(link, session, inbox, Duration::ZERO),
+                Ok(0) => _ = receive(link, session, inbox, Duration::ZERO),
                 Ok(written) => session.transmitted(written),
                 Err(_) => session.connection_lost(),
             },

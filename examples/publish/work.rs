@@ -1,5 +1,6 @@
 //! The messages: which are to be published, which are under way, and how they ended.
 
+use core::mem::take;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -62,9 +63,9 @@ impl Work {
         })
     }
 
-    /// What the broker said of the end of the connection.
-    pub(crate) fn said(&self) -> &str {
-        &self.said
+    /// What the broker said of the end of the connection, once.
+    pub(crate) fn said(&mut self) -> String {
+        take(&mut self.said)
     }
 
     /// Whether each message was published and has come to its end.

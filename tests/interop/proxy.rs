@@ -258,7 +258,8 @@ impl Shared {
         // A broker that is down closes the connection, too.
         if let Ok(broker) = TcpStream::connect(self.broker) {
             self.state().wire.begin();
-            Link { shared: self, plan, client, broker, cut: AtomicBool::new(false), left: AtomicBool::new(false) }.run();
+            Link { shared: self, plan, client, broker, cut: AtomicBool::new(false), left: AtomicBool::new(false) }
+                .run();
         }
     }
 }

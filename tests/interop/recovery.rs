@@ -74,7 +74,8 @@ pub(crate) fn tools_come_back(on: On) {
     let cuts: usize = results.iter().map(|report| report.cuts).sum();
     let repeated: usize = results.iter().map(|report| report.repeated).sum();
     let longest = results.iter().map(|report| report.time).max().unwrap_or_default();
-    let failed: Vec<u64> = results.iter().filter(|report| !report.faults.is_empty()).map(|report| report.seed).collect();
+    let failed: Vec<u64> =
+        results.iter().filter(|report| !report.faults.is_empty()).map(|report| report.seed).collect();
     say(&format!(
         "{on}: {} runs with {cuts} cuts; {repeated} messages came twice from the broker; the longest took {:.1} s; failed: \
          {failed:?}",
@@ -217,7 +218,8 @@ impl Tool {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("it starts");
         let printed = Arc::new(Mutex::new(Printed::default()));
-        let (stdout, stderr) = (process.stdout.take().expect("it is piped"), process.stderr.take().expect("it is piped"));
+        let (stdout, stderr) =
+            (process.stdout.take().expect("it is piped"), process.stderr.take().expect("it is piped"));
         let (theirs, log) = (Arc::clone(&printed), Arc::clone(&proxy));
         let output = spawn(move || {
             for line in lines(stdout) {
