@@ -199,7 +199,7 @@ fn subscribe(port: u16, version: Version) -> Output {
     let version = if version == Version::V5 { "mqttv5" } else { "mqttv311" };
     let mut command = Command::new(path);
     command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-V", version, "-c", "-i", "x", "-t", "a", "-q", "2"]);
-    command.args(["-C", "2", "-k", "600", "--max-pause", "20"]).stdin(Stdio::null()).output().unwrap()
+    command.args(["-C", "2", "-W", "30", "-k", "600", "--max-pause", "20"]).stdin(Stdio::null()).output().unwrap()
 }
 
 /// Reads a packet of up to 127 bytes behind its header; empty at the end.

@@ -417,7 +417,7 @@ fn pauses(
             }
         }
     });
-    let output = run_at("subscribe", port, version, &[&["-c", "-i", "x"], more].concat());
+    let output = run_at("subscribe", port, version, &[&["-c", "-i", "x", "-W", "60"], more].concat());
     broker.join().unwrap();
     let pauses = told_pauses(&output);
     assert_eq!((pauses.len(), output.status.code()), (lost, Some(0)), "{output:?}");

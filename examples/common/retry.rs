@@ -29,9 +29,9 @@ pub(crate) struct Retry {
 /// How far the tool has come.
 #[derive(Debug)]
 enum Reach {
-    /// There was no transport yet: the host or the port may be wrong.
+    /// No connection has ended yet. If there is no transport either, the host or the port may be wrong.
     Nowhere,
-    /// There was one. What CONNECT began at the broker, only this process can resume in 5.0. [MQTT-3.2.2-4]
+    /// One has. What CONNECT began at the broker, only this process can resume in 5.0. [MQTT-3.2.2-4]
     Broker,
     /// The broker accepted the connection then.
     Connection(Instant),
@@ -65,10 +65,7 @@ impl Retry {
     pub(crate) fn open(&mut self, connection: &Connection, stop: &Stop) -> Result<Link, Failure> {
         loop {
             match connection.open() {
-                Ok(link) => {
-                    self.reach = Reach::Broker;
-                    return Ok(link);
-                }
+                Ok(link) => return Ok(link),
                 Err(error) => {
                     let place = format!("{}:{}", connection.host, connection.port);
                     self.wait(format!("{place} cannot be reached: {error}"), stop)?;

@@ -354,9 +354,9 @@ impl Cut {
     fn in_handshake(random: &mut Random) -> Self {
         let towards = if random.once_in(2) { Role::Client } else { Role::Server };
         let after = match towards {
-            _ if random.once_in(2) => After::Packets(1 + random.below(4)),
-            Role::Server => After::Bytes(1 + random.below(80)),
-            Role::Client => After::Bytes(1 + random.below(24)),
+            _ if random.once_in(2) => After::Packets(1 + random.below(3)),
+            Role::Server => After::Bytes(1 + random.below(60)),
+            Role::Client => After::Bytes(1 + random.below(16)),
         };
         Self { towards, after }
     }

@@ -71,15 +71,15 @@ pub(crate) fn tools_come_back(on: On) {
         }
     });
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let cuts: usize = results.iter().map(|report| report.cuts).sum();
+    let counts = results.iter().fold(Counts::default(), |sum, report| added(&sum, &report.counts));
     let repeated: usize = results.iter().map(|report| report.repeated).sum();
     let longest = results.iter().map(|report| report.time).max().unwrap_or_default();
     let failed: Vec<u64> =
         results.iter().filter(|report| !report.faults.is_empty()).map(|report| report.seed).collect();
     say(&format!(
-        "{on}: {} runs with {cuts} cuts; {repeated} messages came twice from the broker; the longest took {:.1} s; failed: \
-         {failed:?}",
+        "{on}: {} runs with {}; {repeated} messages came twice from the broker; the longest took {:.1} s; failed: {failed:?}",
         results.len(),
+        Told(&counts),
         longest.as_secs_f32(),
     ));
     assert!(failed.is_empty(), "{on}: these seeds failed: {failed:?}");
@@ -96,7 +96,7 @@ struct Run {
 struct Report {
     seed: u64,
     faults: Vec<String>,
-    cuts: usize,
+    counts: Counts,
     /// How many messages were delivered twice, for the broker published them again after their PUBREL.
     repeated: usize,
     time: Duration,
@@ -152,7 +152,7 @@ impl Run {
             subscriber.tell();
             say(&format!("{on}, tools, seed {seed} FAILED: {}{story}", faults.join("\n")));
         }
-        Some(Report { seed, faults, cuts: counts.cuts(), repeated: printed.repeated().len(), time })
+        Some(Report { seed, faults, counts, repeated: printed.repeated().len(), time })
     }
 
     fn tool(self, name: &'static str, proxy: Arc<Proxy>, more: &[&str]) -> Tool {
@@ -295,6 +295,22 @@ impl Drop for Tool {
 
 fn lines(from: impl Read) -> impl Iterator<Item = String> {
     BufReader::new(from).lines().map_while(Result::ok)
+}
+
+fn added(one: &Counts, other: &Counts) -> Counts {
+    Counts {
+        connections: one.connections + other.connections,
+        refused: one.refused + other.refused,
+        left_alone: one.left_alone + other.left_alone,
+        cut_in_connect: one.cut_in_connect + other.cut_in_connect,
+        cut_before_connack: one.cut_before_connack + other.cut_before_connack,
+        cut_up: one.cut_up + other.cut_up,
+        cut_down: one.cut_down + other.cut_down,
+        abrupt: one.abrupt + other.abrupt,
+        half_closed: one.half_closed + other.half_closed,
+        half_open: one.half_open + other.half_open,
+        ..Counts::default()
+    }
 }
 
 /// How a link was cut, in words.
