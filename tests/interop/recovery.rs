@@ -122,7 +122,7 @@ impl Run {
         let Self { on, seed } = self;
         let broker = on.start(&format!("recovery-{seed}"))?;
         let start = Clock::now();
-        let faults = if seed % 3 == 0 { UNTOLD } else { FAULTS };
+        let faults = if self.has_untold_cuts() { UNTOLD } else { FAULTS };
         let proxy = |seed| Arc::new(Proxy::start(broker.address(), on.version, seed, faults));
         // Where a broker repeats messages, the number of lines says nothing.
         let count = MESSAGES.to_string();
@@ -155,8 +155,12 @@ impl Run {
         Some(Report { seed, faults, counts, repeated: printed.repeated().len(), time })
     }
 
+    fn has_untold_cuts(self) -> bool {
+        self.seed.is_multiple_of(3)
+    }
+
     fn tool(self, name: &'static str, proxy: Arc<Proxy>, more: &[&str]) -> Tool {
-        let keep_alive = if self.seed % 3 == 0 { "2" } else { "600" };
+        let keep_alive = if self.has_untold_cuts() { "2" } else { "600" };
         let mut arguments = vec!["-c", "-i", name, "-q", "2", "-t", "recovery", "-k", keep_alive];
         arguments.extend(["--patience", "1", "--max-pause", "200"]);
         arguments.extend(more);
