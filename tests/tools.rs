@@ -314,6 +314,30 @@ fn pauses_begin_anew_behind_a_message() {
     }
 }
 
+/// The same where these connections carry nothing but a message that was sent before, in one piece with CONNACK.
+#[test]
+fn pauses_begin_anew_behind_what_comes_again() {
+    for (version, v5) in [("311", false), ("5", true)] {
+        let pauses = pauses(version, 6, &["-C", "2", "-q", "2"], move |socket, connection| {
+            let publish: &[u8] = if v5 { b"\x3c\x07\0\x01a\0\x07\0b" } else { b"\x3c\x06\0\x01a\0\x07b" };
+            if connection == 0 {
+                begin(socket, v5, false);
+                grant(socket, v5);
+                socket.write_all(&[&[0x34], publish.get(1..).unwrap()].concat()).unwrap();
+                assert_eq!(packet(socket), [0x50, 2, 0, 7]);
+                return;
+            }
+            assert_eq!(packet(socket).first(), Some(&0x10));
+            let connack: &[u8] = if v5 { &[0x20, 3, 1, 0, 0] } else { &[0x20, 2, 1, 0] };
+            socket.write_all(&[connack, publish].concat()).unwrap();
+            if connection == 6 {
+                socket.write_all(if v5 { b"\x30\x05\0\x01a\0b" } else { b"\x30\x04\0\x01ab" }).unwrap();
+            }
+        });
+        assert!(pauses.iter().all(|pause| (125..=250).contains(pause)), "{pauses:?}");
+    }
+}
+
 /// The same for what is published and acknowledged.
 #[test]
 fn pauses_begin_anew_behind_an_acknowledgement() {

@@ -100,21 +100,31 @@ impl Link {
     }
 }
 
-/// Reads what comes in within `pause`, as much as there is space for. `false`: nothing did, and the link holds.
-pub(crate) fn receive(link: &mut Link, session: &mut Session, inbox: &mut Inbox, pause: Duration) -> bool {
+/// What came of a look at what comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    Nothing,
+    Bytes,
+    /// The link is lost.
+    End,
+}
+
+/// Reads what comes in within `pause`, as much as there is space for.
+pub(crate) fn receive(link: &mut Link, session: &mut Session, inbox: &mut Inbox, pause: Duration) -> Received {
     let space = inbox.space();
     // It may be empty as long as something is to be written.
     if space.is_empty() {
-        return false;
+        return Received::Nothing;
     }
     match link.read(space, pause) {
+        Ok(0) => Received::Nothing,
         Ok(received) => {
             inbox.filled(received);
-            received != 0
+            Received::Bytes
         }
         Err(_) => {
             session.connection_lost();
-            true
+            Received::End
         }
     }
 }

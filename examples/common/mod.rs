@@ -14,7 +14,7 @@ mod stop;
 pub(crate) use client::Client;
 pub(crate) use failure::{Failure, ended, finish, granted, said};
 pub(crate) use grant::Grant;
-pub(crate) use link::{Clock, Link, receive};
+pub(crate) use link::{Clock, Link, Received, receive};
 pub(crate) use options::{Arguments, Connection};
 pub(crate) use retry::Retry;
 pub(crate) use stop::Stop;

@@ -9,12 +9,12 @@ use std::time::Instant;
 
 use mqtt_session::{Backoff, Cause, ReasonCode};
 
-use super::{Connection, Failure, Link, Stop, ended};
+use super::{Connection, Failure, Inbox, Link, Stop, ended};
 
 /// The first pause, in milliseconds.
 const FIRST: u32 = 250;
 
-/// How long a connection must have been up for the pauses to begin anew although it carried no message.
+/// How long a connection must have been up for the pauses to begin anew although nothing was said on it.
 const STEADY: Duration = Duration::from_secs(5);
 
 /// The connections of a tool so far.
@@ -35,8 +35,8 @@ enum Reach {
     Broker,
     /// The broker accepted the connection then.
     Connection(Instant),
-    /// It did so, and a message has come over that connection or was acknowledged.
-    Message(Instant),
+    /// It did so, and has said more since.
+    Conversation(Instant),
 }
 
 impl Retry {
@@ -45,15 +45,18 @@ impl Retry {
         Self { name, lasting: connection.lasting, reach: Reach::Nowhere, backoff }
     }
 
-    /// The broker accepted the connection.
-    pub(crate) fn up(&mut self) {
+    /// The broker accepted the connection, and perhaps said more already.
+    pub(crate) fn up(&mut self, inbox: &Inbox) {
         self.reach = Reach::Connection(Instant::now());
+        if !inbox.unread().is_empty() {
+            self.heard();
+        }
     }
 
-    /// A message has come, or was acknowledged.
-    pub(crate) fn useful(&mut self) {
+    /// Something has come in. Behind CONNACK it shows that the connection is of use, be it an answer alone.
+    pub(crate) fn heard(&mut self) {
         if let Reach::Connection(since) = self.reach {
-            self.reach = Reach::Message(since);
+            self.reach = Reach::Conversation(since);
         }
     }
 
@@ -83,8 +86,8 @@ impl Retry {
         let line = ended(cause) + &said;
         let served = match replace(&mut self.reach, Reach::Broker) {
             // A broker that says why it ends a connection wants some rest.
-            Reach::Message(_) if cause == Cause::ConnectionLost => true,
-            Reach::Message(since) | Reach::Connection(since) => STEADY < since.elapsed(),
+            Reach::Conversation(_) if cause == Cause::ConnectionLost => true,
+            Reach::Conversation(since) | Reach::Connection(since) => STEADY < since.elapsed(),
             Reach::Broker | Reach::Nowhere => false,
         };
         if served {

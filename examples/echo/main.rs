@@ -17,7 +17,7 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::process::ExitCode;
 
-use common::{Arguments, Client, Connection, Failure, Grant, Link, Session, finish, granted, receive, said};
+use common::{Arguments, Client, Connection, Failure, Grant, Link, Received, Session, finish, granted, receive, said};
 use mqtt_session::wire::check_topic_filter;
 use mqtt_session::{
     Acknowledge, Cause, Disconnect, Event, Handle, List, Message, Outcome, PacketId, Publish, QoS, ReasonCode, Refused,
@@ -61,15 +61,13 @@ fn converse(client: &mut Client, link: &mut Link, echo: &mut Echo) -> Cause {
         }
         match session.poll(inbox, clock.now()) {
             Step::Event(Event::Connected(connack)) => {
-                retry.up();
-                if echo.grant.is_due(connack.session_present, clock.elapsed()) {
+                let is_due = echo.grant.is_due(connack.session_present, clock.elapsed());
+                retry.up(inbox);
+                if is_due {
                     echo.subscribe(session);
                 }
             }
-            Step::Event(Event::Message(question)) if !leaving => {
-                retry.useful();
-                echo.answer(session, &question);
-            }
+            Step::Event(Event::Message(question)) if !leaving => echo.answer(session, &question),
             Step::Event(Event::Published { packet_id, outcome, .. }) => echo.answered(session, packet_id, outcome),
             Step::Event(Event::Subscribed { reason_codes, properties, .. }) => {
                 echo.subscribed(reason_codes, &said(&properties));
@@ -85,8 +83,11 @@ fn converse(client: &mut Client, link: &mut Link, echo: &mut Echo) -> Cause {
                 Err(_) => session.connection_lost(),
             },
             Step::Wait(deadline) => {
-                let came = receive(link, session, inbox, clock.pause(deadline, stop.longest_pause()));
-                if !came && echo.grant.is_late(connection.patience(), clock.elapsed()) {
+                let received = receive(link, session, inbox, clock.pause(deadline, stop.longest_pause()));
+                if received == Received::Bytes {
+                    retry.heard();
+                }
+                if received == Received::Nothing && echo.grant.is_late(connection.patience(), clock.elapsed()) {
                     echo.said = " (SUBACK did not come in time)".to_owned();
                     session.connection_lost();
                 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
 use mqtt_session::{Event, Outcome, PacketId, Publish, Refused};
 
-use crate::common::{Clock, Failure, Retry, Session, said};
+use crate::common::{Clock, Failure, Session, said};
 use crate::options::{Source, Task};
 
 /// How long to wait for the broker while lines may come: nothing in `std` waits for both.
@@ -126,9 +126,8 @@ impl Work {
         }
     }
 
-    pub(crate) fn take(&mut self, event: &Event<'_>, retry: &mut Retry) {
+    pub(crate) fn take(&mut self, event: &Event<'_>) {
         match event {
-            Event::Connected(_) => retry.up(),
             Event::Refused(connack) => self.said = said(&connack.properties),
             Event::Disconnected(disconnect) => self.said = said(&disconnect.properties),
             Event::Writable => self.full = false,
@@ -136,7 +135,6 @@ impl Work {
                 let number = self.under_way.remove(packet_id).unwrap_or_default();
                 let why = match outcome {
                     Outcome::Acknowledged(_) => {
-                        retry.useful();
                         self.acknowledged = self.acknowledged.saturating_add(1);
                         return;
                     }

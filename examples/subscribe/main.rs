@@ -14,7 +14,7 @@ use core::time::Duration;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-use common::{Arguments, Client, Connection, Failure, Grant, Link, Session, finish, granted, receive, said};
+use common::{Arguments, Client, Connection, Failure, Grant, Link, Received, Session, finish, granted, receive, said};
 use mqtt_session::wire::check_topic_filter;
 use mqtt_session::{Cause, Disconnect, Event, List, Message, QoS, ReasonCode, Refused, Step, Subscribe, Subscription};
 
@@ -71,15 +71,13 @@ fn converse(client: &mut Client, link: &mut Link, reader: &mut Reader) -> Cause 
         }
         match session.poll(inbox, clock.now()) {
             Step::Event(Event::Connected(connack)) => {
-                retry.up();
-                if reader.grant.is_due(connack.session_present, clock.elapsed()) {
+                let is_due = reader.grant.is_due(connack.session_present, clock.elapsed());
+                retry.up(inbox);
+                if is_due {
                     reader.subscribe(session);
                 }
             }
-            Step::Event(Event::Message(message)) if !leaving => {
-                retry.useful();
-                reader.print(&message);
-            }
+            Step::Event(Event::Message(message)) if !leaving => reader.print(&message),
             Step::Event(Event::Subscribed { reason_codes, properties, .. }) => {
                 reader.subscribed(reason_codes, &said(&properties));
             }
@@ -94,8 +92,11 @@ fn converse(client: &mut Client, link: &mut Link, reader: &mut Reader) -> Cause 
                 Err(_) => session.connection_lost(),
             },
             Step::Wait(deadline) => {
-                let came = receive(link, session, inbox, clock.pause(deadline, stop.longest_pause()));
-                if !came && reader.grant.is_late(connection.patience(), clock.elapsed()) {
+                let received = receive(link, session, inbox, clock.pause(deadline, stop.longest_pause()));
+                if received == Received::Bytes {
+                    retry.heard();
+                }
+                if received == Received::Nothing && reader.grant.is_late(connection.patience(), clock.elapsed()) {
                     reader.said = " (SUBACK did not come in time)".to_owned();
                     session.connection_lost();
                 }

@@ -67,7 +67,7 @@ fn converse(client: &mut Client, link: &mut Link, run: &mut Run) -> Cause {
         }
         match session.poll(inbox, clock.now()) {
             Step::Event(Event::Connected(_)) => {
-                retry.up();
+                retry.up(inbox);
                 run.subscribe(session);
             }
             Step::Event(Event::Subscribed { reason_codes, properties, .. }) => {
