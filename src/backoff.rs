@@ -5,13 +5,18 @@
 /// Each pause is drawn from the upper half of what it may be, by a random number of the caller's, so that a thousand clients
 /// that lost one server do not come back at once. It is arithmetic alone; the waiting is the caller's.
 ///
+/// Reset it behind each connection that was of use: one on which CONNACK came, or, where a server may accept connections
+/// only to lose them, one on which something came behind CONNACK. How long a connection lasted does not tell: over a link that
+/// breaks every second, pauses would grow to `longest` although each connection carries messages. New messages do not tell
+/// either: behind many cuts one may carry nothing but what was sent before.
+///
 /// ```
 /// use mqtt_session::Backoff;
 ///
 /// let mut backoff = Backoff::new(250, 30_000);
 /// assert!((125..=250).contains(&backoff.next(0x8000_0000)));
 /// assert!((250..=500).contains(&backoff.next(0x1234_5678)));
-/// backoff.reset(); // at `Event::Connected`, or once the connection has lasted for a while
+/// backoff.reset(); // at `Event::Connected`, or once more has come in behind it
 /// assert!((125..=250).contains(&backoff.next(0xFFFF_FFFF)));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

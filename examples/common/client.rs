@@ -23,7 +23,7 @@ impl Client {
             inbox: Box::new(Inbox::new()),
             clock,
             stop: Stop::new(clock, timeout)?,
-            retry: Retry::new(name, connection.lasting),
+            retry: Retry::new(name, &connection),
             connection,
         })
     }

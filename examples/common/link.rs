@@ -100,16 +100,32 @@ impl Link {
     }
 }
 
+/// What came of a look at what comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    Nothing,
+    Bytes,
+    /// The link is lost.
+    End,
+}
+
 /// Reads what comes in within `pause`, as much as there is space for.
-pub(crate) fn receive(link: &mut Link, session: &mut Session, inbox: &mut Inbox, pause: Duration) {
+pub(crate) fn receive(link: &mut Link, session: &mut Session, inbox: &mut Inbox, pause: Duration) -> Received {
     let space = inbox.space();
     // It may be empty as long as something is to be written.
     if space.is_empty() {
-        return;
+        return Received::Nothing;
     }
     match link.read(space, pause) {
-        Ok(received) => inbox.filled(received),
-        Err(_) => session.connection_lost(),
+        Ok(0) => Received::Nothing,
+        Ok(received) => {
+            inbox.filled(received);
+            Received::Bytes
+        }
+        Err(_) => {
+            session.connection_lost();
+            Received::End
+        }
     }
 }
 

@@ -1,10 +1,11 @@
-//! What the command-line tools share: flags, socket and clock, when to stop, when to connect again, how to end.
+//! What the command-line tools share: flags, socket and clock, when to stop, to subscribe and to connect again, how to end.
 //!
 //! The loop itself is in each tool: poll, and do what the step says.
 #![allow(dead_code, unused_imports, reason = "no tool needs everything")]
 
 mod client;
 mod failure;
+mod grant;
 mod link;
 mod options;
 mod retry;
@@ -12,7 +13,8 @@ mod stop;
 
 pub(crate) use client::Client;
 pub(crate) use failure::{Failure, ended, finish, granted, said};
-pub(crate) use link::{Clock, Link, receive};
+pub(crate) use grant::Grant;
+pub(crate) use link::{Clock, Link, Received, receive};
 pub(crate) use options::{Arguments, Connection};
 pub(crate) use retry::Retry;
 pub(crate) use stop::Stop;

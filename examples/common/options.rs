@@ -89,6 +89,8 @@ pub(crate) struct Connection {
     expiry: Option<u32>,
     /// How many seconds the broker may take for an answer.
     patience: u8,
+    /// The longest pause between two connections, in milliseconds.
+    pub(crate) max_pause: u32,
     user_name: Option<String>,
     password: Option<Vec<u8>>,
     will: WillOptions,
@@ -113,6 +115,7 @@ impl Default for Connection {
             lasting: false,
             expiry: None,
             patience: 10,
+            max_pause: 30_000,
             user_name: None,
             password: None,
             will: WillOptions::default(),
@@ -134,6 +137,7 @@ impl Connection {
   -u, --username NAME
   -P, --pw PASSWORD
       --patience SECONDS        how long the broker may take for an answer; 10 by default
+      --max-pause MILLISECONDS  with -c: the longest pause before another connection; 30000 by default
       --will-topic TOPIC, --will-payload TEXT, --will-qos QOS, --will-retain
                                 what the broker publishes if the link is lost";
 
@@ -150,6 +154,7 @@ impl Connection {
             "-u" | "--username" => self.user_name = Some(arguments.text(flag)?),
             "-P" | "--pw" => self.password = Some(arguments.bytes(flag)?),
             "--patience" => self.patience = arguments.number(flag)?,
+            "--max-pause" => self.max_pause = arguments.number(flag)?,
             "--will-topic" => self.will.topic = Some(arguments.topic(flag)?),
             "--will-payload" => self.will.payload = Some(arguments.bytes(flag)?),
             "--will-qos" => self.will.qos = Some(arguments.qos(flag)?),
@@ -182,11 +187,19 @@ impl Connection {
         if self.patience == 0 {
             return wrong("--patience: it takes at least one second");
         }
+        if self.max_pause == 0 {
+            return wrong("--max-pause: it takes at least one millisecond");
+        }
         Ok(())
     }
 
     pub(crate) fn open(&self) -> Result<Link, Error> {
-        Link::open(&self.host, self.port, Duration::from_secs(self.patience.into()))
+        Link::open(&self.host, self.port, self.patience())
+    }
+
+    /// How long the broker may take for an answer.
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_secs(self.patience.into())
     }
 
     /// The properties of CONNECT: a session that is kept says for how long in 5.0.

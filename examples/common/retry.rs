@@ -1,20 +1,20 @@
-//! When to connect again: after a link that was up is lost, if the session is kept; later and later, never in step with
-//! others.
+//! When to connect again: after a connection is lost, if the session is kept. Pauses grow until a connection was of use,
+//! and never keep step with others.
 
 use core::hash::{BuildHasher, Hasher};
+use core::mem::replace;
 use core::time::Duration;
 use std::hash::RandomState;
 use std::time::Instant;
 
 use mqtt_session::{Backoff, Cause, ReasonCode};
 
-use super::{Connection, Failure, Link, Stop, ended};
+use super::{Connection, Failure, Inbox, Link, Stop, ended};
 
-/// The first pause and the longest one, in milliseconds.
+/// The first pause, in milliseconds.
 const FIRST: u32 = 250;
-const LONGEST: u32 = 30_000;
 
-/// How long a connection must have been up for the pauses to begin anew.
+/// How long a connection must have been up for the pauses to begin anew although nothing was said on it.
 const STEADY: Duration = Duration::from_secs(5);
 
 /// The connections of a tool so far.
@@ -22,26 +22,49 @@ const STEADY: Duration = Duration::from_secs(5);
 pub(crate) struct Retry {
     name: &'static str,
     lasting: bool,
-    /// When a broker accepted a connection, if one ever did.
-    up_since: Option<Instant>,
+    reach: Reach,
     backoff: Backoff,
 }
 
+/// How far the tool has come.
+#[derive(Debug)]
+enum Reach {
+    /// No connection has ended yet. If there is no transport either, the host or the port may be wrong.
+    Nowhere,
+    /// One has. What CONNECT began at the broker, only this process can resume in 5.0. [MQTT-3.2.2-4]
+    Broker,
+    /// The broker accepted the connection then.
+    Connection(Instant),
+    /// It did so, and has said more since.
+    Conversation(Instant),
+}
+
 impl Retry {
-    pub(crate) fn new(name: &'static str, lasting: bool) -> Self {
-        Self { name, lasting, up_since: None, backoff: Backoff::new(FIRST, LONGEST) }
+    pub(crate) fn new(name: &'static str, connection: &Connection) -> Self {
+        let backoff = Backoff::new(FIRST, connection.max_pause);
+        Self { name, lasting: connection.lasting, reach: Reach::Nowhere, backoff }
     }
 
-    /// The broker accepted the connection.
-    pub(crate) fn up(&mut self) {
-        self.up_since = Some(Instant::now());
+    /// The broker accepted the connection, and perhaps said more already.
+    pub(crate) fn up(&mut self, inbox: &Inbox) {
+        self.reach = Reach::Connection(Instant::now());
+        if !inbox.unread().is_empty() {
+            self.heard();
+        }
+    }
+
+    /// Something has come in. Behind CONNACK it shows that the connection is of use, be it an answer alone.
+    pub(crate) fn heard(&mut self) {
+        if let Reach::Connection(since) = self.reach {
+            self.reach = Reach::Conversation(since);
+        }
     }
 
     /// A transport, now or later.
     ///
     /// # Errors
     ///
-    /// The host cannot be reached, and there is nothing to keep up, or there is a reason to stop.
+    /// The host cannot be reached and never was, no session is kept, or there is a reason to stop.
     pub(crate) fn open(&mut self, connection: &Connection, stop: &Stop) -> Result<Link, Failure> {
         loop {
             match connection.open() {
@@ -59,16 +82,22 @@ impl Retry {
     /// # Errors
     ///
     /// Another one would not help, or there is a reason to stop.
-    pub(crate) fn after(&mut self, cause: Cause, said: &str, stop: &Stop) -> Result<(), Failure> {
-        let line = format!("{}{said}", ended(cause));
-        if self.up_since.is_some_and(|since| STEADY < since.elapsed()) {
+    pub(crate) fn after(&mut self, cause: Cause, said: String, stop: &Stop) -> Result<(), Failure> {
+        let line = ended(cause) + &said;
+        let served = match replace(&mut self.reach, Reach::Broker) {
+            // A broker that says why it ends a connection wants some rest.
+            Reach::Conversation(_) if cause == Cause::ConnectionLost => true,
+            Reach::Conversation(since) | Reach::Connection(since) => STEADY < since.elapsed(),
+            Reach::Broker | Reach::Nowhere => false,
+        };
+        if served {
             self.backoff.reset();
         }
         if is_passing(cause) { self.wait(line, stop) } else { Err(Failure::Failed(line)) }
     }
 
     fn wait(&mut self, line: String, stop: &Stop) -> Result<(), Failure> {
-        if !self.lasting || self.up_since.is_none() {
+        if !self.lasting || matches!(self.reach, Reach::Nowhere) {
             return Err(stop.reason().unwrap_or(Failure::Failed(line)));
         }
         let pause = self.backoff.next(random());

@@ -12,11 +12,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+use core::mem::take;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::process::ExitCode;
 
-use common::{Arguments, Client, Connection, Failure, Link, Session, finish, granted, receive, said};
+use common::{Arguments, Client, Connection, Failure, Grant, Link, Received, Session, finish, granted, receive, said};
 use mqtt_session::wire::check_topic_filter;
 use mqtt_session::{
     Acknowledge, Cause, Disconnect, Event, Handle, List, Message, Outcome, PacketId, Publish, QoS, ReasonCode, Refused,
@@ -41,14 +42,14 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         let cause = converse(&mut client, &mut link, &mut echo);
         match (echo.failure.take(), client.stop.reason()) {
             (Some(failure), _) | (None, Some(failure)) => return Err(failure),
-            (None, None) => client.retry.after(cause, &echo.said, &client.stop)?,
+            (None, None) => client.retry.after(cause, take(&mut echo.said), &client.stop)?,
         }
     }
 }
 
 /// One connection.
 fn converse(client: &mut Client, link: &mut Link, echo: &mut Echo) -> Cause {
-    let Client { session, inbox, clock, stop, retry, .. } = client;
+    let Client { session, inbox, clock, stop, retry, connection } = client;
     let (session, inbox) = (&mut **session, &mut **inbox);
     let mut leaving = false;
     loop {
@@ -60,8 +61,9 @@ fn converse(client: &mut Client, link: &mut Link, echo: &mut Echo) -> Cause {
         }
         match session.poll(inbox, clock.now()) {
             Step::Event(Event::Connected(connack)) => {
-                retry.up();
-                if !(connack.session_present && echo.subscribed) {
+                let is_due = echo.grant.is_due(connack.session_present, clock.elapsed());
+                retry.up(inbox);
+                if is_due {
                     echo.subscribe(session);
                 }
             }
@@ -70,18 +72,25 @@ fn converse(client: &mut Client, link: &mut Link, echo: &mut Echo) -> Cause {
             Step::Event(Event::Subscribed { reason_codes, properties, .. }) => {
                 echo.subscribed(reason_codes, &said(&properties));
             }
-            Step::Event(Event::RequestLost { .. }) => echo.subscribed = false,
+            Step::Event(Event::RequestLost { .. }) => echo.grant = Grant::Missing,
             Step::Event(Event::Refused(connack)) => echo.said = said(&connack.properties),
             Step::Event(Event::Disconnected(disconnect)) => echo.said = said(&disconnect.properties),
             Step::Event(_) => {}
             Step::Transmit(bytes) => match link.write(bytes) {
                 // The socket takes nothing: perhaps the broker wants to be read first.
-                Ok(0) => receive(link, session, inbox, Duration::ZERO),
+                Ok(0) => _ = receive(link, session, inbox, Duration::ZERO),
                 Ok(written) => session.transmitted(written),
                 Err(_) => session.connection_lost(),
             },
             Step::Wait(deadline) => {
-                receive(link, session, inbox, clock.pause(deadline, stop.longest_pause()));
+                let received = receive(link, session, inbox, clock.pause(deadline, stop.longest_pause()));
+                if received == Received::Bytes {
+                    retry.heard();
+                }
+                if received == Received::Nothing && echo.grant.is_late(connection.patience(), clock.elapsed()) {
+                    echo.said = " (SUBACK did not come in time)".to_owned();
+                    session.connection_lost();
+                }
             }
             Step::Close(cause) => return cause,
         }
@@ -94,7 +103,7 @@ struct Echo {
     to: String,
     qos: QoS,
     /// Whether the broker has granted the subscription.
-    subscribed: bool,
+    grant: Grant,
     /// The questions whose answers the broker does not have yet.
     open: HashMap<PacketId, Handle>,
     failure: Option<Failure>,
@@ -111,7 +120,7 @@ impl Echo {
     }
 
     fn subscribed(&mut self, reason_codes: List<'_, ReasonCode>, said: &str) {
-        self.subscribed = true;
+        self.grant = Grant::Given;
         for why in reason_codes.iter().filter_map(|code| granted(code).err()) {
             let line = format!("the subscription to {} was refused: {why}{said}", self.filter);
             self.failure = Some(Failure::Failed(line));
@@ -175,5 +184,5 @@ fn read(mut arguments: Arguments) -> Result<(Connection, Echo), Failure> {
         return Err(Failure::Usage(format!("--to: {to} is among what is answered, and would never end")));
     }
     let (open, said) = (HashMap::new(), String::new());
-    Ok((connection, Echo { filter, to, qos, subscribed: false, open, failure: None, said }))
+    Ok((connection, Echo { filter, to, qos, grant: Grant::Missing, open, failure: None, said }))
 }

@@ -15,8 +15,8 @@ mod work;
 use core::time::Duration;
 use std::process::ExitCode;
 
-use common::{Arguments, Client, Connection, Failure, Link, Session, finish, receive};
-use mqtt_session::{Cause, Disconnect, Properties, Property, Step, Version};
+use common::{Arguments, Client, Connection, Failure, Link, Received, Session, finish, receive};
+use mqtt_session::{Cause, Disconnect, Event, Properties, Property, Step, Version};
 
 use options::Options;
 use work::Work;
@@ -58,10 +58,11 @@ fn converse(client: &mut Client, link: &mut Link, work: &mut Work) -> Cause {
             leave(session, connection);
         }
         match session.poll(inbox, clock.now()) {
-            Step::Event(event) => work.take(&event, retry),
+            Step::Event(Event::Connected(_)) => retry.up(inbox),
+            Step::Event(event) => work.take(&event),
             Step::Transmit(bytes) => match link.write(bytes) {
                 // The socket takes nothing: perhaps the broker wants to be read first.
-                Ok(0) => receive(link, session, inbox, Duration::ZERO),
+                Ok(0) => _ = receive(link, session, inbox, Duration::ZERO),
                 Ok(written) => session.transmitted(written),
                 Err(_) => session.connection_lost(),
             },
@@ -72,7 +73,9 @@ fn converse(client: &mut Client, link: &mut Link, work: &mut Work) -> Cause {
                 } else {
                     clock.pause(deadline, work.pause(session).min(stop.longest_pause()))
                 };
-                receive(link, session, inbox, pause);
+                if receive(link, session, inbox, pause) == Received::Bytes {
+                    retry.heard();
+                }
             }
             Step::Close(cause) => return cause,
         }

@@ -1,5 +1,6 @@
 //! The messages: which are to be published, which are under way, and how they ended.
 
+use core::mem::take;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -7,7 +8,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
 use mqtt_session::{Event, Outcome, PacketId, Publish, Refused};
 
-use crate::common::{Clock, Failure, Retry, Session, said};
+use crate::common::{Clock, Failure, Session, said};
 use crate::options::{Source, Task};
 
 /// How long to wait for the broker while lines may come: nothing in `std` waits for both.
@@ -62,9 +63,9 @@ impl Work {
         })
     }
 
-    /// What the broker said of the end of the connection.
-    pub(crate) fn said(&self) -> &str {
-        &self.said
+    /// What the broker said of the end of the connection, once.
+    pub(crate) fn said(&mut self) -> String {
+        take(&mut self.said)
     }
 
     /// Whether each message was published and has come to its end.
@@ -125,9 +126,8 @@ impl Work {
         }
     }
 
-    pub(crate) fn take(&mut self, event: &Event<'_>, retry: &mut Retry) {
+    pub(crate) fn take(&mut self, event: &Event<'_>) {
         match event {
-            Event::Connected(_) => retry.up(),
             Event::Refused(connack) => self.said = said(&connack.properties),
             Event::Disconnected(disconnect) => self.said = said(&disconnect.properties),
             Event::Writable => self.full = false,

@@ -9,11 +9,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+use core::mem::take;
 use core::time::Duration;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-use common::{Arguments, Client, Connection, Failure, Link, Session, finish, granted, receive, said};
+use common::{Arguments, Client, Connection, Failure, Grant, Link, Received, Session, finish, granted, receive, said};
 use mqtt_session::wire::check_topic_filter;
 use mqtt_session::{Cause, Disconnect, Event, List, Message, QoS, ReasonCode, Refused, Step, Subscribe, Subscription};
 
@@ -50,14 +51,14 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         match (reader.end.take(), client.stop.reason()) {
             (Some(result), _) => return result,
             (None, Some(failure)) => return Err(failure),
-            (None, None) => client.retry.after(cause, &reader.said, &client.stop)?,
+            (None, None) => client.retry.after(cause, take(&mut reader.said), &client.stop)?,
         }
     }
 }
 
 /// One connection.
 fn converse(client: &mut Client, link: &mut Link, reader: &mut Reader) -> Cause {
-    let Client { session, inbox, clock, stop, retry, .. } = client;
+    let Client { session, inbox, clock, stop, retry, connection } = client;
     let (session, inbox) = (&mut **session, &mut **inbox);
     let mut leaving = false;
     loop {
@@ -70,8 +71,9 @@ fn converse(client: &mut Client, link: &mut Link, reader: &mut Reader) -> Cause 
         }
         match session.poll(inbox, clock.now()) {
             Step::Event(Event::Connected(connack)) => {
-                retry.up();
-                if !(connack.session_present && reader.subscribed) {
+                let is_due = reader.grant.is_due(connack.session_present, clock.elapsed());
+                retry.up(inbox);
+                if is_due {
                     reader.subscribe(session);
                 }
             }
@@ -79,18 +81,25 @@ fn converse(client: &mut Client, link: &mut Link, reader: &mut Reader) -> Cause 
             Step::Event(Event::Subscribed { reason_codes, properties, .. }) => {
                 reader.subscribed(reason_codes, &said(&properties));
             }
-            Step::Event(Event::RequestLost { .. }) => reader.subscribed = false,
+            Step::Event(Event::RequestLost { .. }) => reader.grant = Grant::Missing,
             Step::Event(Event::Refused(connack)) => reader.said = said(&connack.properties),
             Step::Event(Event::Disconnected(disconnect)) => reader.said = said(&disconnect.properties),
             Step::Event(_) => {}
             Step::Transmit(bytes) => match link.write(bytes) {
                 // The socket takes nothing: perhaps the broker wants to be read first.
-                Ok(0) => receive(link, session, inbox, Duration::ZERO),
+                Ok(0) => _ = receive(link, session, inbox, Duration::ZERO),
                 Ok(written) => session.transmitted(written),
                 Err(_) => session.connection_lost(),
             },
             Step::Wait(deadline) => {
-                receive(link, session, inbox, clock.pause(deadline, stop.longest_pause()));
+                let received = receive(link, session, inbox, clock.pause(deadline, stop.longest_pause()));
+                if received == Received::Bytes {
+                    retry.heard();
+                }
+                if received == Received::Nothing && reader.grant.is_late(connection.patience(), clock.elapsed()) {
+                    reader.said = " (SUBACK did not come in time)".to_owned();
+                    session.connection_lost();
+                }
             }
             Step::Close(cause) => return cause,
         }
@@ -101,7 +110,7 @@ fn converse(client: &mut Client, link: &mut Link, reader: &mut Reader) -> Cause 
 struct Reader {
     options: Options,
     /// Whether the broker has granted the subscriptions.
-    subscribed: bool,
+    grant: Grant,
     /// How many messages came.
     count: u64,
     /// The line that is printed; kept for its memory.
@@ -116,7 +125,7 @@ struct Reader {
 impl Reader {
     fn new(options: Options) -> Self {
         let (line, said) = (Vec::new(), String::new());
-        Self { options, subscribed: false, count: 0, line, is_mute: false, end: None, said }
+        Self { options, grant: Grant::Missing, count: 0, line, is_mute: false, end: None, said }
     }
 
     fn subscribe(&mut self, session: &mut Session) {
@@ -129,7 +138,7 @@ impl Reader {
     }
 
     fn subscribed(&mut self, reason_codes: List<'_, ReasonCode>, said: &str) {
-        self.subscribed = true;
+        self.grant = Grant::Given;
         for (filter, code) in self.options.filters.iter().zip(reason_codes.iter()) {
             if let Err(why) = granted(code) {
                 let line = format!("the subscription to {filter} was refused: {why}{said}");

@@ -11,6 +11,7 @@
 mod common;
 mod run;
 
+use core::mem::take;
 use core::time::Duration;
 use std::process::ExitCode;
 
@@ -44,7 +45,7 @@ fn measure(arguments: Arguments) -> Result<(), Failure> {
             match (run.failure.take(), client.stop.reason(), cause) {
                 (Some(failure), ..) | (None, Some(failure), _) => return Err(failure),
                 (None, None, Cause::Disconnected) => println!("{run}"),
-                (None, None, cause) => client.retry.after(cause, &run.said, &client.stop)?,
+                (None, None, cause) => client.retry.after(cause, take(&mut run.said), &client.stop)?,
             }
         }
     }
@@ -66,7 +67,7 @@ fn converse(client: &mut Client, link: &mut Link, run: &mut Run) -> Cause {
         }
         match session.poll(inbox, clock.now()) {
             Step::Event(Event::Connected(_)) => {
-                retry.up();
+                retry.up(inbox);
                 run.subscribe(session);
             }
             Step::Event(Event::Subscribed { reason_codes, properties, .. }) => {
@@ -79,7 +80,7 @@ fn converse(client: &mut Client, link: &mut Link, run: &mut Run) -> Cause {
             Step::Event(_) => {}
             Step::Transmit(bytes) => match link.write(bytes) {
                 // The socket takes nothing: perhaps the broker wants to be read first.
-                Ok(0) => receive(link, session, inbox, Duration::ZERO),
+                Ok(0) => _ = receive(link, session, inbox, Duration::ZERO),
                 Ok(written) => session.transmitted(written),
                 Err(_) => session.connection_lost(),
             },

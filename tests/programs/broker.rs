@@ -1,6 +1,7 @@
 //! The example broker, each test with a process of its own.
 //!
-//! `MQTT_SEEDS=n` runs the tests with faults over n seeds instead of three.
+//! `MQTT_SEEDS=n` runs the tests with faults over n seeds instead of three, `MQTT_CUTS=n` the tools over n seeds instead of
+//! three.
 #![cfg(all(feature = "v3", feature = "v5"))]
 #![allow(
     clippy::panic,

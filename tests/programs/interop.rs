@@ -2,7 +2,8 @@
 //! with a word about it, but not in continuous integration (`CI=true`). `.ci/brokers` runs them against other brokers,
 //! too, which it installs; these tests are ignored here.
 //!
-//! `MQTT_SEEDS=n` runs the tests with faults over n seeds instead of three, `MQTT_LONG=1` the idle connection for a minute.
+//! `MQTT_SEEDS=n` runs the tests with faults over n seeds instead of three, `MQTT_CUTS=n` the tools over n seeds instead of
+//! three, `MQTT_LONG=1` the idle connection for a minute.
 #![cfg(all(feature = "v3", feature = "v5"))]
 #![allow(
     clippy::panic,
@@ -21,6 +22,7 @@ mod on;
 mod others;
 pub(crate) mod process;
 pub(crate) mod proxy;
+mod recovery;
 mod subscriber;
 mod tools;
 pub(crate) mod wire;
@@ -80,6 +82,7 @@ in_both_versions! {
         faults::at_least_once;
         faults::few_places;
         faults::without_cuts;
+        recovery::tools_come_back;
         tools::publish_to_mosquitto_sub;
         tools::mosquitto_pub_to_subscribe;
         tools::echo_between_both;

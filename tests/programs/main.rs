@@ -8,5 +8,6 @@ mod versions;
 
 mod blocking;
 mod broker;
+mod handshakes;
 mod interop;
 mod tools;

@@ -22,13 +22,17 @@ fn needed(tool: &str) -> &'static [&'static str] {
 }
 
 fn run(tool: &str, arguments: &[&str]) -> Output {
+    command(tool).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn command(tool: &str) -> Command {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
     path.push("examples");
     path.push(format!("{tool}{}", std::env::consts::EXE_SUFFIX));
     assert!(path.exists(), "{} is not built: cargo build --examples", path.display());
-    Command::new(path).args(arguments).stdin(Stdio::null()).output().unwrap()
+    Command::new(path)
 }
 
 /// Runs a tool with the least it needs, against a port of this machine.
@@ -115,6 +119,7 @@ fn wrong_arguments_are_one_line() {
         ("publish", &["-t", "a", "-n", "-x", "5"], "-x needs -c and -V mqttv5"),
         ("publish", &["-t", "a", "-n", "-P", "secret"], "-P needs -u in 3.1.1"),
         ("publish", &["-t", "a", "-n", "-M", "4097"], "-M: 4097 is not among 1 to 4096"),
+        ("publish", &["-t", "a", "-n", "--max-pause", "0"], "--max-pause: it takes at least one millisecond"),
         ("publish", &["-t", "a", "-n", "--will-qos", "1"], "a will needs --will-topic"),
         ("subscribe", &[], "-t is missing: what to subscribe to"),
         (
@@ -288,4 +293,179 @@ fn the_time_ends() {
         assert_eq!(packet(&mut socket), [0xE0, 0]);
     });
     assert_fails(&output, 27, "subscribe: the time is over");
+}
+
+/// Each of these connections carries a message and is lost. The pauses stay as short as the first.
+///
+/// They doubled, once: to more than 8 seconds behind the seventh connection.
+#[test]
+fn pauses_begin_anew_behind_a_message() {
+    for (version, v5) in [("311", false), ("5", true)] {
+        let pauses = pauses(version, 8, &["-C", "9"], move |socket, connection| {
+            begin(socket, v5, connection != 0);
+            if connection == 0 {
+                grant(socket, v5);
+            }
+            socket.write_all(if v5 { b"\x30\x05\0\x01a\0b" } else { b"\x30\x04\0\x01ab" }).unwrap();
+        });
+        assert!(pauses.iter().all(|pause| (125..=250).contains(pause)), "{pauses:?}");
+    }
+}
+
+/// The same where these connections carry nothing but a message that was sent before, in one piece with CONNACK.
+#[test]
+fn pauses_begin_anew_behind_what_comes_again() {
+    for (version, v5) in [("311", false), ("5", true)] {
+        let pauses = pauses(version, 6, &["-C", "2", "-q", "2"], move |socket, connection| {
+            let publish: &[u8] = if v5 { b"\x3c\x07\0\x01a\0\x07\0b" } else { b"\x3c\x06\0\x01a\0\x07b" };
+            if connection == 0 {
+                begin(socket, v5, false);
+                grant(socket, v5);
+                socket.write_all(&[&[0x34], publish.get(1..).unwrap()].concat()).unwrap();
+                assert_eq!(packet(socket), [0x50, 2, 0, 7]);
+                return;
+            }
+            assert_eq!(packet(socket).first(), Some(&0x10));
+            let connack: &[u8] = if v5 { &[0x20, 3, 1, 0, 0] } else { &[0x20, 2, 1, 0] };
+            socket.write_all(&[connack, publish].concat()).unwrap();
+            if connection == 6 {
+                socket.write_all(if v5 { b"\x30\x05\0\x01a\0b" } else { b"\x30\x04\0\x01ab" }).unwrap();
+            }
+        });
+        assert!(pauses.iter().all(|pause| (125..=250).contains(pause)), "{pauses:?}");
+    }
+}
+
+/// The same for what is published and acknowledged.
+#[test]
+fn pauses_begin_anew_behind_an_acknowledgement() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let broker = thread::spawn(move || {
+        for connection in 0..6 {
+            let (mut socket, _) = listener.accept().unwrap();
+            begin(&mut socket, false, connection != 0);
+            let publish = packet(&mut socket);
+            assert_eq!(publish.first().map(|first| first >> 4), Some(3));
+            let identifier = publish.get(5..7).unwrap();
+            socket.write_all(&[&[0x40, 2], identifier].concat()).unwrap();
+            if connection == 5 {
+                see_off(socket);
+            } else {
+                // The next message is lost.
+                packet(&mut socket);
+            }
+        }
+    });
+    let input = std::env::temp_dir().join(format!("mqtt-session-lines-{}", std::process::id()));
+    std::fs::write(&input, "1\n2\n3\n4\n5\n6\n").unwrap();
+    let port = port.to_string();
+    let output = command("publish")
+        .args(["-h", "127.0.0.1", "-p", &port, "-t", "a", "-q", "1", "-l", "-c", "-i", "x", "-M", "1"])
+        .stdin(std::fs::File::open(&input).unwrap())
+        .output()
+        .unwrap();
+    broker.join().unwrap();
+    std::fs::remove_file(&input).unwrap();
+    let pauses = told_pauses(&output);
+    assert_eq!((pauses.len(), output.status.code()), (5, Some(0)), "{output:?}");
+    assert!(pauses.iter().all(|pause| (125..=250).contains(pause)), "{pauses:?}");
+}
+
+/// Connections that are accepted and lost, and some that are not even accepted: the pauses grow, up to what was allowed.
+#[test]
+fn pauses_grow_where_nothing_comes_of_them() {
+    for accepted in [true, false] {
+        let pauses = pauses("311", 5, &["-C", "1", "--max-pause", "800"], move |socket, connection| {
+            if accepted || connection == 5 {
+                begin(socket, false, connection != 0);
+            }
+            if connection == 5 {
+                socket.write_all(b"\x30\x04\0\x01ab").unwrap();
+            }
+        });
+        for (pause, longest) in pauses.iter().zip([250, 500, 800, 800, 800]) {
+            assert!((longest / 2..=longest).contains(pause), "{pauses:?}");
+        }
+    }
+}
+
+/// The first connection is lost before CONNACK. In 5.0 nobody but this process can resume what CONNECT began.
+#[test]
+fn a_first_connection_that_is_lost_comes_again() {
+    for (version, v5) in [("311", false), ("5", true)] {
+        let pauses = pauses(version, 1, &["-C", "1"], move |socket, connection| {
+            if connection == 0 {
+                assert_eq!(packet(socket).first(), Some(&0x10));
+                return;
+            }
+            begin(socket, v5, true);
+            grant(socket, v5);
+            socket.write_all(if v5 { b"\x30\x05\0\x01a\0b" } else { b"\x30\x04\0\x01ab" }).unwrap();
+        });
+        assert_eq!(pauses.len(), 1);
+    }
+}
+
+/// The link is gone and nobody says so. The keep alive would tell of it after minutes.
+#[test]
+fn a_subscription_that_is_not_answered_is_told() {
+    for tool in ["subscribe", "echo"] {
+        for (version, connack) in [("311", &[0x20, 2, 0, 0][..]), ("5", &[0x20, 3, 0, 0, 0])] {
+            let output = run_against(tool, version, &["-i", "x", "--patience", "1", "-k", "600"], answer(connack));
+            let words = "the transport was lost (SUBACK did not come in time)";
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!((said.trim_end(), output.status.code()), (&*format!("{tool}: {words}"), Some(1)));
+        }
+    }
+}
+
+/// Runs `subscribe` over connections that `serve` is given before CONNECT is read, each of which is lost behind it but the
+/// last: the pauses that it told.
+fn pauses(
+    version: &str,
+    lost: usize,
+    more: &[&str],
+    serve: impl Fn(&mut TcpStream, usize) + Send + 'static,
+) -> Vec<u32> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let broker = thread::spawn(move || {
+        for connection in 0..=lost {
+            let (mut socket, _) = listener.accept().unwrap();
+            serve(&mut socket, connection);
+            if connection == lost {
+                see_off(socket);
+            }
+        }
+    });
+    let output = run_at("subscribe", port, version, &[&["-c", "-i", "x", "-W", "60"], more].concat());
+    broker.join().unwrap();
+    let pauses = told_pauses(&output);
+    assert_eq!((pauses.len(), output.status.code()), (lost, Some(0)), "{output:?}");
+    pauses
+}
+
+/// CONNECT and CONNACK.
+fn begin(socket: &mut TcpStream, v5: bool, session_present: bool) {
+    assert_eq!(packet(socket).first(), Some(&0x10));
+    let present = u8::from(session_present);
+    let connack: &[u8] = if v5 { &[0x20, 3, present, 0, 0] } else { &[0x20, 2, present, 0] };
+    socket.write_all(connack).unwrap();
+}
+
+/// SUBSCRIBE and SUBACK.
+fn grant(socket: &mut TcpStream, v5: bool) {
+    let subscribe = packet(socket);
+    assert_eq!(subscribe.first(), Some(&0x82));
+    let identifier = subscribe.get(2..4).unwrap();
+    let suback = if v5 { [&[0x90, 4], identifier, &[0, 0]].concat() } else { [&[0x90, 3], identifier, &[0]].concat() };
+    socket.write_all(&suback).unwrap();
+}
+
+/// The milliseconds of each line that tells of a pause.
+fn told_pauses(output: &Output) -> Vec<u32> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let pauses = said.lines().filter_map(|line| line.split_once("connecting again in ")?.1.strip_suffix(" ms"));
+    pauses.map(|pause| pause.parse().unwrap()).collect()
 }

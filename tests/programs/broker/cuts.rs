@@ -5,6 +5,8 @@ use super::{clients as process, driver, proxy, wire};
 
 #[path = "../interop/faults.rs"]
 mod faults;
+#[path = "../interop/recovery.rs"]
+mod recovery;
 
 mod on {
     use core::fmt;
@@ -58,4 +60,5 @@ in_both_versions! {
     faults::few_places;
     faults::without_cuts;
     faults::the_clients_part;
+    recovery::tools_come_back;
 }

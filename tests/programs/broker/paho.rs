@@ -12,8 +12,7 @@ use super::proxy::{Faults, Proxy};
 
 const MESSAGES: usize = 1_000;
 
-const HARSH: Faults =
-    Faults { cut_within: 450, spare_resume: false, refusals: 20, fragments: 8, delays: 12, stalls: 25 };
+const HARSH: Faults = Faults { cut_within: 450, refusals: 20, fragments: 8, delays: 12, stalls: 25, ..Faults::NONE };
 
 pub(crate) fn plain(version: Version) {
     let Some(python) = python() else { return };

@@ -28,8 +28,16 @@ pub(crate) struct Faults {
     pub(crate) cut_within: usize,
     /// Cuts wait until the broker has brought to an end what was under way when the connection began.
     pub(crate) spare_resume: bool,
+    /// One in so many connections is cut within its first packets, whatever the rest says; 0: none.
+    pub(crate) handshakes: u32,
+    /// Of the cuts, one in so many tells the client by the end of its stream alone, and takes what it still writes; of the
+    /// others, one in so many does not tell the client at all.
+    pub(crate) half_closed: u32,
+    pub(crate) half_open: u32,
     /// One in so many connections is closed as soon as it is accepted; 0: none.
     pub(crate) refusals: u32,
+    /// Of the others, one in so many is accepted and left alone.
+    pub(crate) silences: u32,
     /// One in so many passes its bytes one by one, late, or stops for a while in one direction.
     pub(crate) fragments: u32,
     pub(crate) delays: u32,
@@ -37,8 +45,18 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    pub(crate) const NONE: Self =
-        Self { cut_within: 0, spare_resume: false, refusals: 0, fragments: 0, delays: 0, stalls: 0 };
+    pub(crate) const NONE: Self = Self {
+        cut_within: 0,
+        spare_resume: false,
+        handshakes: 0,
+        half_closed: 0,
+        half_open: 0,
+        refusals: 0,
+        silences: 0,
+        fragments: 0,
+        delays: 0,
+        stalls: 0,
+    };
 }
 
 /// What was done.
@@ -46,6 +64,7 @@ impl Faults {
 pub(crate) struct Counts {
     pub(crate) connections: usize,
     pub(crate) refused: usize,
+    pub(crate) left_alone: usize,
     /// Cuts within CONNECT, then before CONNACK, then later, towards the server or the client.
     pub(crate) cut_in_connect: usize,
     pub(crate) cut_before_connack: usize,
@@ -55,6 +74,9 @@ pub(crate) struct Counts {
     pub(crate) at_boundaries: usize,
     /// How many of the cuts threw away what the broker had yet to say.
     pub(crate) abrupt: usize,
+    /// How many of the cuts the client was told in half, or not at all.
+    pub(crate) half_closed: usize,
+    pub(crate) half_open: usize,
     pub(crate) fragmented: usize,
     pub(crate) delayed: usize,
     pub(crate) stalled: usize,
@@ -64,7 +86,7 @@ pub(crate) struct Counts {
 
 impl Counts {
     pub(crate) fn cuts(&self) -> usize {
-        self.refused + self.cut_in_connect + self.cut_before_connack + self.cut_up + self.cut_down
+        self.refused + self.left_alone + self.cut_in_connect + self.cut_before_connack + self.cut_up + self.cut_down
     }
 }
 
@@ -83,6 +105,8 @@ struct Shared {
 }
 
 struct State {
+    /// What is planned for each connection depends on the seed alone, what is drawn in its course also on the threads.
+    plans: Random,
     random: Random,
     faults: Faults,
     counts: Counts,
@@ -93,12 +117,31 @@ struct State {
 #[derive(Clone, Copy)]
 struct Plan {
     cut: Option<Cut>,
-    /// The broker's last words are thrown away.
-    abrupt: bool,
+    manner: Manner,
     fragments: bool,
     delay: Duration,
     /// The direction that stops once.
     stall: Option<Role>,
+}
+
+/// What the two ends learn of a cut.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Manner {
+    /// Both streams of both end.
+    Plain,
+    /// The same, and the broker's last words are thrown away.
+    Abrupt,
+    /// What the client reads ends.
+    HalfClosed,
+    /// The client learns nothing.
+    HalfOpen,
+}
+
+/// What becomes of a connection that is accepted.
+enum Fate {
+    Refused,
+    LeftAlone,
+    Passed(Plan),
 }
 
 #[derive(Clone, Copy)]
@@ -138,7 +181,8 @@ impl Proxy {
     pub(crate) fn start(broker: SocketAddr, version: Version, seed: u64, faults: Faults) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a loopback interface");
         let address = listener.local_addr().expect("it is bound");
-        let state = State { random: Random::new(seed), faults, counts: Counts::default(), wire: Wire::new(version) };
+        let (plans, random) = (Random::new(seed), Random::new(!seed));
+        let state = State { plans, random, faults, counts: Counts::default(), wire: Wire::new(version) };
         let shared = Arc::new(Shared { broker, version, ended: AtomicBool::new(false), state: Mutex::new(state) });
         let theirs = Arc::clone(&shared);
         Self { address, shared, thread: Some(spawn(move || theirs.serve(&listener))) }
@@ -150,6 +194,11 @@ impl Proxy {
 
     pub(crate) fn counts(&self) -> Counts {
         self.shared.state().counts.clone()
+    }
+
+    /// Adds a line to the log of the packets.
+    pub(crate) fn note(&self, line: &str) {
+        self.shared.state().wire.note(line);
     }
 
     /// Looks at what went over the wire.
@@ -183,29 +232,61 @@ impl Shared {
             if self.has_ended() {
                 return;
             }
-            let plan = self.state().plan();
-            // A broker that is down closes the connection, too.
-            if let (Some(plan), Ok(broker)) = (plan, TcpStream::connect(self.broker)) {
-                self.state().wire.begin();
-                Link { shared: self, plan, client, broker, cut: AtomicBool::new(false), left: AtomicBool::new(false) }
-                    .run();
+            let fate = self.state().fate();
+            match fate {
+                Fate::Refused => {}
+                Fate::LeftAlone => self.outwait(&client),
+                Fate::Passed(plan) => self.pass(client, plan),
             }
+        }
+    }
+
+    /// Takes what the client writes until it gives up.
+    fn outwait(&self, mut client: &TcpStream) {
+        client.set_read_timeout(Some(PAUSE)).expect("it is a TCP socket");
+        let (end, mut buffer) = (Clock::now() + DRAIN, [0; 1024]);
+        while !self.has_ended() && Clock::now() < end {
+            match client.read(&mut buffer) {
+                Ok(0) => return,
+                Err(error) if !is_timeout(&error) => return,
+                _ => {}
+            }
+        }
+    }
+
+    fn pass(&self, client: TcpStream, plan: Plan) {
+        // A broker that is down closes the connection, too.
+        if let Ok(broker) = TcpStream::connect(self.broker) {
+            self.state().wire.begin();
+            Link { shared: self, plan, client, broker, cut: AtomicBool::new(false), left: AtomicBool::new(false) }
+                .run();
         }
     }
 }
 
 impl State {
-    /// What happens to the next connection; `None`: it is refused.
-    fn plan(&mut self) -> Option<Plan> {
-        let Self { random, faults, counts, .. } = self;
+    /// What happens to the next connection.
+    fn fate(&mut self) -> Fate {
+        let Self { plans: random, faults, counts, wire, .. } = self;
         counts.connections += 1;
         if random.once_in(faults.refusals) {
             counts.refused += 1;
-            return None;
+            wire.note("refused");
+            return Fate::Refused;
         }
+        if random.once_in(faults.silences) {
+            counts.left_alone += 1;
+            wire.note("accepted, and left alone");
+            return Fate::LeftAlone;
+        }
+        let cut = if random.once_in(faults.handshakes) {
+            Some(Cut::in_handshake(random))
+        } else {
+            (faults.cut_within != 0).then(|| Cut::draw(random, faults.cut_within))
+        };
         let plan = Plan {
-            cut: (faults.cut_within != 0).then(|| Cut::draw(random, faults.cut_within)),
-            abrupt: !faults.spare_resume && random.once_in(2),
+            cut,
+            manner: Manner::draw(random, faults),
             fragments: random.once_in(faults.fragments),
             delay: Duration::from_millis(if random.once_in(faults.delays) { 1 + random.next() % 3 } else { 0 }),
             stall: random.once_in(faults.stalls).then(|| if random.once_in(2) { Role::Client } else { Role::Server }),
@@ -213,7 +294,7 @@ impl State {
         counts.fragmented += usize::from(plan.fragments);
         counts.delayed += usize::from(!plan.delay.is_zero());
         counts.stalled += usize::from(plan.stall.is_some());
-        Some(plan)
+        Fate::Passed(plan)
     }
 
     /// Whether a connection may be cut now; `ends_packet`: at the end of a packet.
@@ -222,7 +303,7 @@ impl State {
         !self.faults.spare_resume || in_connect || self.wire.is_resumed()
     }
 
-    fn count_cut(&mut self, to: Role, abrupt: bool, boundary: bool) {
+    fn count_cut(&mut self, to: Role, manner: Manner, boundary: bool) {
         let Self { counts, wire, .. } = self;
         let kind = match to {
             _ if !wire.connect_passed => &mut counts.cut_in_connect,
@@ -232,8 +313,27 @@ impl State {
         };
         *kind += 1;
         counts.at_boundaries += usize::from(boundary);
-        counts.abrupt += usize::from(abrupt);
-        wire.note(format!("-- cut towards the {to:?}{}", if abrupt { ", abrupt" } else { "" }));
+        match manner {
+            Manner::Plain => {}
+            Manner::Abrupt => counts.abrupt += 1,
+            Manner::HalfClosed => counts.half_closed += 1,
+            Manner::HalfOpen => counts.half_open += 1,
+        }
+        wire.note(format_args!("cut towards the {to:?}: {manner:?}"));
+    }
+}
+
+impl Manner {
+    fn draw(random: &mut Random, faults: &Faults) -> Self {
+        if random.once_in(faults.half_closed) {
+            Self::HalfClosed
+        } else if random.once_in(faults.half_open) {
+            Self::HalfOpen
+        } else if !faults.spare_resume && random.once_in(2) {
+            Self::Abrupt
+        } else {
+            Self::Plain
+        }
     }
 }
 
@@ -246,6 +346,17 @@ impl Cut {
             0 => After::Bytes(1 + random.below(5)),
             1..4 => After::Packets(1 + random.below(within / 10)),
             _ => After::Bytes(1 + random.below(within)),
+        };
+        Self { towards, after }
+    }
+
+    /// Within or behind CONNECT, CONNACK, SUBSCRIBE, SUBACK and what is resumed.
+    fn in_handshake(random: &mut Random) -> Self {
+        let towards = if random.once_in(2) { Role::Client } else { Role::Server };
+        let after = match towards {
+            _ if random.once_in(2) => After::Packets(1 + random.below(3)),
+            Role::Server => After::Bytes(1 + random.below(60)),
+            Role::Client => After::Bytes(1 + random.below(16)),
         };
         Self { towards, after }
     }
@@ -265,12 +376,26 @@ impl Link<'_> {
 
     /// Cuts both ways. Unless that is abrupt, what the broker had said by then is still noted.
     fn cut(&self, to: Role, boundary: bool) {
+        let Plan { manner, .. } = self.plan;
         if !self.cut.swap(true, Ordering::SeqCst) {
-            self.shared.state().count_cut(to, self.plan.abrupt, boundary);
+            self.shared.state().count_cut(to, manner, boundary);
         }
         // It may be closed already from the other side.
-        _ = self.client.shutdown(Shutdown::Both);
-        _ = self.broker.shutdown(if self.plan.abrupt { Shutdown::Both } else { Shutdown::Write });
+        _ = match manner {
+            Manner::Plain | Manner::Abrupt => self.client.shutdown(Shutdown::Both),
+            Manner::HalfClosed => self.client.shutdown(Shutdown::Write),
+            Manner::HalfOpen => Ok(()),
+        };
+        _ = self.broker.shutdown(if manner == Manner::Abrupt { Shutdown::Both } else { Shutdown::Write });
+    }
+
+    /// Whether a direction has nothing more to do once the link is cut.
+    fn is_done_when_cut(&self, to: Role) -> bool {
+        match self.plan.manner {
+            Manner::Plain => to == Role::Server,
+            Manner::Abrupt => true,
+            Manner::HalfClosed | Manner::HalfOpen => false,
+        }
     }
 
     fn is_cut(&self) -> bool {
@@ -298,13 +423,16 @@ impl<'l> Pump<'l> {
                 Err(error) if is_timeout(&error) => {}
                 Err(_) => break,
             }
-            if self.link.is_cut() && (self.to == Role::Server || self.link.plan.abrupt) {
+            if self.link.is_cut() && self.link.is_done_when_cut(self.to) {
                 return;
             }
             let is_over = self.link.is_cut() || self.link.left.load(Ordering::SeqCst);
             if is_over && over_at.get_or_insert_with(Clock::now).elapsed() > DRAIN {
                 return;
             }
+        }
+        if self.link.is_cut() {
+            return;
         }
         // The end of the stream is passed on; the other direction goes on until its own end.
         _ = to.shutdown(Shutdown::Write);

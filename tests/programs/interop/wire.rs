@@ -1,7 +1,9 @@
 //! What went over the wire between a client and its broker, and which rules of QoS 2 the senders broke.
 
+use core::fmt::Display;
 use core::mem::take;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant as Clock;
 
 use mqtt_session::wire::{Acknowledgement, Header, Packet, Publish};
 use mqtt_session::{AckType, Delivery, QoS, Role, Version};
@@ -34,6 +36,7 @@ impl Splitter {
 #[derive(Debug)]
 pub(crate) struct Wire {
     version: Version,
+    start: Clock,
     /// To the client, and to the server.
     down: Sender,
     up: Sender,
@@ -80,6 +83,7 @@ impl Wire {
     pub(crate) fn new(version: Version) -> Self {
         Self {
             version,
+            start: Clock::now(),
             down: Sender::default(),
             up: Sender::default(),
             trace: Vec::new(),
@@ -94,15 +98,16 @@ impl Wire {
         self.connections += 1;
         self.connect_passed = false;
         self.connack_passed = false;
-        self.note(format!("---------- connection {}", self.connections));
+        let line = format!("connection {}", self.connections);
+        self.note(line);
         for sender in [&mut self.down, &mut self.up] {
             sender.resumed = sender.open.keys().copied().collect();
         }
     }
 
-    /// A line between the packets.
-    pub(crate) fn note(&mut self, line: String) {
-        self.trace.push(line);
+    /// A line between the packets, with its time.
+    pub(crate) fn note(&mut self, line: impl Display) {
+        self.trace.push(format!("-- at {} ms: {line}", self.start.elapsed().as_millis()));
     }
 
     /// A packet that passed towards `to`.
