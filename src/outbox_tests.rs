@@ -637,8 +637,7 @@ fn a_lifetime_lasts_for_at_most_17_years_and_is_over_for_as_long() {
     let half = u64::from(HALF);
     for second in [0, 7, half, u64::from(u32::MAX)] {
         let longest = Lifetime::of(HALF - 1).stamped(at(second, 0));
-        for (later, over) in
-            [(0, false), (half - 2, false), (half - 1, true), (2 * half - 2, true), (2 * half, false)]
+        for (later, over) in [(0, false), (half - 2, false), (half - 1, true), (2 * half - 2, true), (2 * half, false)]
         {
             assert_eq!(longest.millis_left(at(second + later, 0)) == Some(0), over, "{second} {later}");
         }
