@@ -10,7 +10,7 @@ use crate::flow::releases::Releases;
 use crate::flow::sender::Sent;
 use crate::outbox::{Order, Records, Stored};
 use crate::time::Instant;
-use crate::wire::PacketId;
+use crate::wire::{PacketId, Version};
 
 use super::machine::End;
 use super::state::{Core, Owed, Phase, Starved};
@@ -32,8 +32,12 @@ type Exchange = Option<(Sent, PacketId)>;
 impl<'a, E: End> Content<'a, E> {
     /// Everything that is not in a table. The clock and what only says where things lie are left out.
     fn facts(self) -> Core<E> {
+        // What was allowed matters where it is kept.
+        let is_counted = Version::nearest(E::level(self.core)).is_v5();
         Core {
             now: Instant::from_millis(0),
+            receive_quota: if is_counted { self.core.receive_quota } else { 0 },
+            closing: if is_counted { self.core.closing } else { 0 },
             identifiers: Identifiers::NEW,
             releases: Releases::NEW,
             next_release: None,
@@ -68,7 +72,8 @@ impl<'a, E: End> Content<'a, E> {
 
     /// How many filters a request has and whether it was shown. Of those that were lost the links say nothing.
     fn request_facts(self, slot: &Slot) -> Option<u32> {
-        matches!(self.core.phase, Phase::Online | Phase::Leaving | Phase::Failing | Phase::Parting).then(|| slot.link())
+        let is_over = matches!(self.core.phase, Phase::Offline | Phase::Connecting | Phase::Reporting);
+        (!is_over).then(|| slot.link())
     }
 
     /// Whether the same requests are under way, in whatever slots.

@@ -4,6 +4,7 @@ use crate::command::Disconnect;
 use crate::error::{Cause, Refused};
 use crate::event::{Happened, Outcome};
 use crate::flow::identifiers::{self, Identifiers, SlotId, slot, slot_mut};
+use crate::flow::receiver::Held;
 use crate::flow::sender::{Level, Sent};
 use crate::keepalive::KeepAlive;
 use crate::outbox::{Order, Place};
@@ -12,12 +13,15 @@ use crate::timer::Timer;
 use crate::wire::{self, Measured, Properties, Role};
 
 use super::machine::{ANSWER, End, Engine, StepOf, Taken, tell};
-use super::state::{Authentication, Life, Limits, Losing, Phase, Starved};
+use super::state::{Authentication, Life, Limits, Losing, Phase, Starved, Tolerated};
 
 impl<'m, E: End> Engine<'m, E> {
     /// Tells one outcome that is decided, if there is one. Mostly there is none.
     pub(super) fn report<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
         if E::report(self, step) {
+            return true;
+        }
+        if self.core.tolerated != Tolerated::Nothing && self.report_tolerated(step) {
             return true;
         }
         if self.core.losing != Losing::Nothing {
@@ -33,6 +37,16 @@ impl<'m, E: End> Engine<'m, E> {
             return true;
         }
         false
+    }
+
+    /// Tells the rule that the packet broke which was taken last.
+    #[inline(never)]
+    pub(super) fn report_tolerated<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
+        let tolerated = core::mem::take(&mut self.core.tolerated).violation();
+        tolerated.is_some_and(|violation| {
+            tell(step, Happened::Tolerated(Cause::Violation(violation)));
+            true
+        })
     }
 
     /// Tells the end of one exchange of a session that is gone. `None`: there is none left.
@@ -83,7 +97,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.keep_alive = KeepAlive::OFF;
         self.core.owed = None;
         self.core.closing = 0;
-        self.core.receiving = 0;
+        self.core.receive_quota = 0;
         self.core.authentication = Authentication::Without;
         self.core.limits = Limits::NONE;
         self.core.quota = 0;
@@ -97,6 +111,18 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.life == Life::UntilClose {
             self.lose_session(Losing::InFlight);
             self.core.life = Life::None;
+        }
+    }
+
+    /// How many received messages are open once this connection has ended, if there is one.
+    pub(crate) fn held_after_end(&self) -> u16 {
+        match (self.core.phase, self.core.life) {
+            (Phase::Offline | Phase::Reporting, _) => self.core.table.len(),
+            (_, Life::UntilClose) => 0,
+            _ => {
+                let kept = self.held.iter().filter(|entry| entry.held().carried_over() != Held::Free).count();
+                u16::try_from(kept).unwrap_or(u16::MAX)
+            }
         }
     }
 
@@ -139,18 +165,31 @@ impl<'m, E: End> Engine<'m, E> {
     /// The transport is gone.
     pub(crate) fn connection_lost(&mut self) {
         match self.core.phase {
-            Phase::Connecting | Phase::Online => {
-                self.core.cause = Cause::ConnectionLost;
-                self.core.phase = Phase::Draining;
-                self.core.keep_alive = KeepAlive::OFF;
-                self.core.deadline = Timer::OFF;
-                self.core.closing = 0;
-                self.core.owed = None;
-                self.queue.clear();
-            }
-            Phase::Leaving => self.end(Cause::ConnectionLost),
+            Phase::Connecting | Phase::Online => self.drain(Phase::Draining, Cause::ConnectionLost),
+            Phase::Leaving => self.drain(Phase::Settling, Cause::ConnectionLost),
+            Phase::Parting if self.is_leaving() => self.drain(Phase::Settling, self.core.cause),
             Phase::Failing | Phase::Parting => self.end(self.core.cause),
-            Phase::Offline | Phase::Draining | Phase::Reporting => {}
+            Phase::Offline | Phase::Draining | Phase::Settling | Phase::Reporting => {}
+        }
+    }
+
+    /// Nothing leaves any more, but what is here may still be taken.
+    fn drain(&mut self, phase: Phase, cause: Cause) {
+        self.core.cause = cause;
+        self.core.phase = phase;
+        self.core.keep_alive = KeepAlive::OFF;
+        self.core.deadline = Timer::OFF;
+        self.core.closing = 0;
+        self.core.owed = None;
+        self.queue.clear();
+    }
+
+    /// Whether the application wants to disconnect: of what comes in, only acknowledgements matter.
+    pub(super) fn is_leaving(&self) -> bool {
+        match self.core.phase {
+            Phase::Leaving | Phase::Settling => true,
+            Phase::Parting => self.core.cause == Cause::Disconnected,
+            _ => false,
         }
     }
 

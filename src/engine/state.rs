@@ -8,7 +8,7 @@ use crate::flow::releases::Releases;
 use crate::keepalive::KeepAlive;
 use crate::time::Instant;
 use crate::timer::{NEVER, Timer};
-use crate::wire::{PacketId, Properties, Property, QoS};
+use crate::wire::{AckType, PacketId, Properties, Property, QoS, Violation};
 
 /// All that a session is besides its arrays; all zero bits at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,10 +30,10 @@ pub(crate) struct Core<E> {
     pub(crate) unstamped: u16,
     /// How many PUBLISHes of QoS 1 and 2 may be shown. (5.0: 4.9)
     pub(crate) quota: u16,
-    /// How many received messages are open on this connection, how many we allowed, and how many of them will be closed
-    /// by what is queued. (5.0: 3.3.4)
-    pub(crate) receiving: u16,
-    pub(crate) receive_maximum: u16,
+    /// How many messages of QoS 1 and 2 the peer may still send on this connection, and how many more once what is queued is
+    /// shown. A peer may count each PUBCOMP, also one for a message of an earlier connection, so this may become more than the
+    /// Receive Maximum that we announced. (5.0: 3.3.4, 4.9)
+    pub(crate) receive_quota: u16,
     pub(crate) closing: u16,
     /// The message that was handed out last, if the session is to acknowledge it.
     pub(crate) owed: Option<PacketId>,
@@ -46,6 +46,7 @@ pub(crate) struct Core<E> {
     pub(crate) life: Life,
     pub(crate) losing: Losing,
     pub(crate) starved: Starved,
+    pub(crate) tolerated: Tolerated,
     pub(crate) authentication: Authentication,
     pub(crate) manner: Manner,
     /// The protocol level; 0: never connected.
@@ -70,8 +71,7 @@ impl<E> Core<E> {
             table: Table::NEW,
             unstamped: 0,
             quota: 0,
-            receiving: 0,
-            receive_maximum: 0,
+            receive_quota: 0,
             closing: 0,
             owed: None,
             owed_by: Owed::Puback,
@@ -82,6 +82,7 @@ impl<E> Core<E> {
             life: Life::None,
             losing: Losing::Nothing,
             starved: Starved::No,
+            tolerated: Tolerated::Nothing,
             authentication: Authentication::Without,
             manner: Manner::NONE,
             level: 0,
@@ -127,6 +128,8 @@ pub(crate) enum Phase {
     Parting,
     /// The transport is gone; whole packets are still taken.
     Draining,
+    /// The transport is gone, and the application wanted to disconnect: whole acknowledgements are still taken.
+    Settling,
     /// The connection is over; outcomes are told.
     Reporting,
 }
@@ -166,6 +169,40 @@ pub(crate) enum Starved {
     Yes,
     /// And something has become free since.
     Relieved,
+}
+
+/// A rule that the packet broke which was taken last, as long as that is still to be told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Tolerated {
+    #[default]
+    Nothing,
+    PubackCode,
+    PubrecCode,
+    PubrelCode,
+    PubcompCode,
+}
+
+impl Tolerated {
+    /// An acknowledgement of this kind has a code that the standard does not give it.
+    pub(crate) const fn code_of(kind: AckType) -> Self {
+        match kind {
+            AckType::Puback => Self::PubackCode,
+            AckType::Pubrec => Self::PubrecCode,
+            AckType::Pubrel => Self::PubrelCode,
+            AckType::Pubcomp => Self::PubcompCode,
+        }
+    }
+
+    pub(crate) const fn violation(self) -> Option<Violation> {
+        match self {
+            Self::Nothing => None,
+            Self::PubackCode => Some(Violation::PubackCodeReserved),
+            Self::PubrecCode => Some(Violation::PubrecCodeReserved),
+            Self::PubrelCode => Some(Violation::PubrelCodeReserved),
+            Self::PubcompCode => Some(Violation::PubcompCodeReserved),
+        }
+    }
 }
 
 /// What answers the message that was handed out last.

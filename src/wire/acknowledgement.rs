@@ -16,7 +16,9 @@ pub struct Acknowledgement<'a> {
     pub kind: AckType,
     /// The identifier of the PUBLISH. [MQTT-2.3.1-6] in 3.1.1, [MQTT-2.2.1-5] in 5.0
     pub packet_id: PacketId,
-    /// The outcome; always success in 3.1.1.
+    /// The outcome; always success in 3.1.1. A received PUBREC may have any code of 0x80 and above, also one that the standard
+    /// does not give it: it is a refusal all the same. One that the standard does not know is read as
+    /// [`UnspecifiedError`](ReasonCode::UnspecifiedError).
     pub reason_code: ReasonCode,
     /// The properties; none in 3.1.1.
     pub properties: Properties<'a>,
@@ -46,6 +48,13 @@ impl AckType {
             PacketType::Pubcomp => Some(Self::Pubcomp),
             _ => None,
         }
+    }
+
+    /// Whether the standard gives this kind the code of an acknowledgement with this body.
+    pub(crate) fn has_code_of(self, body: &[u8]) -> bool {
+        let (carrier, _) = self.codes();
+        let code = body.get(2).copied().unwrap_or_default();
+        ReasonCode::of_byte(code).is_some_and(|code| code.is_allowed_in(carrier))
     }
 
     pub(crate) const fn packet_type(self) -> PacketType {
@@ -107,10 +116,21 @@ impl<'a> Acknowledgement<'a> {
     }
 
     /// In 5.0 the properties may be left out, and before them the reason code. (3.4.2.1, 3.4.2.2.1)
-    pub(crate) fn read(kind: AckType, reader: &mut Reader<'a>) -> Self {
+    ///
+    /// Of the codes that a kind does not have, those below 0x80 say nothing that could be acted on. The others are `borne`
+    /// where they are: they say that it failed. Servers in wide use refuse a message by a PUBREC with 0x93, and the message
+    /// would come back to the same end on each connection.
+    pub(crate) fn read(kind: AckType, borne: bool, reader: &mut Reader<'a>) -> Self {
         let packet_id = reader.packet_id();
         let is_short = reader.is_empty() || !reader.version.is_v5();
-        let reason_code = if is_short { ReasonCode::Success } else { reader.reason_code(kind.codes()) };
+        let reason_code = match reader.rest().first() {
+            _ if is_short => ReasonCode::Success,
+            Some(&code) if borne && code >= ReasonCode::UnspecifiedError as u8 => {
+                reader.byte();
+                ReasonCode::of_byte(code).unwrap_or(ReasonCode::UnspecifiedError)
+            }
+            _ => reader.reason_code(kind.codes()),
+        };
         let properties = if reader.is_empty() { Properties::EMPTY } else { reader.rare_properties(kind.holder()) };
         Self { kind, packet_id, reason_code, properties }
     }
