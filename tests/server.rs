@@ -8,6 +8,8 @@
     reason = "a fault here is a failed test"
 )]
 
+#[path = "server/answers.rs"]
+mod answers;
 #[path = "server/authentication.rs"]
 mod authentication;
 #[path = "server/commands.rs"]
