@@ -125,8 +125,8 @@ pub enum Event<'i> {
     /// The server broke a rule for which the connection would end with this cause, if servers in wide use did not break it.
     /// Nothing else follows from it, so it may be ignored. 5.0 only.
     ///
-    /// * [`Cause::Violation`]: an acknowledgement had a reason code of 0x80 or above that its kind does not have. It was taken:
-    ///   as a refusal, if PUBACK or PUBREC had it. The event of the packet itself came before this one.
+    /// * [`Cause::Violation`] with [`PubrecCodeReserved`](crate::Violation::PubrecCodeReserved): a PUBREC had a reason code of
+    ///   0x80 or above that the standard does not give it. It was taken as a refusal, of which the event before this one tells.
     /// * [`Cause::PacketIdentifierReused`]: a message came again on the same connection before it was acknowledged. It is not
     ///   told again, and the one acknowledgement answers both. [MQTT-4.4.0-1]
     Tolerated(Cause),

@@ -120,6 +120,20 @@ fn manual_acknowledgement() {
     });
 }
 
+/// An application refuses a message, and the refusal may be lost.
+#[test]
+fn refusals() {
+    let plan = |client, server| Plan {
+        manual: true,
+        refusals: 1,
+        oddities: 0,
+        losses: 0,
+        ..faulty(Version::V5, client, server)
+    };
+    Roomy::assert_sound("refused: QoS 2, 2 from the server", plan(&[], &[Q2, Q2]));
+    Roomy::assert_sound("refused: QoS 1, 2 from the client", plan(&[Q1, Q2], &[]));
+}
+
 #[test]
 fn receive_maximum() {
     let plan = Plan { oddities: 0, ..faulty(Version::V5, &[Q2, Q1, Q2], &[]) };
@@ -230,6 +244,8 @@ fn large_manual() {
         Roomy::assert_sound("manually: QoS 2, 1, 2 from the server", plan(&[], &[Q2, Q1, Q2]));
         Roomy::assert_sound("manually: QoS 2, 1 against 2", plan(&[Q2, Q1], &[Q2]));
     });
+    let plan = Plan { manual: true, refusals: 2, ..faulty(Version::V5, &[], &[Q2, Q1, Q2]) };
+    Roomy::assert_sound("refused twice: QoS 2, 1, 2 from the server", plan);
 }
 
 #[test]

@@ -167,6 +167,26 @@ fn qos_2_exactly_once_manually() {
     check("qos_2_exactly_once_manually", manual, |run| properties::qos_2_exactly_once(&play(run, false).0));
 }
 
+/// The server is never told how many messages the client takes, and has many.
+fn with_a_server_that_sends_too_much(run: &mut Run) {
+    run.0.version = Version::V5;
+    with_plans(run, |plan| {
+        plan.server = ServerPlan::Misled;
+        plan.clean = false;
+        plan.expiry = 3600;
+    });
+    for operation in run.1.iter_mut().step_by(6) {
+        *operation = Operation::Burst { from: Role::Server, count: 5 };
+    }
+}
+
+#[test]
+fn no_peer_is_refused_that_counts_each_pubcomp() {
+    check("no_peer_is_refused_that_counts_each_pubcomp", with_a_server_that_sends_too_much, |run| {
+        properties::no_peer_is_refused_that_counts_each_pubcomp(&play(run, false).0)
+    });
+}
+
 /// What is skipped in 3.1.1 is answered before all of it is here, and what is repeated on a connection more than once, so
 /// here nothing is. And each application keeps to one
 /// way to acknowledge: a message that waits for the application does not hold up the session's own acknowledgements.

@@ -10,7 +10,7 @@ use crate::keepalive::KeepAlive;
 use crate::outbox::{Order, Place};
 use crate::report::report;
 use crate::timer::Timer;
-use crate::wire::{self, Measured, Properties, Role};
+use crate::wire::{self, Measured, Properties, Role, Violation};
 
 use super::machine::{ANSWER, End, Engine, StepOf, Taken, tell};
 use super::state::{Authentication, Life, Limits, Losing, Phase, Starved, Tolerated};
@@ -21,7 +21,9 @@ impl<'m, E: End> Engine<'m, E> {
         if E::report(self, step) {
             return true;
         }
-        if self.core.tolerated != Tolerated::Nothing && self.report_tolerated(step) {
+        if self.core.tolerated == Tolerated::PubrecCode {
+            self.core.tolerated = Tolerated::Nothing;
+            tell(step, Happened::Tolerated(Cause::Violation(Violation::PubrecCodeReserved)));
             return true;
         }
         if self.core.losing != Losing::Nothing {
@@ -37,16 +39,6 @@ impl<'m, E: End> Engine<'m, E> {
             return true;
         }
         false
-    }
-
-    /// Tells the rule that the packet broke which was taken last.
-    #[inline(never)]
-    pub(super) fn report_tolerated<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
-        let tolerated = core::mem::take(&mut self.core.tolerated).violation();
-        tolerated.is_some_and(|violation| {
-            tell(step, Happened::Tolerated(Cause::Violation(violation)));
-            true
-        })
     }
 
     /// Tells the end of one exchange of a session that is gone. `None`: there is none left.

@@ -138,21 +138,16 @@ impl<'m, E: End> Engine<'m, E> {
         let mut reader = Reader::new(self.version(), E::ROLE, body);
         match AckType::of(packet_type) {
             Some(kind) if !E::is_beginning(self) => {
-                let packet = Acknowledgement::read(kind, true, &mut reader);
+                let packet = Acknowledgement::read(kind, &mut reader);
                 reader.end()?;
                 received(&packet);
                 E::check_diagnostics(self, &packet.properties)?;
-                let taken = if kind == AckType::Pubrel {
-                    self.take_release(packet.packet_id)?
-                } else {
-                    self.acknowledged(&packet, step)?
-                };
-                if packet.reason_code.is_error() && !kind.has_code_of(body) {
-                    self.core.tolerated = Tolerated::code_of(kind);
-                    // What nothing else is told of is told at once, or the next packet might take its place.
-                    if taken == Taken::Silently && self.report_tolerated(step) {
-                        return Ok(Taken::Told);
-                    }
+                if kind == AckType::Pubrel {
+                    return self.take_release(packet.packet_id);
+                }
+                let taken = self.acknowledged(&packet, step)?;
+                if kind == AckType::Pubrec && packet.reason_code.is_error() && Acknowledgement::is_code_foreign(body) {
+                    self.core.tolerated = Tolerated::PubrecCode;
                 }
                 Ok(taken)
             }
@@ -341,13 +336,13 @@ impl<'m, E: End> Engine<'m, E> {
     /// [MQTT-4.6.0-3]
     fn receive_again(&mut self, id: EntryId, packet_id: PacketId) {
         let is_next = self.core.table.first_due(self.held).is_none();
-        if let Some(entry) = entry_mut(self.held, id) {
-            entry.set_held(if is_next { Held::Received } else { Held::Handed });
-            entry.judge(ReasonCode::Success);
-        }
+        let Some(entry) = entry_mut(self.held, id) else { return };
         if is_next {
+            entry.set_held(Held::Received);
             self.answer(AckType::Pubrec, packet_id, ReasonCode::Success);
         } else {
+            entry.set_held(Held::Handed);
+            entry.judge(ReasonCode::Success);
             self.core.table.enqueue(self.held, id);
         }
     }

@@ -8,7 +8,7 @@ use crate::flow::releases::Releases;
 use crate::keepalive::KeepAlive;
 use crate::time::Instant;
 use crate::timer::{NEVER, Timer};
-use crate::wire::{AckType, PacketId, Properties, Property, QoS, Violation};
+use crate::wire::{PacketId, Properties, Property, QoS};
 
 /// All that a session is besides its arrays; all zero bits at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -177,32 +177,8 @@ pub(crate) enum Starved {
 pub(crate) enum Tolerated {
     #[default]
     Nothing,
-    PubackCode,
+    /// PUBREC refused a message with a code that it does not have.
     PubrecCode,
-    PubrelCode,
-    PubcompCode,
-}
-
-impl Tolerated {
-    /// An acknowledgement of this kind has a code that the standard does not give it.
-    pub(crate) const fn code_of(kind: AckType) -> Self {
-        match kind {
-            AckType::Puback => Self::PubackCode,
-            AckType::Pubrec => Self::PubrecCode,
-            AckType::Pubrel => Self::PubrelCode,
-            AckType::Pubcomp => Self::PubcompCode,
-        }
-    }
-
-    pub(crate) const fn violation(self) -> Option<Violation> {
-        match self {
-            Self::Nothing => None,
-            Self::PubackCode => Some(Violation::PubackCodeReserved),
-            Self::PubrecCode => Some(Violation::PubrecCodeReserved),
-            Self::PubrelCode => Some(Violation::PubrelCodeReserved),
-            Self::PubcompCode => Some(Violation::PubcompCodeReserved),
-        }
-    }
 }
 
 /// What answers the message that was handed out last.

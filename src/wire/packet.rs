@@ -82,9 +82,7 @@ impl<'a> Packet<'a> {
     pub(crate) fn read(to: Role, frame: &Frame<'a>) -> Result<Self, Violation> {
         let Frame { packet_type, body, .. } = *frame;
         if let Some(kind) = AckType::of(packet_type) {
-            return body
-                .packet(|from| Acknowledgement::read(kind, kind == AckType::Pubrec, from))
-                .map(Self::Acknowledgement);
+            return body.packet(|from| Acknowledgement::read(kind, from)).map(Self::Acknowledgement);
         }
         // The header has refused what the other end receives.
         match (packet_type, to) {

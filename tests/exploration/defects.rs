@@ -95,7 +95,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
     pub(crate) fn spoil_incoming(&mut self, plan: &Plan, role: Role, bytes: &[u8]) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
         let Some(packet) = packets(&bytes).next() else { return bytes };
-        let Sketch { kind, qos, dup, packet_id, index } = Sketch::of(packet);
+        let Sketch { kind, qos, dup, packet_id, index, .. } = Sketch::of(packet);
         match (plan.defect, role) {
             (Some(Defect::IgnoresReceiveMaximum), Role::Client) if kind == CONNACK && bytes[5] == RECEIVE_MAXIMUM => {
                 bytes[6] = u8::MAX;
@@ -116,7 +116,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
 
     /// What an end does beside, once a packet is here. `true`: it does not look at it yet.
     pub(crate) fn spoil_arrived(&mut self, plan: &Plan, role: Role, packet: &[u8]) -> bool {
-        let Sketch { kind, qos, dup, packet_id, index } = Sketch::of(packet);
+        let Sketch { kind, qos, dup, packet_id, index, .. } = Sketch::of(packet);
         match (plan.defect, role) {
             (Some(Defect::ForgetsHeld), Role::Server)
                 if kind == PUBLISH && qos == 2 && dup && self.ledger.is_delivered_here(other(role), index) =>

@@ -3,11 +3,11 @@
 
 use mqtt_session::QoS::{AtLeastOnce, ExactlyOnce};
 use mqtt_session::{
-    AckType, Acknowledge, Cause, Disconnect, Event, Outcome, ReasonCode, Unsubscribe, Version, Violation,
+    AckType, Acknowledge, Cause, Disconnect, Event, Outcome, ReasonCode, Refused, Unsubscribe, Version, Violation,
 };
 
 use crate::trace::{
-    Ack, Bytes, Pub, Trace, both, packet_id, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2, suback, subscribe,
+    Bytes, Pub, Trace, both, packet_id, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2, suback, subscribe,
 };
 
 const DISCONNECT: &str = "E0 00";
@@ -453,66 +453,82 @@ fn t14_a_repeated_pubrec_keeps_its_turn_over_another_cut() {
     t.quiet();
 }
 
-/// T16. A refusal with a code that PUBREC does not have, or that nobody has, is a refusal of that message. PUBACK likewise. A
-/// code below 0x80 that is not in the table is an error.
+/// T16. A refusal with a code that PUBREC does not have, or that nobody has, is a refusal of that message. A code below 0x80
+/// that is not in the table is an error.
 #[test]
 fn t16_a_code_of_another_table_refuses_the_message() {
+    let rule = Violation::PubrecCodeReserved;
     let cases = [
         (0x93, ReasonCode::ReceiveMaximumExceeded),
         (0x92, ReasonCode::PacketIdentifierNotFound),
         (0xA2, ReasonCode::WildcardSubscriptionsNotSupported),
         (0xFE, ReasonCode::UnspecifiedError),
     ];
-    let exchanges = [
-        (ExactlyOnce, qos2 as fn(u16, &'static str) -> Pub, pubrec as fn(u16) -> Ack, Violation::PubrecCodeReserved),
-        (AtLeastOnce, qos1, puback, Violation::PubackCodeReserved),
-    ];
-    for (qos, publish, answer, rule) in exchanges {
-        for (code, told) in cases {
-            let mut t = <Trace>::new(Version::V5);
-            t.connects_with(false, "21 0001");
-            t.publish(qos, "a");
-            t.publish(qos, "b");
-            t.sends(publish(1, "a"));
-            t.receives(answer(1).code(code));
-            t.published(1, Outcome::Rejected(told));
-            t.tells(&Event::Tolerated(Cause::Violation(rule)));
-            t.sends(publish(2, "b"));
-            // With nobody waiting for it, too.
-            t.receives(answer(9).code(code));
-            t.stray(answer(9).kind(), 9);
-            t.tells(&Event::Tolerated(Cause::Violation(rule)));
-            t.quiet();
-        }
-        for code in [0x01, 0x11, 0x7F] {
-            let mut t = <Trace>::new(Version::V5);
-            t.connects();
-            t.publish(qos, "a");
-            t.sends(publish(1, "a"));
-            t.receives(answer(1).code(code));
-            t.fails(Cause::Violation(rule), 0x82);
-        }
+    for (code, told) in cases {
+        let mut t = <Trace>::new(Version::V5);
+        t.connects_with(false, "21 0001");
+        t.publish(ExactlyOnce, "a");
+        t.publish(ExactlyOnce, "b");
+        t.sends(qos2(1, "a"));
+        t.receives(pubrec(1).code(code));
+        t.published(1, Outcome::Rejected(told));
+        t.tells(&Event::Tolerated(Cause::Violation(rule)));
+        t.sends(qos2(2, "b"));
+        // With nobody waiting for it, too; and each time.
+        t.receives([pubrec(9).code(code), pubrec(2).code(code)]);
+        t.stray(AckType::Pubrec, 9);
+        t.tells(&Event::Tolerated(Cause::Violation(rule)));
+        t.published(2, Outcome::Rejected(told));
+        t.tells(&Event::Tolerated(Cause::Violation(rule)));
+        t.quiet();
+        assert_eq!(t.session.in_flight(), 0);
+    }
+    for code in [0x01, 0x11, 0x7F] {
+        let mut t = <Trace>::new(Version::V5);
+        t.connects();
+        t.publish(ExactlyOnce, "a");
+        t.sends(qos2(1, "a"));
+        t.receives(pubrec(1).code(code));
+        t.fails(Cause::Violation(rule), 0x82);
     }
 }
 
-/// T16. A PUBREL or PUBCOMP that was refused would come again on each connection as well.
+/// T16. It comes with words, and behind a cut: the message is refused and does not come back.
 #[test]
-fn t16_a_code_of_another_table_ends_the_exchange() {
+fn t16_a_message_that_was_refused_so_is_not_sent_again() {
     let mut t = <Trace>::new(Version::V5);
     t.connects();
     t.publish(ExactlyOnce, "a");
     t.sends(qos2(1, "a"));
-    t.receives(pubrec(1));
-    t.sends(pubrel(1));
-    t.receives(pubcomp(1).code(0x97));
-    t.published(1, Outcome::Acknowledged(ReasonCode::QuotaExceeded));
-    t.tells(&Event::Tolerated(Cause::Violation(Violation::PubcompCodeReserved)));
-    t.receives(qos2(7, "b"));
-    t.message(qos2(7, "b"));
+    t.cut();
+    t.resumes();
+    t.sends(qos2(1, "a").dup());
+    t.receives(pubrec_saying(0x93, WORDS));
+    let refused = t.event(|_, event| match event {
+        Event::Published { outcome, properties, .. } => {
+            (outcome, properties.reason_string()) == (Outcome::Rejected(ReasonCode::ReceiveMaximumExceeded), Some("hi"))
+        }
+        _ => false,
+    });
+    assert!(refused);
+    t.loses_link();
+    t.tells(&Event::Tolerated(Cause::Violation(Violation::PubrecCodeReserved)));
+    t.closes(Cause::ConnectionLost);
+    t.resumes();
+    t.quiet();
+}
+
+/// T16. What we say ourselves stays in the table.
+#[test]
+fn t16_an_application_refuses_with_the_codes_of_the_table() {
+    let mut t = manual::<8>(Version::V5);
+    t.connects();
+    t.receives(qos2(7, "a"));
+    let handle = t.hands_out(qos2(7, "a"));
+    let wrong = t.session.acknowledge(handle, ReasonCode::ReceiveMaximumExceeded);
+    assert_eq!(wrong, Err(Refused::Forbidden(Violation::PubrecCodeReserved)));
+    t.acknowledge(handle);
     t.sends(pubrec(7));
-    t.receives(pubrel(7).code(0x80));
-    t.tells(&Event::Tolerated(Cause::Violation(Violation::PubrelCodeReserved)));
-    t.sends(pubcomp(7));
     t.quiet();
 }
 

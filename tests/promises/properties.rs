@@ -340,6 +340,46 @@ pub(crate) fn receive_maximum_is_kept(seen: &Seen) -> Verdict {
     })
 }
 
+/// A client whose server does not know how many messages it takes refuses none that the server might send if it knew: as many
+/// as were allowed, and one more for each acknowledgement, also for each PUBCOMP of an earlier connection. (5.0: 4.9)
+pub(crate) fn no_peer_is_refused_that_counts_each_pubcomp(seen: &Seen) -> Verdict {
+    let mut allowed = None;
+    // Messages that came again and were not handed out, and those that were.
+    let mut repeated: BTreeSet<PacketId> = BTreeSet::new();
+    let mut used = 0_usize;
+    let mut freed = 0_usize;
+    follow(seen, |_, _, fact| {
+        match fact {
+            Fact::Connected => {
+                allowed = None;
+                repeated.clear();
+                (used, freed) = (0, 0);
+            }
+            Fact::Allowed(maximum) => allowed = Some(usize::from(*maximum)),
+            Fact::Arrived { from: Role::Server, packet: Wire::Publish { dup: true, packet_id: Some(id), .. } } => {
+                repeated.insert(*id);
+            }
+            Fact::Delivered { to: Role::Client, packet_id: Some(id), .. } => {
+                repeated.remove(id);
+                used += 1;
+            }
+            Fact::Shown { from: Role::Client, packet: Wire::Answer { kind, code, .. } }
+                if matches!(kind, AckType::Puback | AckType::Pubcomp)
+                    || (*kind == AckType::Pubrec && code.is_error()) =>
+            {
+                freed += 1;
+            }
+            Fact::Closed { end: Role::Client, cause: Cause::ReceiveMaximumExceeded } => {
+                let used = used + repeated.len();
+                let exceeded = allowed.is_none_or(|allowed| used >= allowed + freed);
+                ensure!(exceeded, "refused behind {used} messages, where {allowed:?} and {freed} were allowed");
+            }
+            _ => {}
+        }
+        Ok(())
+    })
+}
+
 pub(crate) fn dup_says_whether_it_was_shown(seen: &Seen) -> Verdict {
     follow(seen, |model, _, fact| {
         let Fact::Shown { from, packet: Wire::Publish { packet_id, dup, .. } } = fact else { return Ok(()) };
