@@ -29,7 +29,7 @@ mod world;
 use std::collections::BTreeMap;
 
 use mqtt_session::sim::Faults;
-use mqtt_session::{QoS, Role, Session, Version, server};
+use mqtt_session::{QoS, ReasonCode, Role, Session, Version, server, strategies};
 use operation::ServerPlan;
 use operation::{Operation, Script, Setup};
 use properties::{Seen, Verdict};
@@ -205,6 +205,38 @@ fn without_skips(run: &mut Run) {
 #[test]
 fn acknowledgements_leave_in_order() {
     check("acknowledgements_leave_in_order", without_skips, |run| {
+        properties::acknowledgements_leave_in_order(&play(run, false).0)
+    });
+}
+
+/// The applications refuse some of what they are handed, and the link is cut under their answers.
+fn with_refusals_that_are_lost(run: &mut Run) {
+    run.0.version = Version::V5;
+    with_plans(run, |plan| {
+        plan.manual = [true; 2];
+        plan.clean = false;
+        plan.expiry = 3600;
+        plan.server = ServerPlan::Accepts;
+    });
+    let plan = run.0.plan;
+    let acknowledge = |code| strategies::Operation::Acknowledge { by: Role::Client, which: 0, code };
+    for (number, operation) in run.1.iter_mut().enumerate() {
+        *operation = match number % 10 {
+            0 => Operation::Burst { from: Role::Server, count: 5 },
+            1 | 8 => Operation::Plain(strategies::Operation::Quiet),
+            2 => Operation::Plain(acknowledge(ReasonCode::QuotaExceeded)),
+            3 | 4 => Operation::Plain(acknowledge(ReasonCode::Success)),
+            5 => Operation::Plain(strategies::Operation::Step(u16::try_from(number / 10 % 4).unwrap_or(0))),
+            6 => Operation::Plain(strategies::Operation::Cut),
+            7 => Operation::Reconnect(plan),
+            _ => continue,
+        };
+    }
+}
+
+#[test]
+fn acknowledgements_leave_in_order_where_refusals_are_lost() {
+    check("acknowledgements_leave_in_order_where_refusals_are_lost", with_refusals_that_are_lost, |run| {
         properties::acknowledgements_leave_in_order(&play(run, false).0)
     });
 }

@@ -202,6 +202,10 @@ impl<'m, E: End> Engine<'m, E> {
     #[inline(never)]
     fn take_large<'i>(&mut self, inbox: &mut Unread<'i>, step: &mut StepOf<'m, 'i, E>) -> Result<Taken, Cause> {
         let Some((publish, len)) = inbox.large(self.version(), E::ROLE)? else { return Ok(Taken::InPart) };
+        if self.is_leaving() {
+            inbox.skip(len);
+            return Ok(Taken::Silently);
+        }
         E::check_publish(self, &publish)?;
         let Publish { topic, delivery, retain, .. } = publish;
         let taken = match self.arrive(&delivery, self.own_handling())? {

@@ -3,11 +3,13 @@
 
 use mqtt_session::QoS::{AtLeastOnce, ExactlyOnce};
 use mqtt_session::{
-    AckType, Acknowledge, Cause, Disconnect, Event, Outcome, ReasonCode, Refused, Unsubscribe, Version, Violation,
+    AckType, Acknowledge, Cause, Disconnect, Event, Outcome, Oversized, ReasonCode, Refused, Unsubscribe, Version,
+    Violation,
 };
 
 use crate::trace::{
     Bytes, Pub, Trace, both, packet_id, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2, suback, subscribe,
+    with_header,
 };
 
 const DISCONNECT: &str = "E0 00";
@@ -190,6 +192,30 @@ fn t07_nothing_is_read_behind_a_fault() {
     }
 }
 
+/// T7. Of a message that is larger than the inbox, neither: it comes again.
+#[test]
+fn t07_a_large_message_is_not_skipped_while_leaving() {
+    let large = with_header(0x32, &[b"\0\x01t\0\x08", &[b'p'; 300][..]].concat());
+    let len = u32::try_from(large.len()).unwrap();
+    let mut t = <Trace>::new(Version::V3);
+    t.options.oversized = Oversized::Skipped;
+    t.connects();
+    t.publish(AtLeastOnce, "a");
+    t.sends(qos1(1, "a"));
+    t.receives((qos1(7, "in"), large.clone(), puback(1)));
+    handler_disconnects(&mut t, qos1(7, "in"));
+    t.sends(puback(7));
+    // The rest of it, and what is behind, comes in before the farewell is written.
+    t.acknowledged(1);
+    t.sends(DISCONNECT);
+    t.closes(Cause::Disconnected);
+    t.resumes();
+    t.receives(large);
+    t.tells(&Event::Skipped { topic: "t", qos: AtLeastOnce, retain: false, len });
+    t.sends(puback(8));
+    t.quiet();
+}
+
 /// T7. After an error of the peer no further packet is read.
 #[test]
 fn t07_nothing_is_read_after_an_error_of_the_peer() {
@@ -305,7 +331,14 @@ fn t08_a_message_that_was_received_may_be_lost_unconfirmed() {
 /// message of the last connection crosses as many new ones as we allowed. One more than that is too much.
 #[test]
 fn t13_a_peer_that_counts_each_pubcomp_is_borne() {
-    let mut t = <Trace>::new(Version::V5);
+    for before in [0, 3, 7] {
+        let mut t = <Trace>::new(Version::V5);
+        t13_resumes_with_eight_under_way(&mut t, before);
+    }
+}
+
+/// So many messages come before PUBCOMP has left, the others while it is on its way.
+fn t13_resumes_with_eight_under_way(t: &mut Trace, before: usize) {
     t.connects();
     t.receives(qos2(1, "old"));
     t.message(qos2(1, "old"));
@@ -314,11 +347,21 @@ fn t13_a_peer_that_counts_each_pubcomp_is_borne() {
     t.announced = 7;
     t.resumes();
     let allowed = [11, 12, 13, 14, 15, 16, 17].map(|id| qos2(id, "new"));
-    t.receives((pubrel(1), allowed));
-    for message in allowed {
+    let (early, late) = allowed.split_at(before);
+    t.receives(pubrel(1));
+    for &message in early {
+        t.receives(message);
         t.message(message);
     }
-    t.sends((pubcomp(1), allowed.map(Pub::answer)));
+    t.sends(pubcomp(1));
+    for &message in early {
+        t.sends(message.answer());
+    }
+    for &message in late {
+        t.receives(message);
+        t.message(message);
+        t.sends(message.answer());
+    }
     t.receives(qos2(18, "new"));
     t.message(qos2(18, "new"));
     t.sends(pubrec(18));

@@ -1,6 +1,6 @@
 //! The promises, each as a judgement on what was seen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mqtt_session::{AckType, Cause, Outcome, PacketId, QoS, ReasonCode, Role};
 
@@ -344,24 +344,24 @@ pub(crate) fn receive_maximum_is_kept(seen: &Seen) -> Verdict {
 /// as were allowed, and one more for each acknowledgement, also for each PUBCOMP of an earlier connection. (5.0: 4.9)
 pub(crate) fn no_peer_is_refused_that_counts_each_pubcomp(seen: &Seen) -> Verdict {
     let mut allowed = None;
-    // Messages that came again and were not handed out, and those that were.
-    let mut repeated: BTreeSet<PacketId> = BTreeSet::new();
-    let mut used = 0_usize;
-    let mut freed = 0_usize;
+    // What arrived and was not handed out: which it is, and how many answers had left by then.
+    let mut waiting: VecDeque<(PacketId, bool, usize)> = VecDeque::new();
+    let (mut used, mut freed) = (0_usize, 0_usize);
     follow(seen, |_, _, fact| {
         match fact {
             Fact::Connected => {
                 allowed = None;
-                repeated.clear();
+                waiting.clear();
                 (used, freed) = (0, 0);
             }
             Fact::Allowed(maximum) => allowed = Some(usize::from(*maximum)),
-            Fact::Arrived { from: Role::Server, packet: Wire::Publish { dup: true, packet_id: Some(id), .. } } => {
-                repeated.insert(*id);
+            Fact::Arrived { from: Role::Server, packet: Wire::Publish { dup, packet_id: Some(id), .. } } => {
+                waiting.push_back((*id, *dup, freed));
             }
             Fact::Delivered { to: Role::Client, packet_id: Some(id), .. } => {
-                repeated.remove(id);
-                used += 1;
+                // A message is handed out when those before it were seen for repeats.
+                let place = waiting.iter().position(|(waiting, ..)| waiting == id).unwrap_or(0);
+                used += waiting.drain(..=place).count();
             }
             Fact::Shown { from: Role::Client, packet: Wire::Answer { kind, code, .. } }
                 if matches!(kind, AckType::Puback | AckType::Pubcomp)
@@ -370,7 +370,8 @@ pub(crate) fn no_peer_is_refused_that_counts_each_pubcomp(seen: &Seen) -> Verdic
                 freed += 1;
             }
             Fact::Closed { end: Role::Client, cause: Cause::ReceiveMaximumExceeded } => {
-                let used = used + repeated.len();
+                let repeats = waiting.iter().take_while(|(_, dup, _)| *dup).count();
+                let (used, freed) = (used + repeats, waiting.get(repeats).or(waiting.front()).map_or(0, |it| it.2));
                 let exceeded = allowed.is_none_or(|allowed| used >= allowed + freed);
                 ensure!(exceeded, "refused behind {used} messages, where {allowed:?} and {freed} were allowed");
             }
