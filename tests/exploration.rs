@@ -191,6 +191,8 @@ fn seeded_defects_are_found() {
             losses: u8::from(defect == Defect::KeepsLostSession),
             oddities: u8::from(defect == Defect::FinishesHalfPacket),
             beyond: defect == Defect::KeepsLostSession,
+            manual: defect == Defect::AnswersRepeatsFirst,
+            refusals: u8::from(defect == Defect::AnswersRepeatsFirst),
             defect: Some(defect),
             ..Plan::new(Version::V5, &[], &[])
         };

@@ -37,6 +37,8 @@ pub(crate) enum Defect {
     LeavesPubrelUnanswered,
     /// S6: the client does not send PUBREL again once the connection was lost.
     ForgetsPubrel,
+    /// T14: the server answers a message that comes again before those in front of it.
+    AnswersRepeatsFirst,
 }
 
 /// What a misbehaving end keeps for it.
@@ -127,6 +129,12 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
                 self.answer(role, PUBACK, packet_id);
                 return true;
             }
+            (Some(Defect::AnswersRepeatsFirst), Role::Server)
+                if kind == PUBLISH && qos == 2 && dup && self.ledger.waits_for_its_turn(role, packet_id) =>
+            {
+                let [high, low] = packet_id.map_or(0, PacketId::get).to_be_bytes();
+                self.ledger.written(plan, role, &[PUBREC << 4, 2, high, low]);
+            }
             (Some(Defect::ResendsQos0 | Defect::SendsStaleAnswers), Role::Client) if kind == CONNACK => {
                 let kept = core::mem::take(&mut self.memory.kept);
                 self.pipes[number(role)].push(&kept);
@@ -173,7 +181,7 @@ const Q1: QoS = QoS::AtLeastOnce;
 const Q2: QoS = QoS::ExactlyOnce;
 
 /// Where each defect shows, and how.
-pub(crate) const SEEDED: [(Defect, [&[QoS]; 2], &str); 13] = [
+pub(crate) const SEEDED: [(Defect, [&[QoS]; 2], &str); 14] = [
     (Defect::PublishesAfterPubrec, [&[Q2], &[]], "QoS 2 at most once"),
     (Defect::DropsDup, [&[Q1], &[]], "DUP if and only if sent again"),
     (Defect::ForgetsOrder, [&[Q1, Q2], &[]], "in order"),
@@ -187,4 +195,5 @@ pub(crate) const SEEDED: [(Defect, [&[QoS]; 2], &str); 13] = [
     (Defect::BelievesDup, [&[Q1], &[]], "what is acknowledged was delivered"),
     (Defect::LeavesPubrelUnanswered, [&[Q2], &[]], "whoever waits owes nothing"),
     (Defect::ForgetsPubrel, [&[Q2], &[]], "everything can still be finished"),
+    (Defect::AnswersRepeatsFirst, [&[Q2, Q2], &[]], "answers in order"),
 ];

@@ -360,6 +360,13 @@ impl Ledger {
         self.streams[number(sender)].here[index]
     }
 
+    /// Whether an end could send the PUBREC of a message, if it did not owe another one before.
+    pub(crate) fn waits_for_its_turn(&self, role: Role, packet_id: Option<PacketId>) -> bool {
+        let mut owed = self.duties[number(role)].owed.iter().filter(|(kind, ..)| *kind == PUBREC);
+        let is_first = owed.next().is_some_and(|&(_, first, _)| Some(first) == packet_id);
+        !is_first && owed.any(|&(_, owed, due)| due && Some(owed) == packet_id)
+    }
+
     /// Whether the client answers a PUBREC by this PUBREL.
     pub(crate) fn owes_release(&self, packet_id: Option<PacketId>) -> bool {
         self.duties[0].owed.iter().any(|&(kind, owed, _)| kind == PUBREL && Some(owed) == packet_id)
