@@ -246,9 +246,17 @@ impl<'m, E: End> Engine<'m, E> {
         let found = Table::find(self.held, packet_id);
         let held = found.and_then(|id| entry(self.held, id)).map_or(Held::Free, Entry::held);
         match held.published(level) {
-            // Only repeats are searched for.
-            Arrival::Deliver if dup && self.is_answer_unshown(level, packet_id) => Ok(Arrived::Again),
-            Arrival::Deliver => self.deliver(level, packet_id, handling),
+            Arrival::Deliver => {
+                let is_too_much = self.is_receive_quota_used();
+                // Only what may be a repeat is searched for.
+                if (dup || is_too_much) && self.is_answer_unshown(level, packet_id) {
+                    return Ok(Arrived::Again);
+                }
+                if is_too_much {
+                    return Err(Cause::ReceiveMaximumExceeded);
+                }
+                self.deliver(level, packet_id, handling)
+            }
             Arrival::ReceivedAgain => {
                 self.answer(AckType::Pubrec, packet_id, ReasonCode::Success);
                 Ok(Arrived::Silently)
@@ -281,7 +289,6 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     fn deliver(&mut self, level: Level, packet_id: PacketId, handling: Handling) -> Result<Arrived, Cause> {
-        self.check_receive_quota()?;
         let held = match (handling, level) {
             (Handling::Automatic, Level::AtLeastOnce) => None,
             (Handling::Automatic, Level::ExactlyOnce) => Some(Held::Received),
@@ -351,12 +358,9 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    /// [MQTT-3.3.4-9]
-    fn check_receive_quota(&self) -> Result<(), Cause> {
-        if self.version().is_v5() && self.core.receive_quota == 0 {
-            return Err(Cause::ReceiveMaximumExceeded);
-        }
-        Ok(())
+    /// Whether the peer may send no other message now. [MQTT-3.3.4-9]
+    fn is_receive_quota_used(&self) -> bool {
+        self.version().is_v5() && self.core.receive_quota == 0
     }
 
     /// PUBREL: the identifier is forgotten, and PUBCOMP answers in any case. [MQTT-4.3.3-11] of 5.0
