@@ -167,6 +167,39 @@ fn qos_2_exactly_once_manually() {
     check("qos_2_exactly_once_manually", manual, |run| properties::qos_2_exactly_once(&play(run, false).0));
 }
 
+/// Sessions end with their connections, which the client leaves while answers come in.
+fn with_hasty_departures(run: &mut Run) {
+    let v3 = run.0.version == Version::V3;
+    run.0.faults.corrupt_once_in = 0;
+    with_plans(run, |plan| {
+        plan.clean = v3;
+        plan.expiry = 0;
+        plan.server = ServerPlan::Accepts;
+    });
+    let plan = run.0.plan;
+    for (number, operation) in run.1.iter_mut().enumerate() {
+        *operation = match number % 7 {
+            0 => Operation::Plain(strategies::Operation::Step(12)),
+            1 => Operation::Burst { from: Role::Client, count: 6 },
+            2 => Operation::Burst { from: Role::Server, count: 4 },
+            3 => Operation::Plain(strategies::Operation::Step(u16::try_from(5 + number / 7 % 20).unwrap_or(0))),
+            4 => Operation::Plain(strategies::Operation::Disconnect {
+                by: Role::Client,
+                code: ReasonCode::NORMAL_DISCONNECTION,
+            }),
+            5 => Operation::Plain(strategies::Operation::Quiet),
+            _ => Operation::Reconnect(plan),
+        };
+    }
+}
+
+#[test]
+fn what_was_confirmed_before_leaving_is_not_lost() {
+    check("what_was_confirmed_before_leaving_is_not_lost", with_hasty_departures, |run| {
+        properties::what_was_confirmed_before_leaving_is_not_lost(&play(run, false).0)
+    });
+}
+
 /// The server is never told how many messages the client takes, and has many.
 fn with_a_server_that_sends_too_much(run: &mut Run) {
     run.0.version = Version::V5;

@@ -340,6 +340,42 @@ pub(crate) fn receive_maximum_is_kept(seen: &Seen) -> Verdict {
     })
 }
 
+/// What a client was told of before it says that it disconnects is not lost: not what PUBACK or PUBCOMP confirmed.
+pub(crate) fn what_was_confirmed_before_leaving_is_not_lost(seen: &Seen) -> Verdict {
+    let mut confirmed: BTreeSet<u32> = BTreeSet::new();
+    let mut lost: Option<u32> = None;
+    let mut has_left = false;
+    follow(seen, |model, _, fact| {
+        match fact {
+            Fact::Connected => {
+                confirmed.clear();
+                (lost, has_left) = (None, false);
+            }
+            Fact::Shown { from: Role::Client, packet: Wire::Disconnect(_) } => has_left = true,
+            Fact::Arrived { from: Role::Server, packet: Wire::Answer { kind, packet_id, .. } } if !has_left => {
+                if let Some((number, message)) = model.message(Role::Client, Some(*packet_id)) {
+                    let shown = message.shown.last() == Some(&model.connection);
+                    let ends =
+                        *kind == AckType::Pubcomp || (*kind == AckType::Puback && message.qos == QoS::AtLeastOnce);
+                    confirmed.extend((ends && shown).then_some(number));
+                }
+            }
+            Fact::Told {
+                from: Role::Client,
+                number: Some(number),
+                outcome: Outcome::Lost | Outcome::LostUnconfirmed,
+            } => {
+                lost = lost.or(Some(*number).filter(|number| confirmed.contains(number)));
+            }
+            Fact::Closed { end: Role::Client, cause: Cause::Disconnected } => {
+                ensure!(lost.is_none(), "{lost:?} was confirmed before the client left, and told as lost");
+            }
+            _ => {}
+        }
+        Ok(())
+    })
+}
+
 /// A client whose server does not know how many messages it takes refuses none that the server might send if it knew: as many
 /// as were allowed, and one more for each acknowledgement, also for each PUBCOMP of an earlier connection. (5.0: 4.9)
 pub(crate) fn no_peer_is_refused_that_counts_each_pubcomp(seen: &Seen) -> Verdict {
