@@ -32,7 +32,7 @@ type Exchange = Option<(Sent, PacketId)>;
 impl<'a, E: End> Content<'a, E> {
     /// Everything that is not in a table. The clock and what only says where things lie are left out.
     fn facts(self) -> Core<E> {
-        // What was allowed matters where it is kept.
+        // 3.1.1 has no Receive Maximum, so what is counted for it means nothing there.
         let is_counted = Version::nearest(E::level(self.core)).is_v5();
         Core {
             now: Instant::from_millis(0),
