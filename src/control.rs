@@ -2,7 +2,7 @@
 
 use crate::aliases::{BadAlias, TopicAliases};
 use crate::bytes;
-use crate::wire::{Measured, PacketType, packet_len};
+use crate::wire::{Measured, PacketId, PacketType, packet_len};
 
 /// What is kept free for the shortest DISCONNECT that says all it must: a reason code and a session expiry interval.
 pub(crate) const FAREWELL: usize = 9;
@@ -146,6 +146,18 @@ impl<'m> Queue<'m> {
             bytes::rotate_left(rest, gap);
         }
         self.control.end = self.control.end.wrapping_add(core::mem::take(&mut self.control.farewell));
+    }
+
+    /// Whether an acknowledgement of the kind that begins with `first` is queued for this message, and not yet shown.
+    pub(crate) fn has_unshown(&self, first: u8, packet_id: PacketId) -> bool {
+        let mut rest = self.bytes.get(self.control.shown.into()..self.control.end.into()).unwrap_or_default();
+        while let Some((packet, behind)) = packet_len(rest).and_then(|len| rest.split_at_checked(len)) {
+            if packet.first() == Some(&first) && packet.get(2..4) == Some(&packet_id.get().to_be_bytes()) {
+                return true;
+            }
+            rest = behind;
+        }
+        false
     }
 
     /// Notes that all of the queue is shown.

@@ -73,6 +73,17 @@ pub enum Event<'i> {
         /// The properties of the packet that ended it; none if no packet did.
         properties: Properties<'i>,
     },
+    /// PUBREC said more of a message of QoS 2 than success. The server has the message; [`Published`](Self::Published) still
+    /// follows. 5.0 only.
+    Received {
+        /// What `publish` returned.
+        packet_id: PacketId,
+        /// The code, below 0x80: [`NoMatchingSubscribers`](ReasonCode::NoMatchingSubscribers), or success where the properties
+        /// say something. (5.0: 3.5.2.1)
+        reason_code: ReasonCode,
+        /// The properties of PUBREC: a Reason String, User Properties, or none.
+        properties: Properties<'i>,
+    },
     /// A message that was in flight when the server lost the session is published anew, as a new message.
     Republished {
         /// The identifier that it had.
@@ -111,6 +122,14 @@ pub enum Event<'i> {
         /// Its identifier.
         packet_id: PacketId,
     },
+    /// The server broke a rule for which the connection would end with this cause, if servers in wide use did not break it.
+    /// Nothing else follows from it, so it may be ignored. 5.0 only.
+    ///
+    /// * [`Cause::Violation`] with [`PubrecCodeReserved`](crate::Violation::PubrecCodeReserved): a PUBREC had a reason code of
+    ///   0x80 or above that the standard does not give it. It was taken as a refusal, of which the event before this one tells.
+    /// * [`Cause::PacketIdentifierReused`]: a message came again on the same connection before it was acknowledged. It is not
+    ///   told again, and the one acknowledgement answers both. [MQTT-4.4.0-1]
+    Tolerated(Cause),
     /// A message larger than the inbox came; it was acknowledged and let pass, as `Connect` asked.
     Skipped {
         /// The topic name.
@@ -130,6 +149,8 @@ pub enum Event<'i> {
 pub(crate) enum Happened<'i> {
     Message(Message<'i>),
     Published { packet_id: PacketId, outcome: Outcome, properties: Properties<'i> },
+    Received { packet_id: PacketId, reason_code: ReasonCode, properties: Properties<'i> },
+    Tolerated(Cause),
     Stray { packet: StrayPacket, packet_id: PacketId },
     Skipped { topic: &'i str, qos: QoS, retain: bool, len: u32 },
     Writable,
@@ -144,6 +165,10 @@ impl<'i> From<Happened<'i>> for Event<'i> {
             Happened::Published { packet_id, outcome, properties } => {
                 Self::Published { packet_id, outcome, properties }
             }
+            Happened::Received { packet_id, reason_code, properties } => {
+                Self::Received { packet_id, reason_code, properties }
+            }
+            Happened::Tolerated(cause) => Self::Tolerated(cause),
             Happened::Stray { packet, packet_id } => Self::Stray { packet, packet_id },
             Happened::Skipped { topic, qos, retain, len } => Self::Skipped { topic, qos, retain, len },
             Happened::Writable => Self::Writable,
@@ -169,9 +194,11 @@ pub enum StrayPacket {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Outcome {
     /// The server has it: PUBACK or PUBCOMP, with its code. That of PUBCOMP is 0x92 where the server had finished the
-    /// exchange before and the link broke under its answer; that is no error. (5.0)
+    /// exchange before and the link broke under its answer; that is no error. Where PUBCOMP says success and PUBREC said
+    /// [`NoMatchingSubscribers`](ReasonCode::NoMatchingSubscribers), it is the code of PUBREC. (5.0)
     Acknowledged(ReasonCode),
-    /// The server refused it: PUBACK or PUBREC with a code of 0x80 or above. [MQTT-4.4.0-2]
+    /// The server refused it: PUBACK or PUBREC with a code of 0x80 or above, which is
+    /// [`UnspecifiedError`](ReasonCode::UnspecifiedError) for one that the standard does not name. [MQTT-4.4.0-2]
     Rejected(ReasonCode),
     /// It could not be sent again, because the limits of the new connection forbid it. [MQTT-3.2.2-11],
     /// [MQTT-3.2.2-14], [MQTT-3.2.2-15]

@@ -11,7 +11,7 @@ use crate::flow::sender::Sent;
 use crate::outbox::{Order, Records, Stored};
 use crate::time::Instant;
 use crate::timer::Timer;
-use crate::wire::PacketId;
+use crate::wire::{PacketId, Version};
 
 use super::machine::End;
 use super::state::{Core, Owed, Phase, Starved};
@@ -33,8 +33,12 @@ type Exchange = Option<(Sent, PacketId)>;
 impl<'a, E: End> Content<'a, E> {
     /// Everything that is not in a table. The clock and what only says where things lie are left out.
     fn facts(self) -> Core<E> {
+        // 3.1.1 has no Receive Maximum, so what is counted for it means nothing there.
+        let is_counted = Version::nearest(E::level(self.core)).is_v5();
         Core {
             now: Instant::from_millis(0),
+            receive_quota: if is_counted { self.core.receive_quota } else { 0 },
+            closing: if is_counted { self.core.closing } else { 0 },
             identifiers: Identifiers::NEW,
             releases: Chain::NEW,
             expired: Chain::NEW,
@@ -78,7 +82,8 @@ impl<'a, E: End> Content<'a, E> {
 
     /// How many filters a request has and whether it was shown. Of those that were lost the links say nothing.
     fn request_facts(self, slot: &Slot) -> Option<u32> {
-        matches!(self.core.phase, Phase::Online | Phase::Leaving | Phase::Failing | Phase::Parting).then(|| slot.link())
+        let is_over = matches!(self.core.phase, Phase::Offline | Phase::Connecting | Phase::Reporting);
+        (!is_over).then(|| slot.link())
     }
 
     /// Whether the same requests are under way, in whatever slots.

@@ -4,20 +4,26 @@ use crate::command::Disconnect;
 use crate::error::{Cause, Refused};
 use crate::event::{Happened, Outcome};
 use crate::flow::identifiers::{self, Identifiers, SlotId, slot, slot_mut};
+use crate::flow::receiver::Held;
 use crate::flow::sender::{Level, Sent};
 use crate::keepalive::KeepAlive;
 use crate::outbox::{Lifetime, Order, Place};
 use crate::report::report;
 use crate::timer::Timer;
-use crate::wire::{self, Measured, Properties, Role};
+use crate::wire::{self, Measured, Properties, Role, Violation};
 
 use super::machine::{ANSWER, End, Engine, StepOf, Taken, tell};
-use super::state::{Authentication, Life, Limits, Losing, Phase, Starved};
+use super::state::{Authentication, Life, Limits, Losing, Phase, Starved, Tolerated};
 
 impl<'m, E: End> Engine<'m, E> {
     /// Tells one outcome that is decided, if there is one. Mostly there is none.
     pub(super) fn report<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
         if E::report(self, step) {
+            return true;
+        }
+        if self.core.tolerated == Tolerated::PubrecCode {
+            self.core.tolerated = Tolerated::Nothing;
+            tell(step, Happened::Tolerated(Cause::Violation(Violation::PubrecCodeReserved)));
             return true;
         }
         if self.core.losing != Losing::Nothing {
@@ -87,7 +93,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.keep_alive = KeepAlive::OFF;
         self.core.owed = None;
         self.core.closing = 0;
-        self.core.receiving = 0;
+        self.core.receive_quota = 0;
         self.core.authentication = Authentication::Without;
         self.core.limits = Limits::NONE;
         self.core.quota = 0;
@@ -101,6 +107,18 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.life == Life::UntilClose {
             self.lose_session(Losing::InFlight);
             self.core.life = Life::None;
+        }
+    }
+
+    /// How many received messages are open once this connection has ended, if there is one.
+    pub(crate) fn held_after_end(&self) -> u16 {
+        match (self.core.phase, self.core.life) {
+            (Phase::Offline | Phase::Reporting, _) => self.core.table.len(),
+            (_, Life::UntilClose) => 0,
+            _ => {
+                let kept = self.held.iter().filter(|entry| entry.held().carried_over() != Held::Free).count();
+                u16::try_from(kept).unwrap_or(u16::MAX)
+            }
         }
     }
 
@@ -143,18 +161,31 @@ impl<'m, E: End> Engine<'m, E> {
     /// The transport is gone.
     pub(crate) fn connection_lost(&mut self) {
         match self.core.phase {
-            Phase::Connecting | Phase::Online => {
-                self.core.cause = Cause::ConnectionLost;
-                self.core.phase = Phase::Draining;
-                self.core.keep_alive = KeepAlive::OFF;
-                self.core.deadline = Timer::OFF;
-                self.core.closing = 0;
-                self.core.owed = None;
-                self.queue.clear();
-            }
-            Phase::Leaving => self.end(Cause::ConnectionLost),
+            Phase::Connecting | Phase::Online => self.drain(Phase::Draining, Cause::ConnectionLost),
+            Phase::Leaving => self.drain(Phase::Settling, Cause::ConnectionLost),
+            Phase::Parting if self.is_leaving() => self.drain(Phase::Settling, self.core.cause),
             Phase::Failing | Phase::Parting => self.end(self.core.cause),
-            Phase::Offline | Phase::Draining | Phase::Reporting => {}
+            Phase::Offline | Phase::Draining | Phase::Settling | Phase::Reporting => {}
+        }
+    }
+
+    /// Nothing leaves any more, but what is here may still be taken.
+    fn drain(&mut self, phase: Phase, cause: Cause) {
+        self.core.cause = cause;
+        self.core.phase = phase;
+        self.core.keep_alive = KeepAlive::OFF;
+        self.core.deadline = Timer::OFF;
+        self.core.closing = 0;
+        self.core.owed = None;
+        self.queue.clear();
+    }
+
+    /// Whether the application wants to disconnect: of what comes in, only acknowledgements matter.
+    pub(super) fn is_leaving(&self) -> bool {
+        match self.core.phase {
+            Phase::Leaving | Phase::Settling => true,
+            Phase::Parting => self.core.cause == Cause::Disconnected,
+            _ => false,
         }
     }
 

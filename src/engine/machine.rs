@@ -53,6 +53,10 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
         step: &mut StepOf<'m, 'i, Self>,
     ) -> Result<Taken, Cause>;
 
+    /// Whether a packet that is neither a PUBLISH nor one of its acknowledgements still matters once the application wants to
+    /// disconnect.
+    fn is_awaited(packet_type: PacketType) -> bool;
+
     /// Whether CONNACK is still to come or to be given.
     fn is_beginning(engine: &Engine<'_, Self>) -> bool;
 
@@ -141,7 +145,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// What is to be done once nothing more is received.
     fn act<'i>(mut self, step: &mut StepOf<'m, 'i, E>) {
-        if self.core.phase == Phase::Draining {
+        if matches!(self.core.phase, Phase::Draining | Phase::Settling) {
             self.end(self.core.cause);
         }
         let mut pause = self.core.pause(self.store.outbox);
@@ -309,7 +313,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Of the received messages, those end that are acknowledged by what is queued, which is about to be shown.
     pub(super) fn close_received(&mut self) {
-        self.core.receiving = self.core.receiving.saturating_sub(core::mem::take(&mut self.core.closing));
+        self.core.receive_quota = self.core.receive_quota.saturating_add(core::mem::take(&mut self.core.closing));
     }
 
     /// What is shown of the queue, to be reported.
@@ -356,7 +360,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.store.carry_over();
         self.core.next_release = self.core.releases.first(self.slots);
         // PUBRELs that are still to be answered free their quota then.
-        let open = self.slots.iter().filter(|slot| slot.sent() == Sent::Released(Counted::Here)).count();
+        let open = self.slots.iter().filter(|slot| matches!(slot.sent(), Sent::Released(Counted::Here, _))).count();
         self.core.quota = self.core.limits.receive_maximum.saturating_sub(u16::try_from(open).unwrap_or(u16::MAX));
     }
 
@@ -385,9 +389,9 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// Queues an answer. There is room for it, or the packet that it answers would not have been taken; a connection that
-    /// is gone gets none. `false`: the server does not take it, and the connection ends.
+    /// is gone gets none, and nothing follows a farewell. `false`: the server does not take it, and the connection ends.
     pub(crate) fn answer(&mut self, kind: AckType, packet_id: PacketId, reason_code: ReasonCode) -> bool {
-        if self.core.phase == Phase::Draining {
+        if matches!(self.core.phase, Phase::Parting | Phase::Draining | Phase::Settling) {
             return true;
         }
         let code = if self.version().is_v5() { reason_code } else { ReasonCode::Success };

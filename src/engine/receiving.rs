@@ -10,7 +10,7 @@ use crate::report::report;
 use crate::wire::{AckType, Acknowledgement, Delivery, PacketId, PacketType, Publish, Reader, ReasonCode, Violation};
 
 use super::machine::{ANSWER, End, Engine, StepOf, Taken, received, tell};
-use super::state::{Owed, Phase};
+use super::state::{Owed, Phase, Tolerated};
 
 /// Who acknowledges a message.
 #[derive(Clone, Copy)]
@@ -29,6 +29,8 @@ enum Arrived {
     Delivered(Option<Handle>),
     /// It was here before.
     Silently,
+    /// It came a second time on this connection, and what is said of the first one answers both.
+    Again,
     /// It stays in the inbox for now.
     NotYet,
 }
@@ -56,17 +58,26 @@ impl<'m, E: End> Engine<'m, E> {
                     self.wait_for_room(&inbox);
                     return false;
                 }
+                Err(_) if self.is_leaving() => {
+                    // The end is near anyway. Behind the fault nothing is read.
+                    inbox.go_back(position);
+                    return false;
+                }
                 Err(cause) => self.fail(cause),
             }
         }
         false
     }
 
-    /// Whether the next packet is taken: its answer must have room. Once the link is gone there are no answers.
+    /// Whether the next packet is taken: its answer must have room. Once the link is gone, and behind a farewell, there are no
+    /// answers.
     fn listens(&self) -> bool {
         match self.core.phase {
-            Phase::Connecting | Phase::Online => self.core.owed.is_none() && self.queue.has_room(ANSWER),
-            Phase::Draining => true,
+            Phase::Connecting | Phase::Online | Phase::Leaving => {
+                self.core.owed.is_none() && self.queue.has_room(ANSWER)
+            }
+            Phase::Parting => self.is_leaving(),
+            Phase::Draining | Phase::Settling => true,
             _ => false,
         }
     }
@@ -98,6 +109,9 @@ impl<'m, E: End> Engine<'m, E> {
             Ok(Some(frame)) => {
                 inbox.pass(&frame);
                 if frame.packet_type == PacketType::Publish && !E::is_beginning(self) {
+                    if self.is_leaving() {
+                        return Ok(Taken::Silently);
+                    }
                     self.take_publish(frame.first_byte, frame.body.rest(), inbox, step)
                 } else {
                     self.take(frame.packet_type, frame.body.rest(), step)
@@ -121,20 +135,24 @@ impl<'m, E: End> Engine<'m, E> {
         body: &'i [u8],
         step: &mut StepOf<'m, 'i, E>,
     ) -> Result<Taken, Cause> {
-        let mut body = Reader::new(self.version(), E::ROLE, body);
+        let mut reader = Reader::new(self.version(), E::ROLE, body);
         match AckType::of(packet_type) {
             Some(kind) if !E::is_beginning(self) => {
-                let packet = Acknowledgement::read(kind, &mut body);
-                body.end()?;
+                let packet = Acknowledgement::read(kind, &mut reader);
+                reader.end()?;
                 received(&packet);
                 E::check_diagnostics(self, &packet.properties)?;
                 if kind == AckType::Pubrel {
-                    self.take_release(packet.packet_id)
-                } else {
-                    self.acknowledged(&packet, step)
+                    return self.take_release(packet.packet_id);
                 }
+                let taken = self.acknowledged(&packet, step)?;
+                if kind == AckType::Pubrec && packet.reason_code.is_error() && Acknowledgement::is_code_foreign(body) {
+                    self.core.tolerated = Tolerated::PubrecCode;
+                }
+                Ok(taken)
             }
-            _ => E::take(self, packet_type, body, step),
+            _ if self.is_leaving() && !E::is_awaited(packet_type) => Ok(Taken::Silently),
+            _ => E::take(self, packet_type, reader, step),
         }
     }
 
@@ -157,6 +175,7 @@ impl<'m, E: End> Engine<'m, E> {
         let handle = match self.arrive(&publish.delivery, handling)? {
             Arrived::Delivered(handle) => handle,
             Arrived::Silently => return Ok(Taken::Silently),
+            Arrived::Again => return Ok(self.tolerate_repeat(step)),
             Arrived::NotYet => return Ok(Taken::NotYet),
         };
         let mut message = Message::new(&publish, handle);
@@ -183,11 +202,16 @@ impl<'m, E: End> Engine<'m, E> {
     #[inline(never)]
     fn take_large<'i>(&mut self, inbox: &mut Unread<'i>, step: &mut StepOf<'m, 'i, E>) -> Result<Taken, Cause> {
         let Some((publish, len)) = inbox.large(self.version(), E::ROLE)? else { return Ok(Taken::InPart) };
+        if self.is_leaving() {
+            inbox.skip(len);
+            return Ok(Taken::Silently);
+        }
         E::check_publish(self, &publish)?;
         let Publish { topic, delivery, retain, .. } = publish;
         let taken = match self.arrive(&delivery, self.own_handling())? {
             Arrived::Delivered(_) => tell(step, Happened::Skipped { topic, qos: delivery.qos(), retain, len }),
             Arrived::Silently => Taken::Silently,
+            Arrived::Again => self.tolerate_repeat(step),
             Arrived::NotYet => return Ok(Taken::NotYet),
         };
         inbox.skip(len);
@@ -198,19 +222,49 @@ impl<'m, E: End> Engine<'m, E> {
     fn arrive(&mut self, delivery: &Delivery, handling: Handling) -> Result<Arrived, Cause> {
         match *delivery {
             Delivery::AtMostOnce => Ok(Arrived::Delivered(None)),
-            Delivery::AtLeastOnce { packet_id, .. } => self.admit(Level::AtLeastOnce, packet_id, handling),
-            Delivery::ExactlyOnce { packet_id, .. } => self.admit(Level::ExactlyOnce, packet_id, handling),
+            Delivery::AtLeastOnce { packet_id, dup } => self.admit(Level::AtLeastOnce, packet_id, dup, handling),
+            Delivery::ExactlyOnce { packet_id, dup } => self.admit(Level::ExactlyOnce, packet_id, dup, handling),
         }
     }
 
+    /// Whether a message was acknowledged, and nobody has seen that yet: then its identifier is not free for the peer.
+    fn is_answer_unshown(&self, level: Level, packet_id: PacketId) -> bool {
+        self.queue.has_unshown(first_answer(level).packet_type().first_byte(), packet_id)
+    }
+
+    /// Tells that a message came again on the same connection, which 3.1.1 allows. Senders do it that have waited too long for
+    /// the application; if the connection ended, they would wait again on the next one. [MQTT-4.4.0-1] of 5.0
+    fn tolerate_repeat<'i>(&self, step: &mut StepOf<'m, 'i, E>) -> Taken {
+        if !self.version().is_v5() {
+            return Taken::Silently;
+        }
+        tell(step, Happened::Tolerated(Cause::PacketIdentifierReused))
+    }
+
     /// What becomes of a message that is acknowledged.
-    fn admit(&mut self, level: Level, packet_id: PacketId, handling: Handling) -> Result<Arrived, Cause> {
+    fn admit(&mut self, level: Level, packet_id: PacketId, dup: bool, handling: Handling) -> Result<Arrived, Cause> {
         let found = Table::find(self.held, packet_id);
         let held = found.and_then(|id| entry(self.held, id)).map_or(Held::Free, Entry::held);
         match held.published(level) {
-            Arrival::Deliver => self.deliver(level, packet_id, handling),
+            Arrival::Deliver => {
+                let is_too_much = self.is_receive_quota_used();
+                // Only what may be a repeat is searched for.
+                if (dup || is_too_much) && self.is_answer_unshown(level, packet_id) {
+                    return Ok(Arrived::Again);
+                }
+                if is_too_much {
+                    return Err(Cause::ReceiveMaximumExceeded);
+                }
+                self.deliver(level, packet_id, handling)
+            }
             Arrival::ReceivedAgain => {
                 self.answer(AckType::Pubrec, packet_id, ReasonCode::Success);
+                Ok(Arrived::Silently)
+            }
+            Arrival::ReceivedBefore => {
+                if let Some(id) = found {
+                    self.receive_again(id, packet_id);
+                }
                 Ok(Arrived::Silently)
             }
             Arrival::HandedAgain => {
@@ -219,14 +273,14 @@ impl<'m, E: End> Engine<'m, E> {
                 }
                 Ok(Arrived::Silently)
             }
-            Arrival::Repeated if !self.version().is_v5() => Ok(Arrived::Silently),
+            Arrival::Repeated => Ok(Arrived::Again),
             Arrival::InUse if self.version().is_v5() => {
                 self.answer(first_answer(level), packet_id, ReasonCode::PacketIdentifierInUse);
                 Ok(Arrived::Silently)
             }
-            Arrival::Repeated | Arrival::InUse => {
+            Arrival::InUse => {
                 // The peer has given the exchange up; if we did not, it would end every connection from now on.
-                if let (Held::Received | Held::HandedBefore, Some(id)) = (held, found) {
+                if let (Held::Received | Held::ReceivedBefore | Held::HandedBefore, Some(id)) = (held, found) {
                     self.core.table.remove(self.held, id);
                 }
                 Err(Cause::PacketIdentifierReused)
@@ -235,7 +289,6 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     fn deliver(&mut self, level: Level, packet_id: PacketId, handling: Handling) -> Result<Arrived, Cause> {
-        self.check_receive_maximum()?;
         let held = match (handling, level) {
             (Handling::Automatic, Level::AtLeastOnce) => None,
             (Handling::Automatic, Level::ExactlyOnce) => Some(Held::Received),
@@ -246,12 +299,12 @@ impl<'m, E: End> Engine<'m, E> {
             None => None,
             Some(Some(id)) => Some(id),
             // An application that has yet to acknowledge frees a place; a PUBREL that would is behind in the stream.
-            Some(None) if level == Level::AtLeastOnce && !self.version().is_v5() && self.awaits_verdict() => {
+            Some(None) if level == Level::AtLeastOnce && self.awaits_verdict() => {
                 return Ok(Arrived::NotYet);
             }
             Some(None) => return Err(Cause::TooManyHeld),
         };
-        self.core.receiving = self.core.receiving.saturating_add(1);
+        self.core.receive_quota = self.core.receive_quota.saturating_sub(1);
         let handle = match (handling, id) {
             (Handling::Manual | Handling::InTurn, Some(id)) => {
                 self.core.table.enqueue(self.held, id);
@@ -284,30 +337,43 @@ impl<'m, E: End> Engine<'m, E> {
         if let Some(entry) = entry_mut(self.held, id) {
             entry.set_held(Held::Handed);
         }
-        self.core.receiving = self.core.receiving.saturating_add(1);
+        self.core.receive_quota = self.core.receive_quota.saturating_sub(1);
         self.core.table.enqueue(self.held, id);
         self.answer_judged();
     }
 
-    /// [MQTT-3.3.4-9]
-    fn check_receive_maximum(&self) -> Result<(), Cause> {
-        if self.version().is_v5() && self.core.receiving >= self.core.receive_maximum {
-            return Err(Cause::ReceiveMaximumExceeded);
+    /// A message for which PUBREC was sent on an earlier connection is answered again, behind those that the application has
+    /// yet to acknowledge: one of them may have come before it, and be here again because its refusal was lost.
+    /// [MQTT-4.6.0-3]
+    fn receive_again(&mut self, id: EntryId, packet_id: PacketId) {
+        let is_next = self.core.table.first_due(self.held).is_none();
+        let Some(entry) = entry_mut(self.held, id) else { return };
+        if is_next {
+            entry.set_held(Held::Received);
+            self.answer(AckType::Pubrec, packet_id, ReasonCode::Success);
+        } else {
+            entry.set_held(Held::Handed);
+            entry.judge(ReasonCode::Success);
+            self.core.table.enqueue(self.held, id);
         }
-        Ok(())
+    }
+
+    /// Whether the peer may send no other message now. [MQTT-3.3.4-9]
+    fn is_receive_quota_used(&self) -> bool {
+        self.version().is_v5() && self.core.receive_quota == 0
     }
 
     /// PUBREL: the identifier is forgotten, and PUBCOMP answers in any case. [MQTT-4.3.3-11] of 5.0
     ///
-    /// PUBCOMP raises the quota of the peer also where the message does not count on this connection, up to what we allowed.
-    /// (5.0: 4.9)
+    /// PUBCOMP raises the quota of the peer also where the message does not count on this connection. If messages were under way
+    /// then, it may have more of them under way than we announced. (5.0: 4.9)
     fn take_release(&mut self, packet_id: PacketId) -> Result<Taken, Cause> {
         let found = Table::find(self.held, packet_id).and_then(|id| Some((id, *entry(self.held, id)?)));
         let code = match found {
             Some((_, entry)) if matches!(entry.held(), Held::Handed | Held::HandedBefore) => {
                 return Err(Cause::AcknowledgementContradicts);
             }
-            Some((id, entry)) if matches!(entry.held(), Held::Received) => {
+            Some((id, entry)) if matches!(entry.held(), Held::Received | Held::ReceivedBefore) => {
                 self.core.table.remove(self.held, id);
                 ReasonCode::Success
             }
@@ -388,7 +454,7 @@ impl<'m, E: End> Engine<'m, E> {
         let level = match entry.held() {
             Held::Pending => Level::AtLeastOnce,
             Held::Handed | Held::HandedBefore => Level::ExactlyOnce,
-            Held::Free | Held::Received => return Err(Refused::Dead),
+            Held::Free | Held::Received | Held::ReceivedBefore => return Err(Refused::Dead),
         };
         // Generations go around soon, and peers use many identifiers: together they tell old handles from new ones.
         let is_same = entry.generation == handle.generation && entry.packet_id == Some(handle.packet_id);

@@ -7,7 +7,7 @@ use crate::command::Publish;
 use crate::error::{Cause, Refused};
 use crate::event::{Happened, Outcome, StrayPacket};
 use crate::flow::identifiers::{self, Slot, SlotId, slot, slot_mut};
-use crate::flow::sender::{Counted, Level, Reaction, Sent};
+use crate::flow::sender::{Counted, Level, Reaction, Receipt, Sent};
 use crate::outbox::{Label, Lifetime, ORDERS, Order, Place};
 use crate::report::report;
 use crate::timer::Timer;
@@ -377,9 +377,9 @@ impl<'m, E: End> Engine<'m, E> {
             }
             self.core.turn = Turn::Queue;
             if let Some(slot) = slot_mut(self.slots, id)
-                && slot.sent() == Sent::ResendRelease
+                && let Sent::ResendRelease(receipt) = slot.sent()
             {
-                slot.set_sent(Sent::Released(Counted::Before));
+                slot.set_sent(Sent::Released(Counted::Before, receipt));
             }
             self.core.next_release = self.core.releases.after(self.slots, id);
         }
@@ -402,17 +402,23 @@ impl<'m, E: End> Engine<'m, E> {
             let packet = StrayPacket::Acknowledgement(kind);
             return Ok(tell(step, Happened::Stray { packet, packet_id }));
         }
-        self.core.deadline = Timer::OFF;
+        if self.core.phase == Phase::Online {
+            self.core.deadline = Timer::OFF;
+        }
         let id = found.ok_or(Cause::AcknowledgementContradicts)?;
         let (counted, outcome) = match reaction {
-            Reaction::Accepted(counted) => (counted, Outcome::Acknowledged(reason_code)),
+            Reaction::Accepted(counted) => (counted, Outcome::Acknowledged(sent.outcome(reason_code))),
             Reaction::Rejected(counted) => {
                 report!(warn, "the peer refuses message {}: {:?}", packet_id, reason_code);
                 (counted, Outcome::Rejected(reason_code))
             }
             Reaction::Release(counted) => {
-                self.release(id, counted);
-                return Ok(Taken::Silently);
+                self.release(id, counted, Receipt::of(reason_code));
+                // Mostly there is nothing to tell: that the message arrived is told by PUBCOMP.
+                if reason_code == ReasonCode::Success && properties.is_empty() {
+                    return Ok(Taken::Silently);
+                }
+                return Ok(tell(step, Happened::Received { packet_id, reason_code, properties }));
             }
             Reaction::ReleaseAgain => {
                 // As long as PUBRELs are still to be sent again, each goes out in its turn.
@@ -429,11 +435,11 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// The message is dropped and PUBREL goes out, behind those that are still to be sent again. [MQTT-4.3.3-4]
-    fn release(&mut self, id: SlotId, counted: Counted) {
+    fn release(&mut self, id: SlotId, counted: Counted, receipt: Receipt) {
         self.unstore(id);
         self.core.releases.push(self.slots, id);
         if let Some(slot) = slot_mut(self.slots, id) {
-            slot.set_sent(Sent::Released(counted));
+            slot.set_sent(Sent::Released(counted, receipt));
         }
         if self.core.next_release.is_some() {
             return;
@@ -462,7 +468,7 @@ impl<'m, E: End> Engine<'m, E> {
     fn forget(&mut self, id: SlotId) {
         match slot(self.slots, id).map(Slot::sent) {
             Some(Sent::Queued(_) | Sent::Published(_) | Sent::Resend(_)) => self.unstore(id),
-            Some(Sent::Released(_) | Sent::ResendRelease) => {
+            Some(Sent::Released(..) | Sent::ResendRelease(_)) => {
                 if self.core.next_release == Some(id) {
                     self.core.next_release = self.core.releases.after(self.slots, id);
                 }

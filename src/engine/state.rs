@@ -36,10 +36,10 @@ pub(crate) struct Core<E> {
     pub(crate) unstamped: u16,
     /// How many PUBLISHes of QoS 1 and 2 may be shown. (5.0: 4.9)
     pub(crate) quota: u16,
-    /// How many received messages are open on this connection, how many we allowed, and how many of them will be closed
-    /// by what is queued. (5.0: 3.3.4)
-    pub(crate) receiving: u16,
-    pub(crate) receive_maximum: u16,
+    /// How many messages of QoS 1 and 2 the peer may still send on this connection, and how many more once what is queued is
+    /// shown. A peer may count each PUBCOMP, also one for a message of an earlier connection, so this may become more than the
+    /// Receive Maximum that we announced. (5.0: 3.3.4, 4.9)
+    pub(crate) receive_quota: u16,
     pub(crate) closing: u16,
     /// The message that was handed out last, if the session is to acknowledge it.
     pub(crate) owed: Option<PacketId>,
@@ -53,6 +53,7 @@ pub(crate) struct Core<E> {
     pub(crate) losing: Losing,
     pub(crate) starved: Starved,
     pub(crate) turn: Turn,
+    pub(crate) tolerated: Tolerated,
     pub(crate) authentication: Authentication,
     pub(crate) manner: Manner,
     /// The protocol level; 0: never connected.
@@ -79,8 +80,7 @@ impl<E> Core<E> {
             table: Table::NEW,
             unstamped: 0,
             quota: 0,
-            receiving: 0,
-            receive_maximum: 0,
+            receive_quota: 0,
             closing: 0,
             owed: None,
             owed_by: Owed::Puback,
@@ -92,6 +92,7 @@ impl<E> Core<E> {
             losing: Losing::Nothing,
             starved: Starved::No,
             turn: Turn::Queue,
+            tolerated: Tolerated::Nothing,
             authentication: Authentication::Without,
             manner: Manner::NONE,
             level: 0,
@@ -138,6 +139,8 @@ pub(crate) enum Phase {
     Parting,
     /// The transport is gone; whole packets are still taken.
     Draining,
+    /// The transport is gone, and the application wanted to disconnect: whole acknowledgements are still taken.
+    Settling,
     /// The connection is over; outcomes are told.
     Reporting,
 }
@@ -186,6 +189,16 @@ pub(crate) enum Turn {
     #[default]
     Queue,
     Store,
+}
+
+/// A rule that the packet broke which was taken last, as long as that is still to be told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Tolerated {
+    #[default]
+    Nothing,
+    /// PUBREC refused a message with a code that it does not have.
+    PubrecCode,
 }
 
 /// What answers the message that was handed out last.

@@ -208,6 +208,7 @@ impl State {
             2 => Held::Handed,
             3 => Held::HandedBefore,
             4 => Held::Received,
+            5 => Held::ReceivedBefore,
             _ => Held::Free,
         }
     }

@@ -18,6 +18,8 @@ pub(crate) enum Held {
     HandedBefore,
     /// QoS 2, PUBREC sent, PUBREL awaited.
     Received,
+    /// QoS 2, PUBREC sent on an earlier connection, PUBREL awaited; the peer has not repeated the PUBLISH yet.
+    ReceivedBefore,
 }
 
 /// What a PUBLISH of QoS 1 or 2 does.
@@ -27,9 +29,12 @@ pub(crate) enum Arrival {
     Deliver,
     /// A repeat of what was received: PUBREC again, nothing else.
     ReceivedAgain,
+    /// The same, for the first time on this connection: PUBREC in its turn. [MQTT-4.6.0-3]
+    ReceivedBefore,
     /// A repeat of what the application has not acknowledged yet: its acknowledgement answers it.
     HandedAgain,
-    /// A repeat on the same connection, which 3.1.1 tolerates and 5.0 does not.
+    /// A repeat on the same connection, which 3.1.1 allows and 5.0 does not: the acknowledgement of the application answers
+    /// both.
     Repeated,
     /// The identifier belongs to an exchange of the other QoS.
     InUse,
@@ -44,8 +49,11 @@ impl Held {
             (Self::Pending, Level::AtLeastOnce) | (Self::Handed, Level::ExactlyOnce) => Arrival::Repeated,
             (Self::HandedBefore, Level::ExactlyOnce) => Arrival::HandedAgain,
             (Self::Received, Level::ExactlyOnce) => Arrival::ReceivedAgain,
+            (Self::ReceivedBefore, Level::ExactlyOnce) => Arrival::ReceivedBefore,
             (Self::Pending, Level::ExactlyOnce)
-            | (Self::Handed | Self::HandedBefore | Self::Received, Level::AtLeastOnce) => Arrival::InUse,
+            | (Self::Handed | Self::HandedBefore | Self::Received | Self::ReceivedBefore, Level::AtLeastOnce) => {
+                Arrival::InUse
+            }
         }
     }
 
@@ -54,7 +62,7 @@ impl Held {
         match self {
             Self::Free | Self::Pending => Self::Free,
             Self::Handed | Self::HandedBefore => Self::HandedBefore,
-            Self::Received => Self::Received,
+            Self::Received | Self::ReceivedBefore => Self::ReceivedBefore,
         }
     }
 }

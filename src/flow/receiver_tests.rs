@@ -1,29 +1,31 @@
 //! The tables of receivers row by row, R1 for QoS 1 and R2 for QoS 2, and every combination that there is.
 
 use super::Arrival::{self, Deliver, HandedAgain, InUse, ReceivedAgain, Repeated};
-use super::Held::{self, Free, Handed, HandedBefore, Pending, Received};
+use super::Held::{self, Free, Handed, HandedBefore, Pending, Received, ReceivedBefore};
 use super::Level::{self, AtLeastOnce, ExactlyOnce};
 
-const STATES: [Held; 5] = [Free, Pending, Handed, HandedBefore, Received];
+const STATES: [Held; 6] = [Free, Pending, Handed, HandedBefore, Received, ReceivedBefore];
 
 type Row = (Held, Level, Arrival, &'static str);
 
 /// A PUBLISH of QoS 1: table R1 (4.4), and the rows of R2 (4.5) about it.
-const R1: [Row; 5] = [
+const R1: [Row; 6] = [
     (Free, AtLeastOnce, Deliver, "MQTT-4.3.2-2 (3.1.1), MQTT-4.3.2-5 (5.0): a new message, whatever DUP says"),
     (Pending, AtLeastOnce, Repeated, "R1 Pending: PUBLISH QoS 1, same id, same connection"),
     (Handed, AtLeastOnce, InUse, "R1 None: id is in R2 state Held"),
     (HandedBefore, AtLeastOnce, InUse, "R1 None: id is in R2 state Held"),
     (Received, AtLeastOnce, InUse, "R2 Recv: PUBLISH QoS 1 same id"),
+    (ReceivedBefore, AtLeastOnce, InUse, "R2 Recv: PUBLISH QoS 1 same id"),
 ];
 
 /// A PUBLISH of QoS 2: table R2 (4.5).
-const R2: [Row; 5] = [
+const R2: [Row; 6] = [
     (Free, ExactlyOnce, Deliver, "MQTT-4.3.3-2 (3.1.1), MQTT-4.3.3-12 (5.0): a new message, whatever DUP says"),
     (Pending, ExactlyOnce, InUse, "R2 None: id is in R1 state Pending"),
     (Handed, ExactlyOnce, Repeated, "R2 Held: same id on the same connection"),
     (HandedBefore, ExactlyOnce, HandedAgain, "R2 Held: same id after a reconnect, not delivered again"),
     (Received, ExactlyOnce, ReceivedAgain, "MQTT-4.3.3-2 (3.1.1), MQTT-4.3.3-10 (5.0): PUBREC again"),
+    (ReceivedBefore, ExactlyOnce, Arrival::ReceivedBefore, "the same, and MQTT-4.6.0-3: PUBREC in its turn"),
 ];
 
 #[test]
@@ -51,6 +53,7 @@ const fn place_in_states(state: Held) -> usize {
         Handed => 2,
         HandedBefore => 3,
         Received => 4,
+        ReceivedBefore => 5,
     }
 }
 
@@ -79,7 +82,8 @@ fn carried_over_to_the_next_connection() {
         (Pending, Free, "R1 Pending: forget; QoS 1 messages received are no session state"),
         (Handed, HandedBefore, "R2 Held: keep the id"),
         (HandedBefore, HandedBefore, "R2 Held: keep the id"),
-        (Received, Received, "R2 Recv: keep"),
+        (Received, ReceivedBefore, "R2 Recv: keep"),
+        (ReceivedBefore, ReceivedBefore, "R2 Recv: keep"),
     ];
     assert_eq!(rows.map(|(before, ..)| before), STATES);
     for (before, after, statement) in rows {

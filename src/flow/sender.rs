@@ -17,9 +17,9 @@ pub(crate) enum Sent {
     /// PUBLISH carried over from an earlier connection and not yet shown on this one.
     Resend(Level),
     /// PUBREC received, PUBREL on its way on this connection.
-    Released(Counted),
+    Released(Counted, Receipt),
     /// PUBREL carried over from an earlier connection and not yet sent on this one.
-    ResendRelease,
+    ResendRelease(Receipt),
     /// SUBSCRIBE accepted.
     Subscribing,
     /// UNSUBSCRIBE accepted.
@@ -38,6 +38,23 @@ pub(crate) enum Level {
 pub(crate) enum Counted {
     Here,
     Before,
+}
+
+/// What PUBREC said of the message, which the outcome repeats. (5.0: 3.5.2.1)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Receipt {
+    Success,
+    NoMatchingSubscribers,
+}
+
+impl Receipt {
+    /// Below 0x80 PUBREC has two codes.
+    pub(crate) const fn of(code: ReasonCode) -> Self {
+        match code {
+            ReasonCode::NoMatchingSubscribers => Self::NoMatchingSubscribers,
+            _ => Self::Success,
+        }
+    }
 }
 
 /// What an acknowledgement does.
@@ -77,17 +94,29 @@ impl Sent {
             (Self::Resend(ExactlyOnce), Pubrec, false) => Release(Counted::Before),
             (Self::Resend(ExactlyOnce), Pubrec, true) => Rejected(Counted::Before),
 
-            (Self::Released(_) | Self::ResendRelease, Pubrec, false) => ReleaseAgain,
-            (Self::Released(_) | Self::ResendRelease, Pubrec, true) => Contradiction,
+            (Self::Released(..) | Self::ResendRelease(_), Pubrec, false) => ReleaseAgain,
+            (Self::Released(..) | Self::ResendRelease(_), Pubrec, true) => Contradiction,
             // Also with 0x92, which is normal after a reconnect.
-            (Self::Released(counted), Pubcomp, _) => Accepted(counted),
-            (Self::ResendRelease, Pubcomp, _) => Accepted(Counted::Before),
+            (Self::Released(counted, _), Pubcomp, _) => Accepted(counted),
+            (Self::ResendRelease(_), Pubcomp, _) => Accepted(Counted::Before),
 
             // What was never shown cannot have been answered: the answer is to an exchange long gone.
             (Self::Free | Self::Queued(_) | Self::Expired | Self::Subscribing | Self::Unsubscribing, _, failed) => {
                 Stray { release: matches!(by, Pubrec) && !failed }
             }
-            (Self::Published(_) | Self::Resend(_) | Self::Released(_) | Self::ResendRelease, _, _) => Contradiction,
+            (Self::Published(_) | Self::Resend(_) | Self::Released(..) | Self::ResendRelease(_), _, _) => Contradiction,
+        }
+    }
+
+    /// The code with which an exchange ends that PUBACK or PUBCOMP with `code` accepts: where PUBREC said more than a PUBCOMP
+    /// with success, that of PUBREC.
+    pub(crate) const fn outcome(self, code: ReasonCode) -> ReasonCode {
+        match (self, code) {
+            (
+                Self::Released(_, Receipt::NoMatchingSubscribers) | Self::ResendRelease(Receipt::NoMatchingSubscribers),
+                ReasonCode::Success,
+            ) => ReasonCode::NoMatchingSubscribers,
+            _ => code,
         }
     }
 
@@ -96,29 +125,30 @@ impl Sent {
     pub(crate) const fn carried_over(self) -> Self {
         match self {
             Self::Published(level) => Self::Resend(level),
-            Self::Released(_) => Self::ResendRelease,
+            Self::Released(_, receipt) => Self::ResendRelease(receipt),
             Self::Subscribing | Self::Unsubscribing => Self::Free,
-            Self::Free | Self::Queued(_) | Self::Expired | Self::Resend(_) | Self::ResendRelease => self,
+            Self::Free | Self::Queued(_) | Self::Expired | Self::Resend(_) | Self::ResendRelease(_) => self,
         }
     }
 
     /// The state in the high three bits, and in the lowest one what it says besides.
     pub(super) const fn number(self) -> u16 {
         let state = match self {
-            Self::Free => 0,
+            Self::Free | Self::Expired => 0,
             Self::Queued(_) => 1,
             Self::Published(_) => 2,
             Self::Resend(_) => 3,
-            Self::Released(_) => 4,
-            Self::ResendRelease | Self::Expired => 5,
-            Self::Subscribing => 6,
-            Self::Unsubscribing => 7,
+            Self::Released(_, Receipt::Success) => 4,
+            Self::Released(_, Receipt::NoMatchingSubscribers) => 5,
+            Self::ResendRelease(_) => 6,
+            Self::Subscribing | Self::Unsubscribing => 7,
         };
         let detail = match self {
             Self::Queued(level) | Self::Published(level) | Self::Resend(level) => level as u16,
-            Self::Released(counted) => counted as u16,
-            Self::Expired => 1,
-            _ => 0,
+            Self::Released(counted, _) => counted as u16,
+            Self::ResendRelease(receipt) => receipt as u16,
+            Self::Expired | Self::Unsubscribing => 1,
+            Self::Free | Self::Subscribing => 0,
         };
         state << 1 | detail
     }
@@ -128,14 +158,16 @@ impl Sent {
         let level = if detail { Level::ExactlyOnce } else { Level::AtLeastOnce };
         let counted = if detail { Counted::Before } else { Counted::Here };
         match number >> 1 {
+            0 if detail => Self::Expired,
             1 => Self::Queued(level),
             2 => Self::Published(level),
             3 => Self::Resend(level),
-            4 => Self::Released(counted),
-            5 if detail => Self::Expired,
-            5 => Self::ResendRelease,
-            6 => Self::Subscribing,
-            7 => Self::Unsubscribing,
+            4 => Self::Released(counted, Receipt::Success),
+            5 => Self::Released(counted, Receipt::NoMatchingSubscribers),
+            6 if detail => Self::ResendRelease(Receipt::NoMatchingSubscribers),
+            6 => Self::ResendRelease(Receipt::Success),
+            7 if detail => Self::Unsubscribing,
+            7 => Self::Subscribing,
             _ => Self::Free,
         }
     }

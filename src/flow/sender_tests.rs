@@ -2,6 +2,7 @@
 
 use super::Counted::{Before, Here};
 use super::Level::{AtLeastOnce, ExactlyOnce};
+use super::Receipt::{self, NoMatchingSubscribers, Success};
 use super::Sent::{Expired, Free, Published, Queued, Released, Resend, ResendRelease, Subscribing, Unsubscribing};
 use super::{Reaction, Sent};
 use crate::wire::AckType::{self, Puback, Pubcomp, Pubrec};
@@ -39,7 +40,7 @@ const fn row(states: &'static [Sent], kind: AckType, codes: Codes, reaction: Rea
     Row { states, kind, codes, reaction, statement }
 }
 
-const STATES: [Sent; 13] = [
+const STATES: [Sent; 16] = [
     Free,
     Queued(AtLeastOnce),
     Queued(ExactlyOnce),
@@ -47,9 +48,12 @@ const STATES: [Sent; 13] = [
     Published(ExactlyOnce),
     Resend(AtLeastOnce),
     Resend(ExactlyOnce),
-    Released(Here),
-    Released(Before),
-    ResendRelease,
+    Released(Here, Success),
+    Released(Before, Success),
+    Released(Here, NoMatchingSubscribers),
+    Released(Before, NoMatchingSubscribers),
+    ResendRelease(Success),
+    ResendRelease(NoMatchingSubscribers),
     Subscribing,
     Unsubscribing,
     Expired,
@@ -62,7 +66,17 @@ const SHOWN_ONCE: &[Sent] = &[Published(AtLeastOnce)];
 const SHOWN_TWICE: &[Sent] = &[Published(ExactlyOnce)];
 const AGAIN_ONCE: &[Sent] = &[Resend(AtLeastOnce)];
 const AGAIN_TWICE: &[Sent] = &[Resend(ExactlyOnce)];
-const RELEASED: &[Sent] = &[Released(Here), Released(Before), ResendRelease];
+const RELEASED_HERE: &[Sent] = &[Released(Here, Success), Released(Here, NoMatchingSubscribers)];
+const RELEASED_BEFORE: &[Sent] = &[Released(Before, Success), Released(Before, NoMatchingSubscribers)];
+const RELEASE_AGAIN: &[Sent] = &[ResendRelease(Success), ResendRelease(NoMatchingSubscribers)];
+const RELEASED: &[Sent] = &[
+    Released(Here, Success),
+    Released(Before, Success),
+    Released(Here, NoMatchingSubscribers),
+    Released(Before, NoMatchingSubscribers),
+    ResendRelease(Success),
+    ResendRelease(NoMatchingSubscribers),
+];
 const NOT_SHOWN: &[Sent] = &[Queued(AtLeastOnce), Queued(ExactlyOnce), Expired];
 /// A request is no PUBLISH, so its identifier is unknown to these tables.
 const UNKNOWN: &[Sent] = &[Free, Subscribing, Unsubscribing];
@@ -94,17 +108,18 @@ const S2: &[Row] = &[
     row(SHOWN_TWICE, Pubrec, From80, Reaction::Rejected(Here), "MQTT-4.4.0-2, MQTT-4.3.3-4 (5.0): no PUBREL"),
     row(SHOWN_TWICE, Puback, All, ENDS, "S2 AwaitRec: PUBACK or PUBCOMP with this id"),
     row(SHOWN_TWICE, Pubcomp, All, ENDS, "S2 AwaitRec: PUBACK or PUBCOMP with this id"),
-    row(&[Released(Here), Released(Before)], Pubrec, Below80, Reaction::ReleaseAgain, "S2 AwaitComp: PUBREC again"),
+    row(RELEASED_HERE, Pubrec, Below80, Reaction::ReleaseAgain, "S2 AwaitComp: PUBREC again"),
+    row(RELEASED_BEFORE, Pubrec, Below80, Reaction::ReleaseAgain, "S2 AwaitComp: PUBREC again"),
     row(RELEASED, Pubrec, From80, ENDS, "S2 AwaitComp: the peer contradicts itself"),
-    row(&[Released(Here)], Pubcomp, All, Reaction::Accepted(Here), "MQTT-4.3.3-5, 4.9: its PUBLISH took quota here"),
-    row(&[Released(Before)], Pubcomp, All, Reaction::Accepted(Before), "4.9: PUBCOMP of an earlier PUBREC: no quota"),
+    row(RELEASED_HERE, Pubcomp, All, Reaction::Accepted(Here), "MQTT-4.3.3-5, 4.9: its PUBLISH took quota here"),
+    row(RELEASED_BEFORE, Pubcomp, All, Reaction::Accepted(Before), "4.9: PUBCOMP of an earlier PUBREC: no quota"),
     row(RELEASED, Puback, All, ENDS, "S2 AwaitComp: PUBACK with this id"),
     row(AGAIN_TWICE, Pubrec, Below80, Reaction::Release(Before), "S2 ResendPub: PUBREC before its re-send"),
     row(AGAIN_TWICE, Pubrec, From80, Reaction::Rejected(Before), "S2 ResendPub: PUBREC before its re-send"),
     row(AGAIN_TWICE, Puback, All, ENDS, "S2 AwaitRec, carried over"),
     row(AGAIN_TWICE, Pubcomp, All, ENDS, "S2 AwaitRec, carried over"),
-    row(&[ResendRelease], Pubrec, Below80, Reaction::ReleaseAgain, "S2 AwaitComp, carried over: PUBREC again"),
-    row(&[ResendRelease], Pubcomp, All, Reaction::Accepted(Before), "S2 ResendRel: PUBCOMP before its re-send"),
+    row(RELEASE_AGAIN, Pubrec, Below80, Reaction::ReleaseAgain, "S2 AwaitComp, carried over: PUBREC again"),
+    row(RELEASE_AGAIN, Pubcomp, All, Reaction::Accepted(Before), "S2 ResendRel: PUBCOMP before its re-send"),
     row(UNKNOWN, Pubrec, Below80, STRAY_PUBREC, "MQTT-4.3.3-1 (3.1.1); 5.0: PUBREL 0x92"),
     row(UNKNOWN, Pubrec, From80, STRAY, "S2 unknown id: nothing is sent"),
     row(UNKNOWN, Pubcomp, All, STRAY, "S2 unknown id: ignore, quota unchanged"),
@@ -148,12 +163,15 @@ const fn place_in_states(state: Sent) -> usize {
         Published(ExactlyOnce) => 4,
         Resend(AtLeastOnce) => 5,
         Resend(ExactlyOnce) => 6,
-        Released(Here) => 7,
-        Released(Before) => 8,
-        ResendRelease => 9,
-        Subscribing => 10,
-        Unsubscribing => 11,
-        Expired => 12,
+        Released(Here, Success) => 7,
+        Released(Before, Success) => 8,
+        Released(Here, NoMatchingSubscribers) => 9,
+        Released(Before, NoMatchingSubscribers) => 10,
+        ResendRelease(Success) => 11,
+        ResendRelease(NoMatchingSubscribers) => 12,
+        Subscribing => 13,
+        Unsubscribing => 14,
+        Expired => 15,
     }
 }
 
@@ -175,9 +193,12 @@ fn carried_over_to_the_next_connection() {
         (Published(ExactlyOnce), Resend(ExactlyOnce), "S2 AwaitRec: keep; MQTT-4.4.0-1"),
         (Resend(AtLeastOnce), Resend(AtLeastOnce), "S1 Resend: it was shown before"),
         (Resend(ExactlyOnce), Resend(ExactlyOnce), "S2 ResendPub: it was shown before"),
-        (Released(Here), ResendRelease, "S2 AwaitComp: keep id; MQTT-4.4.0-1"),
-        (Released(Before), ResendRelease, "S2 AwaitComp: keep id; MQTT-4.4.0-1"),
-        (ResendRelease, ResendRelease, "S2 AwaitComp: even if the PUBREL was never written"),
+        (Released(Here, Success), ResendRelease(Success), "S2 AwaitComp: keep id; MQTT-4.4.0-1"),
+        (Released(Before, Success), ResendRelease(Success), "S2 AwaitComp: keep id; MQTT-4.4.0-1"),
+        (Released(Here, NoMatchingSubscribers), ResendRelease(NoMatchingSubscribers), "and what PUBREC said"),
+        (Released(Before, NoMatchingSubscribers), ResendRelease(NoMatchingSubscribers), "and what PUBREC said"),
+        (ResendRelease(Success), ResendRelease(Success), "S2 AwaitComp: even if the PUBREL was never written"),
+        (ResendRelease(NoMatchingSubscribers), ResendRelease(NoMatchingSubscribers), "likewise"),
         (Subscribing, Free, "4.1: ids of pending SUBSCRIBE are freed"),
         (Unsubscribing, Free, "4.1: ids of pending UNSUBSCRIBE are freed"),
         (Expired, Expired, "its outcome is still to be told"),
@@ -211,4 +232,21 @@ fn each_state_has_a_number_of_four_bits() {
         assert!(state.number() < 16);
     }
     assert_eq!(Free.number(), 0, "a table of zeros is empty");
+}
+
+/// The one code of PUBREC below 0x80 that says more than success outlives a PUBCOMP that says no more. (5.0: 3.5.2.1)
+#[test]
+fn the_outcome_repeats_what_pubrec_said() {
+    for state in STATES {
+        let said = matches!(state, Released(_, NoMatchingSubscribers) | ResendRelease(NoMatchingSubscribers));
+        for &code in ReasonCode::ALL {
+            let repeats = said && code == ReasonCode::Success;
+            let expected = if repeats { ReasonCode::NoMatchingSubscribers } else { code };
+            assert_eq!(state.outcome(code), expected, "{state:?}, {code:?}");
+        }
+    }
+    for &code in ReasonCode::ALL {
+        let says_more = code == ReasonCode::NoMatchingSubscribers;
+        assert_eq!(Receipt::of(code), if says_more { NoMatchingSubscribers } else { Success }, "{code:?}");
+    }
 }

@@ -95,6 +95,11 @@ impl End for Server {
         }
     }
 
+    /// DISCONNECT, which takes the will back. [MQTT-3.14.4-3], [MQTT-3.1.2-10] in 3.1.1
+    fn is_awaited(packet_type: PacketType) -> bool {
+        packet_type == PacketType::Disconnect
+    }
+
     fn is_beginning(engine: &Engine<'_, Self>) -> bool {
         engine.core.end.stage != Stage::Accepted
     }
@@ -241,7 +246,7 @@ impl<'m> Engine<'m, Server> {
         }
         self.queue.set_aliases(accept.topic_aliases);
         self.queue.push(&measured);
-        self.core.receive_maximum = receive_maximum;
+        self.core.receive_quota = receive_maximum;
         self.begin(accept, &properties);
         Ok(())
     }

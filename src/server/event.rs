@@ -1,7 +1,8 @@
 //! What a poll of the server's end answers.
 
+use crate::error::Cause;
 use crate::event::{Happened, Message, Outcome, StrayPacket};
-use crate::wire::{Auth, Connect, Disconnect, List, PacketId, Properties, QoS, Subscription, Version};
+use crate::wire::{Auth, Connect, Disconnect, List, PacketId, Properties, QoS, ReasonCode, Subscription, Version};
 
 /// Something that happened on the server's end.
 #[non_exhaustive]
@@ -30,6 +31,17 @@ pub enum Event<'i> {
         /// How it ended.
         outcome: Outcome,
         /// The properties of the packet that ended it; none if no packet did.
+        properties: Properties<'i>,
+    },
+    /// PUBREC said more of a message of QoS 2 than success. The client has the message; [`Published`](Self::Published) still
+    /// follows. 5.0 only.
+    Received {
+        /// What `publish` returned.
+        packet_id: PacketId,
+        /// The code, below 0x80: [`NoMatchingSubscribers`](ReasonCode::NoMatchingSubscribers), or success where the properties
+        /// say something. (5.0: 3.5.2.1)
+        reason_code: ReasonCode,
+        /// The properties of PUBREC: a Reason String, User Properties, or none.
         properties: Properties<'i>,
     },
     /// The client asks for subscriptions. Answer with `suback` before the next poll, which otherwise says that all failed.
@@ -71,6 +83,8 @@ pub enum Event<'i> {
         /// The length in bytes of the whole packet.
         len: u32,
     },
+    /// The client broke a rule that is borne: see [`Event::Tolerated`](crate::Event::Tolerated). Nothing else follows from it.
+    Tolerated(Cause),
     /// An acknowledgement came that nobody waits for. Nothing else follows from it.
     Stray {
         /// The packet.
@@ -91,6 +105,10 @@ impl<'i> From<Happened<'i>> for Event<'i> {
             Happened::Published { packet_id, outcome, properties } => {
                 Self::Published { packet_id, outcome, properties }
             }
+            Happened::Received { packet_id, reason_code, properties } => {
+                Self::Received { packet_id, reason_code, properties }
+            }
+            Happened::Tolerated(cause) => Self::Tolerated(cause),
             Happened::Stray { packet, packet_id } => Self::Stray { packet, packet_id },
             Happened::Skipped { topic, qos, retain, len } => Self::Skipped { topic, qos, retain, len },
             Happened::Writable => Self::Writable,

@@ -200,8 +200,8 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     }
 
     /// Ends the connection, after everything that needs no answer has left: acknowledgements, messages of QoS 0, and
-    /// those of QoS 1 and 2 within the quota. Nothing more is received. 3.1.1 has no packet for it; the transport is just
-    /// closed.
+    /// those of QoS 1 and 2 within the quota. Of what is received from now on, only acknowledgements and DISCONNECT are taken.
+    /// 3.1.1 has no packet for it; the transport is just closed.
     ///
     /// # Errors
     ///

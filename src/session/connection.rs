@@ -85,6 +85,11 @@ impl End for Client {
         }
     }
 
+    /// What ends a request.
+    fn is_awaited(packet_type: PacketType) -> bool {
+        matches!(packet_type, PacketType::Suback | PacketType::Unsuback)
+    }
+
     /// [MQTT-3.2.0-1]
     fn is_beginning(engine: &Engine<'_, Self>) -> bool {
         engine.core.end.request.awaits_connack()
@@ -150,7 +155,7 @@ impl<'m> Engine<'m, Client> {
     pub(super) fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Result<(), Refused> {
         let client = hash(connect.client_id.as_bytes());
         self.check_session(connect, client)?;
-        let held = if connect.clean_start { 0 } else { self.core.table.len() };
+        let held = if connect.clean_start { 0 } else { self.held_after_end() };
         let receive_maximum = self.places().saturating_sub(held).max(1);
         if connect.properties.iter().any(is_announced) {
             return Err(Refused::Reserved);
@@ -212,7 +217,7 @@ impl<'m> Engine<'m, Client> {
         self.core.end.request = Request::of(connect);
         self.core.end.lost_session = connect.lost_session;
         self.core.keep_alive = KeepAlive::proposed(connect.keep_alive, connect.patience);
-        self.core.receive_maximum = receive_maximum;
+        self.core.receive_quota = receive_maximum;
         self.core.manner = Manner::of(connect.acknowledgement, connect.offline, connect.oversized);
         self.queue.set_aliases(connect.topic_aliases);
         self.core.retry_interval = connect.retry_interval;

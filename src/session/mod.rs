@@ -166,7 +166,8 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     }
 
     /// Ends the connection, after everything that needs no answer has left: acknowledgements, messages of QoS 0, and
-    /// those of QoS 1 and 2 within the quota. Nothing more is received.
+    /// those of QoS 1 and 2 within the quota. Of what is received from now on, only acknowledgements are taken: a message that
+    /// is behind in the inbox comes again on the next connection.
     ///
     /// # Errors
     ///

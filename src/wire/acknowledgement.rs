@@ -16,7 +16,9 @@ pub struct Acknowledgement<'a> {
     pub kind: AckType,
     /// The identifier of the PUBLISH. [MQTT-2.3.1-6] in 3.1.1, [MQTT-2.2.1-5] in 5.0
     pub packet_id: PacketId,
-    /// The outcome; always success in 3.1.1.
+    /// The outcome; always success in 3.1.1. PUBREC may have any code of 0x80 and above, also one that the standard gives to
+    /// other packets: it is a refusal all the same. One that nobody has is read as
+    /// [`UnspecifiedError`](ReasonCode::UnspecifiedError).
     pub reason_code: ReasonCode,
     /// The properties; none in 3.1.1.
     pub properties: Properties<'a>,
@@ -66,11 +68,19 @@ impl AckType {
         }
     }
 
-    /// Where the codes are legal, and what is broken by the others.
+    /// Where the codes are legal. (5.0: 3.4.2.1, 3.5.2.1, 3.6.2.1, 3.7.2.1)
+    const fn table(self) -> Carrier {
+        match self {
+            Self::Puback | Self::Pubrec => Carrier::Publish,
+            Self::Pubrel | Self::Pubcomp => Carrier::Release,
+        }
+    }
+
+    /// Where the codes are that are read and written, and what is broken by the others.
     const fn codes(self) -> (Carrier, Violation) {
         match self {
             Self::Puback => (Carrier::Publish, Violation::PubackCodeReserved),
-            Self::Pubrec => (Carrier::Publish, Violation::PubrecCodeReserved),
+            Self::Pubrec => (Carrier::Pubrec, Violation::PubrecCodeReserved),
             Self::Pubrel => (Carrier::Release, Violation::PubrelCodeReserved),
             Self::Pubcomp => (Carrier::Release, Violation::PubcompCodeReserved),
         }
@@ -84,13 +94,19 @@ impl<'a> Acknowledgement<'a> {
         Self { kind, packet_id, reason_code: ReasonCode::Success, properties: Properties::EMPTY }
     }
 
+    /// Whether the body of a PUBREC that refuses has a code that the standard does not give it.
+    pub(crate) fn is_code_foreign(body: &[u8]) -> bool {
+        let code = body.get(2).and_then(|&code| ReasonCode::of_byte(code));
+        code.is_none_or(|code| !code.is_allowed_in(AckType::Pubrec.table()))
+    }
+
     /// Whether an acknowledgement of this kind can say `code`.
     pub(crate) fn check_code(kind: AckType, version: Version, code: ReasonCode) -> Result<(), Unencodable> {
-        let (carrier, rule) = kind.codes();
+        let (_, rule) = kind.codes();
         match code {
             ReasonCode::Success => Ok(()),
             _ if !version.is_v5() => Err(Unencodable::NotInVersion),
-            _ if code.is_allowed_in(carrier) => Ok(()),
+            _ if code.is_allowed_in(kind.table()) => Ok(()),
             _ => Err(Unencodable::Forbidden(rule)),
         }
     }
@@ -145,8 +161,13 @@ impl Layout for Acknowledgement<'_> {
 impl Reader<'_> {
     /// A reason code that `carrier` may carry; any other breaks `rule`.
     pub(crate) fn reason_code(&mut self, (carrier, rule): (Carrier, Violation)) -> ReasonCode {
-        match ReasonCode::of_byte(self.byte()) {
+        let byte = self.byte();
+        match ReasonCode::of_byte(byte) {
             Some(code) if code.is_allowed_in(carrier) => code,
+            // Whatever it means, it is a refusal.
+            None if carrier == Carrier::Pubrec && byte >= ReasonCode::UnspecifiedError as u8 => {
+                ReasonCode::UnspecifiedError
+            }
             _ => {
                 self.fail(rule);
                 ReasonCode::Success

@@ -4,6 +4,7 @@
 //! Tests that share a number are sides of one failure.
 #![cfg(all(feature = "v3", feature = "v5"))]
 
+mod answers;
 mod expiry;
 mod receiver;
 mod sender;

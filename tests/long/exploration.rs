@@ -112,6 +112,20 @@ fn manual_acknowledgement() {
     });
 }
 
+/// An application refuses a message, and the refusal may be lost.
+#[test]
+fn refusals() {
+    let plan = |client, server| Plan {
+        manual: true,
+        refusals: 1,
+        oddities: 0,
+        losses: 0,
+        ..faulty(Version::V5, client, server)
+    };
+    Roomy::assert_sound("refused: QoS 2, 2 from the server", plan(&[], &[Q2, Q2]));
+    Roomy::assert_sound("refused: QoS 1, 2 from the client", plan(&[Q1, Q2], &[]));
+}
+
 #[test]
 fn receive_maximum() {
     let plan = Plan { oddities: 0, ..faulty(Version::V5, &[Q2, Q1, Q2], &[]) };
@@ -169,6 +183,8 @@ fn seeded_defects_are_found() {
             losses: u8::from(defect == Defect::KeepsLostSession),
             oddities: u8::from(defect == Defect::FinishesHalfPacket),
             beyond: defect == Defect::KeepsLostSession,
+            manual: defect == Defect::AnswersRepeatsFirst,
+            refusals: u8::from(defect == Defect::AnswersRepeatsFirst),
             defect: Some(defect),
             ..Plan::new(Version::V5, &[], &[])
         };
@@ -222,6 +238,8 @@ fn large_manual() {
         Roomy::assert_sound("manually: QoS 2, 1, 2 from the server", plan(&[], &[Q2, Q1, Q2]));
         Roomy::assert_sound("manually: QoS 2, 1 against 2", plan(&[Q2, Q1], &[Q2]));
     });
+    let plan = Plan { manual: true, refusals: 2, ..faulty(Version::V5, &[], &[Q2, Q1, Q2]) };
+    Roomy::assert_sound("refused twice: QoS 2, 1, 2 from the server", plan);
 }
 
 #[test]

@@ -23,7 +23,7 @@ mod world;
 use std::collections::BTreeMap;
 
 use mqtt_session::sim::Faults;
-use mqtt_session::{QoS, Role, Session, Version, server};
+use mqtt_session::{QoS, ReasonCode, Role, Session, Version, server, strategies};
 use operation::ServerPlan;
 use operation::{Operation, Script, Setup};
 use properties::{Seen, Verdict};
@@ -162,6 +162,59 @@ fn qos_2_exactly_once_manually() {
     check("qos_2_exactly_once_manually", manual, |run| properties::qos_2_exactly_once(&play(run, false).0));
 }
 
+/// Sessions end with their connections, which the client leaves while answers come in.
+fn with_hasty_departures(run: &mut Run) {
+    let v3 = run.0.version == Version::V3;
+    run.0.faults.corrupt_once_in = 0;
+    with_plans(run, |plan| {
+        plan.clean = v3;
+        plan.expiry = 0;
+        plan.server = ServerPlan::Accepts;
+    });
+    let plan = run.0.plan;
+    for (number, operation) in run.1.iter_mut().enumerate() {
+        *operation = match number % 7 {
+            0 => Operation::Plain(strategies::Operation::Step(12)),
+            1 => Operation::Burst { from: Role::Client, count: 6 },
+            2 => Operation::Burst { from: Role::Server, count: 4 },
+            3 => Operation::Plain(strategies::Operation::Step(u16::try_from(5 + number / 7 % 20).unwrap_or(0))),
+            4 => Operation::Plain(strategies::Operation::Disconnect {
+                by: Role::Client,
+                code: ReasonCode::NORMAL_DISCONNECTION,
+            }),
+            5 => Operation::Plain(strategies::Operation::Quiet),
+            _ => Operation::Reconnect(plan),
+        };
+    }
+}
+
+#[test]
+fn what_was_confirmed_before_leaving_is_not_lost() {
+    check("what_was_confirmed_before_leaving_is_not_lost", with_hasty_departures, |run| {
+        properties::what_was_confirmed_before_leaving_is_not_lost(&play(run, false).0)
+    });
+}
+
+/// The server is never told how many messages the client takes, and has many.
+fn with_a_server_that_sends_too_much(run: &mut Run) {
+    run.0.version = Version::V5;
+    with_plans(run, |plan| {
+        plan.server = ServerPlan::Misled;
+        plan.clean = false;
+        plan.expiry = 3600;
+    });
+    for operation in run.1.iter_mut().step_by(6) {
+        *operation = Operation::Burst { from: Role::Server, count: 5 };
+    }
+}
+
+#[test]
+fn no_peer_is_refused_that_counts_each_pubcomp() {
+    check("no_peer_is_refused_that_counts_each_pubcomp", with_a_server_that_sends_too_much, |run| {
+        properties::no_peer_is_refused_that_counts_each_pubcomp(&play(run, false).0)
+    });
+}
+
 /// What is skipped in 3.1.1 is answered before all of it is here, and what is repeated on a connection more than once, so
 /// here nothing is. And each application keeps to one
 /// way to acknowledge: a message that waits for the application does not hold up the session's own acknowledgements.
@@ -180,6 +233,38 @@ fn without_skips(run: &mut Run) {
 #[test]
 fn acknowledgements_leave_in_order() {
     check("acknowledgements_leave_in_order", without_skips, |run| {
+        properties::acknowledgements_leave_in_order(&play(run, false).0)
+    });
+}
+
+/// The applications refuse some of what they are handed, and the link is cut under their answers.
+fn with_refusals_that_are_lost(run: &mut Run) {
+    run.0.version = Version::V5;
+    with_plans(run, |plan| {
+        plan.manual = [true; 2];
+        plan.clean = false;
+        plan.expiry = 3600;
+        plan.server = ServerPlan::Accepts;
+    });
+    let plan = run.0.plan;
+    let acknowledge = |code| strategies::Operation::Acknowledge { by: Role::Client, which: 0, code };
+    for (number, operation) in run.1.iter_mut().enumerate() {
+        *operation = match number % 10 {
+            0 => Operation::Burst { from: Role::Server, count: 5 },
+            1 | 8 => Operation::Plain(strategies::Operation::Quiet),
+            2 => Operation::Plain(acknowledge(ReasonCode::QuotaExceeded)),
+            3 | 4 => Operation::Plain(acknowledge(ReasonCode::Success)),
+            5 => Operation::Plain(strategies::Operation::Step(u16::try_from(number / 10 % 4).unwrap_or(0))),
+            6 => Operation::Plain(strategies::Operation::Cut),
+            7 => Operation::Reconnect(plan),
+            _ => continue,
+        };
+    }
+}
+
+#[test]
+fn acknowledgements_leave_in_order_where_refusals_are_lost() {
+    check("acknowledgements_leave_in_order_where_refusals_are_lost", with_refusals_that_are_lost, |run| {
         properties::acknowledgements_leave_in_order(&play(run, false).0)
     });
 }

@@ -633,6 +633,16 @@ pub(crate) const fn pubcomp(id: u16) -> Ack {
 }
 
 impl Ack {
+    /// Which of the four it is.
+    pub(crate) const fn kind(self) -> AckType {
+        match self.first_byte >> 4 {
+            4 => AckType::Puback,
+            5 => AckType::Pubrec,
+            6 => AckType::Pubrel,
+            _ => AckType::Pubcomp,
+        }
+    }
+
     /// The same with a reason code, where the version has one.
     pub(crate) const fn code(self, code: u8) -> Self {
         Self { code: Some(code), ..self }

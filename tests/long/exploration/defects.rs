@@ -37,6 +37,8 @@ pub(crate) enum Defect {
     LeavesPubrelUnanswered,
     /// S6: the client does not send PUBREL again once the connection was lost.
     ForgetsPubrel,
+    /// T14: the server answers a message that comes again before those in front of it.
+    AnswersRepeatsFirst,
 }
 
 /// What a misbehaving end keeps for it.
@@ -95,7 +97,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
     pub(crate) fn spoil_incoming(&mut self, plan: &Plan, role: Role, bytes: &[u8]) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
         let Some(packet) = packets(&bytes).next() else { return bytes };
-        let Sketch { kind, qos, dup, packet_id, index } = Sketch::of(packet);
+        let Sketch { kind, qos, dup, packet_id, index, .. } = Sketch::of(packet);
         match (plan.defect, role) {
             (Some(Defect::IgnoresReceiveMaximum), Role::Client) if kind == CONNACK && bytes[5] == RECEIVE_MAXIMUM => {
                 bytes[6] = u8::MAX;
@@ -116,7 +118,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
 
     /// What an end does beside, once a packet is here. `true`: it does not look at it yet.
     pub(crate) fn spoil_arrived(&mut self, plan: &Plan, role: Role, packet: &[u8]) -> bool {
-        let Sketch { kind, qos, dup, packet_id, index } = Sketch::of(packet);
+        let Sketch { kind, qos, dup, packet_id, index, .. } = Sketch::of(packet);
         match (plan.defect, role) {
             (Some(Defect::ForgetsHeld), Role::Server)
                 if kind == PUBLISH && qos == 2 && dup && self.ledger.is_delivered_here(other(role), index) =>
@@ -126,6 +128,12 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
             (Some(Defect::AcknowledgesFirst), Role::Server) if kind == PUBLISH && qos == 1 => {
                 self.answer(role, PUBACK, packet_id);
                 return true;
+            }
+            (Some(Defect::AnswersRepeatsFirst), Role::Server)
+                if kind == PUBLISH && qos == 2 && dup && self.ledger.waits_for_its_turn(role, packet_id) =>
+            {
+                let [high, low] = packet_id.map_or(0, PacketId::get).to_be_bytes();
+                self.ledger.written(plan, role, &[PUBREC << 4, 2, high, low]);
             }
             (Some(Defect::ResendsQos0 | Defect::SendsStaleAnswers), Role::Client) if kind == CONNACK => {
                 let kept = core::mem::take(&mut self.memory.kept);
@@ -173,7 +181,7 @@ const Q1: QoS = QoS::AtLeastOnce;
 const Q2: QoS = QoS::ExactlyOnce;
 
 /// Where each defect shows, and how.
-pub(crate) const SEEDED: [(Defect, [&[QoS]; 2], &str); 13] = [
+pub(crate) const SEEDED: [(Defect, [&[QoS]; 2], &str); 14] = [
     (Defect::PublishesAfterPubrec, [&[Q2], &[]], "QoS 2 at most once"),
     (Defect::DropsDup, [&[Q1], &[]], "DUP if and only if sent again"),
     (Defect::ForgetsOrder, [&[Q1, Q2], &[]], "in order"),
@@ -187,4 +195,5 @@ pub(crate) const SEEDED: [(Defect, [&[QoS]; 2], &str); 13] = [
     (Defect::BelievesDup, [&[Q1], &[]], "what is acknowledged was delivered"),
     (Defect::LeavesPubrelUnanswered, [&[Q2], &[]], "whoever waits owes nothing"),
     (Defect::ForgetsPubrel, [&[Q2], &[]], "everything can still be finished"),
+    (Defect::AnswersRepeatsFirst, [&[Q2, Q2], &[]], "answers in order"),
 ];

@@ -132,10 +132,10 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> Ends<STORE, SENT,
         }
     }
 
-    pub(crate) fn acknowledge(&mut self, role: Role, handle: Handle) -> Result<(), Refused> {
+    pub(crate) fn acknowledge(&mut self, role: Role, handle: Handle, code: ReasonCode) -> Result<(), Refused> {
         match role {
-            Role::Client => self.client.acknowledge(handle, ReasonCode::Success),
-            Role::Server => self.server.acknowledge(handle, ReasonCode::Success),
+            Role::Client => self.client.acknowledge(handle, code),
+            Role::Server => self.server.acknowledge(handle, code),
         }
     }
 

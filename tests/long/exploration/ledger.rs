@@ -3,7 +3,7 @@
 use core::hash::{Hash, Hasher};
 
 use mqtt_session::wire::Packet;
-use mqtt_session::{Cause, Handle, Outcome, PacketId, QoS, Role};
+use mqtt_session::{Cause, Handle, Outcome, PacketId, QoS, ReasonCode, Role};
 
 use super::ends::{number, other};
 use super::plan::Plan;
@@ -47,6 +47,7 @@ pub(crate) enum Fate {
     Unaccepted,
     Open,
     Acknowledged,
+    Rejected,
     Lost,
     LostUnconfirmed,
     /// Its server lost it, and all memory of it.
@@ -64,8 +65,9 @@ pub(crate) struct Stream {
     delivered: [bool; MESSAGES],
     /// Which were delivered in the present session of the receiver.
     here: [bool; MESSAGES],
-    /// Which the receiving application has acknowledged.
+    /// Which the receiving application has acknowledged, and which it has ever refused.
     judged: [bool; MESSAGES],
+    refused: [bool; MESSAGES],
     /// Which were shown to a transport.
     shown: [bool; MESSAGES],
     /// The identifiers that are in use.
@@ -146,6 +148,8 @@ pub(crate) struct Sketch {
     pub(crate) packet_id: Option<PacketId>,
     /// Of a PUBLISH, which message it is.
     pub(crate) index: usize,
+    /// Of an acknowledgement, whether it refuses.
+    pub(crate) refuses: bool,
 }
 
 impl Sketch {
@@ -160,7 +164,9 @@ impl Sketch {
         };
         let digits = at.and_then(|at| packet.get(at..at + 2));
         let packet_id = digits.and_then(|digits| PacketId::new(u16::from_be_bytes([digits[0], digits[1]])));
-        Self { kind, qos, dup, packet_id, index: usize::from(packet[packet.len() - 1].wrapping_sub(b'0')) }
+        let index = usize::from(packet[packet.len() - 1].wrapping_sub(b'0'));
+        let refuses = matches!(kind, PUBACK | PUBREC) && packet.get(4).is_some_and(|&code| code >= 0x80);
+        Self { kind, qos, dup, packet_id, index, refuses }
     }
 }
 
@@ -246,7 +252,7 @@ impl Ledger {
             PUBLISH if sketch.qos == 1 => duties.owed.push((PUBACK, packet_id, due)),
             PUBLISH => duties.owed.push((PUBREC, packet_id, due)),
             PUBREL => duties.owed.push((PUBCOMP, packet_id, true)),
-            PUBREC => {
+            PUBREC if !sketch.refuses => {
                 if recs.iter().all(|&(rec, _)| rec != packet_id) {
                     recs.push((packet_id, false));
                 }
@@ -300,6 +306,7 @@ impl Ledger {
         }
         let fate = match outcome {
             Outcome::Acknowledged(_) => Fate::Acknowledged,
+            Outcome::Rejected(_) if stream.refused[index] => Fate::Rejected,
             Outcome::Lost => Fate::Lost,
             Outcome::LostUnconfirmed => Fate::LostUnconfirmed,
             _ => return self.fail(Fault::OutcomeUnasked),
@@ -332,7 +339,8 @@ impl Ledger {
         let again = plan.repeats_after_loss(sender);
         let stream = self.stream(sender);
         let is_first = !stream.delivered[index];
-        let twice = if again { stream.here[index] } else { !is_first };
+        // What was refused is forgotten, and new if the refusal is lost.
+        let twice = !stream.refused[index] && if again { stream.here[index] } else { !is_first };
         let later = (index + 1..messages.len())
             .any(|other| (messages[other] == QoS::AtMostOnce) == (qos == QoS::AtMostOnce) && stream.delivered[other]);
         stream.delivered[index] = true;
@@ -352,14 +360,32 @@ impl Ledger {
         self.streams[number(sender)].here[index]
     }
 
+    /// Whether an end could send the PUBREC of a message, if it did not owe another one before.
+    pub(crate) fn waits_for_its_turn(&self, role: Role, packet_id: Option<PacketId>) -> bool {
+        let mut owed = self.duties[number(role)].owed.iter().filter(|(kind, ..)| *kind == PUBREC);
+        let is_first = owed.next().is_some_and(|&(_, first, _)| Some(first) == packet_id);
+        !is_first && owed.any(|&(_, owed, due)| due && Some(owed) == packet_id)
+    }
+
     /// Whether the client answers a PUBREC by this PUBREL.
     pub(crate) fn owes_release(&self, packet_id: Option<PacketId>) -> bool {
         self.duties[0].owed.iter().any(|&(kind, owed, _)| kind == PUBREL && Some(owed) == packet_id)
     }
 
-    /// An application has acknowledged.
-    pub(crate) fn judged(&mut self, role: Role, hand: Hand) {
-        self.stream(other(role)).judged[hand.index] = true;
+    /// An application has a message in its hands, and it is up to it to answer.
+    pub(crate) fn handed(&mut self, role: Role, hand: Hand) {
+        self.stream(other(role)).judged[hand.index] = false;
+        for (kind, packet_id, due) in &mut self.duties[number(role)].owed {
+            *due &= !(matches!(*kind, PUBACK | PUBREC) && *packet_id == hand.packet_id);
+        }
+        self.hands[number(role)].push(hand);
+    }
+
+    /// An application has acknowledged, or refused.
+    pub(crate) fn judged(&mut self, role: Role, hand: Hand, code: ReasonCode) {
+        let stream = self.stream(other(role));
+        stream.judged[hand.index] = true;
+        stream.refused[hand.index] |= code.is_error();
         for (kind, packet_id, due) in &mut self.duties[number(role)].owed {
             *due |= matches!(*kind, PUBACK | PUBREC) && *packet_id == hand.packet_id;
         }

@@ -12,6 +12,8 @@ pub(crate) struct Plan {
     pub(crate) messages: [&'static [QoS]; 2],
     /// Whether the applications acknowledge, in any order, or the sessions do.
     pub(crate) manual: bool,
+    /// How many messages the applications refuse at most, where they acknowledge. (5.0)
+    pub(crate) refusals: u8,
     pub(crate) lost_session: LostSession,
     /// How often the link is cut, and how often the server loses its session, at most.
     pub(crate) cuts: u8,
@@ -29,6 +31,7 @@ impl Plan {
             version,
             messages: [client, server],
             manual: false,
+            refusals: 0,
             lost_session: LostSession::AsTheStandardSays,
             cuts: 1,
             losses: 0,

@@ -1,6 +1,6 @@
 //! A state of everything, and what can happen in it.
 
-use mqtt_session::{Cause, Refused, Role};
+use mqtt_session::{Cause, ReasonCode, Refused, Role};
 
 use super::defects::Memory;
 use super::drawing::Recorder;
@@ -26,6 +26,7 @@ pub(crate) struct World<const STORE: usize, const SENT: usize, const HELD: usize
     pub(crate) cuts: u8,
     pub(crate) losses: u8,
     oddities: u8,
+    refusals: u8,
     pub(crate) ledger: Ledger,
     pub(crate) memory: Memory,
 }
@@ -62,6 +63,8 @@ pub(crate) enum Action {
     Publish(Role),
     /// The application acknowledges one of the messages in its hands.
     Acknowledge(Role, usize),
+    /// The application refuses one of them.
+    Refuse(Role, usize),
     /// A poll, and what it says is done.
     Poll(Role, Write),
     /// The next packet arrives, or a part of it, and a poll.
@@ -105,6 +108,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
             cuts: plan.cuts,
             losses: plan.losses,
             oddities: plan.oddities,
+            refusals: plan.refusals,
             ledger: Ledger::default(),
             memory: Memory::default(),
         }
@@ -160,7 +164,11 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
 
     fn push_acknowledgements(&self, actions: &mut Vec<Action>) {
         for role in ROLES {
-            actions.extend((0..self.ledger.hands[number(role)].len()).map(|place| Action::Acknowledge(role, place)));
+            let places = 0..self.ledger.hands[number(role)].len();
+            actions.extend(places.clone().map(|place| Action::Acknowledge(role, place)));
+            if self.refusals != 0 {
+                actions.extend(places.map(|place| Action::Refuse(role, place)));
+            }
         }
     }
 
@@ -194,7 +202,12 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
     pub(crate) fn act(&mut self, plan: &Plan, action: Action, recorder: &mut Recorder) -> bool {
         let done = match action {
             Action::Publish(role) => self.publish(plan, role, recorder),
-            Action::Acknowledge(role, place) => self.acknowledge(role, place),
+            Action::Acknowledge(role, place) => self.acknowledge(role, place, ReasonCode::Success),
+            Action::Refuse(role, place) => {
+                recorder.note(format_args!("{role:?} refuses a message"));
+                self.refusals -= 1;
+                self.acknowledge(role, place, ReasonCode::QuotaExceeded)
+            }
             Action::Poll(role, write) => self.poll(plan, role, write, recorder),
             Action::Deliver(role, write) => self.deliver(plan, role, write, recorder),
             Action::Cut(cut) => self.cut(plan, cut, recorder),
@@ -229,10 +242,10 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
         true
     }
 
-    fn acknowledge(&mut self, role: Role, place: usize) -> bool {
+    fn acknowledge(&mut self, role: Role, place: usize, code: ReasonCode) -> bool {
         let hand = self.ledger.hands[number(role)].remove(place);
-        self.ledger.judged(role, hand);
-        if self.ends.acknowledge(role, hand.handle).is_err() {
+        self.ledger.judged(role, hand, code);
+        if self.ends.acknowledge(role, hand.handle, code).is_err() {
             self.ledger.fail(Fault::CommandRefused);
         }
         true
@@ -339,7 +352,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
                 recorder.note(format_args!("{role:?} is handed \"{index}\""));
                 self.ledger.delivered(plan, role, index);
                 if let (Some(handle), Some(packet_id)) = (handle, packet_id) {
-                    self.ledger.hands[number(role)].push(Hand { index, packet_id, handle });
+                    self.ledger.handed(role, Hand { index, packet_id, handle });
                 }
             }
             Told::Published { packet_id, outcome } => {

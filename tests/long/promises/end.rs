@@ -185,7 +185,7 @@ impl<S: End> End for Watched<S> {
         let step = session.poll(inbox, now);
         let Step::Transmit(bytes) = step else { return step };
         if let Some(claim) = claim.take() {
-            *claimed = exaggerated(bytes, claim);
+            *claimed = exaggerated(bytes, claim, |allowed| tap.allowed(allowed));
         }
         let bytes = claimed.get(tap.written()..).filter(|rest| !rest.is_empty()).unwrap_or(bytes);
         tap.shown(bytes);
@@ -206,11 +206,12 @@ impl<S: End> End for Watched<S> {
     }
 }
 
-/// CONNECT with another Receive Maximum, which stands in front of the Maximum Packet Size.
-fn exaggerated(connect: &[u8], claim: u16) -> Vec<u8> {
+/// CONNECT with another Receive Maximum, which stands in front of the Maximum Packet Size. What was there is allowed.
+fn exaggerated(connect: &[u8], claim: u16, allowed: impl FnOnce(u16)) -> Vec<u8> {
     let mut bytes = connect.to_vec();
     let place = connect.windows(4).position(|at| at[0] == 0x21 && at[3] == 0x27);
     if let Some(place) = place {
+        allowed(u16::from_be_bytes([connect[place + 1], connect[place + 2]]));
         bytes[place + 1..place + 3].copy_from_slice(&claim.to_be_bytes());
     }
     bytes

@@ -23,6 +23,8 @@ pub(crate) enum Fact {
         from: Role,
         fault: &'static str,
     },
+    /// The client allows so many messages at a time, though its CONNECT was made to say more.
+    Allowed(u16),
     /// A packet came in whole.
     Arrived {
         from: Role,
@@ -201,6 +203,11 @@ impl Tap {
         self.stream.clear();
         self.written = 0;
         self.next = 0;
+    }
+
+    /// The client allows so many messages at a time.
+    pub(crate) fn allowed(&self, maximum: u16) {
+        self.note(Fact::Allowed(maximum));
     }
 
     /// How much of what was shown is written.

@@ -1,6 +1,6 @@
 //! The promises, each as a judgement on what was seen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mqtt_session::{AckType, Cause, Outcome, PacketId, QoS, ReasonCode, Role};
 
@@ -333,6 +333,83 @@ pub(crate) fn receive_maximum_is_kept(seen: &Seen) -> Verdict {
                 open[from].insert(*packet_id);
                 let (open, maximum) = (open[from].len(), maximum[from]);
                 ensure!(open <= usize::from(maximum), "{open} in flight, allowed are {maximum}");
+            }
+            _ => {}
+        }
+        Ok(())
+    })
+}
+
+/// What a client was told of before it says that it disconnects is not lost: not what PUBACK or PUBCOMP confirmed.
+pub(crate) fn what_was_confirmed_before_leaving_is_not_lost(seen: &Seen) -> Verdict {
+    let mut confirmed: BTreeSet<u32> = BTreeSet::new();
+    let mut lost: Option<u32> = None;
+    let mut has_left = false;
+    follow(seen, |model, _, fact| {
+        match fact {
+            Fact::Connected => {
+                confirmed.clear();
+                (lost, has_left) = (None, false);
+            }
+            Fact::Shown { from: Role::Client, packet: Wire::Disconnect(_) } => has_left = true,
+            Fact::Arrived { from: Role::Server, packet: Wire::Answer { kind, packet_id, .. } } if !has_left => {
+                if let Some((number, message)) = model.message(Role::Client, Some(*packet_id)) {
+                    let shown = message.shown.last() == Some(&model.connection);
+                    let ends =
+                        *kind == AckType::Pubcomp || (*kind == AckType::Puback && message.qos == QoS::AtLeastOnce);
+                    confirmed.extend((ends && shown).then_some(number));
+                }
+            }
+            Fact::Told {
+                from: Role::Client,
+                number: Some(number),
+                outcome: Outcome::Lost | Outcome::LostUnconfirmed,
+            } => {
+                lost = lost.or(Some(*number).filter(|number| confirmed.contains(number)));
+            }
+            Fact::Closed { end: Role::Client, cause: Cause::Disconnected } => {
+                ensure!(lost.is_none(), "{lost:?} was confirmed before the client left, and told as lost");
+            }
+            _ => {}
+        }
+        Ok(())
+    })
+}
+
+/// A client whose server does not know how many messages it takes refuses none that the server might send if it knew: as many
+/// as were allowed, and one more for each acknowledgement, also for each PUBCOMP of an earlier connection. (5.0: 4.9)
+pub(crate) fn no_peer_is_refused_that_counts_each_pubcomp(seen: &Seen) -> Verdict {
+    let mut allowed = None;
+    // What arrived and was not handed out: which it is, and how many answers had left by then.
+    let mut waiting: VecDeque<(PacketId, bool, usize)> = VecDeque::new();
+    let (mut used, mut freed) = (0_usize, 0_usize);
+    follow(seen, |_, _, fact| {
+        match fact {
+            Fact::Connected => {
+                allowed = None;
+                waiting.clear();
+                (used, freed) = (0, 0);
+            }
+            Fact::Allowed(maximum) => allowed = Some(usize::from(*maximum)),
+            Fact::Arrived { from: Role::Server, packet: Wire::Publish { dup, packet_id: Some(id), .. } } => {
+                waiting.push_back((*id, *dup, freed));
+            }
+            Fact::Delivered { to: Role::Client, packet_id: Some(id), .. } => {
+                // A message is handed out when those before it were seen for repeats.
+                let place = waiting.iter().position(|(waiting, ..)| waiting == id).unwrap_or(0);
+                used += waiting.drain(..=place).count();
+            }
+            Fact::Shown { from: Role::Client, packet: Wire::Answer { kind, code, .. } }
+                if matches!(kind, AckType::Puback | AckType::Pubcomp)
+                    || (*kind == AckType::Pubrec && code.is_error()) =>
+            {
+                freed += 1;
+            }
+            Fact::Closed { end: Role::Client, cause: Cause::ReceiveMaximumExceeded } => {
+                let repeats = waiting.iter().take_while(|(_, dup, _)| *dup).count();
+                let (used, freed) = (used + repeats, waiting.get(repeats).or(waiting.front()).map_or(0, |it| it.2));
+                let exceeded = allowed.is_none_or(|allowed| used >= allowed + freed);
+                ensure!(exceeded, "refused behind {used} messages, where {allowed:?} and {freed} were allowed");
             }
             _ => {}
         }

@@ -226,14 +226,14 @@ fn message_expiry() {
     assert_eq!(texts(&mut client, &mut publisher, "end"), ["a/long 1 0 x", "a/long 0 1 x"]);
 }
 
-/// What a publisher hears of those whom it did not reach. (5.0: 3.4.2.1)
+/// What a publisher hears of those whom it did not reach. (5.0: 3.4.2.1, 3.5.2.1)
 #[test]
 fn nobody_has_subscribed() {
     let broker = Broker::launch("nobody", &[]);
     let mut publisher = connected(&broker, Version::V5, "publisher");
     for (qos, topic, code) in [
         (QoS::AtLeastOnce, "a", ReasonCode::NoMatchingSubscribers),
-        (QoS::ExactlyOnce, "a", ReasonCode::Success),
+        (QoS::ExactlyOnce, "a", ReasonCode::NoMatchingSubscribers),
         (QoS::AtLeastOnce, "b", ReasonCode::Success),
     ] {
         if topic == "b" {
