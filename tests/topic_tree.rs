@@ -73,6 +73,7 @@ fn overlapping_subscriptions_are_one_delivery_at_the_highest_qos() {
         qos,
         retain_as_published,
         identifiers: identifiers.to_vec(),
+        share: None,
     };
     let expected = [receiver(1, QoS::ExactlyOnce, true, &[7, 8]), receiver(2, QoS::AtMostOnce, false, &[])];
     assert_eq!(receivers, expected);
