@@ -115,8 +115,12 @@ impl Client {
                 }
                 let properties = if self.version == Version::V5 { delivery.properties(now) } else { Vec::new() };
                 let properties = Properties::of(&properties);
-                let publish =
-                    Publish { qos: *qos, retain: *retain, properties, ..Publish::new(&message.topic, &message.payload) };
+                let publish = Publish {
+                    qos: *qos,
+                    retain: *retain,
+                    properties,
+                    ..Publish::new(&message.topic, &message.payload)
+                };
                 left = left.saturating_sub(message.len());
                 match self.session.publish(&publish) {
                     Ok(Some(packet_id)) if delivery.share.is_some() => {

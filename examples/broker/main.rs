@@ -10,7 +10,8 @@
 //!
 //! * `topics.rs`: the topic tree, and whom a message reaches. `retained.rs`: what is kept for those who come later.
 //! * `message.rs`: a message, and what is sent of it to one of them. `queue.rs`: those that wait. `client.rs`: a session.
-//! * `broker.rs`: what follows from what a session tells. `routing.rs`: how messages get to sessions. They know no sockets.
+//! * `broker.rs`: how sessions begin, end and pass over. `requests.rs`: their subscriptions. `routing.rs`: how messages get to
+//!   them. None of this knows sockets.
 //! * `link.rs`: a socket. `server.rs`: the loop over all of them; each turn is "do what the step says, then poll again".
 //! * `pool.rs` and `seat.rs`: where inboxes and sessions lie. `limits.rs` and `options.rs`: what is bounded.
 //!
@@ -30,6 +31,7 @@ mod options;
 mod pool;
 mod queue;
 mod report;
+mod requests;
 mod retained;
 mod routing;
 mod seat;

@@ -3,7 +3,7 @@
 //! New ones are all zero bits. In a `static` that takes no memory until something is written, and then by pages; a `Box` of as
 //! many bytes would be written to in whole, with zeros.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use crate::limits::{Inbox, POOL, Session};
 
@@ -38,7 +38,10 @@ impl<T: Default> Pool<T> {
         }
         match self.fresh.next().and_then(|mutex| mutex.try_lock().ok()) {
             // It stays locked: from now on it is here or with whoever took it.
-            Some(guard) => &mut **Box::leak(Box::new(guard)),
+            Some(guard) => {
+                let guard: &'static mut MutexGuard<'static, T> = Box::leak(Box::new(guard));
+                guard
+            }
             None => Box::leak(Box::default()),
         }
     }

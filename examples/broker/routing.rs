@@ -125,7 +125,10 @@ impl Broker {
             // Where not even an empty queue has room, there never will be.
             let fits = |len| queue.has_room(len) || queue.len() == 0;
             match self.retained.go_on(walk, &mut looks, now, fits) {
-                Found::Message(delivery) => too_large += u64::from(client.queue.push(delivery) == Queued::No),
+                Found::Message(delivery) => {
+                    let is_too_large = client.queue.push(delivery) == Queued::No;
+                    too_large = too_large.saturating_add(is_too_large.into());
+                }
                 Found::Nothing => break,
                 Found::End => _ = client.walks.pop_front(),
             }
@@ -142,7 +145,9 @@ impl Broker {
         let shared = self.clients.get_mut(&key).and_then(|client| client.ended(packet_id));
         match (outcome, shared) {
             // It was never sent, or its session is over before it was acknowledged. (5.0: 4.8.2)
-            (Outcome::Unsendable, Some(delivery)) => self.pass_on(key, delivery, "one is too large for its client", now),
+            (Outcome::Unsendable, Some(delivery)) => {
+                self.pass_on(key, delivery, "one is too large for its client", now)
+            }
             (Outcome::Lost, Some(delivery)) => self.inherit(key, delivery, now),
             (Outcome::Unsendable, None) => self.lost(key, 1, "one is too large for its client", now),
             (Outcome::Lost, None) => self.lost(key, 1, "one was under way when its session ended", now),
@@ -154,7 +159,7 @@ impl Broker {
 
     /// What a session was given whose end has come goes to another one, but for QoS 2: its client may have it. [MQTT-4.8.2-5]
     fn inherit(&mut self, key: Key, delivery: Delivery, now: Instant) {
-        const WHY: &'static str = "one was under way when its session ended";
+        const WHY: &str = "one was under way when its session ended";
         if delivery.qos == QoS::ExactlyOnce {
             self.lost(key, 1, WHY, now);
         } else {

@@ -4,9 +4,7 @@ use core::ops::{Deref, DerefMut};
 
 use mqtt_session::server::{Accept, Event, Session as Sized};
 use mqtt_session::wire::{Suback, Unsuback};
-use mqtt_session::{
-    Disconnect, Handle, Inbox, Instant, PacketId, Property, Publish, ReasonCode, Refused, Step,
-};
+use mqtt_session::{Disconnect, Handle, Inbox, Instant, PacketId, Property, Publish, ReasonCode, Refused, Step};
 
 use crate::limits::{Session, WideSession};
 use crate::pool::Pool;

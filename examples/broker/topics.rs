@@ -123,7 +123,9 @@ impl<K: Copy + Ord> Topics<K> {
         self.visit(topic, |node| {
             let is_for = |key: K, options: &Options| !(options.no_local && publisher == Some(key));
             own.extend(node.subscribers.iter().map(|(&key, &options)| (key, options)).filter(|(k, o)| is_for(*k, o)));
-            shared.extend(node.groups.values().filter_map(|group| Some((group.choose(&is_ready)?, Rc::clone(&group.filter)))));
+            shared.extend(
+                node.groups.values().filter_map(|group| Some((group.choose(&is_ready)?, Rc::clone(&group.filter)))),
+            );
         });
         own.sort_unstable_by_key(|&(key, _)| key);
         let mut receivers: Vec<Receiver<K>> = Vec::with_capacity(own.len());
@@ -162,13 +164,7 @@ impl<K: Copy + Ord> Topics<K> {
 
 impl<K: Copy + Ord> Node<K> {
     fn new() -> Self {
-        Self {
-            children: HashMap::new(),
-            any: None,
-            rest: None,
-            subscribers: BTreeMap::new(),
-            groups: BTreeMap::new(),
-        }
+        Self { children: HashMap::new(), any: None, rest: None, subscribers: BTreeMap::new(), groups: BTreeMap::new() }
     }
 
     fn is_empty(&self) -> bool {

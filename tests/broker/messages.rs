@@ -2,8 +2,10 @@
 
 use core::time::Duration;
 
-use mqtt_session::wire::Connect as ConnectPacket;
-use mqtt_session::{Outcome, Properties, Property, Publish, QoS, ReasonCode, RetainHandling, Subscription, Version};
+use mqtt_session::wire::{Connect as ConnectPacket, Packet, Subscribe};
+use mqtt_session::{
+    List, Outcome, PacketId, Properties, Property, Publish, QoS, ReasonCode, RetainHandling, Subscription, Version,
+};
 
 use super::driver::{Client, Plain, connect_as};
 use super::process::Broker;
@@ -175,13 +177,9 @@ fn member(broker: &Broker, version: Version, name: &str, qos: QoS, expiry: u32) 
         ..ConnectPacket::default()
     };
     let mut raw = Raw::connected(broker.address(), version, connect);
-    let mut body = vec![0, 1];
-    if version == Version::V5 {
-        body.push(0);
-    }
-    body.extend_from_slice(b"\0\x0d$share/g/work");
-    body.push(qos as u8);
-    raw.bytes(&[&[0x82, body.len() as u8], &body[..]].concat());
+    let work = [Subscription::new("$share/g/work", qos)];
+    let (packet_id, properties) = (PacketId::MIN, Properties::EMPTY);
+    raw.send(&Packet::Subscribe(Subscribe { packet_id, properties, subscriptions: List::of(&work) }));
     assert_eq!(raw.next().unwrap()[0], 0x90);
     raw
 }
@@ -303,8 +301,8 @@ pub(crate) fn a_share_of_qos_2_is_not_repeated(version: Version) {
 pub(crate) fn a_share_that_is_too_large(version: Version) {
     let broker = Broker::launch(&format!("share-large-{}", version.level()), &[]);
     let topic = [Subscription::new("$share/g/work", QoS::ExactlyOnce)];
-    let mut small: [Client<2_048, 8, 8, 100>; 2] = ["one", "two"]
-        .map(|name| Client::connected(broker.address(), &connect_as(Version::V5, name, false)));
+    let mut small: [Client<2_048, 8, 8, 100>; 2] =
+        ["one", "two"].map(|name| Client::connected(broker.address(), &connect_as(Version::V5, name, false)));
     let mut large = connected(&broker, version, "large");
     small.iter_mut().for_each(|client| _ = client.subscribe(&topic));
     large.subscribe(&topic);
