@@ -81,6 +81,7 @@ mod with_paho {
 
     in_both_versions! {
         paho::plain;
+        paho::crowd;
         paho::cuts;
     }
 }

@@ -66,9 +66,9 @@ impl Link {
         self.out.extend_from_slice(bytes);
     }
 
-    /// Writes what the socket takes.
+    /// Writes what the socket takes. Nothing is written where nothing waits: after [`end`](Self::end) that would fail.
     pub(crate) fn flush(&mut self) {
-        while self.writable && !self.is_over {
+        while self.writable && !self.is_over && !self.is_flushed() {
             match self.stream.write(self.out.get(self.written..).unwrap_or_default()) {
                 Ok(written) => self.written = self.written.saturating_add(written),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
@@ -78,7 +78,6 @@ impl Link {
             if self.out.len() <= self.written {
                 self.out.clear();
                 self.written = 0;
-                return;
             }
         }
     }

@@ -323,7 +323,7 @@ pub(crate) fn idle_connections_are_small(version: Version) {
     let others = connections("other", 300);
     if let (Some(before), Some(after)) = (before, broker.memory()) {
         let each = after.saturating_sub(before) / 300;
-        assert!(each < 56, "{each} KiB each");
+        assert!(each < 48, "{each} KiB each");
     }
     // What was given back is used again.
     drop((first, others));

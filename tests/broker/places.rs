@@ -1,6 +1,9 @@
 //! Clients that have many QoS 2 messages under way at once.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::thread::sleep;
 
 use mqtt_session::wire::Connect as ConnectPacket;
 use mqtt_session::{Properties, Property, QoS, Subscription, Version};
@@ -9,7 +12,7 @@ use super::driver::{Client, connect_as};
 use super::process::Broker;
 use super::raw::Raw;
 
-/// A publisher like paho: it writes all that it has at once, and each PUBREL behind whatever it has written by then. Over a
+/// A publisher like paho: it writes all that it has before it reads, and each PUBREL behind whatever it has written by then. Over a
 /// new connection all that is not complete begins again, in order: with PUBREL where PUBREC had come, unless the session is
 /// a clean one.
 struct Eager {
@@ -63,7 +66,13 @@ impl Eager {
                 *stage = Stage::Published;
             }
         }
-        raw.bytes(&bytes);
+        for piece in bytes.chunks(1_000) {
+            // It does not read what has come when it cannot write any more.
+            if raw.socket.write_all(piece).is_err() {
+                return;
+            }
+            sleep(Duration::from_millis(1));
+        }
         while !self.open.is_empty()
             && let Some(answer) = raw.next()
         {
