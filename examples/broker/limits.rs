@@ -42,13 +42,14 @@ pub(crate) const WINDOW_OF_3_1_1: u16 = 20;
 /// How many QoS 2 messages of a client are under way. 5.0 is told so by Receive Maximum, and more end the connection (0x93).
 ///
 /// A 3.1.1 client cannot be told, and to read no further does not help: the PUBREL that frees a place lies behind the
-/// PUBLISHes that are sent already. When it has more under way, all that was taken is acknowledged, and the connection ends.
-/// Then
+/// PUBLISHes that are sent already, so the sooner all of them are read, and answered, the better. When it has more under way
+/// nevertheless, all that was taken is acknowledged, and the connection ends once the client has read that; what it still
+/// writes meanwhile is thrown away. Then
 ///
-/// * a session that begins anew is a [`WideSession`], which has a place for each packet identifier: it does not end for
-///   this reason;
-/// * a session that goes on completes what it had acknowledged, for the client sends PUBREL for that first, and takes as many
-///   again: each connection gets so much further.
+/// * a session that begins anew is a [`WideSession`], which has a place for each packet identifier: for this reason no
+///   connection of it ends;
+/// * a session that goes on completes what was acknowledged, for the client sends PUBREL for that before anything else, and
+///   takes as many again: so each connection gets so much further.
 const HELD: usize = 1024;
 
 /// How many clients are remembered for having had more than that under way. At the bound all are forgotten.
@@ -90,6 +91,9 @@ pub(crate) const PATIENCE: u8 = 10;
 
 /// How many milliseconds the last bytes of a connection may take.
 pub(crate) const LINGER: u64 = 2000;
+
+/// The same for a client that has more messages under way than there are places: it writes all of them before it reads.
+pub(crate) const CROWD_LINGER: u64 = 60_000;
 
 /// How many steps a connection may take before it is the turn of the others.
 pub(crate) const STEPS: usize = 256;

@@ -1,6 +1,7 @@
 //! How messages get to sessions: into their queues, from there to the session, and from one who shares a subscription to
 //! another.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use mqtt_session::{Instant, Outcome, PacketId, QoS, ReasonCode};
@@ -29,7 +30,10 @@ impl Broker {
     /// can.
     pub(crate) fn publish(&mut self, message: Message, answer: Answer, now: Instant) -> Result<usize, ReasonCode> {
         // What begins with `$` is the broker's own. (4.7.2)
-        if message.publisher.is_some() && message.topic.starts_with('$') {
+        if let Some(key) = message.publisher
+            && message.topic.starts_with('$')
+        {
+            self.log.line(|| format!("{} may not publish to {:?}", title(&self.clients, key), message.topic));
             return Err(ReasonCode::NotAuthorized);
         }
         let message = Rc::new(message.published(now));
@@ -233,9 +237,13 @@ impl Broker {
     }
 
     pub(crate) fn tell_losses(&mut self, now: Instant) {
-        let title = |key| self.clients.get(&key).map_or_else(|| "somebody".to_owned(), Client::title);
-        if let Some(line) = self.losses.line(now, title) {
+        if let Some(line) = self.losses.line(now, |key| title(&self.clients, key)) {
             self.log.trouble(&line);
         }
     }
+}
+
+/// What the log calls a session, also one that is no more.
+fn title(clients: &HashMap<Key, Client>, key: Key) -> String {
+    clients.get(&key).map_or_else(|| "somebody".to_owned(), Client::title)
 }

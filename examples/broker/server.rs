@@ -7,12 +7,12 @@ use std::io::{Error, ErrorKind};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
-use mqtt_session::{Disconnect, Instant, ReasonCode, Step};
+use mqtt_session::{Cause, Disconnect, Instant, ReasonCode, Step};
 
 use crate::broker::{Broker, leave};
 use crate::client::Client;
 use crate::common::{Clock, Stop};
-use crate::limits::{ALIASES, Inbox, LINGER, PATIENCE, REPORT, STEPS};
+use crate::limits::{ALIASES, CROWD_LINGER, Inbox, LINGER, PATIENCE, REPORT, STEPS};
 use crate::link::Link;
 use crate::message::Key;
 use crate::pool::Pool;
@@ -271,7 +271,7 @@ impl Server {
             }
             Step::Close(cause) => {
                 self.broker.closed(key, cause, now);
-                connection.leave(now);
+                connection.leave(now, if cause == Cause::TooManyHeld { CROWD_LINGER } else { LINGER });
                 // What is left of the session may have a time of its own.
                 self.next_look = now;
             }
@@ -303,7 +303,7 @@ impl Server {
                 }
             }
         }
-        old.leave(now);
+        old.leave(now, LINGER);
         self.put_back(token, old);
         self.broker.ready.push(token);
         true
@@ -362,10 +362,10 @@ impl Connection {
         Turn::Went
     }
 
-    /// The session has nothing more to say.
-    fn leave(&mut self, now: Instant) {
+    /// The session has nothing more to say; the last bytes have so many milliseconds.
+    fn leave(&mut self, now: Instant, linger: u64) {
         self.stage = Stage::Leaving;
-        self.deadline = Some(now.after_millis(LINGER));
+        self.deadline = Some(now.after_millis(linger));
         self.inbox.clear();
     }
 

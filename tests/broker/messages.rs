@@ -210,6 +210,8 @@ fn end(broker: &Broker, version: Version, mut raw: Raw, name: &str, way: usize) 
             raw.rest();
         }
         1 => drop(raw),
+        // The end of its time.
+        4 => drop(raw),
         // A fault.
         2 => {
             raw.bytes(&[0xFF, 0xFF]);
@@ -226,10 +228,11 @@ fn end(broker: &Broker, version: Version, mut raw: Raw, name: &str, way: usize) 
 
 /// What a member had not acknowledged when its session ended goes to the others, and so does what waited for it. (5.0: 4.8.2)
 pub(crate) fn a_share_is_inherited(version: Version) {
-    for way in 0..4 {
+    let ways = if version == Version::V5 { 0..5 } else { 0..4 };
+    for way in ways {
         let broker = Broker::launch(&format!("inherited-{}-{way}", version.level()), &[]);
         let mut heir = member(&broker, version, "heir", QoS::AtLeastOnce, 0);
-        let expiry = if way == 3 { 60 } else { 0 };
+        let expiry = [0, 0, 0, 60, 1][way];
         let first = member(&broker, version, "first", QoS::AtLeastOnce, expiry);
         let mut publisher = connected(&broker, version, "publisher");
         // More than are under way to one of them at once.
