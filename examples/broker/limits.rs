@@ -30,7 +30,7 @@ const ANSWERS: usize = 2048;
 /// A session: [`WINDOW`] messages under way to the client, [`HELD`] of QoS 2 from it.
 pub(crate) type Session = server::Session<STORE, { WINDOW as usize }, HELD, ANSWERS>;
 
-/// A session of a 3.1.1 client that has had more than [`HELD`] under way: as many as there are packet identifiers.
+/// A session of a 3.1.1 client that has had more than [`HELD`] under way: as many as there are packet identifiers, in 740 kB.
 pub(crate) type WideSession = server::Session<STORE, { WINDOW as usize }, 65_535, ANSWERS>;
 
 /// How many messages of QoS 1 and 2 are under way to a client. The others wait in its queue.
