@@ -1,36 +1,39 @@
 //! What the broker does with what its sessions tell: it knows sessions, topics and retained messages, but no sockets.
 
 use core::hash::BuildHasher;
-use core::mem::take;
+use core::net::SocketAddr;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::RandomState;
-use std::rc::Rc;
 
 use mio::Token;
 use mqtt_session::server::{Accept, Event};
-use mqtt_session::wire::{Connect, Suback, Unsuback, shared_subscription};
-use mqtt_session::{
-    Acknowledge, Cause, Disconnect, Instant, List, Offline, Outcome, PacketId, Properties, Property, QoS, ReasonCode,
-    RetainHandling, Subscription, Version,
-};
+use mqtt_session::wire::Connect;
+use mqtt_session::{Acknowledge, Cause, Disconnect, Instant, Offline, Property, ReasonCode, Version};
 
-use crate::client::{Client, Queued};
-use crate::limits::{CLIENT_ID, LEVELS, SUBSCRIPTIONS, WINDOW, WINDOW_OF_3_1_1};
-use crate::message::{Delivery, Key, Message};
+use crate::client::Client;
+use crate::limits::{CLIENT_ID, CROWDS, Session, WINDOW, WINDOW_OF_3_1_1};
+use crate::message::{Key, Message};
 use crate::options::Options;
-use crate::report::{Counts, Log};
+use crate::pool::Pool;
+use crate::report::{Counts, Log, Losses, State};
 use crate::retained::Retained;
-use crate::topics::{self, Topics};
+use crate::routing::Answer;
+use crate::seat::{Seat, Size};
+use crate::topics::Topics;
 
 pub(crate) struct Broker {
     pub(crate) clients: HashMap<Key, Client>,
     pub(crate) ready: Ready,
     pub(crate) counts: Counts,
     pub(crate) log: Log,
+    pub(crate) losses: Losses,
+    pub(crate) topics: Topics<Key>,
+    pub(crate) retained: Retained,
     /// The sessions by client identifier.
     names: HashMap<String, Key>,
-    topics: Topics<Key>,
-    retained: Retained,
+    /// The 3.1.1 clients that have had more QoS 2 messages under way than most sessions have places for.
+    crowds: HashSet<String>,
+    sessions: Pool<Session>,
     options: Options,
     last_key: u64,
     /// What client identifiers of our own begin with, so that they are no client's own.
@@ -51,9 +54,12 @@ impl Broker {
             ready: Ready::default(),
             counts: Counts::default(),
             log: Log::new(options.verbose),
-            names: HashMap::new(),
+            losses: Losses::default(),
             topics: Topics::new(),
-            retained: Retained::default(),
+            retained: Retained::new(options.retained),
+            names: HashMap::new(),
+            crowds: HashSet::new(),
+            sessions: Pool::of_sessions(),
             options,
             last_key: 0,
             prefix: format!("auto-{:016x}-", RandomState::new().hash_one(std::process::id())),
@@ -61,14 +67,25 @@ impl Broker {
     }
 
     /// The session to which a connection belongs that begins with this CONNECT. [MQTT-3.1.2-4], [MQTT-3.2.2-16]
-    pub(crate) fn find(&mut self, connect: &Connect<'_>) -> Key {
+    pub(crate) fn find(
+        &mut self,
+        version: Version,
+        connect: &Connect<'_>,
+        peer: Option<SocketAddr>,
+        now: Instant,
+    ) -> Key {
         if let Some(code) = self.objection(connect) {
             return self.stranger(Some(code));
         }
+        let is_crowd = version != Version::V5 && self.crowds.contains(&crowd(connect.client_id, peer));
+        let size = if is_crowd { Size::Wide } else { Size::Usual };
         if let Some(&key) = self.names.get(connect.client_id) {
+            if is_crowd {
+                self.widen(key, version, connect, now);
+            }
             return key;
         }
-        let key = self.stranger(None);
+        let key = self.enter(None, size);
         let Some(client) = self.clients.get_mut(&key) else { return key };
         client.name = match connect.client_id {
             "" => format!("{}{}", self.prefix, key.0),
@@ -80,10 +97,26 @@ impl Broker {
 
     /// A session for somebody who is nobody yet, or will be turned away.
     pub(crate) fn stranger(&mut self, refusal: Option<ReasonCode>) -> Key {
+        self.enter(refusal, Size::Usual)
+    }
+
+    fn enter(&mut self, refusal: Option<ReasonCode>, size: Size) -> Key {
         self.last_key = self.last_key.saturating_add(1);
         let key = Key(self.last_key);
-        self.clients.insert(key, Client::new(String::new(), refusal, self.options.queue));
+        let session = Seat::new(&mut self.sessions, size);
+        self.clients.insert(key, Client::new(session, refusal, self.options.queue));
         key
+    }
+
+    /// A session that begins anew has room for a crowd; one that goes on stays where it is.
+    fn widen(&mut self, key: Key, version: Version, connect: &Connect<'_>, now: Instant) {
+        let Some(client) = self.clients.get_mut(&key) else { return };
+        let begins_anew = connect.clean_start || client.version != version;
+        if begins_anew && client.connection.is_none() && matches!(client.session, Seat::Usual(_)) {
+            let wide = Seat::new(&mut self.sessions, Size::Wide);
+            core::mem::replace(&mut client.session, wide).leave_to(&mut self.sessions);
+            self.give_up_given(key, now);
+        }
     }
 
     /// Why nobody is to be let in by this CONNECT.
@@ -106,7 +139,7 @@ impl Broker {
             }
             Event::Message(message) => self.received(key, &message, now),
             Event::Subscribing { packet_id, subscriptions, properties } => {
-                self.subscribe(key, packet_id, &subscriptions, &properties, now);
+                self.subscribe(key, packet_id, &subscriptions, &properties);
             }
             Event::Unsubscribing { packet_id, filters, .. } => self.unsubscribe(key, packet_id, &filters),
             Event::WillDue { delay } => {
@@ -116,11 +149,7 @@ impl Broker {
                 }
                 self.publish_will_if_due(key, now);
             }
-            Event::Published { outcome, .. } => {
-                if matches!(outcome, Outcome::Rejected(_) | Outcome::Unsendable | Outcome::Lost) {
-                    self.counts.dropped = self.counts.dropped.saturating_add(1);
-                }
-            }
+            Event::Published { packet_id, outcome, .. } => self.ended(key, packet_id, outcome, now),
             Event::Writable => {
                 if let Some(client) = self.clients.get_mut(&key) {
                     client.full = false;
@@ -185,12 +214,10 @@ impl Broker {
     /// PUBLISH of a client.
     fn received(&mut self, key: Key, message: &mqtt_session::Message<'_>, now: Instant) {
         self.counts.received = self.counts.received.saturating_add(1);
-        // What begins with `$` is the broker's own. (4.7.2)
-        let outcome = if message.topic.starts_with('$') {
-            Err(ReasonCode::NotAuthorized)
-        } else {
-            self.publish(Message::received(message, key), now)
-        };
+        let Some(client) = self.clients.get(&key) else { return };
+        let is_told = client.version == Version::V5 && message.handle.is_some();
+        let answer = if is_told { Answer::Code } else { Answer::None };
+        let outcome = self.publish(Message::received(message, key), answer, now);
         let Some(client) = self.clients.get_mut(&key) else { return };
         let Some(handle) = message.handle else { return };
         // 3.1.1 has but one answer. [MQTT-3.3.5-2] of 3.1.1
@@ -205,136 +232,24 @@ impl Broker {
         }
     }
 
-    /// Passes a message on, and tells to how many; `Err`: nobody has got it.
-    pub(crate) fn publish(&mut self, message: Message, now: Instant) -> Result<usize, ReasonCode> {
-        let message = Rc::new(message.published(now));
-        let retained = message.retain && self.retained.has_room(&message, now);
-        if message.retain && !retained && message.qos != QoS::AtMostOnce {
-            return Err(ReasonCode::QuotaExceeded);
-        }
-        let clients = &self.clients;
-        let is_ready = |key| clients.get(&key).is_some_and(Client::is_ready);
-        let receivers = self.topics.receivers(&message.topic, message.publisher, is_ready);
-        let (mut reached, mut missed) = (0_usize, 0_usize);
-        for receiver in receivers {
-            let key = receiver.key;
-            if self.enqueue(key, Delivery::new(&message, receiver)) {
-                reached = reached.saturating_add(1);
-            } else {
-                missed = missed.saturating_add(1);
-            }
-        }
-        if reached == 0 && missed != 0 && message.qos != QoS::AtMostOnce {
-            return Err(ReasonCode::QuotaExceeded);
-        }
-        if retained {
-            self.retained.set(&message);
-        }
-        Ok(reached)
-    }
-
-    /// `false`: there was no room.
-    fn enqueue(&mut self, key: Key, delivery: Delivery) -> bool {
-        let Some(client) = self.clients.get_mut(&key) else { return false };
-        let queued = client.enqueue(delivery);
-        let lost = match queued {
-            Queued::Whole => 0,
-            Queued::InPlaceOf(others) => others,
-            Queued::No => 1,
-        };
-        self.counts.dropped = self.counts.dropped.saturating_add(lost);
-        if let Some(connection) = client.connection {
-            self.ready.push(connection);
-        }
-        queued != Queued::No
-    }
-
-    fn subscribe(
-        &mut self,
-        key: Key,
-        packet_id: PacketId,
-        subscriptions: &List<'_, Subscription<'_>>,
-        properties: &Properties<'_>,
-        now: Instant,
-    ) {
-        let identifier = properties.subscription_identifier();
-        let mut codes = Vec::new();
-        let mut retained = Vec::new();
-        for subscription in subscriptions.iter() {
-            let is_new = self.enter(key, &subscription, identifier);
-            codes.push(match (&is_new, subscription.qos) {
-                (Err(code), _) => *code,
-                (Ok(_), QoS::AtMostOnce) => ReasonCode::Success,
-                (Ok(_), QoS::AtLeastOnce) => ReasonCode::GrantedQos1,
-                (Ok(_), QoS::ExactlyOnce) => ReasonCode::GrantedQos2,
-            });
-            let wanted = match (is_new, subscription.retain_handling) {
-                (Err(_), _) | (_, RetainHandling::DoNotSend) => false,
-                (Ok(is_new), RetainHandling::SendIfNew) => is_new,
-                (Ok(_), RetainHandling::Send) => true,
-            };
-            if wanted && shared_subscription(subscription.filter).is_none() {
-                let messages = self.retained.matching(subscription.filter, now);
-                let delivery = |message| Delivery::of_retained(message, subscription.qos, identifier);
-                retained.extend(messages.into_iter().map(delivery));
-            }
-        }
-        let Some(client) = self.clients.get_mut(&key) else { return };
-        let suback = Suback { packet_id, reason_codes: List::of(&codes), properties: Properties::EMPTY };
-        if client.session.suback(&suback).is_err() {
-            // There was room for it when the request came, so this does not happen; without an answer nothing would do.
-            client.session.connection_lost();
-        }
-        for delivery in retained {
-            self.enqueue(key, delivery);
-        }
-    }
-
-    /// Notes a subscription. `Ok(false)`: there was one to this filter.
-    fn enter(
-        &mut self,
-        key: Key,
-        subscription: &Subscription<'_>,
-        identifier: Option<u32>,
-    ) -> Result<bool, ReasonCode> {
-        let Subscription { filter, qos, no_local, retain_as_published, .. } = *subscription;
-        let Some(client) = self.clients.get_mut(&key) else { return Err(ReasonCode::UnspecifiedError) };
-        // 3.1.1 has one code for all failures. [MQTT-3.9.3-2]
-        let failure = |code| Err(if client.version == Version::V5 { code } else { ReasonCode::UnspecifiedError });
-        if filter.split('/').nth(LEVELS).is_some() {
-            return failure(ReasonCode::TopicFilterInvalid);
-        }
-        if client.filters.len() >= SUBSCRIPTIONS && !client.filters.contains(filter) {
-            return failure(ReasonCode::QuotaExceeded);
-        }
-        client.filters.insert(filter.to_owned());
-        self.log.line(|| format!("{} subscribed to {filter}, QoS {}", client.title(), qos as u8));
-        Ok(self.topics.subscribe(filter, key, topics::Options { qos, no_local, retain_as_published, identifier }))
-    }
-
-    fn unsubscribe(&mut self, key: Key, packet_id: PacketId, filters: &List<'_, &str>) {
-        let Some(client) = self.clients.get_mut(&key) else { return };
-        let mut codes = Vec::new();
-        for filter in filters.iter() {
-            client.filters.remove(filter);
-            let was_there = self.topics.unsubscribe(filter, key);
-            codes.push(if was_there { ReasonCode::Success } else { ReasonCode::NoSubscriptionExisted });
-        }
-        let unsuback = Unsuback { packet_id, reason_codes: List::of(&codes), properties: Properties::EMPTY };
-        if client.session.unsuback(&unsuback).is_err() {
-            client.session.connection_lost();
-        }
-    }
-
     /// The connection of a session is over.
     pub(crate) fn closed(&mut self, key: Key, cause: Cause, now: Instant) {
         let Some(client) = self.clients.get_mut(&key) else { return };
         self.log.line(|| format!("{} is gone: {cause}", client.title()));
-        client.went_offline();
+        if cause == Cause::TooManyHeld && client.version != Version::V5 {
+            if self.crowds.len() >= CROWDS {
+                self.crowds.clear();
+            }
+            let is_nameless = client.name.starts_with(&self.prefix);
+            self.crowds.insert(crowd(if is_nameless { "" } else { &client.name }, client.address));
+        }
         if client.will_due.is_none() {
             client.will = None;
         }
-        if !client.session.is_lasting() {
+        client.went_offline();
+        if client.session.is_lasting() {
+            self.give_away(key, now);
+        } else {
             self.forget(key, now);
         }
     }
@@ -371,11 +286,20 @@ impl Broker {
 
     /// Tells of the broker itself, by `$SYS`.
     pub(crate) fn report(&mut self, now: Instant) {
-        let online = self.clients.values().filter(|client| client.session.is_online()).count();
-        for (topic, value) in self.counts.report(online, self.names.len(), self.retained.len()) {
+        let clients = || self.clients.values();
+        let state = State {
+            connected: clients().filter(|client| client.session.is_online()).count(),
+            sessions: self.names.len(),
+            retained: self.retained.len(),
+            retained_bytes: self.retained.bytes(),
+            queued: clients().map(|client| client.queue.len()).sum(),
+            queued_bytes: clients().map(|client| client.queue.bytes()).sum(),
+        };
+        for (topic, value) in self.counts.report(state) {
             // Nobody is there to be told that there is no room.
-            _ = self.publish(Message::new(topic, value.into_bytes()), now);
+            _ = self.publish(Message::new(topic, value.into_bytes()), Answer::None, now);
         }
+        self.tell_losses(now);
     }
 
     fn publish_will_if_due(&mut self, key: Key, now: Instant) {
@@ -384,7 +308,7 @@ impl Broker {
             client.will_due = None;
             if let Some(will) = client.will.take() {
                 // As above.
-                _ = self.publish(will, now);
+                _ = self.publish(will, Answer::None, now);
             }
         }
     }
@@ -392,22 +316,23 @@ impl Broker {
     /// What belongs to a session ends with it; a will that still waits is due. [MQTT-3.1.3-9]
     fn end_session(&mut self, key: Key, now: Instant) {
         let Some(client) = self.clients.get_mut(&key) else { return };
-        client.clear_queue();
         client.will_due = client.will_due.map(|_| now);
-        for filter in take(&mut client.filters) {
+        for filter in client.filters.take() {
             self.topics.unsubscribe(&filter, key);
         }
+        self.give_up_queue(key, now);
         self.publish_will_if_due(key, now);
     }
 
     /// A session is over, and nobody comes back to it.
     fn forget(&mut self, key: Key, now: Instant) {
         self.end_session(key, now);
-        if let Some(client) = self.clients.remove(&key)
-            && self.names.get(&client.name) == Some(&key)
-        {
+        self.give_up_given(key, now);
+        let Some(client) = self.clients.remove(&key) else { return };
+        if self.names.get(&client.name) == Some(&key) {
             self.names.remove(&client.name);
         }
+        client.session.leave_to(&mut self.sessions);
     }
 }
 
@@ -426,6 +351,14 @@ impl Ready {
 
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
+    }
+}
+
+/// By what a client is remembered that comes with this client identifier.
+fn crowd(client_id: &str, peer: Option<SocketAddr>) -> String {
+    match (client_id, peer) {
+        ("", Some(peer)) => peer.ip().to_string(),
+        _ => client_id.to_owned(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A socket that never blocks, and the bytes that wait to be written to it.
 
+use core::mem::take;
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 
@@ -34,9 +35,30 @@ impl Link {
         self.out.is_empty()
     }
 
+    /// How many bytes may be put behind those that wait; the last packet may take more.
+    pub(crate) fn room(&self) -> usize {
+        OUT.saturating_sub(self.out.len())
+    }
+
     /// Whether more bytes may be put behind those that wait.
     pub(crate) fn has_room(&self) -> bool {
-        self.out.len() < OUT
+        self.room() != 0
+    }
+
+    /// Borrows memory for bytes that will wait, and gives it back: a connection needs none while nothing waits.
+    pub(crate) fn borrow(&mut self, spare: &mut Vec<u8>) {
+        if self.out.capacity() == 0 {
+            self.out = take(spare);
+        }
+    }
+
+    pub(crate) fn give_back(&mut self, spare: &mut Vec<u8>) {
+        if self.is_flushed() {
+            let out = take(&mut self.out);
+            if spare.capacity() < out.capacity() {
+                *spare = out;
+            }
+        }
     }
 
     /// Puts bytes behind those that wait: many packets leave with one write.
@@ -44,9 +66,9 @@ impl Link {
         self.out.extend_from_slice(bytes);
     }
 
-    /// Writes what the socket takes.
+    /// Writes what the socket takes. Nothing is written where nothing waits: after [`end`](Self::end) that would fail.
     pub(crate) fn flush(&mut self) {
-        while self.writable && !self.is_over {
+        while self.writable && !self.is_over && !self.is_flushed() {
             match self.stream.write(self.out.get(self.written..).unwrap_or_default()) {
                 Ok(written) => self.written = self.written.saturating_add(written),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
@@ -56,7 +78,6 @@ impl Link {
             if self.out.len() <= self.written {
                 self.out.clear();
                 self.written = 0;
-                return;
             }
         }
     }

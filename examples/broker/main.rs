@@ -6,12 +6,14 @@
 //!
 //! It has QoS 0, 1 and 2, wildcards, shared subscriptions, retained messages, wills with their delay, sessions that wait
 //! for their clients with what comes meanwhile, take-over, message expiry, subscription identifiers, and `$SYS`. What it
-//! takes of memory is bounded; `limits.rs` says by what, and what happens at each bound.
+//! takes of memory is bounded; `--help` and `limits.rs` say by what, and what happens at each bound.
 //!
 //! * `topics.rs`: the topic tree, and whom a message reaches. `retained.rs`: what is kept for those who come later.
-//! * `message.rs`: a message, and what is sent of it to one of them. `client.rs`: a session and its queue.
-//! * `broker.rs`: what follows from what a session tells. It knows no sockets.
+//! * `message.rs`: a message, and what is sent of it to one of them. `queue.rs`: those that wait. `client.rs`: a session.
+//! * `broker.rs`: how sessions begin, end and pass over. `requests.rs`: their subscriptions. `routing.rs`: how messages get to
+//!   them. None of this knows sockets.
 //! * `link.rs`: a socket. `server.rs`: the loop over all of them; each turn is "do what the step says, then poll again".
+//! * `pool.rs` and `seat.rs`: where inboxes and sessions lie. `limits.rs` and `options.rs`: what is bounded.
 //!
 //! **What a broker needs besides**, once others than its own machine reach it: TLS; authentication, and who may publish and
 //! subscribe to what; a store that outlives the process (here all that was acknowledged and waits is gone with it); limits
@@ -26,8 +28,13 @@ mod limits;
 mod link;
 mod message;
 mod options;
+mod pool;
+mod queue;
 mod report;
+mod requests;
 mod retained;
+mod routing;
+mod seat;
 mod server;
 mod topics;
 

@@ -29,7 +29,17 @@ pub(crate) struct Delivery {
     pub(crate) message: Rc<Message>,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
+    /// By which shared subscription it comes, if by one.
+    pub(crate) share: Option<Share>,
     identifiers: Vec<u32>,
+}
+
+/// The shared subscription of a delivery.
+#[derive(Debug)]
+pub(crate) struct Share {
+    pub(crate) filter: Rc<str>,
+    /// The sessions that could not deliver it.
+    pub(crate) passed: Vec<Key>,
 }
 
 /// A property that is passed on unaltered. [MQTT-3.3.2-4], [MQTT-3.3.2-15], [MQTT-3.3.2-16], [MQTT-3.3.2-17],
@@ -99,15 +109,26 @@ impl Message {
 
 impl Delivery {
     pub(crate) fn new(message: &Rc<Message>, receiver: Receiver<Key>) -> Self {
-        let Receiver { qos, retain_as_published, identifiers, .. } = receiver;
+        let Receiver { qos, retain_as_published, identifiers, share, .. } = receiver;
         let message = Rc::clone(message);
+        let share = share.map(|filter| Share { filter, passed: Vec::new() });
         // [MQTT-3.3.1-12], [MQTT-3.3.1-13]; [MQTT-3.3.1-9] in 3.1.1
-        Self { qos: qos.min(message.qos), retain: message.retain && retain_as_published, message, identifiers }
+        Self { qos: qos.min(message.qos), retain: message.retain && retain_as_published, message, share, identifiers }
     }
 
     /// What a new subscription gets of a retained message. [MQTT-3.3.1-8] in 3.1.1
     pub(crate) fn of_retained(message: Rc<Message>, qos: QoS, identifier: Option<u32>) -> Self {
-        Self { qos: qos.min(message.qos), retain: true, message, identifiers: identifier.into_iter().collect() }
+        let identifiers = identifier.into_iter().collect();
+        Self { qos: qos.min(message.qos), retain: true, message, share: None, identifiers }
+    }
+
+    /// The same message for another one who shares the subscription.
+    pub(crate) fn passed_on(self, from: Key, to: Receiver<Key>) -> Self {
+        let mut share = self.share;
+        if let Some(share) = &mut share {
+            share.passed.push(from);
+        }
+        Self { share, ..Self::new(&self.message, to) }
     }
 
     /// The properties for a 5.0 client. [MQTT-3.3.2-6]

@@ -7,14 +7,15 @@ use std::io::{Error, ErrorKind};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
-use mqtt_session::{Disconnect, Instant, ReasonCode, Step};
+use mqtt_session::{Cause, Disconnect, Instant, ReasonCode, Step};
 
 use crate::broker::{Broker, leave};
 use crate::client::Client;
 use crate::common::{Clock, Stop};
-use crate::limits::{ALIASES, Inbox, LINGER, PATIENCE, REPORT, STEPS};
+use crate::limits::{ALIASES, CROWD_LINGER, Inbox, LINGER, PATIENCE, REPORT, STEPS};
 use crate::link::Link;
 use crate::message::Key;
+use crate::pool::Pool;
 
 const LISTENER: Token = Token(0);
 
@@ -28,6 +29,9 @@ pub(crate) struct Server {
     knocking: bool,
     door_opens: Instant,
     connections: HashMap<Token, Connection>,
+    inboxes: Pool<Inbox>,
+    /// Memory for what waits to be written, lent to the connection whose turn it is.
+    spare: Vec<u8>,
     most: usize,
     last_token: usize,
     broker: Broker,
@@ -39,7 +43,7 @@ pub(crate) struct Server {
 
 struct Connection {
     link: Link,
-    inbox: Box<Inbox>,
+    inbox: &'static mut Inbox,
     stage: Stage,
     deadline: Option<Instant>,
 }
@@ -78,6 +82,8 @@ impl Server {
             knocking: true,
             door_opens: now,
             connections: HashMap::new(),
+            inboxes: Pool::of_inboxes(),
+            spare: Vec::new(),
             most,
             last_token: LISTENER.0,
             broker,
@@ -172,7 +178,7 @@ impl Server {
         let token = Token(self.last_token);
         stream.set_nodelay(true)?;
         self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        let mut inbox = Box::new(Inbox::new());
+        let inbox = self.inboxes.take();
         inbox.set_topic_aliases(ALIASES);
         let deadline = Some(now.after_millis(u64::from(PATIENCE).saturating_mul(1000)));
         self.connections.insert(token, Connection { link: Link::new(stream), inbox, stage: Stage::Greeting, deadline });
@@ -184,19 +190,21 @@ impl Server {
     fn serve(&mut self, token: Token, now: Instant) {
         // It is out of the table meanwhile, so that its inbox and everything else can be used together.
         let Some(mut connection) = self.connections.remove(&token) else { return };
+        connection.link.borrow(&mut self.spare);
         let mut turn = Turn::Went;
         for _ in 0..STEPS {
             turn = match connection.stage {
                 Stage::Greeting => self.greet(token, &mut connection, now),
                 Stage::Serving(key) => self.step(key, &mut connection, now),
                 Stage::Leaving => connection.see_off(now),
-                Stage::Gone => return,
+                Stage::Gone => return self.inboxes.give_back(connection.inbox),
             };
             if turn == Turn::Waits {
                 break;
             }
         }
         connection.link.flush();
+        connection.link.give_back(&mut self.spare);
         if turn == Turn::Went || connection.link.is_over() {
             self.broker.ready.push(token);
         }
@@ -214,9 +222,10 @@ impl Server {
     fn greet(&mut self, token: Token, connection: &mut Connection, now: Instant) -> Turn {
         let key = match connection.inbox.peek_connect() {
             Ok(None) => return connection.read_greeting(now),
-            Ok(Some((_, connect))) => {
-                let key = self.broker.find(&connect);
-                if self.take_over(key, now) { self.broker.find(&connect) } else { key }
+            Ok(Some((version, connect))) => {
+                let peer = connection.link.stream.peer_addr().ok();
+                let key = self.broker.find(version, &connect, peer, now);
+                if self.take_over(key, now) { self.broker.find(version, &connect, peer, now) } else { key }
             }
             // A session knows what is to be answered.
             Err(_) => self.broker.stranger(None),
@@ -236,9 +245,7 @@ impl Server {
             connection.stage = Stage::Gone;
             return Turn::Went;
         };
-        let dropped = client.feed(now);
-        self.broker.counts.dropped = self.broker.counts.dropped.saturating_add(dropped);
-        match client.session.poll(&mut *connection.inbox, now) {
+        match client.session.poll(connection.inbox, now) {
             Step::Event(event) => self.broker.happened(key, event, now),
             Step::Transmit(bytes) if connection.link.has_room() => {
                 connection.link.push(bytes);
@@ -255,11 +262,16 @@ impl Server {
             }
             Step::Wait(deadline) => {
                 connection.deadline = deadline;
-                return connection.read(client);
+                if !connection.link.has_room() {
+                    connection.link.flush();
+                }
+                if !self.broker.feed(key, connection.link.room(), now) {
+                    return self.broker.clients.get_mut(&key).map_or(Turn::Went, |client| connection.read(client));
+                }
             }
             Step::Close(cause) => {
                 self.broker.closed(key, cause, now);
-                connection.leave(now);
+                connection.leave(now, if cause == Cause::TooManyHeld { CROWD_LINGER } else { LINGER });
                 // What is left of the session may have a time of its own.
                 self.next_look = now;
             }
@@ -276,7 +288,7 @@ impl Server {
         };
         leave(client, &Disconnect { reason_code: ReasonCode::SessionTakenOver, ..Disconnect::default() });
         while let Some(client) = self.broker.clients.get_mut(&key) {
-            match client.session.poll(&mut *old.inbox, now) {
+            match client.session.poll(old.inbox, now) {
                 Step::Event(event) => self.broker.happened(key, event, now),
                 Step::Transmit(bytes) if old.link.has_room() => {
                     old.link.push(bytes);
@@ -291,7 +303,7 @@ impl Server {
                 }
             }
         }
-        old.leave(now);
+        old.leave(now, LINGER);
         self.put_back(token, old);
         self.broker.ready.push(token);
         true
@@ -350,10 +362,10 @@ impl Connection {
         Turn::Went
     }
 
-    /// The session has nothing more to say.
-    fn leave(&mut self, now: Instant) {
+    /// The session has nothing more to say; the last bytes have so many milliseconds.
+    fn leave(&mut self, now: Instant, linger: u64) {
         self.stage = Stage::Leaving;
-        self.deadline = Some(now.after_millis(LINGER));
+        self.deadline = Some(now.after_millis(linger));
         self.inbox.clear();
     }
 

@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use mqtt_session::QoS;
 use mqtt_session::wire::shared_subscription;
@@ -12,6 +13,8 @@ use mqtt_session::wire::shared_subscription;
 #[derive(Debug)]
 pub(crate) struct Topics<K> {
     root: Node<K>,
+    /// How many nodes there are below the root.
+    nodes: usize,
 }
 
 /// How somebody has subscribed.
@@ -32,12 +35,17 @@ pub(crate) struct Receiver<K> {
     pub(crate) retain_as_published: bool,
     /// All of their identifiers. [MQTT-3.3.4-3], [MQTT-3.3.4-4]
     pub(crate) identifiers: Vec<u32>,
+    /// The filter of the shared subscription that it is, share name included.
+    pub(crate) share: Option<Rc<str>>,
 }
 
-/// A level of topic filters; `+` and `#` are children as any other, for no topic name contains them.
+/// A level of topic filters.
 #[derive(Debug)]
 struct Node<K> {
+    /// The levels below by their names; those of the two wildcards apart, for each match asks for them.
     children: HashMap<String, Node<K>>,
+    any: Option<Box<Node<K>>>,
+    rest: Option<Box<Node<K>>>,
     subscribers: BTreeMap<K, Options>,
     /// The shared subscriptions by share name.
     groups: BTreeMap<String, Group<K>>,
@@ -46,6 +54,8 @@ struct Node<K> {
 /// Those who share a subscription.
 #[derive(Debug)]
 struct Group<K> {
+    /// What its members have subscribed to.
+    filter: Rc<str>,
     members: Vec<(K, Options)>,
     /// Whose turn it is.
     next: Cell<usize>,
@@ -53,26 +63,43 @@ struct Group<K> {
 
 impl<K: Copy + Ord> Topics<K> {
     pub(crate) fn new() -> Self {
-        Self { root: Node::new() }
+        Self { root: Node::new(), nodes: 0 }
+    }
+
+    /// How many nodes the subscriptions take.
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes
     }
 
     /// Subscribes, or replaces the subscription to the same filter. `false`: there was one. [MQTT-3.8.4-3]
     pub(crate) fn subscribe(&mut self, filter: &str, key: K, options: Options) -> bool {
+        let whole = filter;
         let (share_name, filter) = split(filter);
         let mut node = &mut self.root;
         for level in filter.split('/') {
-            node = node.children.entry(level.to_owned()).or_insert_with(Node::new);
+            node = node.enter(level, &mut self.nodes);
         }
         match share_name {
             None => node.subscribers.insert(key, options).is_none(),
-            Some(name) => node.groups.entry(name.to_owned()).or_insert_with(Group::new).enter(key, options),
+            Some(name) => {
+                let group = node.groups.entry(name.to_owned()).or_insert_with(|| Group::new(whole));
+                group.enter(key, options)
+            }
         }
     }
 
     /// Ends a subscription. `false`: there was none. [MQTT-3.10.4-1]
     pub(crate) fn unsubscribe(&mut self, filter: &str, key: K) -> bool {
         let (share_name, filter) = split(filter);
-        self.root.remove(&mut filter.split('/'), share_name, key)
+        self.root.remove(&mut filter.split('/'), share_name, key, &mut self.nodes)
+    }
+
+    /// Somebody else of those who share a subscription, as long as there is somebody fit.
+    pub(crate) fn another(&self, share: &str, is_fit: impl Fn(K) -> bool) -> Option<Receiver<K>> {
+        let (share_name, filter) = split(share);
+        let node = filter.split('/').try_fold(&self.root, |node, level| node.child(level))?;
+        let group = node.groups.get(share_name?)?;
+        group.fit(is_fit).map(|(key, options)| Receiver::new(key, options, Some(Rc::clone(&group.filter))))
     }
 
     /// Whether there is no subscription, and nothing is left of any.
@@ -96,17 +123,20 @@ impl<K: Copy + Ord> Topics<K> {
         self.visit(topic, |node| {
             let is_for = |key: K, options: &Options| !(options.no_local && publisher == Some(key));
             own.extend(node.subscribers.iter().map(|(&key, &options)| (key, options)).filter(|(k, o)| is_for(*k, o)));
-            shared.extend(node.groups.values().filter_map(|group| group.choose(&is_ready)));
+            shared.extend(
+                node.groups.values().filter_map(|group| Some((group.choose(&is_ready)?, Rc::clone(&group.filter)))),
+            );
         });
         own.sort_unstable_by_key(|&(key, _)| key);
         let mut receivers: Vec<Receiver<K>> = Vec::with_capacity(own.len());
         for (key, options) in own {
             match receivers.last_mut() {
                 Some(last) if last.key == key => last.add(options),
-                _ => receivers.push(Receiver::new(key, options)),
+                _ => receivers.push(Receiver::new(key, options, None)),
             }
         }
-        receivers.extend(shared.into_iter().map(|(key, options)| Receiver::new(key, options)));
+        let shared = shared.into_iter();
+        receivers.extend(shared.map(|((key, options), share)| Receiver::new(key, options, Some(share))));
         receivers
     }
 
@@ -118,14 +148,14 @@ impl<K: Copy + Ord> Topics<K> {
             // [MQTT-4.7.2-1]
             let wildcards = depth != 0 || !topic.starts_with('$');
             // `a/#` matches `a`, too.
-            if let Some(rest) = node.children.get("#").filter(|_| wildcards) {
+            if let Some(rest) = node.rest.as_deref().filter(|_| wildcards) {
                 found(rest);
             }
             let Some(level) = levels.get(depth) else {
                 found(node);
                 continue;
             };
-            let any = node.children.get("+").filter(|_| wildcards);
+            let any = node.any.as_deref().filter(|_| wildcards);
             let below = depth.saturating_add(1);
             open.extend(any.into_iter().chain(node.children.get(*level)).map(|child| (child, below)));
         }
@@ -134,15 +164,63 @@ impl<K: Copy + Ord> Topics<K> {
 
 impl<K: Copy + Ord> Node<K> {
     fn new() -> Self {
-        Self { children: HashMap::new(), subscribers: BTreeMap::new(), groups: BTreeMap::new() }
+        Self { children: HashMap::new(), any: None, rest: None, subscribers: BTreeMap::new(), groups: BTreeMap::new() }
     }
 
     fn is_empty(&self) -> bool {
-        self.children.is_empty() && self.subscribers.is_empty() && self.groups.is_empty()
+        self.children.is_empty()
+            && self.any.is_none()
+            && self.rest.is_none()
+            && self.subscribers.is_empty()
+            && self.groups.is_empty()
+    }
+
+    /// The node of a level below.
+    fn child(&self, level: &str) -> Option<&Self> {
+        match level {
+            "+" => self.any.as_deref(),
+            "#" => self.rest.as_deref(),
+            name => self.children.get(name),
+        }
+    }
+
+    fn child_mut(&mut self, level: &str) -> Option<&mut Self> {
+        match level {
+            "+" => self.any.as_deref_mut(),
+            "#" => self.rest.as_deref_mut(),
+            name => self.children.get_mut(name),
+        }
+    }
+
+    /// The same, which is made if there is none.
+    fn enter(&mut self, level: &str, nodes: &mut usize) -> &mut Self {
+        let mut make = || {
+            *nodes = nodes.saturating_add(1);
+            Self::new()
+        };
+        match level {
+            "+" => self.any.get_or_insert_with(|| Box::new(make())),
+            "#" => self.rest.get_or_insert_with(|| Box::new(make())),
+            name => self.children.entry(name.to_owned()).or_insert_with(make),
+        }
+    }
+
+    fn drop_child(&mut self, level: &str) {
+        match level {
+            "+" => self.any = None,
+            "#" => self.rest = None,
+            name => _ = self.children.remove(name),
+        }
     }
 
     /// Removes a subscription, and the nodes that are of no use any more.
-    fn remove<'f>(&mut self, levels: &mut impl Iterator<Item = &'f str>, share_name: Option<&str>, key: K) -> bool {
+    fn remove<'f>(
+        &mut self,
+        levels: &mut impl Iterator<Item = &'f str>,
+        share_name: Option<&str>,
+        key: K,
+        nodes: &mut usize,
+    ) -> bool {
         let Some(level) = levels.next() else {
             let Some(name) = share_name else { return self.subscribers.remove(&key).is_some() };
             let Some(group) = self.groups.get_mut(name) else { return false };
@@ -152,18 +230,19 @@ impl<K: Copy + Ord> Node<K> {
             }
             return was_there;
         };
-        let Some(child) = self.children.get_mut(level) else { return false };
-        let was_there = child.remove(levels, share_name, key);
+        let Some(child) = self.child_mut(level) else { return false };
+        let was_there = child.remove(levels, share_name, key, nodes);
         if child.is_empty() {
-            self.children.remove(level);
+            self.drop_child(level);
+            *nodes = nodes.saturating_sub(1);
         }
         was_there
     }
 }
 
 impl<K: Copy + Ord> Group<K> {
-    fn new() -> Self {
-        Self { members: Vec::new(), next: Cell::new(0) }
+    fn new(filter: &str) -> Self {
+        Self { filter: filter.into(), members: Vec::new(), next: Cell::new(0) }
     }
 
     fn enter(&mut self, key: K, options: Options) -> bool {
@@ -187,20 +266,24 @@ impl<K: Copy + Ord> Group<K> {
 
     /// The next one that is ready, or just the next one.
     fn choose(&self, is_ready: impl Fn(K) -> bool) -> Option<(K, Options)> {
+        self.fit(is_ready).or_else(|| self.fit(|_| true))
+    }
+
+    /// The next one that is fit.
+    fn fit(&self, is_fit: impl Fn(K) -> bool) -> Option<(K, Options)> {
         let turn = self.next.get();
         let in_turn = |skip| self.members.iter().copied().enumerate().skip(skip);
         let mut candidates = in_turn(turn).chain(in_turn(0).take(turn));
-        let chosen = candidates.clone().find(|&(_, (key, _))| is_ready(key)).or_else(|| candidates.next());
-        let (index, member) = chosen?;
+        let (index, member) = candidates.find(|&(_, (key, _))| is_fit(key))?;
         self.next.set(index.saturating_add(1));
         Some(member)
     }
 }
 
 impl<K> Receiver<K> {
-    fn new(key: K, options: Options) -> Self {
+    fn new(key: K, options: Options, share: Option<Rc<str>>) -> Self {
         let Options { qos, retain_as_published, identifier, .. } = options;
-        Self { key, qos, retain_as_published, identifiers: identifier.into_iter().collect() }
+        Self { key, qos, retain_as_published, identifiers: identifier.into_iter().collect(), share }
     }
 
     fn add(&mut self, options: Options) {

@@ -73,6 +73,7 @@ fn overlapping_subscriptions_are_one_delivery_at_the_highest_qos() {
         qos,
         retain_as_published,
         identifiers: identifiers.to_vec(),
+        share: None,
     };
     let expected = [receiver(1, QoS::ExactlyOnce, true, &[7, 8]), receiver(2, QoS::AtMostOnce, false, &[])];
     assert_eq!(receivers, expected);
@@ -146,6 +147,36 @@ fn of_those_who_share_one_is_chosen_that_is_ready() {
     assert_eq!(chosen(&topics, &[1, 2]), 1);
 }
 
+/// A message that one of them cannot deliver goes to somebody fit, if there is one.
+#[test]
+fn another_one_of_those_who_share_is_found() {
+    let mut topics = tree(&[("$share/g/a/+", 1), ("$share/g/a/+", 2), ("$share/h/a/+", 3), ("a/+", 4)]);
+    let share = topics.receivers("a/b", None, |key| key == 1).into_iter().find(|receiver| receiver.key == 1);
+    let share = share.and_then(|receiver| receiver.share);
+    assert_eq!(share.as_deref(), Some("$share/g/a/+"));
+    let another = |topics: &Topics<u32>, fit: &[u32]| {
+        topics.another("$share/g/a/+", |key| fit.contains(&key)).map(|receiver| (receiver.key, receiver.share))
+    };
+    assert_eq!(another(&topics, &[2, 3, 4]), Some((2, share.clone())));
+    assert_eq!(another(&topics, &[1, 3, 4]), Some((1, share)));
+    assert_eq!(another(&topics, &[3, 4]), None);
+    assert!(topics.unsubscribe("$share/g/a/+", 1) && topics.unsubscribe("$share/g/a/+", 2));
+    assert_eq!(another(&topics, &[1, 2, 3, 4]), None);
+}
+
+#[test]
+fn nodes_are_counted() {
+    let mut topics = Topics::new();
+    for (filter, nodes) in [("a/b/c", 3), ("a/b/+", 4), ("a/#", 5), ("$share/g/a/b", 5), ("a/b/c", 5), ("/", 7)] {
+        topics.subscribe(filter, 1, Options::default());
+        assert_eq!(topics.nodes(), nodes, "{filter}");
+    }
+    for (filter, nodes) in [("a/b/c", 6), ("a/b/c", 6), ("a/b", 6), ("a/b/+", 5), ("a/#", 4), ("$share/g/a/b", 2)] {
+        topics.unsubscribe(filter, 1);
+        assert_eq!(topics.nodes(), nodes, "{filter}");
+    }
+}
+
 #[test]
 fn nothing_is_left_behind() {
     let filters = ["a", "a/b/c", "a/+/#", "#", "$share/g/a/b", "$share/h/a/b", "/", "//"];
@@ -158,6 +189,7 @@ fn nothing_is_left_behind() {
             assert!(topics.unsubscribe(filter, 1));
         }
         assert!(topics.is_empty());
+        assert_eq!(topics.nodes(), 0);
         assert!(!topics.unsubscribe("a", 1));
     }
 }

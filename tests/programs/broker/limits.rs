@@ -64,6 +64,7 @@ fn garbage_before_connect() {
     // A CONNECT that cannot be taken has an answer.
     for (version, connect, connack) in [
         (Version::V3, &b"\x10\x0d\0\x04MQTT\x03\x02\0\x3c\0\x01a"[..], &[0x20, 2, 0, 1][..]),
+        (Version::V3, b"\x10\x0f\0\x06MQIsdp\x03\x02\0\x3c\0\x01a", &[0x20, 2, 0, 1]),
         (Version::V3, b"\x10\x0c\0\x04MQTT\x04\0\0\x3c\0\0", &[0x20, 2, 0, 2]),
         (Version::V5, b"\x10\x0e\0\x04MQTT\x05\x03\0\x3c\0\0\x01a", &[0x20, 3, 0, 0x81, 0]),
         (Version::V5, b"\x10\x14\0\x04MQTT\x05\x02\0\x3c\x06\x15\0\x03pin\0\x01a", &[0x20, 3, 0, 0x8C, 0]),
@@ -75,7 +76,7 @@ fn garbage_before_connect() {
     broker.await_log("is gone: the connection was refused: bad authentication method (0x8C)\n");
     let log = broker.log();
     let lines = log.lines().filter(|line| line.starts_with("broker: somebody from 127.0.0.1:")).count();
-    assert_eq!(lines, 9, "{log}");
+    assert_eq!(lines, 10, "{log}");
     assert_well(&broker);
 }
 

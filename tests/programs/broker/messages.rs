@@ -2,10 +2,14 @@
 
 use core::time::Duration;
 
-use mqtt_session::{Outcome, Properties, Property, Publish, QoS, ReasonCode, RetainHandling, Subscription, Version};
+use mqtt_session::wire::{Connect as ConnectPacket, Packet, Subscribe};
+use mqtt_session::{
+    List, Outcome, PacketId, Properties, Property, Publish, QoS, ReasonCode, RetainHandling, Subscription, Version,
+};
 
-use super::driver::{Plain, connect_as};
+use super::driver::{Client, Plain, connect_as};
 use super::process::Broker;
+use super::raw::Raw;
 
 const EACH_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
@@ -161,6 +165,162 @@ pub(crate) fn shared_subscriptions(version: Version) {
     }
     let late: Vec<_> = clients.iter().flat_map(|client| client.seen.texts()).collect();
     assert_eq!(late, ["work/1 2 0 late"]);
+}
+
+/// A member that has subscribed to the group as a client of bytes, so that it acknowledges nothing by itself.
+fn member(broker: &Broker, version: Version, name: &str, qos: QoS, expiry: u32) -> Raw {
+    let properties = [Property::SessionExpiryInterval(expiry)];
+    let connect = ConnectPacket {
+        client_id: name,
+        clean_start: expiry == 0,
+        properties: Properties::of(if version == Version::V5 { &properties } else { &[] }),
+        ..ConnectPacket::default()
+    };
+    let mut raw = Raw::connected(broker.address(), version, connect);
+    let work = [Subscription::new("$share/g/work", qos)];
+    let (packet_id, properties) = (PacketId::MIN, Properties::EMPTY);
+    raw.send(&Packet::Subscribe(Subscribe { packet_id, properties, subscriptions: List::of(&work) }));
+    assert_eq!(raw.next().unwrap()[0], 0x90);
+    raw
+}
+
+/// Publishes so many messages, and forgets their outcomes.
+fn publish_work(publisher: &mut Plain, qos: QoS, range: core::ops::Range<u8>) {
+    for number in range {
+        publisher.publish(&Publish { qos, ..Publish::new("work", &[number]) });
+    }
+}
+
+/// All that comes until a message with this payload.
+fn until(raw: &mut Raw, last: u8) -> Vec<u8> {
+    let mut got = Vec::new();
+    while got.last() != Some(&last) {
+        let packet = raw.next().unwrap();
+        assert_eq!(packet[0] & 0xF0, 0x30, "{packet:02x?}");
+        got.push(*packet.last().unwrap());
+    }
+    got
+}
+
+/// Ends a session in one of the ways there are.
+fn end(broker: &Broker, version: Version, mut raw: Raw, name: &str, way: usize) {
+    match way {
+        0 => {
+            raw.bytes(&[0xE0, 0]);
+            raw.rest();
+        }
+        1 => drop(raw),
+        // The end of its time.
+        4 => drop(raw),
+        // A fault.
+        2 => {
+            raw.bytes(&[0xFF, 0xFF]);
+            raw.rest();
+        }
+        _ => {
+            let connect = ConnectPacket { client_id: name, clean_start: true, ..ConnectPacket::default() };
+            drop(raw);
+            Raw::connected(broker.address(), version, connect);
+        }
+    }
+    broker.await_log(&format!("{name:?} is gone"));
+}
+
+/// What a member had not acknowledged when its session ended goes to the others, and so does what waited for it. (5.0: 4.8.2)
+pub(crate) fn a_share_is_inherited(version: Version) {
+    let ways = if version == Version::V5 { 0..5 } else { 0..4 };
+    for way in ways {
+        let broker = Broker::launch(&format!("inherited-{}-{way}", version.level()), &[]);
+        let mut heir = member(&broker, version, "heir", QoS::AtLeastOnce, 0);
+        let expiry = [0, 0, 0, 60, 1][way];
+        let first = member(&broker, version, "first", QoS::AtLeastOnce, expiry);
+        let mut publisher = connected(&broker, version, "publisher");
+        // More than are under way to one of them at once.
+        publish_work(&mut publisher, QoS::AtLeastOnce, 0..200);
+        heir.bytes(&[0xC0, 0]);
+        let mut got = Vec::new();
+        while let Some(packet) = heir.next().filter(|packet| packet[0] != 0xD0) {
+            got.push(packet);
+        }
+        let window = if version == Version::V5 { 64 } else { 20 };
+        assert_eq!(got.len(), window);
+        end(&broker, version, first, "first", way);
+        let mut numbers = Vec::new();
+        let identifier = |packet: &[u8]| [packet[8], packet[9]];
+        while numbers.len() < 200 {
+            let packet = if got.is_empty() { heir.next().unwrap() } else { got.remove(0) };
+            heir.bytes(&[&[0x40, 2], &identifier(&packet)[..]].concat());
+            numbers.push(*packet.last().unwrap());
+        }
+        numbers.sort_unstable();
+        assert!(numbers.iter().copied().eq(0..200), "{way}: {numbers:?}");
+    }
+}
+
+/// What waits for a member without a connection goes to one that has one, and what it has no room for does as well.
+pub(crate) fn a_share_that_was_never_sent(version: Version) {
+    let broker = Broker::launch(&format!("never-sent-{}", version.level()), &["--queue", "30"]);
+    let away = member(&broker, version, "away", QoS::AtLeastOnce, 60);
+    let mut publisher = connected(&broker, version, "publisher");
+    let window = if version == Version::V5 { 64 } else { 20 };
+    // All that it may have under way, and some in its queue.
+    publish_work(&mut publisher, QoS::AtLeastOnce, 0..window + 20);
+    let mut heir = member(&broker, version, "heir", QoS::AtLeastOnce, 0);
+    end(&broker, version, away, "away", 1);
+    let expected: Vec<_> = (window..window + 20).collect();
+    assert_eq!(until(&mut heir, window + 19), expected);
+
+    // Nobody reads any more: one queue is filled, and then the other one.
+    let mut heir = member(&broker, version, "heir", QoS::AtLeastOnce, 0);
+    let mut slow = member(&broker, version, "slow", QoS::AtLeastOnce, 0);
+    publish_work(&mut publisher, QoS::AtLeastOnce, 0..2 * (window + 30));
+    let mut numbers = Vec::new();
+    for raw in [&mut heir, &mut slow] {
+        raw.bytes(&[0xC0, 0]);
+        while let Some(packet) = raw.next().filter(|packet| packet[0] != 0xD0) {
+            numbers.push(*packet.last().unwrap());
+        }
+    }
+    assert_eq!(numbers.len(), 2 * usize::from(window));
+}
+
+/// Its client may have it. [MQTT-4.8.2-5]
+pub(crate) fn a_share_of_qos_2_is_not_repeated(version: Version) {
+    let broker = Broker::launch(&format!("share-2-{}", version.level()), &[]);
+    let mut first = member(&broker, version, "first", QoS::ExactlyOnce, 0);
+    let mut publisher = connected(&broker, version, "publisher");
+    let window = if version == Version::V5 { 64 } else { 20 };
+    publish_work(&mut publisher, QoS::ExactlyOnce, 0..window + 5);
+    until(&mut first, window - 1);
+    let mut heir = member(&broker, version, "heir", QoS::ExactlyOnce, 0);
+    end(&broker, version, first, "first", 1);
+    let expected: Vec<_> = (window..window + 5).collect();
+    assert_eq!(until(&mut heir, window + 4), expected);
+    heir.bytes(&[0xC0, 0]);
+    assert_eq!(heir.next().unwrap(), [0xD0, 0]);
+}
+
+/// What is too large for one member is not for all. [MQTT-3.1.2-25]
+pub(crate) fn a_share_that_is_too_large(version: Version) {
+    let broker = Broker::launch(&format!("share-large-{}", version.level()), &[]);
+    let topic = [Subscription::new("$share/g/work", QoS::ExactlyOnce)];
+    let mut small: [Client<2_048, 8, 8, 100>; 2] =
+        ["one", "two"].map(|name| Client::connected(broker.address(), &connect_as(Version::V5, name, false)));
+    let mut large = connected(&broker, version, "large");
+    small.iter_mut().for_each(|client| _ = client.subscribe(&topic));
+    large.subscribe(&topic);
+    let mut publisher = connected(&broker, version, "publisher");
+    for qos in EACH_QOS.into_iter().cycle().take(9) {
+        publisher.publish(&Publish { qos, ..Publish::new("work", &[b'.'; 200]) });
+    }
+    large.run_until_messages(9);
+    // Without it they go nowhere.
+    large.drop_socket();
+    broker.await_log("\"large\" is gone");
+    publisher.publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("work", &[b'.'; 200]) });
+    broker.await_log("one is too large for its client");
+    small.iter_mut().for_each(|client| client.run_for(LATER));
+    assert!(small.iter().all(|client| client.seen.messages.is_empty()));
 }
 
 #[test]

@@ -14,10 +14,28 @@ const MESSAGES: usize = 1_000;
 
 const HARSH: Faults = Faults { cut_within: 450, refusals: 20, fragments: 8, delays: 12, stalls: 25, ..Faults::NONE };
 
+/// Several times the places of a session.
+const CROWD: usize = 5_000;
+
 pub(crate) fn plain(version: Version) {
     let Some(python) = python() else { return };
     let broker = Broker::launch(&format!("paho-{}", version.level()), &[]);
     run(&python, "plain", version, &[broker.port().into()]);
+}
+
+/// More QoS 2 messages at once than a session has places for: all of them arrive, over few connections.
+pub(crate) fn crowd(version: Version) {
+    let Some(python) = python() else { return };
+    let flags = ["--queue", "100000"];
+    let broker = Broker::launch(&format!("paho-crowd-{}", version.level()), &flags);
+    let said = run(&python, "crowd", version, &[broker.port().into(), CROWD]);
+    say(&format!("paho, MQTT {}: {}", version.level(), said.replace('\n', "; ")));
+    let lines: Vec<Vec<_>> = said.lines().map(|line| line.split_whitespace().collect()).collect();
+    let [lasting, clean] = &lines[..] else { panic!("{said}") };
+    let number = |text: &str| text.parse::<usize>().expect("a number");
+    // Each message once as long as the session lasts, and as often as it is published in clean ones.
+    assert_eq!(number(lasting[2]), CROWD);
+    assert!(number(lasting[1]) <= 1 + CROWD / 1_000 && number(clean[1]) <= 2, "{said}");
 }
 
 /// Hundreds of cuts on either side: the broker keeps to the rules, and each message arrives exactly once, but for those that

@@ -1,6 +1,7 @@
 """Clients of paho-mqtt against a broker; started by paho.rs, which says where.
 
 paho_clients.py plain VERSION PORT
+paho_clients.py crowd VERSION PORT COUNT
 paho_clients.py cuts VERSION PORT-TO-PUBLISH PORT-TO-SUBSCRIBE COUNT
 """
 
@@ -20,7 +21,7 @@ WINDOW = 10
 class Client:
     """A client whose loop runs in a thread of its own, and what it has seen."""
 
-    def __init__(self, version, port, name="", lasting=False, will=None, **options):
+    def __init__(self, version, port, name="", lasting=False, will=None, inflight=20, **options):
         self.version = version
         self.messages = []
         self.published = []
@@ -31,6 +32,7 @@ class Client:
         protocol = mqtt.MQTTv5 if version == 5 else mqtt.MQTTv311
         self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, protocol=protocol, **clean, **options)
         self.client.reconnect_delay_set(0.01, 0.02)
+        self.client.max_inflight_messages_set(inflight)
         self.client.on_connect = self.on_connect
         self.client.on_message = lambda client, data, message: self.messages.append(message)
         self.client.on_publish = lambda client, data, mid, code, properties: self.published.append(code)
@@ -164,6 +166,26 @@ def only_five(port, one, two):
     assert got.MessageExpiryInterval in (89, 90)
 
 
+def crowd(version, port, count):
+    """Publishes all at once, without a limit of its own, over a session that lasts and over one that does not."""
+    subscriber = Client(version, port)
+    subscriber.subscribe("numbers", 0)
+    for name, lasting in ("lasting", True), ("clean", False):
+        subscriber.messages.clear()
+        # In 5.0 the broker says how many.
+        publisher = Client(version, port, name, lasting, inflight=0 if version == 3 else 1000)
+        assert publisher.connected.wait(LIMIT)
+        for number in range(count):
+            publisher.client.publish("numbers", f"{number}", 2)
+        wait_until("all acknowledgements", lambda: len(publisher.published) >= count)
+        received = lambda: [int(message.payload) for message in subscriber.messages]
+        wait_until("all messages", lambda: len(set(received())) == count)
+        time.sleep(0.5)
+        print(name, publisher.connections, len(received()))
+        publisher.end()
+    subscriber.end()
+
+
 def cuts(version, to_publish, to_subscribe, count):
     subscriber = Client(version, to_subscribe, "subscriber", lasting=True)
     # A SUBSCRIBE that is lost with its link is not sent again.
@@ -186,4 +208,4 @@ def cuts(version, to_publish, to_subscribe, count):
 
 if __name__ == "__main__":
     command, *numbers = sys.argv[1:]
-    {"plain": plain, "cuts": cuts}[command](*map(int, numbers))
+    {"plain": plain, "crowd": crowd, "cuts": cuts}[command](*map(int, numbers))

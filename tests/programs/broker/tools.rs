@@ -59,7 +59,8 @@ pub(crate) fn publish_to_subscribe(version: Version) {
 
 /// Each line exactly once and in order.
 pub(crate) fn many_lines(version: Version) {
-    let broker = Broker::launch(&format!("lines-{}", version.level()), &[]);
+    // A subscriber that falls behind loses nothing.
+    let broker = Broker::launch(&format!("lines-{}", version.level()), &["--queue", "20000"]);
     let listener = broker.listen("subscribe", version, "listener", &["-t", "n", "-q", "2", "-C", "20000", "-W", "60"]);
     let mut command = broker.example("publish", version, &["-t", "n", "-q", "2", "-l"]);
     let mut publisher = command.stdin(Stdio::piped()).spawn().unwrap();
