@@ -27,6 +27,8 @@ mod requests;
 #[path = "server/session.rs"]
 mod session;
 mod support;
+#[path = "server/time.rs"]
+mod time;
 #[path = "server/trace.rs"]
 mod trace;
 #[path = "server/vectors.rs"]

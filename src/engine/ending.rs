@@ -12,7 +12,7 @@ use crate::timer::Timer;
 use crate::wire::{self, Measured, Properties, Role};
 
 use super::machine::{ANSWER, End, Engine, StepOf, Taken, tell};
-use super::state::{Authentication, Life, Limits, Losing, Phase, Starved};
+use super::state::{Authentication, Life, Limits, Losing, Overdue, Phase, Starved};
 
 impl<'m, E: End> Engine<'m, E> {
     /// Tells one outcome that is decided, if there is one. Mostly there is none.
@@ -80,6 +80,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.cause = cause;
         self.core.phase = Phase::Reporting;
         self.core.deadline = Timer::OFF;
+        self.core.overdue = Overdue::No;
         self.core.keep_alive = KeepAlive::OFF;
         self.core.owed = None;
         self.core.closing = 0;
@@ -144,9 +145,14 @@ impl<'m, E: End> Engine<'m, E> {
                 self.core.phase = Phase::Draining;
                 self.core.keep_alive = KeepAlive::OFF;
                 self.core.deadline = Timer::OFF;
+                self.core.overdue = Overdue::No;
                 self.core.closing = 0;
                 self.core.owed = None;
                 self.queue.clear();
+            }
+            // DISCONNECT may not have arrived.
+            Phase::Parting if self.core.cause == Cause::Disconnected && !self.queue.control.is_empty() => {
+                self.end(Cause::ConnectionLost);
             }
             Phase::Leaving => self.end(Cause::ConnectionLost),
             Phase::Failing | Phase::Parting => self.end(self.core.cause),

@@ -15,7 +15,7 @@ use crate::wire::{PacketId, Properties, Property, QoS};
 pub(crate) struct Core<E> {
     pub(crate) now: Instant,
     pub(crate) keep_alive: KeepAlive,
-    /// When the phase must be over or, online, when all that is unanswered is sent again.
+    /// When the phase must be over or, online, when there is a look for what is to be sent again.
     pub(crate) deadline: Timer,
     pub(crate) limits: Limits,
     /// The client identifier that the session belongs to, and the authentication method of the connection, as hashes.
@@ -46,6 +46,7 @@ pub(crate) struct Core<E> {
     pub(crate) life: Life,
     pub(crate) losing: Losing,
     pub(crate) starved: Starved,
+    pub(crate) overdue: Overdue,
     pub(crate) authentication: Authentication,
     pub(crate) manner: Manner,
     /// The protocol level; 0: never connected.
@@ -82,6 +83,7 @@ impl<E> Core<E> {
             life: Life::None,
             losing: Losing::Nothing,
             starved: Starved::No,
+            overdue: Overdue::No,
             authentication: Authentication::Without,
             manner: Manner::NONE,
             level: 0,
@@ -103,7 +105,11 @@ impl<E> Core<E> {
     pub(crate) fn pause(&self) -> u32 {
         // Whoever leaves asks no more.
         let keep_alive = if self.phase == Phase::Online { self.keep_alive.pause() } else { NEVER };
-        keep_alive.min(self.deadline.left())
+        match (keep_alive.min(self.deadline.left()), self.overdue) {
+            // It is judged at the next instant.
+            (0, Overdue::Writing) => 1,
+            (pause, _) => pause,
+        }
     }
 }
 
@@ -166,6 +172,22 @@ pub(crate) enum Starved {
     Yes,
     /// And something has become free since.
     Relieved,
+}
+
+/// What was made of a time limit that is over. The application may have let more time pass than there was, so it is judged
+/// only after one more attempt to write and to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Overdue {
+    /// None is.
+    #[default]
+    No,
+    /// The caller writes once more.
+    Writing,
+    /// The caller has written, or has nothing to write.
+    Written,
+    /// The caller reads once more.
+    Reading,
 }
 
 /// What answers the message that was handed out last.
