@@ -75,7 +75,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     }
 
     /// Begins a connection over a new transport; an earlier one counts as lost. CONNECT must come within `patience` seconds,
-    /// and the authentication, if there is one, be over. The inbox of the connection is new, or was cleared before its first
+    /// and so must each answer of an authentication, which takes no longer than ten times as long in all. The inbox of the connection is new, or was cleared before its first
     /// bytes came in.
     pub fn open(&mut self, patience: u8) {
         self.0.engine().open(patience);

@@ -1,8 +1,6 @@
 //! T: time limits. Who is given up, and when; what is sent again, and when.
 
-use mqtt_session::{
-    Cause, Connect, Event, Inbox, Instant, Outcome, Publish, QoS, ReasonCode, Session, Step, Version,
-};
+use mqtt_session::{Cause, Connect, Event, Inbox, Instant, Outcome, Publish, QoS, ReasonCode, Session, Step, Version};
 
 use crate::trace::{Trace, both, connack, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2};
 
@@ -212,8 +210,8 @@ fn who_does_not_read_on_purpose_keeps_the_connection() {
 /// T1, T2. An authentication in which the application thinks for longer than the server may.
 #[test]
 fn the_time_of_the_application_is_not_the_servers() {
-    use mqtt_session::wire::{Auth, Properties};
     use mqtt_session::Property;
+    use mqtt_session::wire::{Auth, Properties};
     let method = [Property::AuthenticationMethod("m")];
     for patience in [1, 10] {
         let connect = Connect { properties: &method, patience, ..Connect::new(Version::V5, "c") };
@@ -223,10 +221,7 @@ fn the_time_of_the_application_is_not_the_servers() {
             own.socket.extend([0xF0, 6, 0x18, 4, 0x15, 0, 1, b'm']);
             assert!(matches!(own.run(), Came::Event(event) if event.starts_with("Authenticating")));
             own.now += 60_000;
-            let auth = Auth {
-                reason_code: ReasonCode::ContinueAuthentication,
-                properties: Properties::of(&method),
-            };
+            let auth = Auth { reason_code: ReasonCode::ContinueAuthentication, properties: Properties::of(&method) };
             own.session.authenticate(&auth).expect("it is due");
             assert_eq!(own.run(), Came::Waits(own.now + u64::from(patience) * 1000));
         }
@@ -312,7 +307,7 @@ fn a_patience_of_0_is_one_second() {
     for mut t in both() {
         t.options.patience = 0;
         t.options.keep_alive = 8;
-        t.begins();
+        t.connect();
         t.quiet();
         t.passes(999);
         t.receives(connack(false, ""));
@@ -326,6 +321,7 @@ fn a_patience_of_0_is_one_second() {
         t.quiet();
         t.passes(7_000);
         t.sends("C0 00");
+        t.quiet();
         t.passes(1_000);
         t.closes(Cause::PingTimeout);
     }
