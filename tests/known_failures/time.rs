@@ -495,3 +495,97 @@ fn a_pubrec_in_the_middle_of_a_look_is_answered() {
     t.receives(puback(a));
     t.event(|_, event| assert!(matches!(event, Event::Published { outcome: found, .. } if found == outcome)));
 }
+
+/// The messages of a client that sends again after a time, and when each was sent last.
+#[derive(Default)]
+struct Ages {
+    /// By identifier: whether PUBREC has come, and when PUBLISH or PUBREL left.
+    under_way: std::collections::BTreeMap<u16, (bool, u64)>,
+    repeats: usize,
+}
+
+impl Ages {
+    const LIMIT: u64 = 5_000;
+
+    /// What left at this time that has passed in all: a new one, or one that is old enough.
+    fn sent(&mut self, mut bytes: &[u8], passed: u64) {
+        while let [first, len, rest @ ..] = bytes {
+            let (body, behind) = rest.split_at(usize::from(*len));
+            bytes = behind;
+            let (is_release, id) = match first >> 4 {
+                3 => (false, &body[3..5]),
+                6 => (true, &body[..2]),
+                _ => continue,
+            };
+            let id = u16::from_be_bytes([id[0], id[1]]);
+            let dup = first & 0x08 != 0;
+            let last = self.under_way.insert(id, (is_release, passed));
+            match last {
+                Some((was_release, at)) if was_release == is_release => {
+                    assert_eq!(passed - at, Self::LIMIT, "{id} is not sent again by its own age");
+                    assert!(is_release || dup);
+                    self.repeats += 1;
+                }
+                _ => assert!(is_release || !dup, "{id}"),
+            }
+        }
+    }
+
+    fn answer(&mut self, draw: usize) -> Vec<u8> {
+        let ids: Vec<u16> = self.under_way.keys().copied().collect();
+        let Some(&id) = ids.get(draw % ids.len().max(1)) else { return vec![] };
+        let [high, low] = id.to_be_bytes();
+        // Those of an odd number are of QoS 1.
+        let kind = match (id % 2, self.under_way[&id].0) {
+            (1, _) => 0x40,
+            (_, false) => 0x50,
+            (_, true) => 0x70,
+        };
+        if kind != 0x50 {
+            self.under_way.remove(&id);
+        }
+        vec![kind, 2, high, low]
+    }
+}
+
+/// T3, T4, T18: whatever is published and acknowledged when, each is sent again when it is as old as it may be, not before and
+/// not later; also if the clock is set back.
+#[test]
+fn each_goes_by_its_own_age_whatever_happens() {
+    let mut repeats = 0;
+    for seed in 0..60 {
+        let mut random = mqtt_session::sim::Random::new(seed);
+        let connect = Connect { keep_alive: 0, retry_interval: 5, ..Connect::new(Version::V3, "c") };
+        let mut own = Loop::online(&connect);
+        own.now = 100_000_000;
+        let (mut ages, mut passed) = (Ages::default(), 0);
+        for _ in 0..200 {
+            match random.below(8) {
+                0..=2 => {
+                    let next = own.session.clone().publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("t", b"x") });
+                    if let Ok(Some(id)) = next {
+                        let qos = if id.get() % 2 == 1 { QoS::AtLeastOnce } else { QoS::ExactlyOnce };
+                        own.session.publish(&Publish { qos, ..Publish::new("t", b"x") }).expect("there is room");
+                    }
+                }
+                3 => own.socket.extend(ages.answer(random.below(8))),
+                4 => own.now -= 1_000 + random.below(3_000_000) as u64,
+                _ => {
+                    let step = random.below(1_500) as u64;
+                    let until = own.session.deadline().map_or(u64::MAX, Instant::as_millis);
+                    let step = step.min(until.saturating_sub(own.now));
+                    own.now += step;
+                    passed += step;
+                }
+            }
+            own.written.clear();
+            while let Came::Event(_) = own.run() {}
+            ages.sent(&own.written.clone(), passed);
+            for (id, (_, at)) in &ages.under_way {
+                assert!(passed - at < Ages::LIMIT, "{seed}: {id} is {} ms old", passed - at);
+            }
+        }
+        repeats += ages.repeats;
+    }
+    assert!(repeats > 500, "{repeats}");
+}
