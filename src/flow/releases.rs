@@ -114,7 +114,7 @@ impl Ages {
 
     /// Notes that it is due.
     pub(crate) fn note_due(self, slots: &mut [Slot], id: SlotId, now: u32) {
-        self.note(slots, id, now.wrapping_sub(self.longest()).wrapping_sub((1 << self.unit) - 1));
+        self.note(slots, id, now.wrapping_sub(self.longest()).wrapping_sub(self.rounding()));
     }
 
     /// Notes that the clock was set back.
@@ -140,7 +140,11 @@ impl Ages {
 
     /// What is rounded counts as younger than it is: nothing is sent too early.
     const fn longest(self) -> u32 {
-        self.limit.wrapping_add((1 << self.unit) - 1)
+        self.limit.wrapping_add(self.rounding())
+    }
+
+    const fn rounding(self) -> u32 {
+        (1_u32 << self.unit).wrapping_sub(1)
     }
 
     const fn is_known(self) -> bool {

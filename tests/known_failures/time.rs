@@ -1,4 +1,11 @@
 //! T: time limits. Who is given up, and when; what is sent again, and when.
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a fault here is a failed test"
+)]
 
 use mqtt_session::{Cause, Connect, Event, Inbox, Instant, Outcome, Publish, QoS, ReasonCode, Session, Step, Version};
 
@@ -562,7 +569,8 @@ fn each_goes_by_its_own_age_whatever_happens() {
         for _ in 0..200 {
             match random.below(8) {
                 0..=2 => {
-                    let next = own.session.clone().publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("t", b"x") });
+                    let next =
+                        own.session.clone().publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("t", b"x") });
                     if let Ok(Some(id)) = next {
                         let qos = if id.get() % 2 == 1 { QoS::AtLeastOnce } else { QoS::ExactlyOnce };
                         own.session.publish(&Publish { qos, ..Publish::new("t", b"x") }).expect("there is room");

@@ -219,7 +219,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     #[track_caller]
     pub(crate) fn sends_rest_of(&mut self, packet: impl Bytes, written: usize) {
         let bytes = packet.bytes(self.version);
-        self.sends(bytes[written..].to_vec());
+        self.sends(bytes.get(written..).unwrap_or_default().to_vec());
     }
 
     /// Neither bytes nor events: the session waits, and the inbox has space.
