@@ -171,18 +171,11 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
                     continue;
                 }
                 Step::Transmit(bytes) => (Outgoing::Bytes(bytes), deadline, None),
-                Step::Wait(until) => {
-                    let outgoing = self.flush();
-                    self.unread = matches!(outgoing, Outgoing::Flush);
-                    (outgoing, no_earlier(until, now), None)
-                }
+                Step::Wait(until) => (self.flush_first(), no_earlier(until, now), None),
                 // The farewell may still be in the transport, which gets the time that is left for that.
                 Step::Close(cause) => match (cause, self.flush()) {
                     (Cause::ConnectionLost, _) | (_, Outgoing::Nothing) => return Err(self.end(cause)),
-                    (_, flush) => {
-                        let until = *self.closing.get_or_insert(now.after_millis(self.left));
-                        (flush, Some(until), Some(cause))
-                    }
+                    (_, flush) => (flush, Some(self.closing(now)), Some(cause)),
                 },
             };
             let space = if cause.is_none() { inbox.space() } else { &mut [] };
@@ -207,7 +200,6 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
                 Some(cause) => return Err(self.end_flushed(cause, sent)),
                 None => {}
             }
-            self.unread &= received.is_none();
             read_until = matches!(sent, Some(Ok(Done::Flushed))).then_some(until);
             for done in [sent, received.map(|len| len.map(Done::Received))].into_iter().flatten() {
                 self.settle(session, inbox, now, done);
@@ -220,6 +212,17 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
     /// The transport and the clock.
     pub fn into_parts(self) -> (T, C) {
         (self.transport, self.clock)
+    }
+
+    /// What is to be done before it is read.
+    const fn flush_first(&mut self) -> Outgoing<'static> {
+        self.unread = self.unflushed;
+        self.flush()
+    }
+
+    /// Until when what was written may still leave.
+    fn closing(&mut self, now: Instant) -> Instant {
+        *self.closing.get_or_insert(now.after_millis(self.left))
     }
 
     /// What is to be done before it is waited.
@@ -237,7 +240,10 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
                 self.left = session.deadline().map_or(0, |at| at.millis_since(polled));
             }
             Ok(Done::Flushed) => self.unflushed = false,
-            Ok(Done::Received(len)) => inbox.filled(len),
+            Ok(Done::Received(len)) => {
+                self.unread = false;
+                inbox.filled(len);
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => {
                 self.failure = Some(error);
