@@ -18,6 +18,9 @@ pub trait End {
     /// See [`Session::transmitted`].
     fn transmitted(&mut self, len: usize);
 
+    /// See [`Session::reading_paused`].
+    fn reading_paused(&mut self);
+
     /// See [`Session::connection_lost`].
     fn connection_lost(&mut self);
 
@@ -37,6 +40,10 @@ macro_rules! end {
 
             fn transmitted(&mut self, len: usize) {
                 self.transmitted(len);
+            }
+
+            fn reading_paused(&mut self) {
+                self.reading_paused();
             }
 
             fn connection_lost(&mut self) {

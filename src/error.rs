@@ -104,6 +104,9 @@ pub enum Cause {
     ConnectionLost,
     /// The application disconnected.
     Disconnected,
+    /// The application disconnected, but DISCONNECT, or what was to leave before it, did not leave in time: to a server the
+    /// connection ended badly, and it publishes the will.
+    DisconnectTimeout,
     /// The server refused the connection with this code. [MQTT-3.2.2-5] in 3.1.1, [MQTT-3.2.2-7] in 5.0
     Refused(ReasonCode),
     /// The server does not speak this version; another one may work. [MQTT-3.1.2-2]
@@ -198,6 +201,7 @@ impl Cause {
             | Self::Refused(_)
             | Self::UnsupportedVersion
             | Self::DisconnectedByPeer(_)
+            | Self::DisconnectTimeout
             | Self::ConnackTimeout
             | Self::PingTimeout
             | Self::ConnectMissing
@@ -240,6 +244,7 @@ impl fmt::Display for Cause {
             Self::NotConnected => "there was no connection yet",
             Self::ConnectionLost => "the transport was lost",
             Self::Disconnected => "disconnected as asked",
+            Self::DisconnectTimeout => "DISCONNECT did not leave in time",
             Self::Refused(code) => return write!(f, "the server refused the connection: {code}"),
             Self::UnsupportedVersion => "the server does not speak this version",
             Self::DisconnectedByPeer(code) => return write!(f, "the peer disconnected: {code}"),

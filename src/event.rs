@@ -18,8 +18,15 @@ pub enum Step<'s, E> {
     /// Write these bytes, or a part of them, and report how many by `transmitted`. Never empty; repeated, less what was
     /// reported, until all is.
     Transmit(&'s [u8]),
-    /// There is nothing to do until bytes come in, or until this instant; `None`: no instant. The space of the inbox is
-    /// not empty.
+    /// Read, for as long as there is nothing to read until this instant; `None`: no instant. The space of the inbox is not
+    /// empty.
+    ///
+    /// An instant that is over says to read once without waiting, which `std` calls non-blocking; a read time limit of 0 is
+    /// refused there. So a peer is never given up before the transport was read: however long an event was handled, what came in
+    /// meanwhile counts. If nothing comes of that read, the next poll gives up. It is the one step that may come while bytes
+    /// are still to be written; they are shown again.
+    ///
+    /// A caller that does not read on purpose says so by `reading_paused` each time, or the peer counts as silent.
     Wait(Option<Instant>),
     /// The connection is over: close the transport. Repeated until `connect`.
     Close(Cause),

@@ -174,6 +174,11 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
         self.mark.is_worth_a_look(self.capacity())
     }
 
+    /// Whether [`space`](Self::space) would not be empty.
+    pub(crate) fn has_space(&self) -> bool {
+        self.mark.end.wrapping_sub(self.mark.start) < self.capacity()
+    }
+
     /// Takes the next packet, or `None` while bytes of it are missing. `to` is the end that this inbox belongs to.
     ///
     /// # Errors

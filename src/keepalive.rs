@@ -5,9 +5,9 @@ use crate::timer::NEVER;
 /// The pauses of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct KeepAlive {
-    /// Milliseconds since the last byte went out; saturates.
+    /// Milliseconds since the last byte went out or, while the connection begins or ends, since the limit for that began.
     unsent: u32,
-    /// Milliseconds since the last byte came in, or since we asked; saturates.
+    /// Milliseconds since the last byte came in, or since our question was written.
     unheard: u32,
     /// The longest pause allowed, in seconds; 0: any.
     interval: u16,
@@ -24,13 +24,18 @@ enum Alive {
     Off,
     /// Nothing was asked.
     Quiet,
+    /// PINGREQ is being written.
+    Asking,
     /// PINGREQ was sent.
     Asked,
     /// PINGREQ was due, but the transport takes nothing.
     Stalled,
-    /// This is the server's end, which does not ask.
+    /// This is the server's end, which does not ask. Packets are what it waits for.
     #[cfg(feature = "server")]
     Watching,
+    /// The same, where bytes are enough.
+    #[cfg(feature = "server")]
+    WatchingBytes,
 }
 
 /// What the time demands.
@@ -42,6 +47,12 @@ pub(crate) enum Demand {
     /// The other end is gone. (5.0: 3.1.2.10)
     GiveUp,
 }
+
+/// Says of a time that it begins with the next poll: what is told of written bytes does not tell the time.
+const BEGINS: u32 = u32::MAX;
+
+/// What a time comes to at most, which is longer than any limit.
+const LONGEST: u32 = BEGINS - 1;
 
 impl KeepAlive {
     /// No limits.
@@ -61,22 +72,50 @@ impl KeepAlive {
     /// Begins now on the server's end, which waits one and a half times the interval for the next packet. [MQTT-3.1.2-24]
     /// in 3.1.1, [MQTT-3.1.2-22] in 5.0
     #[cfg(feature = "server")]
-    pub(crate) const fn watching(interval: u16) -> Self {
-        Self { interval, alive: Alive::Watching, ..Self::OFF }
+    pub(crate) const fn watching(interval: u16, bytes: bool) -> Self {
+        let alive = if bytes { Alive::WatchingBytes } else { Alive::Watching };
+        Self { interval, alive, ..Self::OFF }
     }
 
     pub(crate) const fn elapse(&mut self, millis: u32) {
-        self.unsent = self.unsent.saturating_add(millis);
-        self.unheard = self.unheard.saturating_add(millis);
+        self.unsent = later(self.unsent, millis);
+        if self.unheard != BEGINS {
+            self.unheard = later(self.unheard, millis);
+        }
     }
 
-    /// A packet went out. [MQTT-3.1.2-23] in 3.1.1, [MQTT-3.1.2-20] in 5.0
-    pub(crate) fn sent(&mut self) {
+    /// How many seconds an answer may take.
+    pub(crate) const fn patience(&self) -> u8 {
+        self.patience
+    }
+
+    /// A limit for the beginning or the end of the connection begins.
+    pub(crate) const fn limit_begins(&mut self) {
         self.unsent = 0;
-        if self.alive == Alive::Stalled {
-            self.alive = Alive::Quiet;
-            // PINGREQ is still due.
-            self.unheard = u32::MAX;
+    }
+
+    /// The milliseconds since that.
+    pub(crate) const fn since_limit_began(&self) -> u32 {
+        self.unsent
+    }
+
+    /// Bytes went out; perhaps all that were shown. [MQTT-3.1.2-23] in 3.1.1, [MQTT-3.1.2-20] in 5.0
+    pub(crate) fn sent(&mut self, all: bool) {
+        self.unsent = 0;
+        match self.alive {
+            Alive::Stalled => {
+                self.alive = Alive::Quiet;
+                // PINGREQ is still due.
+                self.unheard = LONGEST;
+            }
+            // However long the write took, nobody could answer before.
+            Alive::Asking => {
+                self.unheard = BEGINS;
+                if all {
+                    self.alive = Alive::Asked;
+                }
+            }
+            _ => {}
         }
     }
 
@@ -89,6 +128,13 @@ impl KeepAlive {
         self.heard();
     }
 
+    /// Nobody wants to hear now. A transport that takes nothing is no better for it.
+    pub(crate) fn unwatched(&mut self) {
+        if self.alive != Alive::Stalled {
+            self.heard();
+        }
+    }
+
     /// A packet came in.
     pub(crate) const fn heard(&mut self) {
         self.unheard = 0;
@@ -96,16 +142,16 @@ impl KeepAlive {
 
     /// PINGREQ is on its way, perhaps once more: the wait for an answer is that for the first one's.
     pub(crate) const fn asked(&mut self) {
-        if !matches!(self.alive, Alive::Asked) {
+        if !self.awaits() {
             self.unheard = 0;
+            self.alive = Alive::Asking;
         }
-        self.alive = Alive::Asked;
         self.unsent = 0;
     }
 
     /// PINGREQ is due, but does not fit behind what waits to be written.
     pub(crate) const fn stalled(&mut self) {
-        if !matches!(self.alive, Alive::Asked) {
+        if !self.awaits() {
             self.unheard = 0;
         }
         self.alive = Alive::Stalled;
@@ -113,12 +159,19 @@ impl KeepAlive {
 
     /// PINGRESP came.
     pub(crate) fn answered(&mut self) {
-        if self.alive == Alive::Asked {
+        if self.awaits() {
             self.alive = Alive::Quiet;
         }
     }
 
-    pub(crate) fn demand(&self) -> Demand {
+    const fn awaits(&self) -> bool {
+        matches!(self.alive, Alive::Asking | Alive::Asked)
+    }
+
+    pub(crate) fn demand(&mut self) -> Demand {
+        if self.unheard == BEGINS {
+            self.unheard = 0;
+        }
         match self.left() {
             (0, _) => Demand::GiveUp,
             (_, 0) => Demand::Ask,
@@ -140,10 +193,10 @@ impl KeepAlive {
         match self.alive {
             Alive::Off => (NEVER, NEVER),
             Alive::Quiet => (NEVER, self.until_asking(self.unsent.max(self.unheard))),
-            Alive::Asked => (self.until_giving_up(), self.until_asking(self.unsent)),
+            Alive::Asking | Alive::Asked => (self.until_giving_up(), self.until_asking(self.unsent)),
             Alive::Stalled => (self.until_giving_up(), NEVER),
             #[cfg(feature = "server")]
-            Alive::Watching => {
+            Alive::Watching | Alive::WatchingBytes => {
                 let interval = millis(self.interval);
                 (interval.wrapping_add(interval / 2).saturating_sub(self.unheard), NEVER)
             }
@@ -159,6 +212,12 @@ impl KeepAlive {
         let interval = millis(self.interval);
         interval.wrapping_sub(interval / 8).saturating_sub(quiet)
     }
+}
+
+/// A time that goes on, within what it may come to.
+const fn later(time: u32, millis: u32) -> u32 {
+    let time = time.saturating_add(millis);
+    if time < LONGEST { time } else { LONGEST }
 }
 
 /// The product of 16 and 10 bits has room in 32.
@@ -201,7 +260,7 @@ mod tests {
 
     #[test]
     fn asks_when_nothing_was_sent_or_nothing_received() {
-        for busy in [KeepAlive::sent, KeepAlive::heard] {
+        for busy in [|keep_alive: &mut KeepAlive| keep_alive.sent(true), KeepAlive::heard] {
             let mut keep_alive = quiet(8);
             keep_alive.elapse(6_999);
             busy(&mut keep_alive);
@@ -248,7 +307,7 @@ mod tests {
         keep_alive.elapse(7_000);
         keep_alive.stalled();
         let mut moves_again = keep_alive;
-        moves_again.sent();
+        moves_again.sent(false);
         assert_eq!(moves_again.demand(), Demand::Ask);
         keep_alive.elapse(10_000);
         assert_eq!(keep_alive.demand(), Demand::GiveUp);
@@ -292,23 +351,67 @@ mod tests {
     #[cfg(feature = "server")]
     #[test]
     fn the_servers_end_waits_one_and_a_half_intervals_for_a_packet() {
-        let mut keep_alive = KeepAlive::watching(9);
+        let mut keep_alive = KeepAlive::watching(9, false);
         keep_alive.elapse(13_499);
-        keep_alive.sent();
+        keep_alive.sent(true);
         keep_alive.stirred();
         assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, 1));
         keep_alive.elapse(1);
         assert_eq!(keep_alive.demand(), Demand::GiveUp);
         keep_alive.heard();
         assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, 13_500));
-        assert_eq!((KeepAlive::watching(0).demand(), KeepAlive::watching(0).pause()), (Demand::Nothing, NEVER));
+        let mut keep_alive = KeepAlive::watching(0, false);
+        assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, NEVER));
+    }
+
+    #[cfg(feature = "server")]
+    #[test]
+    fn bytes_are_enough_for_a_server_that_says_so() {
+        let mut keep_alive = KeepAlive::watching(9, true);
+        keep_alive.elapse(13_499);
+        keep_alive.stirred();
+        assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, 13_500));
+        keep_alive.elapse(13_500);
+        assert_eq!(keep_alive.demand(), Demand::GiveUp);
+    }
+
+    /// T2
+    #[test]
+    fn the_wait_for_an_answer_begins_once_the_question_is_written() {
+        let mut keep_alive = quiet(60);
+        keep_alive.asked();
+        keep_alive.elapse(9_000);
+        keep_alive.sent(false);
+        keep_alive.elapse(9_000);
+        assert_eq!((keep_alive.pause(), keep_alive.demand(), keep_alive.pause()), (0, Demand::Nothing, 10_000));
+        keep_alive.elapse(9_000);
+        keep_alive.sent(true);
+        keep_alive.elapse(11_000);
+        assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, 10_000));
+        keep_alive.elapse(9_000);
+        keep_alive.sent(true);
+        assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, 1_000), "of another packet");
+        keep_alive.elapse(u32::MAX);
+        assert_eq!(keep_alive.demand(), Demand::GiveUp);
+    }
+
+    #[test]
+    fn whoever_does_not_listen_waits_for_nobody() {
+        let mut asked = quiet(60);
+        asked.asked();
+        asked.elapse(9_999);
+        let mut stalled = asked;
+        stalled.stalled();
+        asked.unwatched();
+        stalled.unwatched();
+        assert_eq!((asked.pause(), stalled.pause()), (10_000, 1));
     }
 
     #[test]
     fn bytes_are_enough_for_a_client() {
         let mut keep_alive = quiet(8);
         keep_alive.elapse(6_000);
-        keep_alive.sent();
+        keep_alive.sent(true);
         keep_alive.stirred();
         assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, 7_000));
     }
@@ -320,7 +423,7 @@ mod tests {
             let mut keep_alive = quiet(interval);
             keep_alive.asked();
             keep_alive.elapse(9_000);
-            keep_alive.sent();
+            keep_alive.sent(true);
             keep_alive.heard();
             keep_alive.answered();
             assert_eq!((keep_alive.demand(), keep_alive.pause()), (Demand::Nothing, pause));

@@ -98,6 +98,33 @@ impl Lifetime {
     }
 }
 
+/// In 3.1.1, where no packet expires, the same word says when it was shown last.
+impl Lifetime {
+    /// Shown at this millisecond of the clock.
+    pub(crate) const fn shown(millis: u32) -> Self {
+        Self(millis & Self::VALUE)
+    }
+
+    /// The milliseconds since it was shown, in a circle of 24 days.
+    pub(crate) const fn age(self, millis: u32) -> u32 {
+        millis.wrapping_sub(self.0) & Self::VALUE
+    }
+
+    /// The clock was set back by so many seconds: what is left stays the same.
+    pub(crate) fn set_back(self, seconds: u32) -> Self {
+        if self.0 == 0 || self.0 & Self::UNSTAMPED != 0 {
+            self
+        } else {
+            Self((self.0.wrapping_sub(seconds.wrapping_mul(2)) & Self::VALUE).max(1))
+        }
+    }
+
+    /// The same of a packet that was shown.
+    pub(crate) const fn shown_before(self, millis: u32) -> Self {
+        Self::shown(self.0.wrapping_sub(millis))
+    }
+}
+
 /// How many bytes of the store a packet takes besides its own.
 pub(crate) const OVERHEAD: usize = 16;
 
@@ -134,6 +161,12 @@ pub(crate) struct Stored<'a> {
 impl Stored<'_> {
     pub(crate) const fn without_slot(self) -> Self {
         Self { slot: 0, ..self }
+    }
+
+    /// What it means in 3.1.1: when it was shown matters only by how long ago that is, at `now`, if anything asks for it.
+    pub(crate) fn with_age(self, now: Option<u32>) -> Self {
+        let lifetime = now.map_or(Lifetime::ENDLESS, |now| Lifetime::shown(self.lifetime.age(now)));
+        Self { lifetime, ..self }
     }
 }
 
@@ -430,6 +463,28 @@ impl<'m> Store<'m> {
     /// The records before this one need not be looked at again until then.
     pub(crate) const fn look_from(&mut self, place: Place) {
         self.outbox.acknowledged.next = Some(place);
+    }
+
+    /// The next packet need not be shown now.
+    pub(crate) fn pass_over(&mut self) {
+        let next = self.outbox.acknowledged.next;
+        self.outbox.acknowledged.next = next.and_then(|place| self.records().after(place));
+    }
+
+    /// Notes when a packet is shown that is sent again after a time.
+    pub(crate) fn set_lifetime(&mut self, place: Place, lifetime: Lifetime) {
+        self.set_part(place, Part::Lifetime, lifetime.0);
+    }
+
+    /// Says something else of the lifetime of each packet.
+    pub(crate) fn change_lifetimes(&mut self, change: impl Fn(Lifetime) -> Lifetime) {
+        for order in ORDERS {
+            let mut next = self.records().first(order);
+            while let Some(place) = next {
+                self.set_lifetime(place, change(self.records().label(place).lifetime));
+                next = self.records().after(place);
+            }
+        }
     }
 
     /// Everything that is not being written is still to be shown on this connection.

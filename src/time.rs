@@ -3,7 +3,9 @@
 /// A point in time on the caller's own clock, in milliseconds since any moment that stays the same for the life of a
 /// session. 64 bits do not wrap: they last for 584 million years.
 ///
-/// A session reads no clock; it is told the time with each `poll`. Time that goes backwards changes nothing.
+/// A session reads no clock; it is told the time with each `poll`. A clock may be set back: the earlier time is the new one,
+/// and what has passed of each limit, and of what is left of a message, stays passed. Less than a second back is taken for a
+/// clock that jitters: time stands still until it is where it was, and neither hurries nor delays anything.
 ///
 /// ```
 /// use mqtt_session::Instant;
@@ -35,7 +37,20 @@ impl Instant {
         Self(self.0.saturating_add(millis))
     }
 
-    /// The second that this instant is in, in a circle of 2^32 seconds, and how many of its milliseconds have passed. Small processors have no division of 64 bits; but 2^32
+    /// The millisecond, in a circle of 2^32.
+    #[expect(clippy::cast_possible_truncation, reason = "a circle")]
+    pub(crate) const fn millisecond(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// The instant `millis` milliseconds earlier, or the first one there is.
+    #[cfg(feature = "server")]
+    pub(crate) const fn before_millis(self, millis: u64) -> Self {
+        Self(self.0.saturating_sub(millis))
+    }
+
+    /// The second that this instant is in, in a circle of 2^32 seconds, and how many of its milliseconds have passed. Small
+    /// processors have no division of 64 bits; but 2^32
     /// milliseconds are 4,294,967.296 seconds, and 125 times as many are 2^29 seconds.
     #[expect(clippy::cast_possible_truncation, reason = "both halves of 64 bits")]
     pub(crate) const fn second_and_millis(self) -> (u32, u32) {

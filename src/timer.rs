@@ -5,7 +5,8 @@ pub(crate) const NEVER: u32 = u32::MAX;
 
 /// The milliseconds that are left until something must be over; a state of zeros is a timer that does not run.
 ///
-/// Commands do not know the time, so a timer that a command sets begins with the poll that follows.
+/// Commands do not know the time, so a timer that a command sets, or one that begins anew because bytes were written, begins
+/// with the poll that follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Timer(u32);
 
@@ -14,6 +15,9 @@ impl Timer {
 
     /// Says that the timer has not begun.
     const SET: u32 = 1 << 31;
+
+    /// Says besides that it had begun before.
+    const AGAIN: u32 = 1 << 30;
 
     /// What is left of a timer that is over.
     const OVER: u32 = 1;
@@ -33,6 +37,13 @@ impl Timer {
         if other.left() < self.left() { other } else { self }
     }
 
+    /// Begins anew with the next poll, if it runs.
+    pub(crate) const fn restart(&mut self, seconds: u8) {
+        if !self.is_off() && !self.is_set() {
+            self.0 = Self::set(seconds).0 | Self::AGAIN;
+        }
+    }
+
     /// Time has passed since the last poll.
     pub(crate) fn elapse(&mut self, millis: u32) {
         if self.0 != 0 && self.0 & Self::SET == 0 {
@@ -40,9 +51,21 @@ impl Timer {
         }
     }
 
-    /// Says that it is now that a timer begins that was set.
-    pub(crate) const fn begin(&mut self) {
-        self.0 &= !Self::SET;
+    /// Whether it begins with the next poll.
+    pub(crate) const fn is_set(self) -> bool {
+        self.0 & Self::SET != 0
+    }
+
+    /// Says that it is now that a timer begins that was set, and tells whether it had begun before.
+    pub(crate) const fn begin(&mut self) -> bool {
+        let again = self.0 & Self::AGAIN != 0;
+        self.0 &= !(Self::SET | Self::AGAIN);
+        again
+    }
+
+    /// Has no more than so many milliseconds left, if it runs.
+    pub(crate) fn shorten(&mut self, millis: u32) {
+        self.0 = self.0.min(millis.saturating_add(Self::OVER));
     }
 
     pub(crate) const fn is_off(self) -> bool {
@@ -55,8 +78,12 @@ impl Timer {
 
     /// The milliseconds that are left; `NEVER` if the timer does not run.
     pub(crate) const fn left(self) -> u32 {
-        // One that is set begins as soon as it is told the time; of one that is off, this is what comes before zero.
-        if self.0 & Self::SET == 0 { self.0.wrapping_sub(Self::OVER) } else { 0 }
+        match self.0 & (Self::SET | Self::AGAIN) {
+            // It begins as soon as it is told the time.
+            Self::SET => 0,
+            // Of one that is off, this is what comes before zero.
+            flags => (self.0 & !flags).wrapping_sub(Self::OVER),
+        }
     }
 }
 
@@ -86,6 +113,27 @@ mod tests {
         timer.begin();
         assert!(timer.is_off());
         assert_eq!((timer.left(), timer.is_over()), (NEVER, false));
+    }
+
+    #[test]
+    fn begins_anew_with_the_next_poll() {
+        let mut timer = Timer::set(5);
+        timer.restart(5);
+        assert!(!timer.begin(), "it has not begun before");
+        timer.elapse(4_000);
+        timer.restart(5);
+        timer.elapse(6_000);
+        assert_eq!((timer.left(), timer.is_over()), (5_000, false));
+        assert!(timer.begin());
+        timer.shorten(3_000);
+        timer.shorten(4_000);
+        assert_eq!(timer.left(), 3_000);
+        timer.shorten(0);
+        assert!(timer.is_over());
+        let mut timer = Timer::OFF;
+        timer.restart(5);
+        timer.shorten(0);
+        assert!(timer.is_off());
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Enhanced authentication, as far as both ends do the same. (5.0: 4.12)
 
 use crate::error::{Cause, Refused};
-use crate::wire::{Auth, Measured, Properties, ReasonCode};
+use crate::timer::Timer;
+use crate::wire::{Auth, Measured, Properties, ReasonCode, Role};
 
 use super::machine::{End, Engine};
-use super::state::{Authentication, Starved};
+use super::state::{Authentication, Phase, Starved};
 
 impl<E: End> Engine<'_, E> {
     /// Notes the authentication method of CONNECT.
@@ -40,6 +41,15 @@ impl<E: End> Engine<'_, E> {
             ReasonCode::Success => Authentication::Settled,
             _ => Authentication::Awaited,
         };
+        // The time that the application took is not the peer's.
+        if self.core.phase == Phase::Connecting {
+            let limit = self.limit(Phase::Connecting);
+            match E::ROLE {
+                Role::Client => self.core.deadline = Timer::set(limit),
+                // A client could go on for ever.
+                Role::Server => self.core.deadline.restart(limit),
+            }
+        }
         Ok(())
     }
 }

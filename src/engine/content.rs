@@ -4,7 +4,7 @@ use core::hash::{Hash, Hasher};
 use core::iter::successors;
 
 use crate::control::Control;
-use crate::flow::chain::Chain;
+use crate::flow::chain::{Ages, Chain};
 use crate::flow::held::{Entry, Table, entry};
 use crate::flow::identifiers::{self, Identifiers, Slot, SlotId, slot};
 use crate::flow::sender::Sent;
@@ -55,13 +55,35 @@ impl<'a, E: End> Content<'a, E> {
 
     /// The stored packets of a sequence, with their exchanges.
     fn packets(self, order: Order) -> impl Iterator<Item = (Exchange, Stored<'a>)> {
-        self.records.stored(order).map(move |stored| (self.exchange(SlotId::new(stored.slot)), stored.without_slot()))
+        let is_v5 = self.version().is_v5();
+        self.records.stored(order).map(move |stored| {
+            let exchange = self.exchange(SlotId::new(stored.slot));
+            let stored = stored.without_slot();
+            if is_v5 {
+                return (exchange, stored);
+            }
+            let ages = self.core.retry_interval != 0 && matches!(exchange, Some((Sent::Published(_), _)));
+            (exchange, stored.with_age(ages.then(|| self.core.now.millisecond())))
+        })
     }
 
-    /// The exchanges that wait for PUBCOMP, in order, and whether each is the next to be released again.
-    fn releases(self) -> impl Iterator<Item = (Exchange, bool)> {
-        successors(self.core.releases.first(self.slots), move |&id| self.core.releases.after(self.slots, id))
-            .map(move |id| (self.exchange(Some(id)), self.core.next_release == Some(id)))
+    /// The exchanges that wait for PUBCOMP, in order, whether each is the next to be released again, and how old it is where
+    /// that matters.
+    fn releases(self) -> impl Iterator<Item = (Exchange, bool, u32)> {
+        let ages = self.core.retry_interval != 0 && !self.version().is_v5();
+        successors(self.core.releases.first(self.slots), move |&id| self.core.releases.after(self.slots, id)).map(
+            move |id| {
+                let released = slot(self.slots, id).filter(|slot| ages && matches!(slot.sent(), Sent::Released(..)));
+                let ages = Ages::new(self.slots, self.core.retry_interval);
+                let age = released.map_or(0, |slot| ages.age(slot, self.core.now.millisecond()));
+                (self.exchange(Some(id)), self.core.next_release == Some(id), age)
+            },
+        )
+    }
+
+    /// The version of what is stored.
+    fn version(self) -> Version {
+        Version::nearest(self.core.level)
     }
 
     fn exchange(self, id: Option<SlotId>) -> Exchange {

@@ -13,7 +13,7 @@ use crate::timer::Timer;
 use crate::wire::{self, Measured, Properties, Role, Violation};
 
 use super::machine::{ANSWER, End, Engine, StepOf, Taken, tell};
-use super::state::{Authentication, Life, Limits, Losing, Phase, Starved, Tolerated};
+use super::state::{Authentication, Life, Limits, Losing, Overdue, Phase, Starved, Tolerated};
 
 impl<'m, E: End> Engine<'m, E> {
     /// Tells one outcome that is decided, if there is one. Mostly there is none.
@@ -90,6 +90,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.cause = cause;
         self.core.phase = Phase::Reporting;
         self.core.deadline = Timer::OFF;
+        self.core.overdue = Overdue::No;
         self.core.keep_alive = KeepAlive::OFF;
         self.core.owed = None;
         self.core.closing = 0;
@@ -163,7 +164,11 @@ impl<'m, E: End> Engine<'m, E> {
         match self.core.phase {
             Phase::Connecting | Phase::Online => self.drain(Phase::Draining, Cause::ConnectionLost),
             Phase::Leaving => self.drain(Phase::Settling, Cause::ConnectionLost),
-            Phase::Parting if self.is_leaving() => self.drain(Phase::Settling, self.core.cause),
+            Phase::Parting if self.is_leaving() => {
+                // DISCONNECT may not have arrived.
+                let has_left = self.queue.control.is_empty();
+                self.drain(Phase::Settling, if has_left { self.core.cause } else { Cause::ConnectionLost });
+            }
             Phase::Failing | Phase::Parting => self.end(self.core.cause),
             Phase::Offline | Phase::Draining | Phase::Settling | Phase::Reporting => {}
         }
@@ -175,6 +180,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.phase = phase;
         self.core.keep_alive = KeepAlive::OFF;
         self.core.deadline = Timer::OFF;
+        self.core.overdue = Overdue::No;
         self.core.closing = 0;
         self.core.owed = None;
         self.queue.clear();

@@ -7,21 +7,21 @@ use crate::aliases::TopicAliases;
 use crate::control::Queue;
 use crate::error::Cause;
 use crate::event::{Happened, Step};
+use crate::flow::chain::Ages;
 use crate::flow::held::Entry;
 use crate::flow::identifiers::Slot;
-use crate::flow::sender::{Counted, Sent};
 use crate::inbox::{Inbox, Unread};
 use crate::keepalive::Demand;
-use crate::outbox::Store;
+use crate::outbox::{Lifetime, Store};
 use crate::report::{Reportable, report};
 use crate::time::Instant;
-use crate::timer::Timer;
+use crate::timer::{NEVER, Timer};
 use crate::wire::{
     AckType, Acknowledgement, Frame, Layout, Measured, PacketId, PacketType, Properties, Property, Publish, Reader,
     ReasonCode, Role, ShortAcknowledgement, Version,
 };
 
-use super::state::{Authentication, Core, Losing, Phase, Turn};
+use super::state::{Authentication, Core, Losing, Overdue, Phase, Turn};
 
 /// What differs between the two ends. Everything else is written once, for both.
 pub(crate) trait End: Copy + Eq + Hash + Debug {
@@ -83,6 +83,9 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     /// The connection is over.
     fn ended(engine: &mut Engine<'_, Self>);
 
+    /// The clock was set back by so many milliseconds.
+    fn set_back(&mut self, _millis: u64) {}
+
     /// What is left of this end when it is compared: places and orders without a meaning left out.
     fn facts(self) -> Self;
 }
@@ -110,6 +113,12 @@ pub(crate) const SHOWN: u32 = 1 << 31;
 /// The longest acknowledgement of ours.
 pub(crate) const ANSWER: usize = ShortAcknowledgement::LONGEST;
 
+/// By how much a clock may jitter, in milliseconds. One that goes back by more was set back.
+const JITTER: u64 = 1_000;
+
+/// So many times its limit the beginning or the end of a connection may take in all, as long as bytes are written.
+const LIMITS: u32 = 10;
+
 /// A session for the time of one call.
 #[derive(Debug)]
 pub(crate) struct Engine<'m, E> {
@@ -129,14 +138,19 @@ impl<'m, E: End> Engine<'m, E> {
         if Version::LATEST.is_v5() && self.core.expiry.is_over() && self.core.losing == Losing::Nothing {
             self.expire();
         }
+        let has_space = inbox.has_space();
         if inbox.take_news() {
             self.core.keep_alive.stirred();
+            // There may be more.
+            if self.core.overdue == Overdue::Reading {
+                self.core.overdue = Overdue::Written;
+            }
         }
         E::answer_neglected(&mut self);
         self.answer_owed();
         let told = self.report(step) || (inbox.is_worth_a_look() && self.receive(inbox, step));
         if !told {
-            self.act(step);
+            self.act(step, has_space);
         }
         if let Step::Event(_event) = step {
             report!(debug, "{:?}", _event);
@@ -144,13 +158,16 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// What is to be done once nothing more is received.
-    fn act<'i>(mut self, step: &mut StepOf<'m, 'i, E>) {
+    fn act<'i>(mut self, step: &mut StepOf<'m, 'i, E>, has_space: bool) {
         if matches!(self.core.phase, Phase::Draining | Phase::Settling) {
             self.end(self.core.cause);
         }
         let mut pause = self.core.pause(self.store.outbox);
-        if pause == 0 || self.core.retry_interval != 0 {
-            self.meet_deadlines();
+        if pause == 0 || self.core.retry_interval != 0 || self.core.overdue != Overdue::No {
+            if self.meet_deadlines(has_space) == Met::NotRead {
+                *step = Step::Wait(Some(self.core.now));
+                return;
+            }
             pause = self.core.pause(self.store.outbox);
         }
         if self.tell_expired(step) {
@@ -159,6 +176,10 @@ impl<'m, E: End> Engine<'m, E> {
         if self.is_quiet() {
             self.core.turn = Turn::Queue;
         } else {
+            if self.core.retry_interval != 0 {
+                self.pass_young();
+                pause = self.core.pause(self.store.outbox);
+            }
             if self.vet(step) {
                 return;
             }
@@ -196,7 +217,6 @@ impl<'m, E: End> Engine<'m, E> {
         if len == 0 || !self.is_writing() {
             return;
         }
-        self.core.keep_alive.sent();
         if self.queue.control.is_writing() {
             self.queue.written(len);
             // What is stored by now is not kept waiting by what is queued meanwhile.
@@ -205,6 +225,10 @@ impl<'m, E: End> Engine<'m, E> {
             }
         } else {
             self.store.written(len);
+        }
+        match self.core.phase {
+            Phase::Online => self.core.keep_alive.sent(!self.queue.control.is_writing()),
+            phase => self.core.deadline.restart(self.limit(phase)),
         }
         if !self.is_writing() {
             self.relieve();
@@ -226,7 +250,11 @@ impl<'m, E: End> Engine<'m, E> {
         Step::Close(self.core.cause)
     }
 
-    /// Time that goes backwards changes nothing.
+    /// How many seconds a phase may take that has an end.
+    pub(crate) fn limit(&self, phase: Phase) -> u8 {
+        if phase == Phase::Connecting { self.core.keep_alive.patience() } else { self.core.farewell }
+    }
+
     fn elapse(&mut self, now: Instant) {
         let millis = now.millis_since(self.core.now);
         // Most polls follow within the same millisecond.
@@ -236,41 +264,120 @@ impl<'m, E: End> Engine<'m, E> {
             self.core.keep_alive.elapse(millis);
             self.core.deadline.elapse(millis);
             self.core.expiry.elapse(millis);
+            if self.core.overdue == Overdue::Writing {
+                self.core.overdue = Overdue::Written;
+            }
+        } else if now != self.core.now {
+            self.go_back(now);
         }
-        self.core.deadline.begin();
+        if self.core.deadline.is_set() {
+            self.begin_limit();
+        }
         if Version::LATEST.is_v5() && self.core.unstamped != 0 {
             self.stamp();
         }
     }
 
-    /// What time demands of the connection.
+    /// The clock was set back: what is measured goes on from there, and what was counted stays counted.
+    #[cold]
     #[inline(never)]
-    fn meet_deadlines(&mut self) {
-        if self.core.deadline.is_over() {
-            match self.core.phase {
-                Phase::Connecting => self.end(E::NO_BEGINNING),
-                Phase::Leaving | Phase::Failing | Phase::Parting => self.end(self.core.cause),
-                _ => {}
-            }
-        }
-        if self.core.phase != Phase::Online {
+    fn go_back(&mut self, now: Instant) {
+        let was = self.core.now;
+        let millis = was.millis_since(now);
+        if millis < JITTER {
             return;
         }
-        match self.core.keep_alive.demand() {
-            Demand::Ask if self.queue.has_room(ANSWER) && !self.is_writing() => {
+        self.core.now = now;
+        self.core.end.set_back(millis);
+        let seconds = was.second_and_millis().0.wrapping_sub(now.second_and_millis().0);
+        let (was, now) = (was.millisecond(), now.millisecond());
+        if self.stored_version().is_v5() {
+            self.store.change_lifetimes(|lifetime| lifetime.set_back(seconds));
+        } else if let Some(ages) = self.ages() {
+            self.store.change_lifetimes(|lifetime| lifetime.shown_before(was.wrapping_sub(now)));
+            let mut next = self.core.releases.first(self.slots);
+            while let Some(id) = next {
+                ages.set_back(self.slots, id, was, now);
+                next = self.core.releases.after(self.slots, id);
+            }
+        }
+    }
+
+    /// It is now that a time limit begins: for the first time, or again because bytes were written, but not for ever.
+    #[inline(never)]
+    fn begin_limit(&mut self) {
+        if self.core.deadline.begin() {
+            let all = u32::from(self.limit(self.core.phase)).wrapping_mul(1000).wrapping_mul(LIMITS);
+            self.core.deadline.shorten(all.saturating_sub(self.core.keep_alive.since_limit_began()));
+        } else {
+            self.core.keep_alive.limit_begins();
+        }
+    }
+
+    /// What time demands of the connection.
+    #[inline(never)]
+    fn meet_deadlines(&mut self, has_space: bool) -> Met {
+        let is_online = self.core.phase == Phase::Online;
+        let demand = if is_online { self.core.keep_alive.demand() } else { Demand::Nothing };
+        let is_over = if is_online { demand == Demand::GiveUp } else { self.core.deadline.is_over() };
+        if is_over {
+            self.core.overdue = self.grace(has_space);
+            match self.core.overdue {
+                Overdue::No => self.judge_silence(),
+                Overdue::Reading => return Met::NotRead,
+                Overdue::Writing | Overdue::Written => {}
+            }
+            return Met::All;
+        }
+        self.core.overdue = Overdue::No;
+        if !is_online {
+            return Met::All;
+        }
+        if demand == Demand::Ask {
+            if self.queue.has_room(ANSWER) && !self.is_writing() {
                 self.core.keep_alive.asked();
                 self.push_encoded(&PacketType::Pingreq.alone());
+            } else {
+                self.core.keep_alive.stalled();
             }
-            Demand::Ask => self.core.keep_alive.stalled(),
-            Demand::GiveUp => return self.fail(E::SILENCE),
-            Demand::Nothing => {}
         }
         if !self.retries() {
             self.core.deadline = Timer::OFF;
         } else if self.core.deadline.is_off() {
             self.begin_retry_interval();
         } else if self.core.deadline.is_over() {
-            self.retry();
+            self.look_for_old();
+        }
+        Met::All
+    }
+
+    /// What is to be done before a limit that is over is judged. `No`: nothing is left to be done.
+    fn grace(&self, has_space: bool) -> Overdue {
+        let listens = has_space && matches!(self.core.phase, Phase::Connecting | Phase::Online);
+        match self.core.overdue {
+            Overdue::No if self.is_writing() => Overdue::Writing,
+            Overdue::No | Overdue::Written if listens => Overdue::Reading,
+            Overdue::Writing => Overdue::Writing,
+            _ => Overdue::No,
+        }
+    }
+
+    /// A limit is over, and nothing came of the last attempt.
+    fn judge_silence(&mut self) {
+        match self.core.phase {
+            Phase::Connecting => self.end(E::NO_BEGINNING),
+            Phase::Online => self.fail(E::SILENCE),
+            _ if self.core.cause == Cause::Disconnected => self.end(Cause::DisconnectTimeout),
+            _ => self.end(self.core.cause),
+        }
+    }
+
+    /// The caller does not read, on purpose: silence says nothing of the peer.
+    pub(crate) fn reading_paused(&mut self) {
+        match self.core.phase {
+            Phase::Online => self.core.keep_alive.unwatched(),
+            Phase::Connecting => self.core.deadline = Timer::set(self.limit(Phase::Connecting)),
+            _ => {}
         }
     }
 
@@ -333,7 +440,7 @@ impl<'m, E: End> Engine<'m, E> {
         crate::report::Packets { version: self.version(), to: E::PEER, bytes }
     }
 
-    /// Whether all that is unanswered is to be sent again after a time. (3.1.1, an option)
+    /// Whether what is unanswered is to be sent again after a time. (3.1.1, an option)
     fn retries(&self) -> bool {
         self.core.retry_interval != 0
             && self.core.phase == Phase::Online
@@ -346,22 +453,49 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.deadline.begin();
     }
 
-    /// Sends again what is unanswered, in order.
-    fn retry(&mut self) {
+    /// Goes through all that is unanswered once more, in order: what is old enough is sent again, and the next look is when
+    /// the next one will be.
+    fn look_for_old(&mut self) {
         self.begin_retry_interval();
-        if self.store.outbox.is_writing() {
-            return;
-        }
-        for slot in self.slots.iter_mut() {
-            if let Sent::Published(level) = slot.sent() {
-                slot.set_sent(Sent::Resend(level));
-            }
-        }
-        self.store.carry_over();
+        self.store.rewind();
         self.core.next_release = self.core.releases.first(self.slots);
-        // PUBRELs that are still to be answered free their quota then.
-        let open = self.slots.iter().filter(|slot| matches!(slot.sent(), Sent::Released(Counted::Here, _))).count();
-        self.core.quota = self.core.limits.receive_maximum.saturating_sub(u16::try_from(open).unwrap_or(u16::MAX));
+    }
+
+    /// Passes over what was sent on this connection and is not yet to be sent again.
+    fn pass_young(&mut self) {
+        let now = self.core.now.millisecond();
+        let limit = if self.retries() { u32::from(self.core.retry_interval).wrapping_mul(1000) } else { NEVER };
+        let mut passed = 0_u32;
+        while let Some(place) = self.next_published() {
+            let left = limit.saturating_sub(self.store.records().label(place).lifetime.age(now));
+            if left == 0 {
+                return;
+            }
+            self.store.pass_over();
+            passed = passed.wrapping_add(1);
+            self.look_again_in(left, passed);
+        }
+    }
+
+    /// The next look for what is to be sent again, after so many were looked at: with thousands under way, not each
+    /// millisecond.
+    pub(super) fn look_again_in(&mut self, millis: u32, passed: u32) {
+        if self.core.phase == Phase::Online {
+            self.core.deadline.shorten(millis.max(passed / 64));
+        }
+    }
+
+    /// How old the PUBRELs are, where they are sent again after a time.
+    pub(super) fn ages(&self) -> Option<Ages> {
+        let ages = self.core.retry_interval != 0 && !self.version().is_v5();
+        ages.then(|| Ages::new(self.slots, self.core.retry_interval))
+    }
+
+    /// Notes that a packet of QoS 1 or 2 is shown now, where it is sent again after a time.
+    pub(super) fn note_shown(&mut self, place: crate::outbox::Place) {
+        if self.core.retry_interval != 0 && !self.version().is_v5() {
+            self.store.set_lifetime(place, Lifetime::shown(self.core.now.millisecond()));
+        }
     }
 
     /// CONNACK has come or is given: everything may flow. A connection that is drained after its loss stays lost.
@@ -430,6 +564,14 @@ impl<'m, E: End> Engine<'m, E> {
             self.expire_in(millis);
         }
     }
+}
+
+/// What became of the demands of time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Met {
+    All,
+    /// The caller is to read first.
+    NotRead,
 }
 
 /// A packet that came, told to the loggers.

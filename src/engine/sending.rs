@@ -141,7 +141,7 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// The version of what is stored. A server that is asked to speak another one has not yet agreed.
-    fn stored_version(&self) -> Version {
+    pub(super) fn stored_version(&self) -> Version {
         Version::nearest(self.core.level)
     }
 
@@ -203,7 +203,8 @@ impl<'m, E: End> Engine<'m, E> {
         let records = self.store.records();
         let immediate = records.next(Order::Immediate);
         let acknowledged = records.next(Order::Acknowledged).filter(|_| {
-            self.core.quota != 0 && self.core.next_release.is_none() && self.core.losing == Losing::Nothing
+            let may = self.core.quota != 0 || self.next_published().is_some();
+            may && self.core.next_release.is_none() && self.core.losing == Losing::Nothing
         });
         match (acknowledged, immediate) {
             (Some(a), Some(b)) if records.is_older(b, a) => Some((Order::Immediate, b)),
@@ -211,6 +212,13 @@ impl<'m, E: End> Engine<'m, E> {
             (None, Some(b)) => Some((Order::Immediate, b)),
             (None, None) => None,
         }
+    }
+
+    /// The next record, if it was shown on this connection before.
+    pub(super) fn next_published(&self) -> Option<Place> {
+        let place = self.store.records().next(Order::Acknowledged)?;
+        let id = SlotId::new(self.store.records().label(place).slot)?;
+        matches!(slot(self.slots, id)?.sent(), Sent::Published(_)).then_some(place)
     }
 
     /// Takes out what must not be sent on this connection, as far as it is next, and tells of it. [MQTT-3.2.2-11]
@@ -303,17 +311,21 @@ impl<'m, E: End> Engine<'m, E> {
                 match slot.sent() {
                     Sent::Queued(level) => {
                         slot.set_sent(Sent::Published(level));
+                        self.core.quota = self.core.quota.saturating_sub(1);
                         self.shorten(place);
                     }
                     Sent::Resend(level) => {
                         slot.set_sent(Sent::Published(level));
+                        self.core.quota = self.core.quota.saturating_sub(1);
                         self.shorten(place);
                         self.store.set_dup(place);
                     }
+                    // It is sent again after a time, and counts already.
+                    Sent::Published(_) => self.store.set_dup(place),
                     _ => {}
                 }
             }
-            self.core.quota = self.core.quota.saturating_sub(1);
+            self.note_shown(place);
         }
         if order == Order::Immediate {
             match id.and_then(|id| slot_mut(self.slots, id)) {
@@ -329,6 +341,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// in all. [MQTT-3.3.2-6]
     fn shorten(&mut self, place: Place) {
         if E::ROLE == Role::Server
+            && self.version().is_v5()
             && let Some(left) = self.store.records().label(place).lifetime.left(self.core.now)
         {
             self.store.shorten(place, left);
@@ -365,23 +378,42 @@ impl<'m, E: End> Engine<'m, E> {
         replaced
     }
 
-    /// PUBRELs of earlier connections, in the order of their PUBRECs, before any PUBLISH. [MQTT-4.4.0-1]
+    /// PUBRELs of earlier connections, or those that are to be sent again, in the order of their PUBRECs, before any PUBLISH.
+    /// [MQTT-4.4.0-1]
     pub(crate) fn release_again(&mut self) {
+        let mut passed = 0_u32;
         while let Some(id) = self.core.next_release {
-            if !self.queue.has_room(ANSWER) {
+            passed = passed.wrapping_add(1);
+            let was_sent = matches!(slot(self.slots, id).map(Slot::sent), Some(Sent::Released(..)));
+            let left = self.ages().map_or(0, |ages| ages.left(self.slots, id, self.core.now.millisecond()));
+            if was_sent && left != 0 {
+                self.look_again_in(left, passed);
+            } else if !self.release_one(id) {
                 return;
-            }
-            let Some(packet_id) = identifiers::packet_id(self.slots, id) else { return };
-            if !self.answer(AckType::Pubrel, packet_id, ReasonCode::Success) {
-                return;
-            }
-            self.core.turn = Turn::Queue;
-            if let Some(slot) = slot_mut(self.slots, id)
-                && let Sent::ResendRelease(receipt) = slot.sent()
-            {
-                slot.set_sent(Sent::Released(Counted::Before, receipt));
             }
             self.core.next_release = self.core.releases.after(self.slots, id);
+        }
+    }
+
+    fn release_one(&mut self, id: SlotId) -> bool {
+        let Some(packet_id) = identifiers::packet_id(self.slots, id) else { return false };
+        if !self.queue.has_room(ANSWER) || !self.answer(AckType::Pubrel, packet_id, ReasonCode::Success) {
+            return false;
+        }
+        if let Some(slot) = slot_mut(self.slots, id)
+            && let Sent::ResendRelease(receipt) = slot.sent()
+        {
+            slot.set_sent(Sent::Released(Counted::Before, receipt));
+        }
+        self.core.turn = Turn::Queue;
+        self.note_released(id);
+        true
+    }
+
+    /// PUBREL leaves now, where it is sent again after a time.
+    fn note_released(&mut self, id: SlotId) {
+        if let Some(ages) = self.ages() {
+            ages.note(self.slots, id, self.core.now.millisecond());
         }
     }
 
@@ -402,9 +434,6 @@ impl<'m, E: End> Engine<'m, E> {
             let packet = StrayPacket::Acknowledgement(kind);
             return Ok(tell(step, Happened::Stray { packet, packet_id }));
         }
-        if self.core.phase == Phase::Online {
-            self.core.deadline = Timer::OFF;
-        }
         let id = found.ok_or(Cause::AcknowledgementContradicts)?;
         let (counted, outcome) = match reaction {
             Reaction::Accepted(counted) => (counted, Outcome::Acknowledged(sent.outcome(reason_code))),
@@ -424,6 +453,7 @@ impl<'m, E: End> Engine<'m, E> {
                 // As long as PUBRELs are still to be sent again, each goes out in its turn.
                 if self.core.next_release.is_none() {
                     self.answer(AckType::Pubrel, packet_id, ReasonCode::Success);
+                    self.note_released(id);
                 }
                 return Ok(Taken::Silently);
             }
@@ -442,9 +472,13 @@ impl<'m, E: End> Engine<'m, E> {
             slot.set_sent(Sent::Released(counted, receipt));
         }
         if self.core.next_release.is_some() {
+            if let Some(ages) = self.ages() {
+                ages.note_due(self.slots, id, self.core.now.millisecond());
+            }
             return;
         }
         self.core.turn = Turn::Queue;
+        self.note_released(id);
         if let Some(packet_id) = identifiers::packet_id(self.slots, id) {
             self.answer(AckType::Pubrel, packet_id, ReasonCode::Success);
         }

@@ -16,7 +16,7 @@ use crate::wire::{PacketId, Properties, Property, QoS};
 pub(crate) struct Core<E> {
     pub(crate) now: Instant,
     pub(crate) keep_alive: KeepAlive,
-    /// When the phase must be over or, online, when all that is unanswered is sent again.
+    /// When the phase must be over or, online, when there is a look for what is to be sent again.
     pub(crate) deadline: Timer,
     /// When the first of the messages that wait may have expired, as long as any wait.
     pub(crate) expiry: Timer,
@@ -54,6 +54,7 @@ pub(crate) struct Core<E> {
     pub(crate) starved: Starved,
     pub(crate) turn: Turn,
     pub(crate) tolerated: Tolerated,
+    pub(crate) overdue: Overdue,
     pub(crate) authentication: Authentication,
     pub(crate) manner: Manner,
     /// The protocol level; 0: never connected.
@@ -93,6 +94,7 @@ impl<E> Core<E> {
             starved: Starved::No,
             turn: Turn::Queue,
             tolerated: Tolerated::Nothing,
+            overdue: Overdue::No,
             authentication: Authentication::Without,
             manner: Manner::NONE,
             level: 0,
@@ -115,7 +117,12 @@ impl<E> Core<E> {
         // Whoever leaves asks no more.
         let keep_alive = if self.phase == Phase::Online { self.keep_alive.pause() } else { NEVER };
         let expiry = if outbox.is_waiting() { self.expiry.left() } else { NEVER };
-        keep_alive.min(self.deadline.left()).min(expiry)
+        let limit = match (keep_alive.min(self.deadline.left()), self.overdue) {
+            // It is judged at the next instant.
+            (0, Overdue::Writing) => 1,
+            (pause, _) => pause,
+        };
+        limit.min(expiry)
     }
 }
 
@@ -199,6 +206,22 @@ pub(crate) enum Tolerated {
     Nothing,
     /// PUBREC refused a message with a code that it does not have.
     PubrecCode,
+}
+
+/// What was made of a time limit that is over. The application may have let more time pass than there was, so it is judged
+/// only after one more attempt to write and to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Overdue {
+    /// None is.
+    #[default]
+    No,
+    /// The caller writes once more.
+    Writing,
+    /// The caller has written, or has nothing to write.
+    Written,
+    /// The caller reads once more.
+    Reading,
 }
 
 /// What answers the message that was handed out last.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use std::vec::Vec;
 
-use super::{Chain, Slot, SlotId, slot};
+use super::{Ages, Chain, Side, Slot, SlotId, neighbour, slot};
 use crate::trials::trials;
 
 #[derive(Clone, Debug)]
@@ -34,8 +34,7 @@ fn check(chain: &Chain, slots: &[Slot], model: &[SlotId]) {
     assert_eq!(found, model);
     for (at, &id) in model.iter().enumerate() {
         let previous = model[at.checked_sub(1).unwrap_or(model.len() - 1)];
-        let [in_front, _] = slot(slots, id).unwrap().halves;
-        assert_eq!(in_front, previous.get());
+        assert_eq!(neighbour(slots, id, Side::InFront), Some(previous));
     }
     assert_eq!(chain.last, model.last().copied());
 }
@@ -97,4 +96,40 @@ fn a_chain_through_the_largest_table() {
         check(&chain, &slots, &model);
     }
     assert_eq!(chain.first(&slots), None);
+}
+
+/// None is sent too early, and none much too late, whatever the size of the table; and the order is not touched.
+#[test]
+fn ages_are_told_as_exactly_as_there_is_room() {
+    for (size, rounding) in [(1, 0), (8, 0), (64, 0), (65, 4), (512, 64), (4096, 4096)] {
+        let mut slots = std::vec![Slot::FREE; size];
+        let ids: Vec<_> = [1, size].into_iter().filter_map(|id| SlotId::new(u16::try_from(id).unwrap())).collect();
+        let mut chain = Chain::NEW;
+        ids.iter().take(size).for_each(|&id| chain.push(&mut slots, id));
+        for (seconds, begun) in [(1, 0), (20, u32::MAX - 10_000), (20, 1 << 31), (255, 77)] {
+            let limit = u32::from(seconds) * 1000;
+            let rounding = u32::min(rounding, limit / 16);
+            let ages = Ages::new(&slots, seconds);
+            for &id in &ids {
+                ages.note(&mut slots, id, begun);
+                let left = |millis: u32| ages.left(&slots, id, begun.wrapping_add(millis));
+                assert!((limit..=limit + 2 * rounding).contains(&left(0)), "{size} {seconds}: {}", left(0));
+                assert!(left(limit - 1) >= 1, "{size} {seconds}");
+                assert_eq!(left(limit + 2 * rounding), 0, "{size} {seconds}");
+                assert_eq!(left(2 * limit), 0, "{size} {seconds}");
+                ages.set_back(&mut slots, id, begun.wrapping_add(limit / 2), begun.wrapping_sub(3_600_000));
+                let left = ages.left(&slots, id, begun.wrapping_sub(3_600_000));
+                assert!((limit / 2..=limit / 2 + 3 * rounding).contains(&left), "{size} {seconds}: {left}");
+                ages.note_due(&mut slots, id, begun);
+                assert_eq!(ages.left(&slots, id, begun), 0);
+            }
+        }
+        if size > 1 {
+            check(&chain, &slots, &ids);
+        }
+    }
+    let mut slots = std::vec![Slot::FREE; 65_535];
+    let ages = Ages::new(&slots, 20);
+    ages.note(&mut slots, SlotId::MAX, 5);
+    assert_eq!(ages.left(&slots, SlotId::MAX, 5), 0, "it is not known");
 }

@@ -24,7 +24,7 @@ pub(crate) struct Slot {
     /// The number of `Sent` in the low bits, the generation above them.
     state: u16,
     /// The low and the high half of the link: as one number it would ask for an alignment that costs two bytes per slot.
-    pub(super) halves: [u16; 2],
+    halves: [u16; 2],
 }
 
 impl Slot {
@@ -44,7 +44,8 @@ impl Slot {
     }
 
     /// What else there is to know: where the packet is stored (queued, published, to be sent again), how many filters
-    /// await their codes (requests), the neighbours in the order of the PUBRELs (released), which slot is free next (free).
+    /// await their codes (requests), the neighbours in the order of the PUBRELs and when PUBREL was sent (released), which slot
+    /// is free next (free).
     pub(crate) const fn link(&self) -> u32 {
         let [low, high] = self.halves;
         let ([a, b], [c, d]) = (low.to_le_bytes(), high.to_le_bytes());
@@ -189,6 +190,11 @@ fn chain(slots: &mut [Slot], id: SlotId, next: SlotId) {
 /// The index behind that of a slot; behind the last one the first.
 fn neighbour(slots: &[Slot], id: SlotId) -> u16 {
     if usize::from(id.get()) < slots.len() { id.get() } else { 0 }
+}
+
+/// How many bits an index takes: 0 to 16; of an empty table it means nothing.
+pub(super) const fn bits(slots: usize) -> u32 {
+    usize::BITS.wrapping_sub(slots.wrapping_sub(1).leading_zeros())
 }
 
 /// There are at most 65,535.

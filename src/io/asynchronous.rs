@@ -126,15 +126,19 @@ pub struct AsyncDriver<T: ErrorType, C> {
     unflushed: bool,
     /// What the transport failed of, until it is told.
     failure: Option<T::Error>,
-    /// Until when what was written last may take to leave.
-    patience: Option<Instant>,
+    /// How many milliseconds what was written last may take to leave: the session knows no deadline any more once it has closed.
+    left: u64,
+    /// Until when that is, once the session has closed.
+    closing: Option<Instant>,
+    /// Whether the session waits, and nothing was read since.
+    unread: bool,
 }
 
 impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
     /// A driver for one connection over an open transport.
     #[must_use]
     pub const fn new(transport: T, clock: C) -> Self {
-        Self { transport, clock, unflushed: false, failure: None, patience: None }
+        Self { transport, clock, unflushed: false, failure: None, left: 0, closing: None, unread: false }
     }
 
     /// Goes on until something happens, hands it to `handler`, and returns what that returns. The future may be dropped at
@@ -152,9 +156,12 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
     ) -> Result<R, Error<T::Error>> {
         let mut deadline = session.deadline();
         let mut is_stale = true;
+        let mut read_until = None;
         loop {
             let now = self.clock.now();
-            let (outgoing, until, cause) = match session.poll(inbox, now) {
+            // Each wait is a read: behind it the session may give up.
+            let unread = core::mem::take(&mut self.unread).then(|| read_until.take().unwrap_or(Some(now)));
+            let (outgoing, until, cause) = match unread.map_or_else(|| session.poll(inbox, now), Step::Wait) {
                 Step::Event(event) => return Ok(handler(session, event)),
                 // The poll may have met a deadline, or found a fault of the peer, which brings one: what is to be written is
                 // asked for again once it is known.
@@ -164,15 +171,11 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
                     continue;
                 }
                 Step::Transmit(bytes) => (Outgoing::Bytes(bytes), deadline, None),
-                Step::Wait(until) => (self.flush(), no_earlier(until, now), None),
+                Step::Wait(until) => (self.flush_first(), no_earlier(until, now), None),
                 // The farewell may still be in the transport, which gets the time that is left for that.
                 Step::Close(cause) => match (cause, self.flush()) {
                     (Cause::ConnectionLost, _) | (_, Outgoing::Nothing) => return Err(self.end(cause)),
-                    // Where events were told behind the farewell, the session knows no deadline any more.
-                    (_, flush) => {
-                        let until = self.patience.into_iter().chain(deadline).min();
-                        (flush, Some(until.unwrap_or(now)), Some(cause))
-                    }
+                    (_, flush) => (flush, Some(self.closing(now)), Some(cause)),
                 },
             };
             let space = if cause.is_none() { inbox.space() } else { &mut [] };
@@ -194,11 +197,12 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
             match cause {
                 // It is tried again, as long as there is time.
                 Some(_) if until > Some(now) && is_interrupted(sent.as_ref()) => continue,
-                Some(cause) => return Err(self.end(cause)),
+                Some(cause) => return Err(self.end_flushed(cause, sent)),
                 None => {}
             }
+            read_until = matches!(sent, Some(Ok(Done::Flushed))).then_some(until);
             for done in [sent, received.map(|len| len.map(Done::Received))].into_iter().flatten() {
-                self.settle(session, inbox, done);
+                self.settle(session, inbox, now, done);
             }
             deadline = no_earlier(session.deadline(), now);
             is_stale = true;
@@ -210,31 +214,56 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
         (self.transport, self.clock)
     }
 
+    /// What is to be done before it is read.
+    const fn flush_first(&mut self) -> Outgoing<'static> {
+        self.unread = self.unflushed;
+        self.flush()
+    }
+
+    /// Until when what was written may still leave.
+    fn closing(&mut self, now: Instant) -> Instant {
+        *self.closing.get_or_insert(now.after_millis(self.left))
+    }
+
     /// What is to be done before it is waited.
     const fn flush(&self) -> Outgoing<'static> {
         if self.unflushed { Outgoing::Flush } else { Outgoing::Nothing }
     }
 
-    fn settle<S: End>(&mut self, session: &mut S, inbox: &mut Inbox, done: Result<Done, T::Error>) {
+    fn settle<S: End>(&mut self, session: &mut S, inbox: &mut Inbox, polled: Instant, done: Result<Done, T::Error>) {
         match done {
             // The end of the stream; to write nothing is not allowed.
             Ok(Done::Written(0) | Done::Received(0)) => session.connection_lost(),
             Ok(Done::Written(len)) => {
                 self.unflushed = true;
                 session.transmitted(len);
-                self.patience = session.deadline();
+                self.left = session.deadline().map_or(0, |at| at.millis_since(polled));
             }
             Ok(Done::Flushed) => self.unflushed = false,
-            Ok(Done::Received(len)) => inbox.filled(len),
+            Ok(Done::Received(len)) => {
+                self.unread = false;
+                inbox.filled(len);
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => {
                 self.failure = Some(error);
+                self.unread = false;
                 session.connection_lost();
             }
         }
     }
 
-    /// Whether the last flush went well changes nothing any more.
+    /// The end behind the last flush. To the session the farewell has left; if it has not, that is told here.
+    fn end_flushed(&mut self, cause: Cause, flushed: Option<Result<Done, T::Error>>) -> Error<T::Error> {
+        match flushed {
+            Some(Err(error)) if cause == Cause::Disconnected && error.kind() != ErrorKind::Interrupted => {
+                Error::Transport(error)
+            }
+            Some(Err(_)) | None if cause == Cause::Disconnected => Error::Closed(Cause::DisconnectTimeout),
+            _ => self.end(cause),
+        }
+    }
+
     fn end(&mut self, cause: Cause) -> Error<T::Error> {
         self.unflushed = false;
         match self.failure.take() {

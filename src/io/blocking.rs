@@ -136,9 +136,10 @@ pub struct Driver<T: ErrorType, C> {
     unflushed: bool,
     /// What the transport failed of, until it is told.
     failure: Option<T::Error>,
-    /// The deadline of the session when it last had something to do. Where events are told behind a farewell, it knows none any
-    /// more, and what is still in the transport may take as long.
-    patience: Option<Instant>,
+    /// How many milliseconds what was written last may take to leave: the session knows no deadline any more once it has closed.
+    left: u64,
+    /// Until when that is, once the session has closed.
+    closing: Option<Instant>,
 }
 
 /// What a turn came to. The handler comes back if there was no event.
@@ -163,7 +164,7 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
     /// A driver for one connection over an open transport.
     #[must_use]
     pub const fn new(transport: T, clock: C) -> Self {
-        Self { transport, clock, unflushed: false, failure: None, patience: None }
+        Self { transport, clock, unflushed: false, failure: None, left: 0, closing: None }
     }
 
     /// Goes on until something happens, hands it to `handler`, and returns what that returns.
@@ -224,25 +225,27 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
         until: Option<Instant>,
         handler: H,
     ) -> Result<Turn<R, H>, Error<T::Error>> {
-        let written = match session.poll(inbox, self.clock.now()) {
+        let now = self.clock.now();
+        let written = match session.poll(inbox, now) {
             Step::Event(event) => return Ok(Turn::Told(handler(session, event))),
             Step::Transmit(bytes) => self.write(bytes),
             Step::Wait(_) => self.flush(),
             Step::Close(cause) => return Err(self.end(cause)),
         };
         // The poll may have found a fault of the peer, which brings a deadline that was not there before.
-        self.patience = session.deadline();
+        let deadline = session.deadline();
         match written {
             Attempt::Moved(len) => {
                 self.unflushed = true;
                 session.transmitted(len);
+                self.left = session.deadline().map_or(0, |at| at.millis_since(now));
                 return Ok(Turn::Wrote(handler));
             }
             Attempt::Gone => session.connection_lost(),
             Attempt::NotYet => match self.read(inbox.space()) {
                 Attempt::Moved(len) => inbox.filled(len),
                 Attempt::Gone => session.connection_lost(),
-                Attempt::NotYet => self.clock.pause(self.patience.into_iter().chain(until).min()),
+                Attempt::NotYet => self.clock.pause(deadline.into_iter().chain(until).min()),
             },
         }
         Ok(Turn::Read(handler))
@@ -294,22 +297,28 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
         }
     }
 
-    /// The farewell may still be in the transport, which gets the time that is left for that. Whether it leaves changes
-    /// nothing any more.
+    /// The farewell may still be in the transport, which gets the time that is left for that. To the session it has left; if it
+    /// does not, that is told here.
     fn end(&mut self, cause: Cause) -> Error<T::Error> {
         if cause == Cause::ConnectionLost {
             return self.failure.take().map_or(Error::Closed(cause), Error::Transport);
         }
         while self.unflushed && self.failure.is_none() {
-            let is_over = self.patience.is_none_or(|at| at <= self.clock.now());
+            let now = self.clock.now();
+            let until = *self.closing.get_or_insert(now.after_millis(self.left));
+            let is_over = until <= now;
             if matches!(self.flush(), Attempt::NotYet) && self.unflushed {
                 if is_over {
                     break;
                 }
-                self.clock.pause(self.patience);
+                self.clock.pause(Some(until));
             }
         }
-        Error::Closed(cause)
+        match self.failure.take() {
+            Some(failure) if cause == Cause::Disconnected => Error::Transport(failure),
+            None if cause == Cause::Disconnected && self.unflushed => Error::Closed(Cause::DisconnectTimeout),
+            _ => Error::Closed(cause),
+        }
     }
 }
 

@@ -12,8 +12,10 @@
 //! * Bytes that were read are in the inbox, and bytes that were written are reported, before anything else happens: between
 //!   two calls, after a time limit and after a dropped future, nothing is lost and nothing is sent twice.
 //! * Deadlines of the session are met also while the transport takes nothing or brings nothing. A server that does not answer
-//!   ends in [`Cause`](crate::Cause), not in silence.
-//! * What is buffered in the transport is flushed before it is waited for an answer, and before the end.
+//!   ends in [`Cause`](crate::Cause), not in silence. But the transport is read before anybody is given up, so a handler, or what
+//!   is done between two calls, may take as long as it likes.
+//! * What is buffered in the transport is flushed before it is waited for an answer, and before the end. A DISCONNECT that does not
+//!   leave is told as `DisconnectTimeout` or the transport's error.
 //! * An error of the kind `Interrupted`, for a blocking transport also `TimedOut`, means that nothing was read or written yet.
 //!   Any other one ends the connection, and so does the end of the stream. What the session has to tell of it comes first,
 //!   then the error.

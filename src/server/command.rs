@@ -28,8 +28,24 @@ pub struct Accept<'a> {
     /// How many topic aliases of ours there may be, and for how long topics: so many `CONTROL` bytes are set aside. (5.0:
     /// 3.3.2.3.4)
     pub topic_aliases: TopicAliases,
-    /// How many seconds the last packets of the connection may take, at least 1; 5 by default.
+    /// What counts as silence of the client, which ends the connection.
+    pub silence: Silence,
+    /// How many seconds the last packets of the connection may take, at least 1; 5 by default. Each time that bytes of them
+    /// were written they have as long again, up to ten times as long in all.
     pub farewell: u8,
+}
+
+/// What counts as silence of the client. One and a half times the keep alive of it end the connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u8)]
+pub enum Silence {
+    /// No whole packet comes, as the standard says. A packet that takes longer, because it is large and the link is slow, ends
+    /// each connection on which it is sent again. [MQTT-3.1.2-24] in 3.1.1, [MQTT-3.1.2-22] in 5.0
+    #[default]
+    NoPacket,
+    /// Not even a byte comes. A packet may take as long as it likes, and so may a client that means no good.
+    NoByte,
 }
 
 impl Default for Accept<'_> {
@@ -40,6 +56,7 @@ impl Default for Accept<'_> {
             offline: Offline::Everything,
             oversized: Oversized::Refused,
             topic_aliases: TopicAliases::NONE,
+            silence: Silence::NoPacket,
             farewell: FAREWELL,
         }
     }

@@ -14,7 +14,7 @@ use crate::wire::{
     Reader, ReasonCode, Role, Subscribe, Unsubscribe, Version, Violation,
 };
 
-use super::command::{Accept, FAREWELL};
+use super::command::{Accept, FAREWELL, Silence};
 use super::event::Event;
 use super::state::{Asked, Pending, Server, Stage, Will};
 
@@ -159,6 +159,10 @@ impl End for Server {
         end.asked = Asked::NOTHING;
     }
 
+    fn set_back(&mut self, millis: u64) {
+        self.ended = self.ended.before_millis(millis);
+    }
+
     fn facts(self) -> Self {
         Self { ended: Instant::from_millis(0), ..self }
     }
@@ -171,6 +175,7 @@ impl<'m> Engine<'m, Server> {
         }
         self.queue.clear();
         self.core.farewell = FAREWELL;
+        self.core.keep_alive = KeepAlive::proposed(0, patience);
         self.core.phase = Phase::Connecting;
         self.core.deadline = Timer::set(patience);
     }
@@ -263,7 +268,10 @@ impl<'m> Engine<'m, Server> {
         self.core.level = asked.level;
         self.core.manner = Manner::of(accept.acknowledgement, accept.offline, accept.oversized);
         self.core.farewell = accept.farewell.max(1);
-        self.core.keep_alive = KeepAlive::watching(properties.server_keep_alive().unwrap_or(asked.keep_alive));
+        self.core.keep_alive = KeepAlive::watching(
+            properties.server_keep_alive().unwrap_or(asked.keep_alive),
+            accept.silence == Silence::NoByte,
+        );
         let end = &mut self.core.end;
         end.expiry = expiry.unwrap_or(asked.expiry);
         end.will_delay = asked.will_delay;

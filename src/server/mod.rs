@@ -23,7 +23,7 @@ use crate::wire::{Auth, PacketId, Property, ReasonCode, Suback, Unsuback};
 
 use self::state::Server;
 
-pub use self::command::Accept;
+pub use self::command::{Accept, Silence};
 pub use self::event::Event;
 
 /// The server's end of an MQTT session, over any number of connections.
@@ -75,7 +75,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     }
 
     /// Begins a connection over a new transport; an earlier one counts as lost. CONNECT must come within `patience` seconds,
-    /// and the authentication, if there is one, be over. The inbox of the connection is new, or was cleared before its first
+    /// and so must each answer of an authentication, which takes no longer than ten times as long in all. The inbox of the connection is new, or was cleared before its first
     /// bytes came in.
     pub fn open(&mut self, patience: u8) {
         self.0.engine().open(patience);
@@ -95,6 +95,14 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// there were counts as all.
     pub fn transmitted(&mut self, len: usize) {
         self.0.engine().transmitted(len);
+    }
+
+    /// Reports that the transport is not read now, on purpose: an application that has no place for more holds its peer back. Call it
+    /// instead of the read that a [`Step::Wait`] asks for, then wait and poll again as always. Silence counts from here on, so that a
+    /// peer whose packets lie in the transport is not taken for one that is gone; what is due is sent all the same, PINGREQ too. A
+    /// transport that takes no bytes still ends the connection in time.
+    pub fn reading_paused(&mut self) {
+        self.0.engine().reading_paused();
     }
 
     /// Reports that the transport is gone. Polls after it hand out whole packets that are still in the inbox, then the

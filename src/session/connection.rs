@@ -216,7 +216,7 @@ impl<'m> Engine<'m, Client> {
         self.begin_authentication(&properties);
         self.core.end.request = Request::of(connect);
         self.core.end.lost_session = connect.lost_session;
-        self.core.keep_alive = KeepAlive::proposed(connect.keep_alive, connect.patience);
+        self.core.keep_alive = KeepAlive::proposed(connect.keep_alive, connect.patience.max(1));
         self.core.receive_quota = receive_maximum;
         self.core.manner = Manner::of(connect.acknowledgement, connect.offline, connect.oversized);
         self.queue.set_aliases(connect.topic_aliases);

@@ -98,6 +98,14 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         self.0.engine().transmitted(len);
     }
 
+    /// Reports that the transport is not read now, on purpose: an application that has no place for more holds its peer back. Call it
+    /// instead of the read that a [`Step::Wait`] asks for, then wait and poll again as always. Silence counts from here on, so that a
+    /// peer whose packets lie in the transport is not taken for one that is gone; what is due is sent all the same, PINGREQ too. A
+    /// transport that takes no bytes still ends the connection in time.
+    pub fn reading_paused(&mut self) {
+        self.0.engine().reading_paused();
+    }
+
     /// Reports that the transport is gone. Polls after it hand out whole packets that are still in the inbox, then the
     /// outcomes that the loss decides, then [`Step::Close`].
     pub fn connection_lost(&mut self) {

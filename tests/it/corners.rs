@@ -165,6 +165,7 @@ fn a_request_that_waits_for_room_is_heard_once() {
                 let d = session.deadline().unwrap().as_millis();
                 now = d.max(now + 1);
             }
+            Step::Wait(Some(d)) if d <= at(now) => {} // nothing comes of one more read
             Step::Wait(d) => panic!("wait {d:?}"),
             Step::Close(c) => {
                 assert_eq!(c, Cause::KeepAliveTimeout);
@@ -202,6 +203,7 @@ fn a_message_that_waits_for_a_place_is_heard_once() {
                 let d = session.deadline().unwrap().as_millis();
                 now = d.max(now + 1);
             }
+            Step::Wait(Some(d)) if d <= at(now) => {} // nothing comes of one more read
             Step::Wait(d) => panic!("wait {d:?}"),
             Step::Close(c) => {
                 assert_eq!(c, Cause::PingTimeout);

@@ -64,6 +64,7 @@ fn formatted() -> BTreeSet<&'static str> {
         name::<Refused>("Refused"),
         name::<RetainHandling>("RetainHandling"),
         name::<Role>("Role"),
+        name::<server::Silence>("Silence"),
         name::<Session<8, 1, 1>>("Session"),
         name::<Step<'_, Event<'_>>>("Step"),
         name::<StrayPacket>("StrayPacket"),

@@ -17,6 +17,7 @@ mod keep_alive;
 mod known_failures;
 mod requests;
 mod session;
+mod time;
 pub(crate) mod trace;
 mod vectors;
 mod will;

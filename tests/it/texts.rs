@@ -46,6 +46,7 @@ const CAUSES: &[(Cause, &str)] = &[
     (Cause::Refused(ReasonCode::Banned), "the server refused the connection: banned (0x8A)"),
     (Cause::UnsupportedVersion, "the server does not speak this version"),
     (Cause::DisconnectedByPeer(ReasonCode::ServerBusy), "the peer disconnected: server busy (0x89)"),
+    (Cause::DisconnectTimeout, "DISCONNECT did not leave in time"),
     (Cause::ConnackTimeout, "CONNACK did not come in time"),
     (Cause::PingTimeout, "the server does not answer"),
     (Cause::Violation(ALONE), "the peer broke a rule: There is authentication data without an authentication method."),
@@ -138,7 +139,7 @@ const CODES: &[&str] = &[
 ];
 
 /// Words of the standard, which are written as it writes them.
-const CAPITALS: [&str; 5] = ["AUTH", "CONNACK", "CONNECT", "SUBACK", "UNSUBACK"];
+const CAPITALS: [&str; 6] = ["AUTH", "CONNACK", "CONNECT", "DISCONNECT", "SUBACK", "UNSUBACK"];
 
 /// Every variant of an enum of `src` has its row, and each row its text, which is the beginning of a sentence, or all that
 /// follows a colon.

@@ -215,6 +215,13 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         self.transmits(written);
     }
 
+    /// The session writes the rest of a packet of which so many bytes were written.
+    #[track_caller]
+    pub(crate) fn sends_rest_of(&mut self, packet: impl Bytes, written: usize) {
+        let bytes = packet.bytes(self.version);
+        self.sends(bytes.get(written..).unwrap_or_default().to_vec());
+    }
+
     /// Neither bytes nor events: the session waits, and the inbox has space.
     #[track_caller]
     pub(crate) fn quiet(&mut self) {
@@ -241,6 +248,12 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     pub(crate) fn passes(&mut self, millis: u64) {
         self.log.push(format!("{millis} ms"));
         self.now = self.now.after_millis(millis);
+    }
+
+    /// The clock is set back.
+    pub(crate) fn goes_back(&mut self, millis: u64) {
+        self.log.push(format!("{millis} ms back"));
+        self.now = Instant::from_millis(self.now.as_millis().saturating_sub(millis));
     }
 
     /// The CONNECT of the options.
@@ -280,7 +293,12 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         handle: impl FnOnce(&mut Session<STORE, SENT, HELD, CONTROL>, Event<'_>) -> R,
     ) -> R {
         self.read();
-        let seen = match self.session.poll(&mut self.inbox, self.now) {
+        let now = self.now;
+        if matches!(self.session.clone().poll(&mut self.inbox.clone(), now), Step::Wait(Some(at)) if at <= now) {
+            // It is to be read once more, and nothing comes of that.
+            _ = self.session.poll(&mut self.inbox, now);
+        }
+        let seen = match self.session.poll(&mut self.inbox, now) {
             Step::Event(event) => {
                 self.log.push(format!("event {event:?}"));
                 return handle(&mut self.session, event);
@@ -420,7 +438,11 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     #[track_caller]
     fn see(&mut self) -> Seen {
         self.read();
-        let seen = Seen::of(&self.session.poll(&mut self.inbox, self.now));
+        let mut seen = Seen::of(&self.session.poll(&mut self.inbox, self.now));
+        if matches!(seen, Seen::Wait(Some(at)) if at <= self.now) {
+            // It is to be read once more, and nothing comes of that.
+            seen = Seen::of(&self.session.poll(&mut self.inbox, self.now));
+        }
         if matches!(seen, Seen::Transmit(ref bytes) if bytes.is_empty()) {
             self.fail("a Transmit of nothing");
         }

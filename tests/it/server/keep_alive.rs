@@ -127,8 +127,13 @@ fn a_stalled_farewell_has_its_time() {
     // The packet that is half written comes first.
     let rest = qos1(1, "a").bytes(Version::V5)[3..].to_vec();
     t.shows(&rest, 0);
+    t.passes(1);
+    t.shows(&rest, 0);
     t.shows(&rest, 0);
     t.passes(4_999);
+    t.shows(&rest, 0);
+    t.passes(1);
+    // It is tried once more.
     t.shows(&rest, 0);
     t.passes(1);
     t.closes(Cause::KeepAliveTimeout);
@@ -141,6 +146,8 @@ fn a_stalled_farewell_has_its_time() {
     t.shows("E0 01 8D", 1);
     t.shows("01 8D", 0);
     t.passes(1_000);
+    t.shows("01 8D", 0);
+    t.passes(1);
     t.closes(Cause::KeepAliveTimeout);
 }
 

@@ -324,6 +324,8 @@ fn a_rejected_connect_leaves_the_session_as_it_was() {
                             other.rejects(ReasonCode::NotAuthorized);
                             other.see();
                             other.now += 5_000;
+                            other.see();
+                            other.now += 1;
                         }
                         _ => {}
                     }

@@ -317,7 +317,12 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         handle: impl FnOnce(&mut Session<STORE, SENT, HELD, CONTROL>, Event<'_>) -> R,
     ) -> R {
         self.read();
-        let seen = match self.session.poll(&mut self.inbox, Instant::from_millis(self.now)) {
+        let now = Instant::from_millis(self.now);
+        if matches!(self.session.clone().poll(&mut self.inbox.clone(), now), Step::Wait(Some(at)) if at <= now) {
+            // It is to be read once more, and nothing comes of that.
+            _ = self.session.poll(&mut self.inbox, now);
+        }
+        let seen = match self.session.poll(&mut self.inbox, now) {
             Step::Event(event) => {
                 self.log.push(format!("event {event:?}"));
                 return handle(&mut self.session, event);
@@ -451,7 +456,12 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     #[track_caller]
     pub(crate) fn see(&mut self) -> Seen {
         self.read();
-        let seen = Seen::of(&self.session.poll(&mut self.inbox, Instant::from_millis(self.now)));
+        let now = Instant::from_millis(self.now);
+        let mut seen = Seen::of(&self.session.poll(&mut self.inbox, now));
+        if matches!(seen, Seen::Wait(Some(at)) if at <= now) {
+            // It is to be read once more, and nothing comes of that.
+            seen = Seen::of(&self.session.poll(&mut self.inbox, now));
+        }
         if matches!(seen, Seen::Transmit(ref bytes) if bytes.is_empty()) {
             self.fail("a Transmit of nothing");
         }

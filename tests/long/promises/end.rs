@@ -197,6 +197,10 @@ impl<S: End> End for Watched<S> {
         self.session.transmitted(len);
     }
 
+    fn reading_paused(&mut self) {
+        self.session.reading_paused();
+    }
+
     fn connection_lost(&mut self) {
         self.session.connection_lost();
     }
