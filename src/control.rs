@@ -197,18 +197,25 @@ impl<'m> Queue<'m> {
     /// Where the packet ends that is half written, or CONNACK if that is behind it: nothing comes before CONNACK.
     /// [MQTT-3.14.0-1]
     fn kept_end(&self) -> u16 {
-        let (written, all) = (usize::from(self.control.written), usize::from(self.control.end));
-        let (mut kept, mut start) = (0, 0_usize);
-        while start < all {
-            let Some(packet) = self.bytes.get(start..all) else { break };
-            let Some(len) = packet_len(packet) else { break };
-            let end = start.wrapping_add(len);
-            if start < written || packet.first() == Some(&CONNACK) {
-                kept = end;
-            }
-            start = end;
-        }
-        short(kept)
+        let written = usize::from(self.control.written);
+        let kept = self.packets().filter(|&(start, _, is_connack)| start < written || is_connack);
+        short(kept.last().map_or(0, |(_, end, _)| end))
+    }
+
+    /// Whether CONNACK is here, and not all of it is written.
+    #[cfg(feature = "server")]
+    pub(crate) fn holds_connack(&self) -> bool {
+        self.packets().any(|(_, end, is_connack)| is_connack && end > self.control.written.into())
+    }
+
+    /// Where each packet begins and ends, and whether it is CONNACK.
+    fn packets(&self) -> impl Iterator<Item = (usize, usize, bool)> {
+        let mut start = 0_usize;
+        core::iter::from_fn(move || {
+            let packet = self.bytes.get(start..self.control.end.into())?;
+            let end = start.wrapping_add(packet_len(packet)?);
+            Some((core::mem::replace(&mut start, end), end, packet.first() == Some(&CONNACK)))
+        })
     }
 
     fn drop_farewell(&mut self) {

@@ -132,6 +132,18 @@ impl KeepAlive {
         give_up.min(ask)
     }
 
+    /// What it means: time that nothing is waited for does not count.
+    pub(crate) const fn content(self) -> Self {
+        match self.alive {
+            _ if self.interval == 0 => Self { unsent: 0, unheard: 0, ..self },
+            Alive::Off => Self { unsent: 0, unheard: 0, ..self },
+            Alive::Quiet | Alive::Asked => self,
+            Alive::Stalled => Self { unsent: 0, ..self },
+            #[cfg(feature = "server")]
+            Alive::Watching => Self { unsent: 0, ..self },
+        }
+    }
+
     /// The milliseconds until the other end is given up, and until it is asked.
     fn left(&self) -> (u32, u32) {
         if self.interval == 0 {

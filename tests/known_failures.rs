@@ -10,6 +10,8 @@ mod receiver;
 mod sender;
 #[path = "known_failures/sender_limits.rs"]
 mod sender_limits;
+#[path = "known_failures/sessions.rs"]
+mod sessions;
 #[path = "known_failures/trace.rs"]
 mod trace;
 #[path = "known_failures/wire.rs"]

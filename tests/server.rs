@@ -10,6 +10,8 @@
 
 #[path = "server/authentication.rs"]
 mod authentication;
+#[path = "server/beginnings.rs"]
+mod beginnings;
 #[path = "server/commands.rs"]
 mod commands;
 #[path = "server/connect.rs"]

@@ -44,8 +44,17 @@ impl<E: End> Engine<'_, E> {
     }
 }
 
-/// FNV-1a.
-pub(crate) fn hash(bytes: &[u8]) -> u32 {
+/// What tells client identifiers apart; each end makes its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ClientHash(pub(crate) u64);
+
+impl ClientHash {
+    /// Of no client.
+    pub(crate) const NONE: Self = Self(0);
+}
+
+/// FNV-1a of 32 bits.
+fn hash(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811C_9DC5, |hash: u32, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 

@@ -8,6 +8,7 @@ use crate::flow::held::{Entry, Table, entry};
 use crate::flow::identifiers::{self, Identifiers, Slot, SlotId, slot};
 use crate::flow::releases::Releases;
 use crate::flow::sender::Sent;
+use crate::keepalive::KeepAlive;
 use crate::outbox::{Order, Records, Stored};
 use crate::time::Instant;
 use crate::wire::PacketId;
@@ -32,13 +33,22 @@ type Exchange = Option<(Sent, PacketId)>;
 impl<'a, E: End> Content<'a, E> {
     /// Everything that is not in a table. The clock and what only says where things lie are left out.
     fn facts(self) -> Core<E> {
+        let keep_alive = match self.core.phase {
+            Phase::Connecting | Phase::Online => self.core.keep_alive.content(),
+            _ => KeepAlive::OFF,
+        };
         Core {
             now: Instant::from_millis(0),
+            keep_alive,
             identifiers: Identifiers::NEW,
             releases: Releases::NEW,
             next_release: None,
             table: Table::NEW,
-            starved: Starved::No,
+            starved: match self.core.starved {
+                // A command that was refused has changed nothing.
+                Starved::No | Starved::Yes => Starved::No,
+                Starved::Relieved => Starved::Relieved,
+            },
             owed_by: self.core.owed.map_or(Owed::Puback, |_| self.core.owed_by),
             end: self.core.end.facts(),
             ..*self.core
@@ -161,10 +171,10 @@ fn hash_set<H: Hasher>(items: impl Iterator<Item = impl Hash>, state: &mut H) {
 }
 
 /// FNV-1a of 64 bits.
-struct Digest(u64);
+pub(crate) struct Digest(u64);
 
 impl Digest {
-    const NEW: Self = Self(0xCBF2_9CE4_8422_2325);
+    pub(crate) const NEW: Self = Self(0xCBF2_9CE4_8422_2325);
 }
 
 impl Hasher for Digest {

@@ -12,7 +12,7 @@ use crate::timer::Timer;
 use crate::wire::{self, Measured, Properties, Role};
 
 use super::machine::{ANSWER, End, Engine, StepOf, Taken, tell};
-use super::state::{Authentication, Life, Limits, Losing, Phase, Starved};
+use super::state::{Authentication, Life, Limits, Losing, Phase, Starved, Support};
 
 impl<'m, E: End> Engine<'m, E> {
     /// Tells one outcome that is decided, if there is one. Mostly there is none.
@@ -86,6 +86,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.receiving = 0;
         self.core.authentication = Authentication::Without;
         self.core.limits = Limits::NONE;
+        self.core.support = Support::NONE;
         self.core.quota = 0;
         self.queue.clear();
         self.store.carry_over();
@@ -94,7 +95,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.table.carry_over(self.held);
         self.core.next_release = self.core.releases.first(self.slots);
         self.relieve();
-        if self.core.life == Life::UntilClose {
+        if self.core.life.ends_with_connection() {
             self.lose_session(Losing::InFlight);
             self.core.life = Life::None;
         }

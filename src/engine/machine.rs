@@ -62,6 +62,9 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     /// What this end does not take of what it receives.
     fn check_publish(engine: &Engine<'_, Self>, publish: &Publish<'_>) -> Result<(), Cause>;
 
+    /// Bytes of the queue are written.
+    fn queue_written(_: &mut Engine<'_, Self>) {}
+
     /// Answers what the application left unanswered.
     fn answer_neglected(engine: &mut Engine<'_, Self>);
 
@@ -187,6 +190,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.keep_alive.sent();
         if self.queue.control.is_writing() {
             self.queue.written(len);
+            E::queue_written(self);
         } else {
             self.store.written(len);
         }
