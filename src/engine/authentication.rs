@@ -4,7 +4,7 @@ use crate::error::{Cause, Refused};
 use crate::wire::{Auth, Measured, Properties, ReasonCode};
 
 use super::machine::{End, Engine};
-use super::state::{Authentication, Starved};
+use super::state::Authentication;
 
 impl<E: End> Engine<'_, E> {
     /// Notes the authentication method of CONNECT.
@@ -32,7 +32,7 @@ impl<E: End> Engine<'_, E> {
             return Err(Refused::TooLarge);
         }
         if !self.queue.has_room(measured.len()) {
-            self.core.starved = Starved::Yes;
+            self.starve();
             return Err(Refused::Full);
         }
         self.queue.push(&measured);
@@ -42,15 +42,6 @@ impl<E: End> Engine<'_, E> {
         };
         Ok(())
     }
-}
-
-/// What tells client identifiers apart; each end makes its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ClientHash(pub(crate) u64);
-
-impl ClientHash {
-    /// Of no client.
-    pub(crate) const NONE: Self = Self(0);
 }
 
 /// FNV-1a of 32 bits.

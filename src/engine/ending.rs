@@ -67,6 +67,13 @@ impl<'m, E: End> Engine<'m, E> {
         None
     }
 
+    /// Notes that a command was refused for want of room. An event that is owed stays owed.
+    pub(crate) const fn starve(&mut self) {
+        if matches!(self.core.starved, Starved::No) {
+            self.core.starved = Starved::Yes;
+        }
+    }
+
     /// Notes that something has become free.
     pub(crate) const fn relieve(&mut self) {
         if matches!(self.core.starved, Starved::Yes) {
@@ -206,7 +213,7 @@ impl<'m, E: End> Engine<'m, E> {
             return Err(Refused::TooLarge);
         }
         if with_answer > self.queue.free() || !self.queue.keep_farewell(&measured) {
-            self.core.starved = Starved::Yes;
+            self.starve();
             return Err(Refused::Full);
         }
         Ok(())

@@ -9,7 +9,6 @@ mod receiving;
 mod sending;
 pub(crate) mod state;
 
-pub(crate) use self::authentication::ClientHash;
 pub(crate) use self::content::Digest;
 #[cfg(feature = "server")]
 pub(crate) use self::machine::ANSWER;

@@ -17,7 +17,7 @@ use crate::wire::{
 };
 
 use super::machine::{ANSWER, End, Engine, SHOWN, StepOf, Taken, tell};
-use super::state::{Losing, Phase, Starved};
+use super::state::{Losing, Phase};
 
 /// A PUBLISH whose payload is put in later.
 struct Head<'a> {
@@ -170,7 +170,7 @@ impl<'m, E: End> Engine<'m, E> {
         };
         let place = if has_slot { self.store.make_room(len, moved) } else { None };
         let Some(place) = place else {
-            self.core.starved = Starved::Yes;
+            self.starve();
             return Err(Refused::Full);
         };
         Ok(Room { extent, place })

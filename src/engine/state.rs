@@ -10,8 +10,6 @@ use crate::time::Instant;
 use crate::timer::{NEVER, Timer};
 use crate::wire::{PacketId, Properties, Property, QoS};
 
-use super::authentication::ClientHash;
-
 /// All that a session is besides its arrays; all zero bits at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Core<E> {
@@ -111,6 +109,15 @@ impl<E> Core<E> {
         let keep_alive = if self.phase == Phase::Online { self.keep_alive.pause() } else { NEVER };
         keep_alive.min(self.deadline.left())
     }
+}
+
+/// What tells client identifiers apart; each end makes its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ClientHash(pub(crate) u64);
+
+impl ClientHash {
+    /// Of no client.
+    pub(crate) const NONE: Self = Self(0);
 }
 
 /// Where the connection stands.

@@ -1,6 +1,6 @@
 //! What tells client identifiers apart at a server, whose clients choose them.
 
-use crate::engine::ClientHash;
+use crate::engine::state::ClientHash;
 
 /// HalfSipHash-2-4 of 64 bits with a key of zeros: small, and no shorter way to a second name is known than to try about 2^64 of
 /// them. The key is no secret, so whoever may choose both names needs about 2^32 attempts, and gains nothing by it.
@@ -15,8 +15,8 @@ fn half_sip([left, right]: [u32; 2], bytes: &[u8]) -> u64 {
         absorb(&mut state, u32::from_le_bytes(word));
     }
     // The last word has the length in its highest byte.
-    let len = bytes.len().to_le_bytes().first().copied().unwrap_or_default();
-    absorb(&mut state, rest.iter().rev().fold(len.into(), |word: u32, &byte| word << 8 | u32::from(byte)));
+    let len = u32::try_from(bytes.len()).unwrap_or_default() << 24;
+    absorb(&mut state, len | rest.iter().rev().fold(0, |word: u32, &byte| word << 8 | u32::from(byte)));
     let [.., half, _] = &mut state;
     *half ^= 0xEE;
     let low = squeeze(&mut state);

@@ -1,8 +1,7 @@
 //! What the server's end has besides what both have.
 
 use crate::aliases::TopicAliases;
-use crate::engine::ClientHash;
-use crate::engine::state::{Core, Life, Support, facts};
+use crate::engine::state::{ClientHash, Core, Life, Support, facts};
 use crate::error::Refused;
 use crate::time::Instant;
 use crate::wire::{Connect, PacketId, QoS, Version};

@@ -4,8 +4,8 @@ use core::hash::Hasher;
 
 use crate::command;
 use crate::control;
-use crate::engine::state::{Authentication, Core, Life, Limits, Losing, Manner, Phase, Support, facts};
-use crate::engine::{Announcement, ClientHash, Digest, End, Engine, StepOf, Taken, is_announced, received, tell};
+use crate::engine::state::{Authentication, ClientHash, Core, Life, Limits, Losing, Manner, Phase, Support, facts};
+use crate::engine::{Announcement, Digest, End, Engine, StepOf, Taken, is_announced, received, tell};
 use crate::error::{Cause, Refused};
 use crate::event::{Event, StrayPacket};
 use crate::flow::identifiers::{self, Slot, SlotId, slot};

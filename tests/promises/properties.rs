@@ -222,7 +222,8 @@ pub(crate) fn handles_live_as_long_as_they_should(seen: &Seen) -> Verdict {
             Fact::Judged { number, serial, qos, code: None, .. } => {
                 let Some(&(connection, session)) = born.get(serial) else { return Err("a handle of nothing".into()) };
                 let connection_gone = connection != model.connection || ended;
-                let session_gone = sessions != session || (connection_gone && !lasting(seen, connection));
+                let passed = !lasting(seen, connection) || model.unannounced;
+                let session_gone = sessions != session || (connection_gone && passed);
                 let gone = if *qos == QoS::AtLeastOnce { connection_gone } else { session_gone };
                 ensure!(gone, "the handle of message {number} is dead");
             }
