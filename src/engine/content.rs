@@ -47,7 +47,7 @@ impl<'a, E: End> Content<'a, E> {
             starved: match self.core.starved {
                 // A command that was refused has changed nothing.
                 Starved::No | Starved::Yes => Starved::No,
-                Starved::Relieved => Starved::Relieved,
+                Starved::Relieved | Starved::Again => Starved::Relieved,
             },
             owed_by: self.core.owed.map_or(Owed::Puback, |_| self.core.owed_by),
             end: self.core.end.facts(),

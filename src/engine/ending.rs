@@ -67,16 +67,17 @@ impl<'m, E: End> Engine<'m, E> {
         None
     }
 
-    /// Notes that a command was refused for want of room. An event that is owed stays owed.
+    /// Notes that a command was refused for want of room.
     pub(crate) const fn starve(&mut self) {
-        if matches!(self.core.starved, Starved::No) {
-            self.core.starved = Starved::Yes;
-        }
+        self.core.starved = match self.core.starved {
+            Starved::No | Starved::Yes => Starved::Yes,
+            Starved::Relieved | Starved::Again => Starved::Again,
+        };
     }
 
     /// Notes that something has become free.
     pub(crate) const fn relieve(&mut self) {
-        if matches!(self.core.starved, Starved::Yes) {
+        if matches!(self.core.starved, Starved::Yes | Starved::Again) {
             self.core.starved = Starved::Relieved;
         }
     }

@@ -215,6 +215,8 @@ pub(crate) enum Starved {
     Yes,
     /// And something has become free since.
     Relieved,
+    /// And then another command was refused: the event waits until more becomes free.
+    Again,
 }
 
 /// What answers the message that was handed out last.
