@@ -50,8 +50,8 @@ fn refused(t: &mut Trace, v5: &str, v3: &str, code: ReasonCode) {
 /// The CONNECT of the options, with their client identifier.
 fn connect_packet(t: &Trace) -> Vec<u8> {
     let mut packet = t.connect_packet();
-    if let Some(letter) = packet.last_mut() {
-        *letter = t.options.client_id.as_bytes()[0];
+    if let (Some(letter), Some(name)) = (packet.last_mut(), t.options.client_id.bytes().last()) {
+        *letter = name;
     }
     packet
 }
@@ -61,7 +61,9 @@ fn connect_packet(t: &Trace) -> Vec<u8> {
 fn starts_clean(t: &mut Trace) {
     t.begins();
     let mut packet = connect_packet(t);
-    packet[9] |= 2;
+    if let Some(flags) = packet.get_mut(9) {
+        *flags |= 2;
+    }
     t.sends(packet);
     t.quiet();
 }

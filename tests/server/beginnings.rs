@@ -65,10 +65,13 @@ fn t11_connack_is_what_counts_and_not_what_is_behind_it() {
     }
 }
 
+/// What ends a connection.
+type Ending = fn(&mut Trace);
+
 /// T11: whatever else ends the connection, or begins the next one without a word.
 #[test]
 fn t11_however_the_connection_ends() {
-    let endings: [(&str, fn(&mut Trace)); 5] = [
+    let endings: [(&str, Ending); 5] = [
         ("a new transport", |_| {}),
         ("a fault of the client", |t| {
             t.receives("10 00");
@@ -94,11 +97,12 @@ fn t11_however_the_connection_ends() {
             t.closes(Cause::Disconnected);
         }),
     ];
-    for (_, ending) in endings {
+    for (name, ending) in endings {
         for t in both() {
             let mut t = accepted(t);
             ending(&mut t);
             t.connects();
+            assert!(t.session.is_lasting(), "{name}");
         }
     }
 }
