@@ -16,6 +16,8 @@
 #[path = "interop/versions.rs"]
 mod versions;
 
+#[path = "broker/bridge.rs"]
+mod bridge;
 #[path = "interop/process.rs"]
 mod clients;
 #[path = "broker/cuts.rs"]
