@@ -210,17 +210,26 @@ impl<'m> Queue<'m> {
     /// [MQTT-3.14.0-1] A packet that ends beyond `stop` ends elsewhere, and is kept as soon as it is next.
     fn kept_end(&self, stop: u16) -> u16 {
         let (written, stop) = (usize::from(self.control.written), usize::from(stop));
-        let (mut kept, mut start) = (0, 0_usize);
-        while start < stop {
-            let Some(packet) = self.bytes.get(start..stop) else { break };
-            let Some(len) = packet_len(packet) else { break };
-            let end = start.wrapping_add(len);
-            if start < written || (start == written && end > stop) || packet.first() == Some(&CONNACK) {
-                kept = end;
-            }
-            start = end;
-        }
-        short(kept.min(stop))
+        let kept = self
+            .packets(stop)
+            .filter(|&(start, end, is_connack)| start < written || (start == written && end > stop) || is_connack);
+        short(kept.last().map_or(0, |(_, end, _)| end).min(stop))
+    }
+
+    /// Whether CONNACK is here, and not all of it is written.
+    #[cfg(feature = "server")]
+    pub(crate) fn holds_connack(&self) -> bool {
+        self.packets(self.end()).any(|(_, end, is_connack)| is_connack && end > self.control.written.into())
+    }
+
+    /// Where each packet begins and ends, and whether it is CONNACK.
+    fn packets(&self, stop: usize) -> impl Iterator<Item = (usize, usize, bool)> {
+        let mut start = 0_usize;
+        core::iter::from_fn(move || {
+            let packet = self.bytes.get(start..stop)?;
+            let end = start.wrapping_add(packet_len(packet)?);
+            Some((core::mem::replace(&mut start, end), end, packet.first() == Some(&CONNACK)))
+        })
     }
 
     fn drop_farewell(&mut self) {

@@ -125,7 +125,8 @@ pub enum Cause {
     ConnackRepeated,
     /// CONNACK speaks of a session though we asked for a clean start. [MQTT-3.2.2-1] in 3.1.1, [MQTT-3.2.2-2] in 5.0
     SessionNotClean,
-    /// CONNACK speaks of a session that we know nothing of; a clean start ends it. [MQTT-3.2.2-4] of 5.0
+    /// CONNACK speaks of a session that we know nothing of, or gave up. The next connection begins with a clean start, which ends
+    /// it. [MQTT-3.2.2-4] of 5.0
     SessionUnknown,
     /// CONNACK assigns no client identifier though we gave none. [MQTT-3.2.2-16]
     ClientIdentifierMissing,

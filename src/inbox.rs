@@ -256,10 +256,10 @@ impl<'i> Unread<'i> {
         self.mark.start = self.mark.start.wrapping_add(len).min(self.mark.end);
     }
 
-    /// The version of the CONNECT in front, as far as it is here. [MQTT-3.1.0-1]
+    /// The protocol level of the CONNECT in front, as far as it is here. [MQTT-3.1.0-1]
     #[cfg(feature = "server")]
-    pub(crate) fn connect_version(&self) -> Result<Option<Version>, Violation> {
-        connect_version(self.unread())
+    pub(crate) fn connect_level(&self) -> Result<Option<u8>, Violation> {
+        wire::connect_level(self.unread())
     }
 
     /// How much fits: the largest packet, and the aliases.

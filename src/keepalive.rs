@@ -185,6 +185,24 @@ impl KeepAlive {
         give_up.min(ask)
     }
 
+    /// What it means: time that nothing is waited for does not count.
+    pub(crate) const fn content(self) -> Self {
+        match self.alive {
+            // As long as the connection begins, there is a limit for that alone.
+            Alive::Off => Self { unheard: 0, ..self },
+            _ if self.interval == 0 => Self { unsent: 0, unheard: 0, ..self },
+            Alive::Quiet | Alive::Asking | Alive::Asked => self,
+            Alive::Stalled => Self { unsent: 0, ..self },
+            #[cfg(feature = "server")]
+            Alive::Watching | Alive::WatchingBytes => Self { unsent: 0, ..self },
+        }
+    }
+
+    /// What it means while the connection ends: there is a limit for that alone.
+    pub(crate) const fn content_of_end(self) -> Self {
+        Self { unsent: self.unsent, ..Self::OFF }
+    }
+
     /// The milliseconds until the other end is given up, and until it is asked.
     fn left(&self) -> (u32, u32) {
         if self.interval == 0 {

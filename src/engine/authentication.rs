@@ -5,7 +5,7 @@ use crate::timer::Timer;
 use crate::wire::{Auth, Measured, Properties, ReasonCode, Role};
 
 use super::machine::{End, Engine};
-use super::state::{Authentication, Phase, Starved};
+use super::state::{Authentication, Phase};
 
 impl<E: End> Engine<'_, E> {
     /// Notes the authentication method of CONNECT.
@@ -33,7 +33,7 @@ impl<E: End> Engine<'_, E> {
             return Err(Refused::TooLarge);
         }
         if !self.queue.has_room(measured.len()) {
-            self.core.starved = Starved::Yes;
+            self.starve();
             return Err(Refused::Full);
         }
         self.queue.push(&measured);
@@ -54,8 +54,8 @@ impl<E: End> Engine<'_, E> {
     }
 }
 
-/// FNV-1a.
-pub(crate) fn hash(bytes: &[u8]) -> u32 {
+/// FNV-1a of 32 bits.
+fn hash(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811C_9DC5, |hash: u32, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 

@@ -8,6 +8,7 @@ use crate::flow::chain::{Ages, Chain};
 use crate::flow::held::{Entry, Table, entry};
 use crate::flow::identifiers::{self, Identifiers, Slot, SlotId, slot};
 use crate::flow::sender::Sent;
+use crate::keepalive::KeepAlive;
 use crate::outbox::{Order, Records, Stored};
 use crate::time::Instant;
 use crate::timer::Timer;
@@ -33,10 +34,16 @@ type Exchange = Option<(Sent, PacketId)>;
 impl<'a, E: End> Content<'a, E> {
     /// Everything that is not in a table. The clock and what only says where things lie are left out.
     fn facts(self) -> Core<E> {
+        let keep_alive = match self.core.phase {
+            Phase::Connecting | Phase::Online => self.core.keep_alive.content(),
+            Phase::Leaving | Phase::Failing | Phase::Parting => self.core.keep_alive.content_of_end(),
+            _ => KeepAlive::OFF,
+        };
         // 3.1.1 has no Receive Maximum, so what is counted for it means nothing there.
         let is_counted = Version::nearest(E::level(self.core)).is_v5();
         Core {
             now: Instant::from_millis(0),
+            keep_alive,
             receive_quota: if is_counted { self.core.receive_quota } else { 0 },
             closing: if is_counted { self.core.closing } else { 0 },
             identifiers: Identifiers::NEW,
@@ -44,7 +51,11 @@ impl<'a, E: End> Content<'a, E> {
             expired: Chain::NEW,
             next_release: None,
             table: Table::NEW,
-            starved: Starved::No,
+            starved: match self.core.starved {
+                // A command that was refused has changed nothing.
+                Starved::No | Starved::Yes => Starved::No,
+                Starved::Relieved | Starved::Again => Starved::Relieved,
+            },
             // Where nothing waits, it says nothing.
             expiry: if self.records.outbox.is_waiting() { self.core.expiry } else { Timer::OFF },
             owed_by: self.core.owed.map_or(Owed::Puback, |_| self.core.owed_by),
@@ -200,10 +211,10 @@ fn hash_set<H: Hasher>(items: impl Iterator<Item = impl Hash>, state: &mut H) {
 }
 
 /// FNV-1a of 64 bits.
-struct Digest(u64);
+pub(crate) struct Digest(u64);
 
 impl Digest {
-    const NEW: Self = Self(0xCBF2_9CE4_8422_2325);
+    pub(crate) const NEW: Self = Self(0xCBF2_9CE4_8422_2325);
 }
 
 impl Hasher for Digest {

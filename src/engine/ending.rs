@@ -13,7 +13,7 @@ use crate::timer::Timer;
 use crate::wire::{self, Measured, Properties, Role, Violation};
 
 use super::machine::{ANSWER, End, Engine, StepOf, Taken, tell};
-use super::state::{Authentication, Life, Limits, Losing, Overdue, Phase, Starved, Tolerated};
+use super::state::{Authentication, Life, Limits, Losing, Overdue, Phase, Starved, Support, Tolerated};
 
 impl<'m, E: End> Engine<'m, E> {
     /// Tells one outcome that is decided, if there is one. Mostly there is none.
@@ -77,9 +77,17 @@ impl<'m, E: End> Engine<'m, E> {
         None
     }
 
+    /// Notes that a command was refused for want of room.
+    pub(crate) const fn starve(&mut self) {
+        self.core.starved = match self.core.starved {
+            Starved::No | Starved::Yes => Starved::Yes,
+            Starved::Relieved | Starved::Again => Starved::Again,
+        };
+    }
+
     /// Notes that something has become free.
     pub(crate) const fn relieve(&mut self) {
-        if matches!(self.core.starved, Starved::Yes) {
+        if matches!(self.core.starved, Starved::Yes | Starved::Again) {
             self.core.starved = Starved::Relieved;
         }
     }
@@ -97,6 +105,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.receive_quota = 0;
         self.core.authentication = Authentication::Without;
         self.core.limits = Limits::NONE;
+        self.core.support = Support::NONE;
         self.core.quota = 0;
         self.queue.clear();
         self.store.carry_over();
@@ -105,7 +114,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.table.carry_over(self.held);
         self.core.next_release = self.core.releases.first(self.slots);
         self.relieve();
-        if self.core.life == Life::UntilClose {
+        if self.core.life.ends_with_connection() {
             self.lose_session(Losing::InFlight);
             self.core.life = Life::None;
         }
@@ -246,7 +255,7 @@ impl<'m, E: End> Engine<'m, E> {
             return Err(Refused::TooLarge);
         }
         if with_answer > self.queue.free() || !self.queue.keep_farewell(&measured) {
-            self.core.starved = Starved::Yes;
+            self.starve();
             return Err(Refused::Full);
         }
         Ok(())

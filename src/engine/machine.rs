@@ -66,6 +66,9 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     /// What this end does not take of what it receives.
     fn check_publish(engine: &Engine<'_, Self>, publish: &Publish<'_>) -> Result<(), Cause>;
 
+    /// Bytes of the queue are written.
+    fn queue_written(_: &mut Engine<'_, Self>) {}
+
     /// Answers what the application left unanswered.
     fn answer_neglected(engine: &mut Engine<'_, Self>);
 
@@ -223,6 +226,7 @@ impl<'m, E: End> Engine<'m, E> {
             if !self.queue.control.is_writing() && self.store.outbox.is_waiting() {
                 self.core.turn = Turn::Store;
             }
+            E::queue_written(self);
         } else {
             self.store.written(len);
         }

@@ -9,7 +9,7 @@ mod receiving;
 mod sending;
 pub(crate) mod state;
 
-pub(crate) use self::authentication::hash;
+pub(crate) use self::content::Digest;
 #[cfg(feature = "server")]
 pub(crate) use self::machine::ANSWER;
 pub(crate) use self::machine::{Announcement, End, Engine, SHOWN, StepOf, Taken, is_announced, received, tell};

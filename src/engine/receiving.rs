@@ -365,6 +365,10 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// PUBREL: the identifier is forgotten, and PUBCOMP answers in any case. [MQTT-4.3.3-11] of 5.0
     ///
+    /// An identifier that is not known is answered by 0x92 on a resumed session, too, where it mostly means that PUBCOMP was lost:
+    /// 5.0 calls that no error there. Success would say of a message that may never have come that it is complete. A sender that
+    /// takes the answer for a failed publish, as mqtt.js does, errs in its own log alone: the exchange is over on both ends.
+    ///
     /// PUBCOMP raises the quota of the peer also where the message does not count on this connection. If messages were under way
     /// then, it may have more of them under way than we announced. (5.0: 4.9)
     fn take_release(&mut self, packet_id: PacketId) -> Result<Taken, Cause> {

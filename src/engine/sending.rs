@@ -17,7 +17,7 @@ use crate::wire::{
 };
 
 use super::machine::{ANSWER, End, Engine, SHOWN, StepOf, Taken, tell};
-use super::state::{Losing, Phase, Starved, Turn};
+use super::state::{Losing, Phase, Turn};
 
 /// A PUBLISH whose payload is put in later.
 struct Head<'a> {
@@ -130,10 +130,10 @@ impl<'m, E: End> Engine<'m, E> {
             if publish.topic_alias.is_some_and(|alias| alias.get() > aliases) {
                 return Err(Refused::TopicAliasUnsupported);
             }
-            if !self.core.limits.support.has(publish.qos) {
+            if !self.core.support.has(publish.qos) {
                 return Err(Refused::QosUnsupported);
             }
-            if publish.retain && !self.core.limits.support.retain() {
+            if publish.retain && !self.core.support.retain() {
                 return Err(Refused::RetainUnsupported);
             }
         }
@@ -170,7 +170,7 @@ impl<'m, E: End> Engine<'m, E> {
         };
         let place = if has_slot { self.store.make_room(len, moved) } else { None };
         let Some(place) = place else {
-            self.core.starved = Starved::Yes;
+            self.starve();
             return Err(Refused::Full);
         };
         Ok(Room { extent, place })
@@ -298,9 +298,7 @@ impl<'m, E: End> Engine<'m, E> {
         let packet = self.store.records().packet(place);
         let flags = packet.first().and_then(|&first| PublishFlags::of_first_byte(first).ok());
         let Some(PublishFlags { qos, retain, .. }) = flags else { return false };
-        !self.core.limits.support.has(qos)
-            || (retain && !self.core.limits.support.retain())
-            || self.is_oversize(packet.len())
+        !self.core.support.has(qos) || (retain && !self.core.support.retain()) || self.is_oversize(packet.len())
     }
 
     /// Notes that a packet is shown, which counts as sent. (5.0: 4.9)

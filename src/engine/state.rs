@@ -21,8 +21,9 @@ pub(crate) struct Core<E> {
     /// When the first of the messages that wait may have expired, as long as any wait.
     pub(crate) expiry: Timer,
     pub(crate) limits: Limits,
-    /// The client identifier that the session belongs to, and the authentication method of the connection, as hashes.
-    pub(crate) client: u32,
+    /// The client identifier that the session belongs to, and the authentication method of the connection, as hashes. That a
+    /// method changes is a fault of the peer and no more, so fewer bits do.
+    pub(crate) client: ClientHash,
     pub(crate) method: u32,
     pub(crate) identifiers: Identifiers,
     /// The exchanges that wait for PUBCOMP, in the order of their PUBRECs.
@@ -59,6 +60,8 @@ pub(crate) struct Core<E> {
     pub(crate) manner: Manner,
     /// The protocol level; 0: never connected.
     pub(crate) level: u8,
+    /// What the server supports on this connection, whichever end that is.
+    pub(crate) support: Support,
     /// What only this end has.
     pub(crate) end: E,
 }
@@ -72,7 +75,7 @@ impl<E> Core<E> {
             deadline: Timer::OFF,
             expiry: Timer::OFF,
             limits: Limits::NONE,
-            client: 0,
+            client: ClientHash::NONE,
             method: 0,
             identifiers: Identifiers::NEW,
             releases: Chain::NEW,
@@ -98,6 +101,7 @@ impl<E> Core<E> {
             authentication: Authentication::Without,
             manner: Manner::NONE,
             level: 0,
+            support: Support::NONE,
             end,
         }
     }
@@ -124,6 +128,15 @@ impl<E> Core<E> {
         };
         limit.min(expiry)
     }
+}
+
+/// What tells client identifiers apart; each end makes its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ClientHash(pub(crate) u64);
+
+impl ClientHash {
+    /// Of no client.
+    pub(crate) const NONE: Self = Self(0);
 }
 
 /// Where the connection stands.
@@ -153,6 +166,26 @@ pub(crate) enum Phase {
 }
 
 /// How long the session lives.
+///
+/// The client's end. A clean start gives the session up at once, and the server may have it until CONNACK says otherwise.
+/// "Kept" stands for `Kept`, or `UntilClose` if the session is to end with its connection, after which there is `None`.
+///
+/// | | `None` | `Kept` | `Abandoned` |
+/// |---|---|---|---|
+/// | `connect`, clean start | `Abandoned` | lost; `Abandoned` | `Abandoned` |
+/// | `connect`, no clean start | `None` | `Kept`; refused under another client identifier or version | sent as a clean start |
+/// | not sent, refused, no CONNACK | `None` | `Kept` | `Abandoned` |
+/// | CONNACK, Session Present 0 | Kept | in flight: `LostSession`; Kept | Kept |
+/// | CONNACK, Session Present 1 | 5.0: `SessionUnknown`, `Abandoned`; 3.1.1: Kept | resumed; Kept | closed; `Abandoned` |
+///
+/// The server's end. A client that was not told of a new session takes it for the old one if it is ever told of it.
+///
+/// | | `None` | `Begun` | `Kept` |
+/// |---|---|---|---|
+/// | `accept`, Session Present 0 | `Begun` | - | lost; `Begun` |
+/// | `accept`, Session Present 1 | - | - | `Kept` |
+/// | CONNACK is written whole | - | `Kept` | `Kept` |
+/// | the connection ends | `None` | lost; `None` | `Kept` |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub(crate) enum Life {
@@ -161,10 +194,26 @@ pub(crate) enum Life {
     None,
     /// As long as its connection.
     UntilClose,
-    /// The server may have begun one: CONNECT asked for it, CONNACK never came.
-    Sought,
+    /// There is none here. The server may have one that this end gave up or never knew: CONNECT asks for a clean start until one
+    /// is accepted.
+    Abandoned,
+    /// It is to live longer than its connection, if CONNACK is written whole.
+    #[cfg(feature = "server")]
+    Begun,
     /// Longer than its connection.
     Kept,
+}
+
+impl Life {
+    /// Whether a session in this state ends with its connection.
+    pub(crate) const fn ends_with_connection(self) -> bool {
+        match self {
+            Self::UntilClose => true,
+            #[cfg(feature = "server")]
+            Self::Begun => true,
+            _ => false,
+        }
+    }
 }
 
 /// Whether what was in flight is being reported as lost.
@@ -187,6 +236,8 @@ pub(crate) enum Starved {
     Yes,
     /// And something has become free since.
     Relieved,
+    /// And then another command was refused: the event waits until more becomes free.
+    Again,
 }
 
 /// What is shown next where both the queue and the store have something to send: neither keeps the other waiting for ever.
@@ -338,10 +389,8 @@ impl Support {
     }
 }
 
-/// What the peer takes on this connection, and what the server supports, whichever end that is.
-// As small as it can be: there is one in each session.
+/// What the peer takes on this connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(packed(2))]
 pub(crate) struct Limits {
     /// Maximum Packet Size; 0: no limit. [MQTT-3.1.2-24], [MQTT-3.2.2-15]
     pub(crate) packet_size: u32,
@@ -349,19 +398,17 @@ pub(crate) struct Limits {
     pub(crate) receive_maximum: u16,
     /// [MQTT-3.1.2-26], [MQTT-3.2.2-17]
     pub(crate) topic_alias_maximum: u16,
-    pub(crate) support: Support,
 }
 
 impl Limits {
-    pub(crate) const NONE: Self =
-        Self { packet_size: 0, receive_maximum: 0, topic_alias_maximum: 0, support: Support::NONE };
+    pub(crate) const NONE: Self = Self { packet_size: 0, receive_maximum: 0, topic_alias_maximum: 0 };
 
     /// What counts where nothing is said, as in 3.1.1.
-    pub(crate) const ALL: Self = Self { receive_maximum: u16::MAX, support: Support::ALL, ..Self::NONE };
+    pub(crate) const ALL: Self = Self { receive_maximum: u16::MAX, ..Self::NONE };
 
     /// What CONNECT or CONNACK says, and the defaults for what it does not.
-    pub(crate) fn of(properties: &Properties<'_>, support: Support) -> Self {
-        let mut limits = Self { support, ..Self::ALL };
+    pub(crate) fn of(properties: &Properties<'_>) -> Self {
+        let mut limits = Self::ALL;
         for property in properties.iter() {
             match property {
                 Property::MaximumPacketSize(maximum) => limits.packet_size = maximum,

@@ -3,7 +3,7 @@
 use crate::command;
 use crate::control;
 use crate::engine::state::{Authentication, Core, Life, Limits, Losing, Manner, Phase, Support};
-use crate::engine::{ANSWER, Announcement, End, Engine, StepOf, Taken, hash, is_announced, received, tell};
+use crate::engine::{ANSWER, Announcement, End, Engine, StepOf, Taken, is_announced, received, tell};
 use crate::error::{Cause, Refused};
 use crate::inbox::Unread;
 use crate::keepalive::KeepAlive;
@@ -16,6 +16,7 @@ use crate::wire::{
 
 use super::command::{Accept, FAREWELL, Silence};
 use super::event::Event;
+use super::identity::hash;
 use super::state::{Asked, Pending, Server, Stage, Will};
 
 impl End for Server {
@@ -117,6 +118,12 @@ impl End for Server {
         if publish.retain && !support.retain() { Err(Cause::RetainUnsupported) } else { Ok(()) }
     }
 
+    fn queue_written(engine: &mut Engine<'_, Self>) {
+        if engine.core.life == Life::Begun && !engine.queue.holds_connack() {
+            engine.core.life = Life::Kept;
+        }
+    }
+
     fn answer_neglected(engine: &mut Engine<'_, Self>) {
         if engine.core.phase == Phase::Connecting && engine.core.end.stage == Stage::Undecided {
             engine.refuse_as(ReasonCode::ServerUnavailable, Cause::Rejected(ReasonCode::ServerUnavailable));
@@ -184,13 +191,13 @@ impl<'m> Engine<'m, Server> {
     fn next_connect<'i>(&mut self, inbox: &Unread<'i>) -> Result<Option<Frame<'i>>, Cause> {
         let asked = &mut self.core.end.asked;
         (asked.capacity, asked.aliases) = inbox.extent();
-        let version = match inbox.connect_version() {
-            Ok(version) => version,
+        let level = match inbox.connect_level() {
+            Ok(level) => level,
             Err(Violation::PacketNotForThisEnd) => return Err(Cause::ConnectMissing),
             Err(violation) => return Err(violation.into()),
         };
-        asked.level = version.map_or(0, Version::level);
-        Ok(inbox.frame(version.unwrap_or(Version::OLDEST), Role::Server)?)
+        asked.level = level.unwrap_or(0);
+        Ok(inbox.frame(level.map_or(Version::OLDEST, Version::nearest), Role::Server)?)
     }
 
     fn take_connect<'i>(&mut self, connect: Connect<'i>) -> Event<'i> {
@@ -200,7 +207,8 @@ impl<'m> Engine<'m, Server> {
         let asked = &mut self.core.end.asked;
         asked.request = asked.request.with_session_present(session_present);
         self.core.end.stage = Stage::Undecided;
-        self.core.limits = Limits::of(&connect.properties, Support::ALL);
+        self.core.limits = Limits::of(&connect.properties);
+        self.core.support = Support::ALL;
         self.begin_authentication(&connect.properties);
         Event::Connecting { version, connect, session_present }
     }
@@ -263,8 +271,14 @@ impl<'m> Engine<'m, Server> {
         }
         let expiry = properties.session_expiry_interval();
         let lasting = expiry.map_or(asked.request.lasting(), |seconds| seconds != 0);
-        self.core.life = if lasting { Life::Kept } else { Life::UntilClose };
-        self.core.client = properties.assigned_client_identifier().map_or(asked.client, |name| hash(name.as_bytes()));
+        self.core.life = match (lasting, asked.request.session_present()) {
+            (false, _) => Life::UntilClose,
+            (true, false) => Life::Begun,
+            (true, true) => Life::Kept,
+        };
+        // A client that gave a name comes back with it, whatever else it is told.
+        let assigned = properties.assigned_client_identifier().filter(|_| asked.request.nameless());
+        self.core.client = assigned.map_or(asked.client, hash);
         self.core.level = asked.level;
         self.core.manner = Manner::of(accept.acknowledgement, accept.offline, accept.oversized);
         self.core.farewell = accept.farewell.max(1);
@@ -293,9 +307,15 @@ impl<'m> Engine<'m, Server> {
         if reason_code == ReasonCode::Success {
             return Err(Refused::Forbidden(Violation::ConnackCodeReserved));
         }
-        let packet = Connack { session_present: false, reason_code, properties };
-        let measured = Measured::new(&packet, self.version(), Role::Client)?;
-        if self.is_oversize(measured.len()) || !self.queue.push(&measured) {
+        let is_queued = if Version::OLDEST.is_v5() && !self.is_asked_for_v5() {
+            // 3.1.1 is not in this build.
+            self.queue.push_encoded(&REFUSAL_OF_OLDER_CLIENT)
+        } else {
+            let packet = Connack { session_present: false, reason_code, properties };
+            let measured = Measured::new(&packet, self.version(), Role::Client)?;
+            !self.is_oversize(measured.len()) && self.queue.push(&measured)
+        };
+        if !is_queued {
             return Err(Refused::TooLarge);
         }
         self.core.end.stage = Stage::Rejected;
@@ -303,6 +323,11 @@ impl<'m> Engine<'m, Server> {
         self.core.phase = Phase::Parting;
         self.core.deadline = Timer::set(self.core.farewell);
         Ok(())
+    }
+
+    /// Whether the client can read what 5.0 says, as far as its protocol level tells.
+    const fn is_asked_for_v5(&self) -> bool {
+        self.core.end.asked.level >= 5
     }
 
     fn refuse_as(&mut self, reason_code: ReasonCode, cause: Cause) {
@@ -337,7 +362,11 @@ impl<'m> Engine<'m, Server> {
                 return Err(Cause::ExpiryRaised);
             }
             self.core.end.expiry = seconds;
-            self.core.life = if seconds == 0 { Life::UntilClose } else { Life::Kept };
+            self.core.life = match self.core.life {
+                _ if seconds == 0 => Life::UntilClose,
+                Life::Begun => Life::Begun,
+                _ => Life::Kept,
+            };
         }
         if disconnect.reason_code == ReasonCode::NORMAL_DISCONNECTION {
             self.core.end.will = Will::None;
@@ -404,5 +433,8 @@ impl<'m> Engine<'m, Server> {
     }
 }
 
+/// CONNACK that says to a client of 3.1.1, in a form that it can read, that its version is not spoken here. [MQTT-3.1.2-2]
+const REFUSAL_OF_OLDER_CLIENT: [u8; 4] = [0x20, 2, 0, 1];
+
 /// The fewest bytes that a queue of answers can do with: one of them, and a farewell.
-const SHORTEST: usize = ANSWER + control::FAREWELL;
+pub(super) const SHORTEST: usize = ANSWER + control::FAREWELL;

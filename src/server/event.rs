@@ -17,6 +17,12 @@ pub enum Event<'i> {
         /// The packet.
         connect: Connect<'i>,
         /// Whether this session goes on with it; otherwise `accept` gives up what is left of it. [MQTT-3.2.2-2]
+        ///
+        /// `false` also where CONNECT speaks **another version than the session**: what is stored is encoded in that one, and
+        /// reported as lost. The standard makes no such exception. [MQTT-3.1.2-4] in 3.1.1, [MQTT-3.1.2-5] in 5.0
+        ///
+        /// It is no proof of who the client is. Of its identifier a hash of 64 bits is compared: look the session up by the whole
+        /// identifier, as [`Inbox::peek_connect`](crate::Inbox::peek_connect) tells it, and use a new session for each.
         session_present: bool,
     },
     /// The client goes on with the authentication, or begins a new one. Before `accept`, answer with `authenticate`,

@@ -6,6 +6,7 @@
 mod command;
 mod connection;
 mod event;
+mod identity;
 mod requests;
 mod state;
 
@@ -36,7 +37,7 @@ pub use self::event::Event;
 ///
 /// The memory is in the type, as that of the client's [`Session`](crate::Session): `STORE` bytes for packets to send, each
 /// with 16 more; `SENT` and `HELD` messages of QoS 1 and 2 under way to the client and from it; `CONTROL` bytes for CONNACK,
-/// SUBACK, acknowledgements and the like.
+/// SUBACK, acknowledgements and the like, at least 14.
 ///
 /// ```
 /// use mqtt_session::server::{Accept, Event, Session};
@@ -68,9 +69,15 @@ pub struct Session<const STORE: usize, const SENT: usize, const HELD: usize, con
 impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize>
     Session<STORE, SENT, HELD, CONTROL>
 {
-    /// A session that nobody has connected to, all zero bits.
+    /// A session that nobody has connected to, all zero bits. With fewer than 14 `CONTROL` bytes it does not compile: no CONNECT
+    /// would ever be read, as there would be no room for what may have to answer it.
+    ///
+    /// ```compile_fail,E0080
+    /// let session: mqtt_session::server::Session<256, 8, 8, 13> = mqtt_session::server::Session::new();
+    /// ```
     #[must_use]
     pub const fn new() -> Self {
+        const { assert!(CONTROL >= connection::SHORTEST, "a server's end needs at least 14 CONTROL bytes") };
         Self(Parts::NEW)
     }
 
@@ -255,9 +262,12 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
 
     /// Whether there is a session that outlives its connection. If not, nothing of it is left once the connection is over.
     /// [MQTT-3.1.2-6] in 3.1.1, [MQTT-3.1.2-23] in 5.0
+    ///
+    /// A new session outlives its connection only if its CONNACK was written whole, as
+    /// [`transmitted`](Self::transmitted) says: a client that was not told of it must not find it later.
     #[must_use]
     pub fn is_lasting(&self) -> bool {
-        self.0.core.life == Life::Kept
+        matches!(self.0.core.life, Life::Begun | Life::Kept)
     }
 
     /// When a session that waits for its client ends; what is left of it may be forgotten then. `None` while there is a

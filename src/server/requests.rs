@@ -1,7 +1,7 @@
 //! The server's end: SUBSCRIBE, UNSUBSCRIBE and their answers.
 
 use crate::control::FAREWELL;
-use crate::engine::state::{Phase, Starved};
+use crate::engine::state::Phase;
 use crate::engine::{Engine, StepOf, Taken, tell};
 use crate::error::{Cause, Refused};
 use crate::wire::{
@@ -147,7 +147,7 @@ impl<'m> Engine<'m, Server> {
             return Err(Refused::TooLarge);
         }
         if !self.queue.has_room(measured.len()) || !self.queue.push(&measured) {
-            self.core.starved = Starved::Yes;
+            self.starve();
             return Err(Refused::Full);
         }
         self.core.end.pending = Pending::NOTHING;

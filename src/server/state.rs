@@ -1,11 +1,12 @@
 //! What the server's end has besides what both have.
 
 use crate::aliases::TopicAliases;
-use crate::engine::hash;
-use crate::engine::state::{Core, Life, Support, facts};
+use crate::engine::state::{ClientHash, Core, Life, Support, facts};
 use crate::error::Refused;
 use crate::time::Instant;
 use crate::wire::{Connect, PacketId, QoS, Version};
+
+use super::identity::hash;
 
 /// The server's end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,7 +33,7 @@ pub(crate) struct Asked {
     /// In 3.1.1 a session has no end of its own.
     pub(super) expiry: u32,
     pub(super) will_delay: u32,
-    pub(super) client: u32,
+    pub(super) client: ClientHash,
     pub(super) keep_alive: u16,
     pub(super) request: Request,
     /// What the will needs of the server.
@@ -116,7 +117,7 @@ impl Asked {
         aliases: TopicAliases::NONE,
         expiry: 0,
         will_delay: 0,
-        client: 0,
+        client: ClientHash::NONE,
         keep_alive: 0,
         request: Request::NONE,
         needs: Support::NONE,
@@ -140,7 +141,7 @@ impl Asked {
         let forever = !version.is_v5() && !connect.clean_start;
         self.expiry = if forever { u32::MAX } else { properties.session_expiry_interval().unwrap_or(0) };
         self.will_delay = connect.will.and_then(|will| will.properties.will_delay_interval()).unwrap_or(0);
-        self.client = hash(connect.client_id.as_bytes());
+        self.client = hash(connect.client_id);
         self.keep_alive = connect.keep_alive;
         self.request = Request::NONE
             .with_clean_start(connect.clean_start)

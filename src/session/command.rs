@@ -22,9 +22,14 @@ pub struct Connect<'a> {
     /// 5.0 by a Session Expiry Interval above 0 in the `properties` of each connection. Otherwise what is in flight when
     /// the connection ends is reported as lost.
     ///
-    /// The old session is given up here at once, and there when CONNECT arrives: ask for a new one until
-    /// [`Event::Connected`](crate::Event::Connected) has come. Who asks in 3.1.1 for the old one before that may get it, and
-    /// QoS 2 messages that it had delivered a second time. (5.0: [`Cause::SessionUnknown`](crate::Cause::SessionUnknown))
+    /// A clean start gives the old session up here at once, and at the server when CONNECT arrives. So after `true` every
+    /// connection is asked for by a clean start until one is accepted, even with `false`: in 3.1.1 that session ends with its
+    /// connection.
+    ///
+    /// With `false` and no session known here, 5.0 takes none that the server has: [`Cause::SessionUnknown`](crate::Cause).
+    /// What it holds would not fit what is sent, and QoS 2 messages would arrive twice, or not at all. The next connection is
+    /// asked for by a clean start then, too. [MQTT-3.2.2-4] 3.1.1 has no such rule: the session is taken. A session that is
+    /// known here stays known however often an attempt to resume it fails.
     pub clean_start: bool,
     /// The longest pause between two packets in seconds; 0: any. PINGREQ is sent after seven eighths of it without a packet
     /// sent, or without one received. [MQTT-3.1.2-23] in 3.1.1, [MQTT-3.1.2-20] in 5.0

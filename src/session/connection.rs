@@ -1,9 +1,11 @@
 //! The client's end: how a connection begins, and what only a client receives.
 
+use core::hash::Hasher;
+
 use crate::command;
 use crate::control;
-use crate::engine::state::{Authentication, Core, Life, Limits, Losing, Manner, Phase, Support, facts};
-use crate::engine::{Announcement, End, Engine, StepOf, Taken, hash, is_announced, received, tell};
+use crate::engine::state::{Authentication, ClientHash, Core, Life, Limits, Losing, Manner, Phase, Support, facts};
+use crate::engine::{Announcement, Digest, End, Engine, StepOf, Taken, is_announced, received, tell};
 use crate::error::{Cause, Refused};
 use crate::event::{Event, StrayPacket};
 use crate::flow::identifiers::{self, Slot, SlotId, slot};
@@ -139,10 +141,6 @@ impl End for Client {
     }
 
     fn ended(engine: &mut Engine<'_, Self>) {
-        let Client { request, .. } = engine.core.end;
-        if request.awaits_connack() && request.lasting() && engine.core.life == Life::None {
-            engine.core.life = Life::Sought;
-        }
         engine.drop_requests();
     }
 
@@ -153,9 +151,11 @@ impl End for Client {
 
 impl<'m> Engine<'m, Client> {
     pub(super) fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Result<(), Refused> {
-        let client = hash(connect.client_id.as_bytes());
+        let client = hash(connect.client_id);
         self.check_session(connect, client)?;
-        let held = if connect.clean_start { 0 } else { self.held_after_end() };
+        // The server may have a session that is not to be resumed.
+        let clean_start = connect.clean_start || self.core.life == Life::Abandoned;
+        let held = if clean_start { 0 } else { self.held_after_end() };
         let receive_maximum = self.places().saturating_sub(held).max(1);
         if connect.properties.iter().any(is_announced) {
             return Err(Refused::Reserved);
@@ -163,7 +163,7 @@ impl<'m> Engine<'m, Client> {
         let (capacity, aliases) = (inbox.capacity(), inbox.topic_aliases());
         let announced = Announcement::new(connect.version, capacity, aliases, receive_maximum);
         let packet = wire::Connect {
-            clean_start: connect.clean_start,
+            clean_start,
             keep_alive: connect.keep_alive,
             client_id: connect.client_id,
             will: connect.will,
@@ -181,7 +181,7 @@ impl<'m> Engine<'m, Client> {
         }
         inbox.clear();
         self.queue.clear();
-        self.begin(connect, client, receive_maximum);
+        self.begin(connect, clean_start, client, receive_maximum);
         self.queue.push(&measured);
         self.queue.show();
         report!(trace, "sends {:?}", self.queued_packets());
@@ -189,7 +189,7 @@ impl<'m> Engine<'m, Client> {
     }
 
     /// What is stored speaks for one client and one version. [MQTT-3.1.3-2]
-    fn check_session(&self, connect: &Connect<'_>, client: u32) -> Result<(), Refused> {
+    fn check_session(&self, connect: &Connect<'_>, client: ClientHash) -> Result<(), Refused> {
         let same_version = self.core.level == connect.version.level();
         let resumed = self.core.life == Life::Kept;
         let refused = !connect.clean_start
@@ -201,10 +201,12 @@ impl<'m> Engine<'m, Client> {
         if refused { Err(Refused::OtherSession) } else { Ok(()) }
     }
 
-    fn begin(&mut self, connect: &Connect<'_>, client: u32, receive_maximum: u16) {
-        if connect.clean_start && self.core.life != Life::None {
-            self.lose_session(Losing::InFlight);
-            self.core.life = Life::None;
+    fn begin(&mut self, connect: &Connect<'_>, clean_start: bool, client: ClientHash, receive_maximum: u16) {
+        if clean_start {
+            if self.core.life == Life::Kept {
+                self.lose_session(Losing::InFlight);
+            }
+            self.core.life = Life::Abandoned;
         }
         if self.core.level != 0 && self.core.level != connect.version.level() {
             self.give_up_queue();
@@ -214,7 +216,7 @@ impl<'m> Engine<'m, Client> {
         self.core.level = connect.version.level();
         self.core.client = client;
         self.begin_authentication(&properties);
-        self.core.end.request = Request::of(connect);
+        self.core.end.request = Request::of(connect, clean_start);
         self.core.end.lost_session = connect.lost_session;
         self.core.keep_alive = KeepAlive::proposed(connect.keep_alive, connect.patience.max(1));
         self.core.receive_quota = receive_maximum;
@@ -225,6 +227,7 @@ impl<'m> Engine<'m, Client> {
         self.core.quota = connect.window.max(1);
         self.core.farewell = connect.farewell.max(1);
         self.core.limits = Limits::NONE;
+        self.core.support = Support::NONE;
         self.core.phase = Phase::Connecting;
         self.core.deadline = Timer::set(connect.patience.max(1));
     }
@@ -251,23 +254,25 @@ impl<'m> Engine<'m, Client> {
         let request = self.core.end.request;
         let v5 = self.version().is_v5();
         let assigned = connack.properties.assigned_client_identifier();
-        if connack.session_present && request.clean_start() {
-            return Err(Cause::SessionNotClean);
-        }
-        if connack.session_present && self.core.life == Life::None && v5 {
-            return Err(Cause::SessionUnknown);
+        if connack.session_present {
+            self.check_session_present()?;
         }
         if request.nameless() && v5 && assigned.is_none() {
             return Err(Cause::ClientIdentifierMissing);
         }
         self.check_method(&connack.properties)?;
-        if let Some(assigned) = assigned {
-            self.core.client = hash(assigned.as_bytes());
+        // A name that we gave stays ours.
+        if let Some(assigned) = assigned
+            && request.nameless()
+        {
+            self.core.client = hash(assigned);
         }
         self.core.end.request = request.with_awaiting_connack(false);
         self.core.limits = Limits::ALL;
+        self.core.support = Support::ALL;
         if v5 {
-            self.core.limits = Limits::of(&connack.properties, Support::of(&connack.properties));
+            self.core.limits = Limits::of(&connack.properties);
+            self.core.support = Support::of(&connack.properties);
         }
         self.core.limits.receive_maximum = self.core.limits.receive_maximum.min(self.core.quota);
         if !connack.session_present && self.core.life == Life::Kept {
@@ -281,6 +286,20 @@ impl<'m> Engine<'m, Client> {
         self.core.keep_alive.start(connack.properties.server_keep_alive());
         self.go_online();
         Ok(())
+    }
+
+    /// The server goes on with a session: is it ours? [MQTT-3.2.2-1] in 3.1.1, [MQTT-3.2.2-2], [MQTT-3.2.2-4] in 5.0
+    fn check_session_present(&mut self) -> Result<(), Cause> {
+        match self.core.life {
+            Life::Abandoned if self.core.end.request.clean_start() => Err(Cause::SessionNotClean),
+            Life::Abandoned => Err(Cause::SessionUnknown),
+            Life::None if self.version().is_v5() => {
+                // It would be there at the next attempt, too.
+                self.core.life = Life::Abandoned;
+                Err(Cause::SessionUnknown)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The server knows nothing of our session. [MQTT-3.2.2-5] of 5.0
@@ -361,13 +380,13 @@ impl<'m> Engine<'m, Client> {
             self.core.authentication != Authentication::Without
                 && auth.reason_code == ReasonCode::ContinueAuthentication
         } else {
-            Client::check_diagnostics(self, &auth.properties)?;
             matches!(self.core.authentication, Authentication::Awaited | Authentication::Due)
         };
         if !is_expected {
             return Err(Cause::AuthenticationUnexpected);
         }
         self.check_method(&auth.properties)?;
+        Client::check_diagnostics(self, &auth.properties)?;
         self.core.authentication = match auth.reason_code {
             ReasonCode::Success => Authentication::Settled,
             _ => Authentication::Due,
@@ -390,12 +409,12 @@ impl<'m> Engine<'m, Client> {
 }
 
 impl Request {
-    fn of(connect: &Connect<'_>) -> Self {
+    fn of(connect: &Connect<'_>, clean_start: bool) -> Self {
         let properties = List::of(connect.properties);
         let lasting = if connect.version.is_v5() {
             properties.session_expiry_interval().is_some_and(|seconds| seconds != 0)
         } else {
-            !connect.clean_start
+            !clean_start
         };
         Self::NONE
             .with_awaiting_connack(true)
@@ -404,4 +423,11 @@ impl Request {
             .with_lasting(lasting)
             .with_undiagnosed(properties.request_problem_information() == Some(false))
     }
+}
+
+/// A client identifier of this application. Two that it uses are taken for one in one of 2^64 cases.
+fn hash(client_id: &str) -> ClientHash {
+    let mut digest = Digest::NEW;
+    digest.write(client_id.as_bytes());
+    ClientHash(digest.finish())
 }

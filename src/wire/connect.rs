@@ -67,6 +67,9 @@ mod flags {
 
 const PROTOCOL_NAME: &[u8] = b"MQTT";
 
+/// What bridges of mosquitto add to the protocol level, unless a server refuses it: then they come back without.
+const BRIDGE: u8 = 0x80;
+
 impl<'a> Connect<'a> {
     pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
         if protocol_level(reader) != reader.version.level() {
@@ -254,6 +257,16 @@ fn protocol_level(reader: &mut Reader<'_>) -> u8 {
 ///
 /// What its header breaks, and that it is no CONNECT.
 pub(crate) fn connect_version(bytes: &[u8]) -> Result<Option<Version>, Violation> {
+    Ok(connect_level(bytes)?.map(Version::nearest))
+}
+
+/// The protocol level whose CONNACK the client can read that sent the CONNECT at the front of `bytes`: 4 or 5, whether this build
+/// speaks it or not. `None` while bytes are missing.
+///
+/// # Errors
+///
+/// What its header breaks, and that it is no CONNECT.
+pub(crate) fn connect_level(bytes: &[u8]) -> Result<Option<u8>, Violation> {
     let Some(&first_byte) = bytes.first() else { return Ok(None) };
     if PacketType::of_first_byte(Version::LATEST, Role::Server, first_byte)? != PacketType::Connect {
         return Err(Violation::PacketNotForThisEnd);
@@ -262,15 +275,18 @@ pub(crate) fn connect_version(bytes: &[u8]) -> Result<Option<Version>, Violation
     let Some(header) = Header::decode(Version::OLDEST, Role::Server, bytes)? else { return Ok(None) };
     let mut reader = Reader::new(Version::LATEST, Role::Server, bytes);
     reader.bytes(header.len.into());
-    let level = protocol_level(&mut reader);
+    let level = protocol_level(&mut reader) & !BRIDGE;
     let is_whole = usize::try_from(header.packet_len()).is_ok_and(|len| len <= bytes.len());
     Ok(match reader.so_far() {
-        Ok(()) => Some(Version::nearest(level)),
+        Ok(()) => Some(level.clamp(LEVELS.0, LEVELS.1)),
         Err(Violation::FieldTruncated) if !is_whole => None,
         // The name of 3.1 was another one.
-        Err(_) => Some(Version::OLDEST),
+        Err(_) => Some(LEVELS.0),
     })
 }
+
+/// The levels of 3.1.1 and of 5.0.
+const LEVELS: (u8, u8) = (4, 5);
 
 /// Refuses connect flags that contradict each other. (3.1.2.3)
 const fn check_flags(version: Version, flags: u8) -> Result<(), Violation> {
@@ -297,7 +313,9 @@ mod tests {
     /// No version is guessed as long as the byte that names it may still come.
     #[test]
     fn the_version_is_known_with_its_byte() {
-        for (level, version) in [(3, Version::V3), (4, Version::V3), (5, Version::V5), (6, Version::V5)] {
+        let (older, newer) = ([0, 3, 4, 0x80, 0x83, 0x84], [5, 6, 0x7F, 0x85, 0xFF]);
+        let levels = older.map(|level| (level, Version::V3)).into_iter().chain(newer.map(|level| (level, Version::V5)));
+        for (level, version) in levels {
             let mut connect = *b"\x10\x0d\0\x04MQTT\0\x02\0\x3c\0\x01a";
             connect[8] = level;
             for len in 0..=connect.len() {

@@ -43,6 +43,8 @@ pub use violation::Violation;
 pub use writer::Unencodable;
 
 pub(crate) use acknowledgement::Shortest as ShortAcknowledgement;
+#[cfg(feature = "server")]
+pub(crate) use connect::connect_level;
 pub(crate) use connect::connect_version;
 pub(crate) use frame::Frame;
 pub(crate) use header::packet_len;

@@ -323,3 +323,90 @@ fn fill(session: &mut Client) {
         publish(session, QoS::AtLeastOnce, b"");
     }
 }
+
+/// Where no time is measured, none counts: an idle session means the same at each poll.
+#[test]
+fn the_clock_of_an_idle_session_makes_no_difference() {
+    let polled = |session: &Client, inbox: &Inbox<[u8; 64]>, millis: u64| {
+        let (mut session, mut inbox) = (session.clone(), inbox.clone());
+        let step = session.poll(&mut inbox, NOW.after_millis(millis));
+        assert!(matches!(step, Step::Wait(_) | Step::Close(_)), "{step:?}");
+        session
+    };
+    let never = (Client::new(), Inbox::new());
+    let mut connected = connected_with_keep_alive(0);
+    settle(&mut connected.0, &mut connected.1, NOW);
+    let mut lost = connected_with_keep_alive(60);
+    lost.0.connection_lost();
+    while !matches!(lost.0.poll(&mut lost.1, NOW), Step::Close(_)) {}
+    for (name, (session, inbox)) in [("never", never), ("without keep alive", connected), ("lost", lost)] {
+        let (now, later) = (polled(&session, &inbox, 0), polled(&session, &inbox, 7_000));
+        assert_eq!(now, later, "{name}");
+        assert_eq!(hash(&now), hash(&later), "{name}");
+    }
+    // Where it is measured it counts.
+    let (mut session, mut inbox) = connected_with_keep_alive(60);
+    settle(&mut session, &mut inbox, NOW);
+    assert_ne!(polled(&session, &inbox, 0), polled(&session, &inbox, 7_000));
+}
+
+fn connected_with_keep_alive(keep_alive: u16) -> (Client, Inbox<[u8; 64]>) {
+    let (mut session, mut inbox) = (Client::new(), Inbox::new());
+    session.connect(&mut inbox, &Connect { keep_alive, ..Connect::new(Version::V5, "c") }).unwrap();
+    write(&mut session, &mut inbox);
+    receive(&mut inbox, &[0x20, 3, 0, 0, 0]);
+    assert!(matches!(session.poll(&mut inbox, NOW), Step::Event(_)));
+    (session, inbox)
+}
+
+/// The same at a server's end.
+#[cfg(feature = "server")]
+#[test]
+fn the_clock_of_an_idle_server_session_makes_no_difference() {
+    use mqtt_session::server;
+    type Server = server::Session<256, 4, 4>;
+    let accepted = |keep_alive: u8, millis: u64, lost: bool| {
+        let (mut session, mut inbox) = (Server::new(), Inbox::<[u8; 64]>::new());
+        session.open(10);
+        receive(&mut inbox, &[0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 4, 0, 0, keep_alive, 0, 1, b'a']);
+        assert!(matches!(session.poll(&mut inbox, NOW), Step::Event(_)));
+        session.accept(&server::Accept::default()).unwrap();
+        assert!(matches!(session.poll(&mut inbox, NOW), Step::Transmit(_)));
+        session.transmitted(4);
+        if lost {
+            session.connection_lost();
+            assert!(matches!(session.poll(&mut inbox, NOW), Step::Close(_)));
+        }
+        let step = session.poll(&mut inbox, NOW.after_millis(millis));
+        assert!(matches!(step, Step::Wait(_) | Step::Close(_)), "{step:?}");
+        session
+    };
+    for (keep_alive, lost) in [(0, false), (0, true), (60, true)] {
+        assert_eq!(accepted(keep_alive, 0, lost), accepted(keep_alive, 7_000, lost));
+        assert_eq!(hash(&accepted(keep_alive, 0, lost)), hash(&accepted(keep_alive, 7_000, lost)));
+    }
+    assert_ne!(accepted(60, 0, false), accepted(60, 7_000, false));
+}
+
+/// Something has become free, and whoever was refused before is yet to be told.
+#[test]
+fn an_event_that_is_owed_makes_a_difference() {
+    let acknowledged = |refused: bool| {
+        let (mut session, mut inbox) = connected();
+        fill(&mut session);
+        settle(&mut session, &mut inbox, NOW);
+        if refused {
+            let publish = Publish { qos: QoS::AtLeastOnce, ..Publish::new("t", b"") };
+            assert_eq!(session.publish(&publish), Err(Refused::Full));
+        }
+        receive(&mut inbox, &[0x40, 2, 0, 1]);
+        assert!(matches!(session.poll(&mut inbox, NOW), Step::Event(Event::Published { .. })));
+        (session, inbox)
+    };
+    let (calm, (mut owing, mut inbox)) = (acknowledged(false).0, acknowledged(true));
+    assert_ne!(calm, owing);
+    assert_ne!(hash(&calm), hash(&owing));
+    assert!(matches!(owing.poll(&mut inbox, NOW), Step::Event(Event::Writable)));
+    assert_eq!(calm, owing);
+    assert_eq!(hash(&calm), hash(&owing));
+}

@@ -9,6 +9,7 @@ mod expiry;
 mod receiver;
 mod sender;
 mod sender_limits;
+mod sessions;
 mod time;
 pub(crate) mod trace;
 mod turns;

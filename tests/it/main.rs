@@ -19,6 +19,7 @@ mod inbox;
 mod interruptions;
 mod known_failures;
 mod layers;
+mod one_version;
 mod oversized;
 mod properties;
 mod report;

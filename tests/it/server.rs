@@ -10,6 +10,7 @@
 
 mod answers;
 mod authentication;
+mod beginnings;
 mod commands;
 mod connect;
 mod flows;

@@ -5,7 +5,7 @@
 //! publishes or, with manual acknowledgement, acknowledges any message in its hands; an end is polled; a packet arrives; the
 //! link is cut, and of what is under way in each direction any number of packets still arrives; a write fails though it
 //! arrived; one is split, or reported only after other things have happened; the server loses its session; a new connection
-//! begins, at once or after the old one was drained. No depth limits it, only how often the link is cut and so on.
+//! begins, at once or after the old one was drained, with a clean start or without; an attempt comes to nothing. No depth limits it, only how often the link is cut and so on.
 //!
 //! In every state each promise holds (`model.rs`), and from every state a run without another fault brings everything to a
 //! good end: every message accepted, every outcome told, nothing left in either session.
@@ -157,6 +157,20 @@ fn lost_sessions() {
     }
 }
 
+/// Attempts to connect that come to nothing, and clean starts that are not confirmed at once: only a session that is known is
+/// resumed, and what is known stays known.
+#[test]
+fn beginnings() {
+    in_both(|version| {
+        for messages in [[&[Q2][..], &[]], [&[], &[Q2]]] {
+            let plan = Plan { messages, attempts: 2, cleans: 2, losses: 1, cuts: 2, ..Plan::new(version, &[], &[]) };
+            Roomy::assert_sound("beginnings: QoS 2 from either end", plan);
+        }
+        let plan = Plan { attempts: 1, cleans: 1, losses: 1, ..Plan::new(version, &[Q2], &[Q2]) };
+        Roomy::assert_sound("beginnings: QoS 2 both ways", plan);
+    });
+}
+
 /// The model checker knows states by their hashes alone.
 #[test]
 fn hashes_tell_states_apart() {
@@ -180,7 +194,8 @@ fn seeded_defects_are_found() {
     for (defect, messages, property) in SEEDED {
         let plan = Plan {
             messages,
-            losses: u8::from(defect == Defect::KeepsLostSession),
+            losses: u8::from(matches!(defect, Defect::KeepsLostSession | Defect::KeepsUntoldSession)),
+            cuts: if defect == Defect::KeepsUntoldSession { 2 } else { 1 },
             oddities: u8::from(defect == Defect::FinishesHalfPacket),
             beyond: defect == Defect::KeepsLostSession,
             manual: defect == Defect::AnswersRepeatsFirst,
@@ -227,6 +242,17 @@ fn large_both_ways() {
         Roomy::assert_sound("QoS 0, 2 against 1", faulty(version, &[Q0, Q2], &[Q1]));
         Roomy::assert_sound("QoS 2, 1 against 1, 2", faulty(version, &[Q2, Q1], &[Q1, Q2]));
         Roomy::assert_sound("QoS 2, 1, 0 against 2", faulty(version, &[Q2, Q1, Q0], &[Q2]));
+    });
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn large_beginnings() {
+    in_both(|version| {
+        let plan = Plan { attempts: 1, cleans: 1, ..faulty(version, &[Q2], &[Q2]) };
+        Roomy::assert_sound("beginnings: QoS 2 both ways", plan);
+        let plan = Plan { attempts: 2, cleans: 2, manual: true, ..faulty(version, &[], &[Q2, Q1]) };
+        Roomy::assert_sound("beginnings, manually: QoS 2, 1 from the server", plan);
     });
 }
 

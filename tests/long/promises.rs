@@ -69,7 +69,10 @@ fn play((setup, operations): &Run, clones: bool) -> (Seen, String) {
         let mut world: World<Client, Server> = World::new(setup, clones);
         world.run(operations);
         world.settle();
-        (Seen { facts: world.facts(), retries: retries(setup, operations) }, world.chart())
+        (
+            Seen { facts: world.facts(), retries: retries(setup, operations), is_v5: setup.version == Version::V5 },
+            world.chart(),
+        )
     })
 }
 
@@ -138,6 +141,7 @@ properties!(
     first_deliveries_in_order,
     publishes_leave_in_order,
     handles_live_as_long_as_they_should,
+    only_a_known_session_is_resumed,
     everything_finishes,
     identifiers_stand_for_one_thing,
     receive_maximum_is_kept,

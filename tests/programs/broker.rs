@@ -13,6 +13,7 @@
 )]
 
 mod bounds;
+mod bridge;
 mod cuts;
 mod limits;
 mod messages;

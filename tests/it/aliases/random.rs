@@ -109,7 +109,8 @@ impl Server {
             Property::ReceiveMaximum(3),
         ];
         self.quota = 4;
-        let session_present = core::mem::replace(&mut self.has_session, true);
+        // What the client was not told of is no session.
+        let session_present = self.has_session;
         let connack =
             Connack { session_present, reason_code: ReasonCode::Success, properties: Properties::of(&properties) };
         let mut bytes = [0; 64];
@@ -224,6 +225,7 @@ impl Pair {
                     let number = self.numbers.remove(&packet_id).unwrap();
                     assert!(self.ended[number].replace(outcome).is_none());
                 }
+                Step::Event(Event::Connected(_)) => self.server.has_session = true,
                 Step::Event(_) => {}
                 Step::Wait(_) | Step::Close(_) => break,
             }

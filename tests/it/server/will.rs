@@ -148,7 +148,11 @@ fn the_will_waits_for_its_delay_or_the_end_of_the_session() {
         t.hello.properties = "11 0000003B";
         t.opens();
         t.receives(t.hello);
-        t.event(|session, _| session.accept(&mqtt_session::server::Accept::default()).unwrap());
+        let session_present = t.event(|session, event| {
+            session.accept(&mqtt_session::server::Accept::default()).unwrap();
+            matches!(event, Event::Connecting { session_present: true, .. })
+        });
+        t.sends(super::packets::connack(session_present, &t.limits()));
         t.loses_link();
         t.will_due(5);
     }

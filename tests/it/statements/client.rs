@@ -172,7 +172,14 @@ fn diagnostics_that_were_not_asked_for_are_an_error() {
         t.session.authenticate(&again).unwrap();
         t.sends("F0 06 19 04 15 0001 6D");
         let answer = [Bytes::bytes("15 0001 6D", Version::V5), property.clone()].concat();
-        t.receives(with_header(0xF0, &[&[0x18, u8::try_from(answer.len()).unwrap()], &answer[..]].concat()));
+        let answer = with_header(0xF0, &[&[0x18, u8::try_from(answer.len()).unwrap()], &answer[..]].concat());
+        t.receives(answer.clone());
+        t.fails(Cause::DiagnosticsUnrequested, 0x82);
+        // Before CONNACK as well.
+        t.begins();
+        assert!(matches!(t.session.poll(&mut t.inbox, Instant::from_millis(1_000)), Step::Transmit(_)));
+        t.session.transmitted(usize::MAX);
+        t.receives(answer);
         t.fails(Cause::DiagnosticsUnrequested, 0x82);
     }
     let mut t = online(false);

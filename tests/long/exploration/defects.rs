@@ -27,6 +27,8 @@ pub(crate) enum Defect {
     ResendsQos0,
     /// R4: the client still holds the identifiers of a session that the server has lost.
     KeepsLostSession,
+    /// T11: the server keeps a session though its CONNACK was not written.
+    KeepsUntoldSession,
     /// R5: the server has forgotten the identifiers that it holds once the connection was lost.
     ForgetsHeld,
     /// R8: the server acknowledges before it hands out.
@@ -85,6 +87,9 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
             }
             (Defect::ForgetsPubrel, Role::Client) if kind == PUBREL && !self.ledger.owes_release(packet_id) => {
                 return Vec::new();
+            }
+            (Defect::KeepsUntoldSession, Role::Server) if kind == CONNACK => {
+                packet[2] |= u8::from(core::mem::take(&mut self.memory.done));
             }
             (Defect::LeavesPubrelUnanswered, Role::Server) if kind == PUBCOMP => return Vec::new(),
             (Defect::AcknowledgesFirst, Role::Server) if kind == PUBACK => return Vec::new(),
@@ -157,6 +162,10 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
                     self.memory.kept = rest;
                 }
             }
+            Some(Defect::KeepsUntoldSession) => {
+                let untold = matches!(self.ends.would(Role::Server), Did::Transmit(bytes) if bytes[0] >> 4 == CONNACK);
+                self.memory.done |= untold;
+            }
             Some(Defect::SendsStaleAnswers) => {
                 let mut lost = self.pipes[0].clone();
                 let lost = core::iter::from_fn(|| lost.take());
@@ -181,7 +190,7 @@ const Q1: QoS = QoS::AtLeastOnce;
 const Q2: QoS = QoS::ExactlyOnce;
 
 /// Where each defect shows, and how.
-pub(crate) const SEEDED: [(Defect, [&[QoS]; 2], &str); 14] = [
+pub(crate) const SEEDED: [(Defect, [&[QoS]; 2], &str); 15] = [
     (Defect::PublishesAfterPubrec, [&[Q2], &[]], "QoS 2 at most once"),
     (Defect::DropsDup, [&[Q1], &[]], "DUP if and only if sent again"),
     (Defect::ForgetsOrder, [&[Q1, Q2], &[]], "in order"),
@@ -190,6 +199,7 @@ pub(crate) const SEEDED: [(Defect, [&[QoS]; 2], &str); 14] = [
     (Defect::SendsStaleAnswers, [&[], &[Q1]], "no stray acknowledgements"),
     (Defect::ResendsQos0, [&[Q0], &[]], "QoS 0 at most once"),
     (Defect::KeepsLostSession, [&[], &[Q2, Q2]], "what is acknowledged was delivered"),
+    (Defect::KeepsUntoldSession, [&[Q2], &[]], "only a session that is known is resumed"),
     (Defect::ForgetsHeld, [&[Q2], &[]], "QoS 2 at most once"),
     (Defect::AcknowledgesFirst, [&[Q1], &[]], "what is acknowledged was delivered"),
     (Defect::BelievesDup, [&[Q1], &[]], "what is acknowledged was delivered"),

@@ -45,7 +45,7 @@ pub(crate) enum Told {
     Message { index: usize, packet_id: Option<PacketId>, handle: Option<Handle> },
     Published { packet_id: PacketId, outcome: Outcome },
     Republished { lost: PacketId, packet_id: PacketId },
-    Connecting,
+    Connecting { session_present: bool },
     Connected { session_present: bool },
     Stray,
     Writable,
@@ -101,22 +101,27 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> Ends<STORE, SENT,
     }
 
     /// A new transport, on both ends.
-    pub(crate) fn connect(&mut self, plan: &Plan) -> Result<(), Refused> {
-        let [client_inbox, server_inbox] = &mut self.inboxes;
+    pub(crate) fn connect(&mut self, plan: &Plan, clean_start: bool) -> Result<(), Refused> {
+        self.ask(plan, clean_start)?;
+        self.inboxes[1].clear();
+        self.server.open(10);
+        Ok(())
+    }
+
+    /// A new transport, on the client's end.
+    pub(crate) fn ask(&mut self, plan: &Plan, clean_start: bool) -> Result<(), Refused> {
+        let [client_inbox, _] = &mut self.inboxes;
         let lasting = [Property::SessionExpiryInterval(u32::MAX)];
         let properties: &[Property<'_>] = if plan.is_v5() { &lasting } else { &[] };
         let connect = Connect {
-            clean_start: false,
+            clean_start,
             keep_alive: 0,
             properties,
             acknowledgement: plan.acknowledgement(),
             lost_session: plan.lost_session,
             ..Connect::new(plan.version, CLIENT_ID)
         };
-        self.client.connect(client_inbox, &connect)?;
-        server_inbox.clear();
-        self.server.open(10);
-        Ok(())
+        self.client.connect(client_inbox, &connect)
     }
 
     pub(crate) fn accept(&mut self, acknowledgement: Acknowledge) -> Result<(), Refused> {
@@ -190,7 +195,7 @@ fn told_server(event: server::Event<'_>) -> Told {
     match event {
         server::Event::Message(m) => message(m.payload, m.delivery, m.handle),
         server::Event::Published { packet_id, outcome, .. } => Told::Published { packet_id, outcome },
-        server::Event::Connecting { .. } => Told::Connecting,
+        server::Event::Connecting { session_present, .. } => Told::Connecting { session_present },
         server::Event::Stray { .. } => Told::Stray,
         server::Event::Writable => Told::Writable,
         _ => Told::Other,

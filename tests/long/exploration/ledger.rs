@@ -36,6 +36,8 @@ pub(crate) enum Fault {
     Stray,
     /// A command was refused that must not be.
     CommandRefused,
+    /// The client goes on with a session that it gave up, or never knew, or that nobody was told of.
+    Resumed,
     /// Once the link is gone an end still wants to write, or waits.
     LingersAfterLoss,
 }
@@ -119,6 +121,20 @@ pub(crate) struct Ledger {
     pub(crate) hands: [Vec<Hand>; 2],
     pub(crate) fault: Option<Fault>,
     pub(crate) knowledge: Knowledge,
+    pub(crate) belief: Belief,
+    /// Whether the session ends with the connection: in 3.1.1 after a clean start.
+    is_passing: bool,
+}
+
+/// Whether the client has a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Belief {
+    /// It never had one, or that has ended.
+    #[default]
+    None,
+    /// It gave up what the server may still have.
+    GivenUp,
+    Known,
 }
 
 /// What the client knows of the server's session.
@@ -126,12 +142,17 @@ pub(crate) struct Ledger {
 pub(crate) enum Knowledge {
     #[default]
     Right,
-    /// It was lost, and the client has not heard of it.
+    /// It was lost, and the client was not told of it.
     Outdated,
+    /// It was lost, and the CONNACK that says so was written.
+    Told,
     /// It was lost, and the CONNACK that said so, too: the next one says that there is a session, which is another one. MQTT
     /// has no means against that.
     Wrong,
 }
+
+/// The first byte of CONNACK.
+const CONNACK: u8 = 0x20;
 
 pub(crate) const PUBLISH: u8 = 3;
 pub(crate) const PUBACK: u8 = 4;
@@ -196,7 +217,12 @@ impl Ledger {
                     None => self.fail(Fault::AnswerUnasked),
                 }
             }
-            _ => self.announced(plan, role, packet),
+            _ => {
+                if packet[0] == CONNACK && packet[2] == 0 && self.knowledge == Knowledge::Outdated {
+                    self.knowledge = Knowledge::Told;
+                }
+                self.announced(plan, role, packet);
+            }
         }
     }
 
@@ -401,6 +427,10 @@ impl Ledger {
             let messages = plan.messages[number(other(role))];
             self.hands[number(role)].retain(|hand| messages[hand.index] == QoS::ExactlyOnce);
         }
+        if self.is_passing && self.belief == Belief::Known {
+            self.belief = Belief::None;
+            self.forgot(Role::Client);
+        }
     }
 
     /// The receiver has forgotten what it holds.
@@ -411,13 +441,35 @@ impl Ledger {
         self.hands[number(receiver)].clear();
     }
 
-    /// The client has heard whether there is a session.
-    pub(crate) fn connected(&mut self, session_present: bool) {
-        if !session_present {
+    /// The client asks for a connection. What it has given up stays given up until it is told so.
+    pub(crate) fn asked(&mut self, plan: &Plan, clean_start: bool) {
+        let is_clean = clean_start || self.belief == Belief::GivenUp;
+        self.is_passing = is_clean && !plan.is_v5();
+        if is_clean {
+            self.belief = Belief::GivenUp;
             self.forgot(Role::Client);
-            self.knowledge = Knowledge::Right;
-        } else if self.knowledge == Knowledge::Outdated {
-            self.knowledge = Knowledge::Wrong;
+        }
+    }
+
+    /// The server has begun a session.
+    pub(crate) fn begun(&mut self) {
+        self.knowledge = Knowledge::Outdated;
+        self.forgot(Role::Server);
+    }
+
+    /// The client has heard whether there is a session.
+    pub(crate) fn connected(&mut self, plan: &Plan, session_present: bool) {
+        let belief = core::mem::replace(&mut self.belief, Belief::Known);
+        let knowledge = core::mem::replace(&mut self.knowledge, Knowledge::Right);
+        if !session_present {
+            return self.forgot(Role::Client);
+        }
+        match (belief, knowledge) {
+            (Belief::GivenUp, _) | (Belief::Known, Knowledge::Outdated) => self.fail(Fault::Resumed),
+            // 3.1.1 does not forbid it, and it began for this client.
+            (Belief::None, _) if plan.is_v5() => self.fail(Fault::Resumed),
+            (Belief::None, _) | (Belief::Known, Knowledge::Right) => {}
+            (Belief::Known, Knowledge::Told | Knowledge::Wrong) => self.knowledge = Knowledge::Wrong,
         }
     }
 

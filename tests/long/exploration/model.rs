@@ -69,6 +69,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> Model for Explora
             "nobody closes": Fault::Closed(_),
             "no stray acknowledgements": Fault::Stray,
             "no command is refused": Fault::CommandRefused,
+            "only a session that is known is resumed": Fault::Resumed,
             "a lost link ends a connection": Fault::LingersAfterLoss,
         }
     }

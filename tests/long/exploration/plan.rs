@@ -18,6 +18,9 @@ pub(crate) struct Plan {
     /// How often the link is cut, and how often the server loses its session, at most.
     pub(crate) cuts: u8,
     pub(crate) losses: u8,
+    /// How many attempts to connect come to nothing, and how many connections begin with a clean start, at most.
+    pub(crate) attempts: u8,
+    pub(crate) cleans: u8,
     /// How many writes are split, or reported late, at most.
     pub(crate) oddities: u8,
     /// Whether to go on where the client takes a new session for the old one.
@@ -35,6 +38,8 @@ impl Plan {
             lost_session: LostSession::AsTheStandardSays,
             cuts: 1,
             losses: 0,
+            attempts: 0,
+            cleans: 0,
             oddities: 0,
             beyond: false,
             defect: None,

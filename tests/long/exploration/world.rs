@@ -5,7 +5,7 @@ use mqtt_session::{Cause, ReasonCode, Refused, Role};
 use super::defects::Memory;
 use super::drawing::Recorder;
 use super::ends::{Did, Ends, Told, number, other};
-use super::ledger::{Fault, Hand, Knowledge, Ledger};
+use super::ledger::{Belief, Fault, Hand, Knowledge, Ledger};
 use super::link::{Pipe, packet_len, packets};
 use super::plan::Plan;
 
@@ -25,6 +25,8 @@ pub(crate) struct World<const STORE: usize, const SENT: usize, const HELD: usize
     fits: [bool; 2],
     pub(crate) cuts: u8,
     pub(crate) losses: u8,
+    attempts: u8,
+    cleans: u8,
     oddities: u8,
     refusals: u8,
     pub(crate) ledger: Ledger,
@@ -71,6 +73,13 @@ pub(crate) enum Action {
     Deliver(Role, Write),
     Cut(Cut),
     Reconnect,
+    /// The same, with a clean start.
+    CleanStart,
+    /// An attempt to connect, with a clean start or not, comes to nothing: CONNECT does not arrive, or is refused.
+    Attempt {
+        clean_start: bool,
+        refused: bool,
+    },
     /// The server's session is replaced by a new one.
     LoseSession,
 }
@@ -107,6 +116,8 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
             fits: [true; 2],
             cuts: plan.cuts,
             losses: plan.losses,
+            attempts: plan.attempts,
+            cleans: plan.cleans,
             oddities: plan.oddities,
             refusals: plan.refusals,
             ledger: Ledger::default(),
@@ -126,6 +137,16 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
         }
         if self.link != Link::Up {
             actions.push(Action::Reconnect);
+            if self.cleans != 0 {
+                actions.push(Action::CleanStart);
+            }
+            if self.attempts != 0 {
+                for clean_start in [false, true] {
+                    let is_possible = !clean_start || self.cleans != 0;
+                    let attempt = |refused| Action::Attempt { clean_start, refused };
+                    actions.extend([false, true].map(attempt).into_iter().filter(|_| is_possible));
+                }
+            }
             if self.losses != 0 {
                 actions.push(Action::LoseSession);
             }
@@ -211,7 +232,9 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
             Action::Poll(role, write) => self.poll(plan, role, write, recorder),
             Action::Deliver(role, write) => self.deliver(plan, role, write, recorder),
             Action::Cut(cut) => self.cut(plan, cut, recorder),
-            Action::Reconnect => self.reconnect(plan, recorder),
+            Action::Reconnect => self.reconnect(plan, false, recorder),
+            Action::CleanStart => self.reconnect(plan, true, recorder),
+            Action::Attempt { clean_start, refused } => self.attempt(plan, clean_start, refused, recorder),
             Action::LoseSession => self.lose_session(recorder),
         };
         self.fits = [self.ends.client.room(), self.ends.server.room()].map(|room| room >= PACKET);
@@ -237,6 +260,8 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
                 self.starved[number(role)] = Starved::Yes;
             }
             Err(Refused::Offline) => return false,
+            // The client is about to close.
+            Err(Refused::Closing) if self.ledger.belief != Belief::Known => return false,
             Err(_) => self.ledger.fail(Fault::CommandRefused),
         }
         true
@@ -265,7 +290,22 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
                 self.ledger.waits(role);
                 self.ledger.fault.is_some()
             }
-            Did::Close(cause) => {
+            Did::Close(cause) => self.closed(plan, role, cause, recorder),
+        }
+    }
+
+    /// A client closes where the server speaks of a session that it does not know; the server hears of it, or of the end of the
+    /// link.
+    fn closed(&mut self, plan: &Plan, role: Role, cause: Cause, recorder: &mut Recorder) -> bool {
+        match (role, cause) {
+            (Role::Client, Cause::SessionUnknown) if self.ledger.belief != Belief::Known => {
+                recorder.note(format_args!("Client does not know the session"));
+                self.drain(plan, Role::Server, usize::MAX, recorder);
+                self.is_cut(plan, Link::Down, recorder);
+                true
+            }
+            (Role::Server, Cause::DisconnectedByPeer(_)) if self.ledger.belief != Belief::Known => false,
+            _ => {
                 self.ledger.fail(Fault::Closed(cause));
                 true
             }
@@ -311,7 +351,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
                 self.ends.transmitted(role, bytes.len());
                 self.writing[number(role)] = Writing::default();
             }
-            Write::Half if seen == 0 => {
+            Write::Half if seen == 0 && packet_len(bytes) >= 4 => {
                 let half = packet_len(bytes) / 2;
                 self.note_written(plan, role, bytes);
                 self.pipes[number(role)].push(&bytes[..half]);
@@ -360,13 +400,16 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
                 self.ledger.ended(plan, role, packet_id, outcome);
             }
             Told::Republished { lost, packet_id } => self.ledger.renewed(role, lost, packet_id),
-            Told::Connecting => {
+            Told::Connecting { session_present } => {
+                if !session_present {
+                    self.ledger.begun();
+                }
                 let acknowledgement = plan.acknowledgement();
                 if self.ends.accept(acknowledgement).is_err() {
                     self.ledger.fail(Fault::CommandRefused);
                 }
             }
-            Told::Connected { session_present } => self.ledger.connected(session_present),
+            Told::Connected { session_present } => self.ledger.connected(plan, session_present),
             Told::Stray => self.ledger.fail(Fault::Stray),
             Told::Writable => {
                 recorder.note(format_args!("{role:?} may have room again"));
@@ -389,22 +432,34 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
                     inbox.clear();
                     recorder.lost(plan, sender, &mut self.pipes[number(sender)]);
                 }
-                self.link = Link::Unnoticed;
+                self.is_cut(plan, Link::Unnoticed, recorder);
             }
             Cut::Noticed(arriving) | Cut::Failing(_, arriving) => {
                 for role in ROLES {
                     self.drain(plan, role, arriving[number(other(role))], recorder);
                 }
-                self.link = Link::Down;
+                self.is_cut(plan, Link::Down, recorder);
             }
         }
+        true
+    }
+
+    fn is_cut(&mut self, plan: &Plan, link: Link, recorder: &mut Recorder) {
+        self.link = link;
         self.writing = Default::default();
         for pipe in &mut self.pipes {
             pipe.clear();
         }
         self.ledger.disconnected(plan);
+        self.look_for_ends();
         recorder.cut();
-        true
+    }
+
+    /// The server's session may have ended with its connection.
+    fn look_for_ends(&mut self) {
+        if !self.ends.server.is_lasting() {
+            self.ledger.begun();
+        }
     }
 
     /// An end takes what still arrives, learns that the link is gone, and tells everything that follows from it.
@@ -418,23 +473,67 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
         self.ends.connection_lost(role);
         loop {
             match self.ends.poll(role) {
-                Did::Told(Told::Connecting) => {}
+                Did::Told(Told::Connecting { .. }) => {}
                 Did::Told(told) => self.tell(plan, role, told, recorder),
                 Did::Close(Cause::ConnectionLost) => break,
+                Did::Close(Cause::SessionUnknown | Cause::DisconnectedByPeer(_))
+                    if self.ledger.belief != Belief::Known =>
+                {
+                    break;
+                }
                 Did::Close(cause) => return self.ledger.fail(Fault::Closed(cause)),
                 Did::Transmit(_) | Did::Wait => return self.ledger.fail(Fault::LingersAfterLoss),
             }
         }
     }
 
-    fn reconnect(&mut self, plan: &Plan, recorder: &mut Recorder) -> bool {
+    fn reconnect(&mut self, plan: &Plan, clean_start: bool, recorder: &mut Recorder) -> bool {
         recorder.connected();
-        if self.ends.connect(plan).is_err() {
+        self.asks(plan, clean_start);
+        if self.ends.connect(plan, clean_start).is_err() {
             self.ledger.fail(Fault::CommandRefused);
         }
+        self.look_for_ends();
         self.link = Link::Up;
         self.spoil_connection(plan);
         true
+    }
+
+    /// What the client gives up by asking so.
+    fn asks(&mut self, plan: &Plan, clean_start: bool) {
+        if clean_start {
+            self.cleans -= 1;
+        }
+        self.ledger.asked(plan, clean_start);
+    }
+
+    /// The server hears nothing of it.
+    fn attempt(&mut self, plan: &Plan, clean_start: bool, refused: bool, recorder: &mut Recorder) -> bool {
+        recorder.note(format_args!("Client tries to connect"));
+        self.attempts -= 1;
+        self.asks(plan, clean_start);
+        if self.ends.ask(plan, clean_start).is_err() {
+            self.ledger.fail(Fault::CommandRefused);
+        }
+        if refused {
+            let refusal: &[u8] = if plan.is_v5() { &[0x20, 3, 0, 0x88, 0] } else { &[0x20, 2, 0, 3] };
+            self.ends.receive(Role::Client, refusal);
+        }
+        self.ends.connection_lost(Role::Client);
+        loop {
+            match self.ends.poll(Role::Client) {
+                Did::Told(told) => self.tell(plan, Role::Client, told, recorder),
+                Did::Close(Cause::ConnectionLost | Cause::Refused(_)) => return true,
+                Did::Close(cause) => {
+                    self.ledger.fail(Fault::Closed(cause));
+                    return true;
+                }
+                Did::Transmit(_) | Did::Wait => {
+                    self.ledger.fail(Fault::LingersAfterLoss);
+                    return true;
+                }
+            }
+        }
     }
 
     fn lose_session(&mut self, recorder: &mut Recorder) -> bool {
@@ -478,6 +577,9 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
         for _ in 0..LONGEST {
             let mut moved = self.link != Link::Up && self.act(plan, Action::Reconnect, recorder);
             for role in ROLES {
+                if self.link != Link::Up {
+                    break;
+                }
                 moved |= !self.ledger.hands[number(role)].is_empty()
                     && self.act(plan, Action::Acknowledge(role, 0), recorder);
                 moved |= self.wants_to_publish(plan, role) && self.act(plan, Action::Publish(role), recorder);

@@ -100,6 +100,8 @@ pub(crate) enum Fact {
         session_present: bool,
         lasting: bool,
     },
+    /// CONNACK is written whole.
+    Announced,
     /// The client knows.
     Online {
         session_present: bool,
@@ -236,7 +238,16 @@ impl Tap {
     }
 
     pub(crate) fn transmitted(&mut self, len: usize) {
-        self.written = self.written.saturating_add(len).min(self.stream.len());
+        let before = self.written;
+        self.written = before.saturating_add(len).min(self.stream.len());
+        if let (Role::Server, Ok(Some(first))) =
+            (self.role, Header::decode(self.version, Role::Client, &self.stream[..self.written]))
+        {
+            let end = first.packet_len() as usize;
+            if before < end && self.written >= end {
+                self.note(Fact::Announced);
+            }
+        }
     }
 
     /// Where the packet ends of which a part was written.

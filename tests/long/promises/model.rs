@@ -18,6 +18,8 @@ pub(crate) struct Model {
     pub(crate) connection: u32,
     /// Whether the session is to outlive this connection.
     lasting: bool,
+    /// The server has begun a session whose CONNACK is not written: it ends with its connection.
+    pub(crate) unannounced: bool,
     /// The server has begun a new session, and has told so; the client has not heard it, and will not.
     untold: bool,
     pub(crate) estranged: bool,
@@ -95,7 +97,7 @@ impl Model {
                     forgotten: 0,
                     republished: 0,
                     received: false,
-                    may_be_lost: *from == Role::Server && !self.lasting,
+                    may_be_lost: *from == Role::Server && (!self.lasting || self.unannounced),
                     estranged: false,
                 };
                 self.messages.insert(*number, message);
@@ -174,12 +176,14 @@ impl Model {
                 }
             }
             Fact::Admitted { session_present: false, .. } => {
-                self.untold = true;
+                self.unannounced = true;
                 self.in_flight().for_each(|message| {
                     message.may_be_lost = true;
                     message.forgotten += u32::from(message.from == Role::Client);
                 });
             }
+            // A client may miss a CONNACK that was written. One that was not leaves no session behind.
+            Fact::Announced => self.untold |= core::mem::take(&mut self.unannounced),
             Fact::Online { session_present: false } => {
                 (self.untold, self.estranged) = (false, false);
                 self.in_flight().for_each(|message| message.may_be_lost = true);

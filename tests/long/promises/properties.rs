@@ -14,6 +14,7 @@ pub(crate) struct Seen {
     pub(crate) facts: Vec<(u64, Fact)>,
     /// Whether 3.1.1 sends again after a time, on any of the connections.
     pub(crate) retries: bool,
+    pub(crate) is_v5: bool,
 }
 
 pub(crate) type Verdict = Result<(), String>;
@@ -222,9 +223,34 @@ pub(crate) fn handles_live_as_long_as_they_should(seen: &Seen) -> Verdict {
             Fact::Judged { number, serial, qos, code: None, .. } => {
                 let Some(&(connection, session)) = born.get(serial) else { return Err("a handle of nothing".into()) };
                 let connection_gone = connection != model.connection || ended;
-                let session_gone = sessions != session || (connection_gone && !lasting(seen, connection));
+                let passed = !lasting(seen, connection) || model.unannounced;
+                let session_gone = sessions != session || (connection_gone && passed);
                 let gone = if *qos == QoS::AtLeastOnce { connection_gone } else { session_gone };
                 ensure!(gone, "the handle of message {number} is dead");
+            }
+            _ => {}
+        }
+        Ok(())
+    })
+}
+
+/// The server goes on with no session that it told nobody of, and the client with none that it gave up or, in 5.0, never knew.
+pub(crate) fn only_a_known_session_is_resumed(seen: &Seen) -> Verdict {
+    let (mut known, mut given_up, mut asked) = (false, false, false);
+    follow(seen, |model, _, fact| {
+        match fact {
+            Fact::Connecting { clean, lasting } => {
+                known &= !clean;
+                given_up |= clean;
+                asked = *lasting;
+            }
+            Fact::Admitted { session_present: true, .. } => {
+                ensure!(!model.unannounced, "a session that nobody was told of is resumed");
+            }
+            Fact::Online { session_present } => {
+                let allowed = known || !seen.is_v5 && !given_up;
+                ensure!(!session_present || allowed, "a session that is not known is resumed");
+                (known, given_up) = (asked, false);
             }
             _ => {}
         }

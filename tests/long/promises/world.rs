@@ -25,8 +25,10 @@ pub(crate) struct World<C, S> {
     inboxes: [Box<Inbox>; 2],
     journal: Pen,
     plan: Plan,
-    /// A clean start was asked for, and not answered yet: whether there was one is unknown.
+    /// A clean start was asked for, and not answered yet, or the client knows of no session: it goes on to ask for one.
     clean_owed: bool,
+    /// Only a clean start helps, and the application is to ask for it.
+    clean_needed: bool,
     /// What was published, by number.
     sent: Vec<Sent>,
     /// The numbers of the messages that each end has under way.
@@ -112,6 +114,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             inboxes: [inbox(96), inbox(96)],
             plan: setup.plan,
             clean_owed: false,
+            clean_needed: false,
             sent: Vec::new(),
             under_way: [BTreeMap::new(), BTreeMap::new()],
             handles: [Vec::new(), Vec::new()],
@@ -339,7 +342,8 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         let mut plan = plan;
         plan.manual[0] &= self.client.session.held() != 0;
         plan.manual[1] &= self.server.session.held() != 0;
-        self.clean_owed |= plan.clean;
+        let clean_start = plan.clean || self.clean_needed;
+        self.clean_owed |= clean_start;
         self.plan = plan;
         let clean = self.clean_owed;
         let lasting = if v5 { plan.expiry != 0 } else { !clean };
@@ -349,7 +353,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         }
         let expiry = [Property::SessionExpiryInterval(plan.expiry)];
         let connect = Connect {
-            clean_start: clean,
+            clean_start,
             keep_alive: plan.keep_alive,
             properties: if v5 { &expiry } else { &[] },
             acknowledgement: acknowledge(plan.manual[0]),
@@ -389,7 +393,8 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             News::Closed(end, cause) => {
                 self.closed[index(end)] = true;
                 // The server knows nothing of what the client knows, or the other way round.
-                self.clean_owed |= matches!(cause, Cause::SessionUnknown | Cause::TooManyHeld);
+                self.clean_owed |= cause == Cause::SessionUnknown;
+                self.clean_needed |= cause == Cause::TooManyHeld;
                 self.note(Fact::Closed { end, cause });
             }
             News::Message { to, topic, payload, retain, qos, handle, packet_id } => {
@@ -426,7 +431,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             }
             News::Stray(at) => self.note(Fact::Stray { at }),
             News::Online(session_present) => {
-                self.clean_owed = false;
+                (self.clean_owed, self.clean_needed) = (false, false);
                 self.note(Fact::Online { session_present });
             }
             News::Connecting { session_present, lasting } => self.answer_connect(session_present, lasting),
