@@ -15,7 +15,7 @@
 /// ```
 // A session has one, which would align all of it to eight bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(packed(4))]
+#[repr(Rust, packed(4))]
 pub struct Instant(u64);
 
 impl Instant {

@@ -24,7 +24,7 @@ pub(crate) struct Core<E> {
     /// The client identifier that the session belongs to, and the authentication method of the connection, as hashes. That a
     /// method changes is a fault of the peer and no more, so fewer bits do.
     pub(crate) client: ClientHash,
-    pub(crate) method: u32,
+    pub(crate) method: u16,
     pub(crate) identifiers: Identifiers,
     /// The exchanges that wait for PUBCOMP, in the order of their PUBRECs.
     pub(crate) releases: Chain,
@@ -132,6 +132,7 @@ impl<E> Core<E> {
 
 /// What tells client identifiers apart; each end makes its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(Rust, packed(4))]
 pub(crate) struct ClientHash(pub(crate) u64);
 
 impl ClientHash {

@@ -9,7 +9,7 @@ use super::trace::{Ack, Bytes, TOPIC, Trace, aliased, both, pubcomp, pubrec, pub
 /// The acknowledgement is shown, the next message comes while it is being written, and then all of it is written.
 fn acknowledges_while_it_reads<const HELD: usize>(t: &mut Trace<1024, 8, HELD>, answer: Ack, next: u16) {
     t.shows(answer, 0);
-    let next = if answer.bytes(t.version)[0] == 0x40 { qos1(next, "in") } else { qos2(next, "in") };
+    let next = if answer.bytes(t.version).first() == Some(&0x40) { qos1(next, "in") } else { qos2(next, "in") };
     t.receives(next);
     t.session.transmitted(answer.bytes(t.version).len());
     t.message(next);
