@@ -226,6 +226,11 @@ impl Outbox {
         self.writing.place.is_some()
     }
 
+    /// The packet that is being written.
+    pub(crate) const fn written_now(&self) -> Option<Place> {
+        self.writing.place
+    }
+
     /// Whether there may be a packet that was not yet shown on this connection.
     pub(crate) const fn is_waiting(&self) -> bool {
         self.acknowledged.next.is_some() || self.immediate.is_some()

@@ -59,7 +59,7 @@ impl<'a, E: End> Content<'a, E> {
             // Where nothing waits, it says nothing.
             expiry: if self.records.outbox.is_waiting() { self.core.expiry } else { Timer::OFF },
             owed_by: self.core.owed.map_or(Owed::Puback, |_| self.core.owed_by),
-            end: self.core.end.facts(),
+            end: E::facts(self.core),
             ..*self.core
         }
     }

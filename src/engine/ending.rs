@@ -13,7 +13,7 @@ use crate::timer::Timer;
 use crate::wire::{self, Measured, Properties, Role, Violation};
 
 use super::machine::{ANSWER, End, Engine, StepOf, Taken, tell};
-use super::state::{Authentication, Life, Limits, Losing, Overdue, Phase, Starved, Support, Tolerated};
+use super::state::{Authentication, Life, Limits, Losing, Overdue, Phase, Starved, Support, Tolerated, Turn};
 
 impl<'m, E: End> Engine<'m, E> {
     /// Tells one outcome that is decided, if there is one. Mostly there is none.
@@ -99,6 +99,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.phase = Phase::Reporting;
         self.core.deadline = Timer::OFF;
         self.core.overdue = Overdue::No;
+        self.core.turn = Turn::Queue;
         self.core.keep_alive = KeepAlive::OFF;
         self.core.owed = None;
         self.core.closing = 0;

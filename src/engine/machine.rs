@@ -12,7 +12,7 @@ use crate::flow::held::Entry;
 use crate::flow::identifiers::Slot;
 use crate::inbox::{Inbox, Unread};
 use crate::keepalive::Demand;
-use crate::outbox::{Lifetime, Store};
+use crate::outbox::{Lifetime, Place, Store};
 use crate::report::{Reportable, report};
 use crate::time::Instant;
 use crate::timer::{NEVER, Timer};
@@ -90,7 +90,7 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     fn set_back(&mut self, _millis: u64) {}
 
     /// What is left of this end when it is compared: places and orders without a meaning left out.
-    fn facts(self) -> Self;
+    fn facts(core: &Core<Self>) -> Self;
 }
 
 /// What a poll of this end answers. Whatever has something to tell is given the place where it goes: events are large, and
@@ -180,6 +180,10 @@ impl<'m, E: End> Engine<'m, E> {
             self.core.turn = Turn::Queue;
         } else {
             if self.core.retry_interval != 0 {
+                // As long as it is being written, nobody can answer it.
+                if let Some(place) = self.store.outbox.written_now() {
+                    self.note_shown(place);
+                }
                 self.pass_young();
                 pause = self.core.pause(self.store.outbox);
             }
@@ -223,7 +227,8 @@ impl<'m, E: End> Engine<'m, E> {
         if self.queue.control.is_writing() {
             self.queue.written(len);
             // What is stored by now is not kept waiting by what is queued meanwhile.
-            if !self.queue.control.is_writing() && self.store.outbox.is_waiting() {
+            let is_over = !self.queue.control.is_writing() && self.core.turn == Turn::Queue;
+            if is_over && self.store.outbox.is_waiting() {
                 self.core.turn = Turn::Store;
             }
             E::queue_written(self);
@@ -405,7 +410,7 @@ impl<'m, E: End> Engine<'m, E> {
             self.end(self.core.cause);
         }
         let is_queued = !self.queue.control.is_empty();
-        if is_queued && self.core.turn == Turn::Queue {
+        if is_queued && self.core.turn != Turn::Store {
             self.show_queue();
         } else if let Some((order, place)) = self.eligible() {
             self.core.turn = Turn::Queue;
@@ -417,6 +422,7 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     fn show_queue(&mut self) {
+        self.core.turn = Turn::Queue;
         self.close_received();
         self.queue.show();
         report!(trace, "sends {:?}", self.queued_packets());
@@ -435,7 +441,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// What is shown of the store, to be reported; without the topic alias that it may leave with.
     #[cfg(any(feature = "defmt", feature = "log"))]
-    fn stored_packet(&self, place: crate::outbox::Place) -> crate::report::Packets<'_> {
+    fn stored_packet(&self, place: Place) -> crate::report::Packets<'_> {
         self.packets(self.store.records().packet(place))
     }
 
@@ -496,7 +502,7 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// Notes that a packet of QoS 1 or 2 is shown now, where it is sent again after a time.
-    pub(super) fn note_shown(&mut self, place: crate::outbox::Place) {
+    pub(super) fn note_shown(&mut self, place: Place) {
         if self.core.retry_interval != 0 && !self.version().is_v5() {
             self.store.set_lifetime(place, Lifetime::shown(self.core.now.millisecond()));
         }

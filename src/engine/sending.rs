@@ -249,6 +249,10 @@ impl<'m, E: End> Engine<'m, E> {
     #[inline(never)]
     pub(super) fn expire(&mut self) {
         self.core.expiry = Timer::OFF;
+        // In 3.1.1 nothing expires, and what is said of time there is something else.
+        if !self.stored_version().is_v5() {
+            return;
+        }
         for order in ORDERS {
             let mut next = self.store.records().next(order);
             while let Some(place) = next {
@@ -380,17 +384,26 @@ impl<'m, E: End> Engine<'m, E> {
     /// [MQTT-4.4.0-1]
     pub(crate) fn release_again(&mut self) {
         let mut passed = 0_u32;
+        let was_empty = self.queue.control.is_empty();
         while let Some(id) = self.core.next_release {
             passed = passed.wrapping_add(1);
             let was_sent = matches!(slot(self.slots, id).map(Slot::sent), Some(Sent::Released(..)));
             let left = self.ages().map_or(0, |ages| ages.left(self.slots, id, self.core.now.millisecond()));
             if was_sent && left != 0 {
                 self.look_again_in(left, passed);
+            } else if was_sent && !was_empty && self.is_release_queued(id) {
+                // It has waited behind a write for so long, and is about to leave.
+                self.note_released(id);
             } else if !self.release_one(id) {
                 return;
             }
             self.core.next_release = self.core.releases.after(self.slots, id);
         }
+    }
+
+    fn is_release_queued(&self, id: SlotId) -> bool {
+        let first = AckType::Pubrel.packet_type().first_byte();
+        identifiers::packet_id(self.slots, id).is_some_and(|packet_id| self.queue.has_unshown(first, packet_id))
     }
 
     fn release_one(&mut self, id: SlotId) -> bool {
@@ -403,7 +416,7 @@ impl<'m, E: End> Engine<'m, E> {
         {
             slot.set_sent(Sent::Released(Counted::Before, receipt));
         }
-        self.core.turn = Turn::Queue;
+        self.core.turn = Turn::Ahead;
         self.note_released(id);
         true
     }
@@ -475,7 +488,7 @@ impl<'m, E: End> Engine<'m, E> {
             }
             return;
         }
-        self.core.turn = Turn::Queue;
+        self.core.turn = Turn::Ahead;
         self.note_released(id);
         if let Some(packet_id) = identifiers::packet_id(self.slots, id) {
             self.answer(AckType::Pubrel, packet_id, ReasonCode::Success);

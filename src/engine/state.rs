@@ -248,6 +248,8 @@ pub(crate) enum Turn {
     #[default]
     Queue,
     Store,
+    /// The queue, also if it was written last: something is in it that leaves before what is stored.
+    Ahead,
 }
 
 /// A rule that the packet broke which was taken last, as long as that is still to be told.

@@ -2,7 +2,7 @@
 
 use crate::command;
 use crate::control;
-use crate::engine::state::{Authentication, Core, Life, Limits, Losing, Manner, Phase, Support};
+use crate::engine::state::{Authentication, Core, Life, Limits, Losing, Manner, Phase, Support, Turn};
 use crate::engine::{ANSWER, Announcement, End, Engine, StepOf, Taken, is_announced, received, tell};
 use crate::error::{Cause, Refused};
 use crate::inbox::Unread;
@@ -170,8 +170,10 @@ impl End for Server {
         self.ended = self.ended.before_millis(millis);
     }
 
-    fn facts(self) -> Self {
-        Self { ended: Instant::from_millis(0), ..self }
+    fn facts(core: &Core<Self>) -> Self {
+        // When the connection ended matters by how much is left of the session.
+        let left = core.expires_at().map_or(0, |end| end.millis_since(core.now));
+        Self { ended: Instant::from_millis(left), ..core.end }
     }
 }
 
@@ -293,6 +295,8 @@ impl<'m> Engine<'m, Server> {
         end.support = Support::of(properties);
         end.stage = Stage::Accepted;
         self.go_online();
+        // An AUTH may still be on its way. [MQTT-3.2.0-1]
+        self.core.turn = Turn::Ahead;
     }
 
     pub(super) fn reject(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) -> Result<(), Refused> {
@@ -362,10 +366,11 @@ impl<'m> Engine<'m, Server> {
                 return Err(Cause::ExpiryRaised);
             }
             self.core.end.expiry = seconds;
-            self.core.life = match self.core.life {
-                _ if seconds == 0 => Life::UntilClose,
-                Life::Begun => Life::Begun,
-                _ => Life::Kept,
+            let is_known = self.core.end.asked.request.session_present() || !self.queue.holds_connack();
+            self.core.life = match seconds {
+                0 => Life::UntilClose,
+                _ if is_known => Life::Kept,
+                _ => Life::Begun,
             };
         }
         if disconnect.reason_code == ReasonCode::NORMAL_DISCONNECTION {

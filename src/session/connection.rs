@@ -144,8 +144,8 @@ impl End for Client {
         engine.drop_requests();
     }
 
-    fn facts(self) -> Self {
-        Self { unsearched: 0, ..self }
+    fn facts(core: &Core<Self>) -> Self {
+        Self { unsearched: 0, ..core.end }
     }
 }
 

@@ -13,4 +13,5 @@ mod sessions;
 mod time;
 pub(crate) mod trace;
 mod turns;
+mod variants;
 mod wire;

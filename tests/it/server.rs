@@ -20,6 +20,7 @@ mod requests;
 mod session;
 mod time;
 pub(crate) mod trace;
+mod variants;
 mod vectors;
 mod will;
 

@@ -239,6 +239,13 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         matches!(session.poll(&mut inbox, self.now), Step::Transmit(_))
     }
 
+    /// The next step is to write, of which nothing is reported.
+    #[track_caller]
+    pub(crate) fn looks(&mut self) {
+        let seen = self.see();
+        self.expect(matches!(seen, Seen::Transmit(_)), || format!("a write expected, not {}", seen.describe()));
+    }
+
     /// Whether the peer has sent more than the inbox had space for so far.
     pub(crate) fn wants_to_read(&self) -> bool {
         !self.on_the_way.is_empty()
@@ -248,6 +255,11 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     pub(crate) fn passes(&mut self, millis: u64) {
         self.log.push(format!("{millis} ms"));
         self.now = self.now.after_millis(millis);
+    }
+
+    /// What the clock says.
+    pub(crate) const fn clock(&self) -> Instant {
+        self.now
     }
 
     /// The clock is set back.
