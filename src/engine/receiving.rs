@@ -27,7 +27,7 @@ enum Handling {
 enum Arrived {
     /// It is handed out; the application acknowledges it by this handle, or not at all.
     Delivered(Option<Handle>),
-    /// It was here before.
+    /// It was here before, or nobody can take it any more.
     Silently,
     /// It came a second time on this connection, and what is said of the first one answers both.
     Again,
@@ -300,7 +300,9 @@ impl<'m, E: End> Engine<'m, E> {
             Some(Some(id)) => Some(id),
             // An application that has yet to acknowledge frees a place; a PUBREL that would is behind in the stream.
             Some(None) if level == Level::AtLeastOnce && self.awaits_verdict() => {
-                return Ok(Arrived::NotYet);
+                // Once the link is gone nothing gets a place any more, and the peer sends it again. What is behind it counts.
+                let is_gone = self.core.phase == Phase::Draining;
+                return Ok(if is_gone { Arrived::Silently } else { Arrived::NotYet });
             }
             Some(None) => return Err(Cause::TooManyHeld),
         };

@@ -48,7 +48,11 @@ fn t10_connack_leaves_before_what_is_stored_also_behind_auth() {
 /// T11: the session is to end with its connection, DISCONNECT says otherwise, and CONNACK has not left.
 #[test]
 fn t11_disconnect_that_says_how_long_makes_no_session_known() {
-    let connack = { let mut t = <Trace>::new(Version::V5); t.said = "11 00000000"; t.connack(false) };
+    let connack = {
+        let mut t = <Trace>::new(Version::V5);
+        t.said = "11 00000000";
+        t.connack(false)
+    };
     for written in 0..=connack.len() {
         let mut t = <Trace>::new(Version::V5);
         t.accept.properties = &[Property::SessionExpiryInterval(0)];
@@ -113,4 +117,44 @@ fn sessions_that_end_at_different_times_differ() {
     a.closes(Cause::ConnectionLost);
     assert_ne!(a.session.expires_at(), b.session.expires_at());
     assert!(a.session != b.session);
+}
+
+/// T7: as at the client's end.
+#[test]
+fn t07_an_acknowledgement_counts_behind_a_message_that_has_no_place() {
+    let mut t = Trace::<1024, 8, 1>::new(Version::V3).manual();
+    t.connects();
+    let id = t.publish(AtLeastOnce, "a");
+    t.sends(qos1(id, "a"));
+    t.receives((qos1(1, "in"), qos1(2, "in"), puback(id)));
+    t.hands_out(qos1(1, "in"));
+    t.quiet();
+    t.loses_link();
+    t.acknowledged(id);
+    t.closes(Cause::ConnectionLost);
+}
+
+/// T15: half written, cut, and sent again with what is left, from each byte on; the clock is set back meanwhile.
+#[test]
+fn t15_a_message_that_was_half_written_ages_too() {
+    let packet = |dup: u8, left: u8| vec![0x32 | dup, 12, 0, 1, b't', 0, 1, 5, 2, 0, 0, 0, left, b'e'];
+    for written in 0..14 {
+        let mut t = <Trace>::new(Version::V5);
+        t.connects();
+        let properties = [Property::MessageExpiryInterval(100)];
+        let properties = Properties::of(&properties);
+        t.session
+            .publish(&mqtt_session::Publish { qos: AtLeastOnce, properties, ..mqtt_session::Publish::new("t", b"e") })
+            .unwrap();
+        t.shows(packet(0, 100), written);
+        t.passes(30_000);
+        t.cut();
+        t.now -= 20_000;
+        t.closes(Cause::ConnectionLost);
+        t.passes(10_000);
+        t.asks(true);
+        t.accepts();
+        t.sends((t.connack(true), packet(8, 60)));
+        t.quiet();
+    }
 }
