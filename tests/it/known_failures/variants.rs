@@ -1,5 +1,11 @@
 //! Where several of the failures meet: whose turn it is, what time has passed, how a session ends.
-#![allow(clippy::panic, clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "a fault here is a failed test")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a fault here is a failed test"
+)]
 
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::wire::Properties;
@@ -257,7 +263,8 @@ fn t02_an_acknowledgement_counts_though_the_limit_is_over() {
 
 /// A course of events that is drawn at random, in small words, so that the same states are reached in many ways.
 mod courses {
-    use std::hash::{DefaultHasher, Hash, Hasher};
+    use core::hash::{Hash, Hasher};
+    use std::hash::DefaultHasher;
 
     use mqtt_session::{
         Acknowledge, Connect, Inbox, Instant, LostSession, Offline, Property, Publish, QoS, Session, Step, Subscribe,
@@ -318,33 +325,27 @@ mod courses {
             format!("{:?}", self.session.publish(&Publish { qos, properties, ..Publish::new("t", b"x") }))
         }
 
+        fn connect(&mut self, version: Version, policy: u64, small: u8) -> String {
+            let connect = Connect {
+                clean_start: small == 0,
+                keep_alive: if policy & 1 == 0 { 0 } else { 4 },
+                properties: if version == Version::V5 { LASTING } else { &[] },
+                retry_interval: if policy & 2 == 0 { 0 } else { 3 },
+                lost_session: if policy & 4 == 0 { LostSession::AsTheStandardSays } else { LostSession::Republish },
+                offline: if policy & 8 == 0 { Offline::Everything } else { Offline::Acknowledged },
+                acknowledgement: if policy & 16 == 0 { Acknowledge::AfterHandling } else { Acknowledge::Manually },
+                window: 2,
+                patience: 2,
+                farewell: 1,
+                ..Connect::new(version, "c")
+            };
+            format!("{:?}", self.session.connect(&mut self.inbox, &connect))
+        }
+
         fn act(&mut self, version: Version, policy: u64, word: u64, small: u8) -> String {
             let v5 = version == Version::V5;
             match word {
-                0 => {
-                    let connect = Connect {
-                        clean_start: small == 0,
-                        keep_alive: if policy & 1 == 0 { 0 } else { 4 },
-                        properties: if v5 { LASTING } else { &[] },
-                        retry_interval: if policy & 2 == 0 { 0 } else { 3 },
-                        lost_session: if policy & 4 == 0 {
-                            LostSession::AsTheStandardSays
-                        } else {
-                            LostSession::Republish
-                        },
-                        offline: if policy & 8 == 0 { Offline::Everything } else { Offline::Acknowledged },
-                        acknowledgement: if policy & 16 == 0 {
-                            Acknowledge::AfterHandling
-                        } else {
-                            Acknowledge::Manually
-                        },
-                        window: 2,
-                        patience: 2,
-                        farewell: 1,
-                        ..Connect::new(version, "c")
-                    };
-                    return format!("{:?}", self.session.connect(&mut self.inbox, &connect));
-                }
+                0 => return self.connect(version, policy, small),
                 1 | 2 => {
                     let present = small & 1;
                     if v5 { self.hear(&[0x20, 3, present, 0, 0]) } else { self.hear(&[0x20, 2, present, 0]) }
