@@ -215,7 +215,12 @@ fn with_a_server_that_sends_too_much(run: &mut Run) {
 #[test]
 fn no_peer_is_refused_that_counts_each_pubcomp() {
     check("no_peer_is_refused_that_counts_each_pubcomp", with_a_server_that_sends_too_much, |run| {
-        properties::no_peer_is_refused_that_counts_each_pubcomp(&play(run, false).0)
+        let seen = play(run, false).0;
+        // Who has missed that the server lost the session takes its new messages for repeats of old ones: no end can know.
+        if properties::was_estranged(&seen.facts) {
+            return Ok(());
+        }
+        properties::no_peer_is_refused_that_counts_each_pubcomp(&seen)
     });
 }
 
