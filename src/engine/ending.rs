@@ -10,7 +10,7 @@ use crate::keepalive::KeepAlive;
 use crate::outbox::{Lifetime, Order, Place};
 use crate::report::report;
 use crate::timer::Timer;
-use crate::wire::{self, Measured, Properties, Role, Violation};
+use crate::wire::{self, Measured, Properties, Role, Version, Violation};
 
 use super::machine::{ANSWER, End, Engine, StepOf, Taken, tell};
 use super::state::{Authentication, Life, Limits, Losing, Overdue, Phase, Starved, Support, Tolerated};
@@ -21,7 +21,7 @@ impl<'m, E: End> Engine<'m, E> {
         if E::report(self, step) {
             return true;
         }
-        if self.core.tolerated == Tolerated::PubrecCode {
+        if Version::LATEST.is_v5() && self.core.tolerated == Tolerated::PubrecCode {
             self.core.tolerated = Tolerated::Nothing;
             tell(step, Happened::Tolerated(Cause::Violation(Violation::PubrecCodeReserved)));
             return true;
@@ -56,11 +56,11 @@ impl<'m, E: End> Engine<'m, E> {
         let packet_id = Identifiers::renew(self.slots, id)?;
         slot_mut(self.slots, id)?.set_sent(Sent::Queued(level));
         self.store.renew(place, packet_id);
-        if self.store.records().label(place).lifetime != Lifetime::ENDLESS {
+        if self.stored_version().is_v5() && self.store.records().label(place).lifetime != Lifetime::ENDLESS {
             // It may expire again, so what waits is passed over again.
             self.core.expiry = Timer::of(0);
         }
-        E::republished(lost, packet_id).map(|event| tell(step, event))
+        E::republished(lost, packet_id).map(|event| tell::<E::Event<'_>, _>(step, event))
     }
 
     /// The first PUBLISH that was in flight. Those in front of it were published anew before a cut.

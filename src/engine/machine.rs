@@ -166,20 +166,20 @@ impl<'m, E: End> Engine<'m, E> {
             self.end(self.core.cause);
         }
         let mut pause = self.core.pause(self.store.outbox);
-        if pause == 0 || self.core.retry_interval != 0 || self.core.overdue != Overdue::No {
+        if pause == 0 || self.retry_interval() != 0 || self.core.overdue != Overdue::No {
             if self.meet_deadlines(has_space) == Met::NotRead {
                 *step = Step::Wait(Some(self.core.now));
                 return;
             }
             pause = self.core.pause(self.store.outbox);
         }
-        if self.tell_expired(step) {
+        if Version::LATEST.is_v5() && self.tell_expired(step) {
             return;
         }
         if self.is_quiet() {
             self.core.turn = Turn::Queue;
         } else {
-            if self.core.retry_interval != 0 {
+            if self.retry_interval() != 0 {
                 self.pass_young();
                 pause = self.core.pause(self.store.outbox);
             }
@@ -293,12 +293,11 @@ impl<'m, E: End> Engine<'m, E> {
         }
         self.core.now = now;
         self.core.end.set_back(millis);
-        let seconds = was.second_and_millis().0.wrapping_sub(now.second_and_millis().0);
-        let (was, now) = (was.millisecond(), now.millisecond());
-        if self.stored_version().is_v5() {
-            self.store.change_lifetimes(|lifetime| lifetime.set_back(seconds));
-        } else if let Some(ages) = self.ages() {
-            self.store.change_lifetimes(|lifetime| lifetime.shown_before(was.wrapping_sub(now)));
+        let [was, now] = [was, now].map(|at| {
+            if self.stored_version().is_v5() { at.second_and_millis().0 } else { at.millisecond() }
+        });
+        self.store.set_back(was.wrapping_sub(now));
+        if let Some(ages) = self.ages() {
             let mut next = self.core.releases.first(self.slots);
             while let Some(id) = next {
                 ages.set_back(self.slots, id, was, now);
@@ -444,17 +443,19 @@ impl<'m, E: End> Engine<'m, E> {
         crate::report::Packets { version: self.version(), to: E::PEER, bytes }
     }
 
-    /// Whether what is unanswered is to be sent again after a time. (3.1.1, an option)
+    /// After how many seconds what is unanswered is sent again; 0: not at all. (3.1.1, an option of clients)
+    pub(super) fn retry_interval(&self) -> u8 {
+        let may_be = E::ROLE == Role::Client && !Version::OLDEST.is_v5();
+        if may_be { self.core.retry_interval } else { 0 }
+    }
+
+    /// Whether something is to be sent again after a time.
     fn retries(&self) -> bool {
-        self.core.retry_interval != 0
-            && self.core.phase == Phase::Online
-            && !self.version().is_v5()
-            && self.core.identifiers.taken() != 0
+        self.retry_interval() != 0 && self.core.phase == Phase::Online && self.core.identifiers.taken() != 0
     }
 
     fn begin_retry_interval(&mut self) {
-        self.core.deadline = Timer::set(self.core.retry_interval);
-        self.core.deadline.begin();
+        self.core.deadline = Timer::of(u32::from(self.retry_interval()).wrapping_mul(1000));
     }
 
     /// Goes through all that is unanswered once more, in order: what is old enough is sent again, and the next look is when
@@ -468,7 +469,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// Passes over what was sent on this connection and is not yet to be sent again.
     fn pass_young(&mut self) {
         let now = self.core.now.millisecond();
-        let limit = if self.retries() { u32::from(self.core.retry_interval).wrapping_mul(1000) } else { NEVER };
+        let limit = if self.retries() { u32::from(self.retry_interval()).wrapping_mul(1000) } else { NEVER };
         let mut passed = 0_u32;
         while let Some(place) = self.next_published() {
             let left = limit.saturating_sub(self.store.records().label(place).lifetime.age(now));
@@ -491,13 +492,13 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// How old the PUBRELs are, where they are sent again after a time.
     pub(super) fn ages(&self) -> Option<Ages> {
-        let ages = self.core.retry_interval != 0 && !self.version().is_v5();
-        ages.then(|| Ages::new(self.slots, self.core.retry_interval))
+        let seconds = self.retry_interval();
+        if seconds == 0 { None } else { Some(Ages::new(self.slots, seconds)) }
     }
 
     /// Notes that a packet of QoS 1 or 2 is shown now, where it is sent again after a time.
     pub(super) fn note_shown(&mut self, place: crate::outbox::Place) {
-        if self.core.retry_interval != 0 && !self.version().is_v5() {
+        if self.retry_interval() != 0 {
             self.store.set_lifetime(place, Lifetime::shown(self.core.now.millisecond()));
         }
     }
@@ -587,8 +588,9 @@ pub(crate) fn received<T: Reportable>(packet: T) -> T {
 /// Puts what happened where the step goes.
 // Part of its caller, so that an event is made where it goes.
 #[inline(always)]
-pub(crate) fn tell<T>(step: &mut Step<'_, T>, event: impl Into<T>) -> Taken {
-    *step = Step::Event(event.into());
+pub(crate) fn tell<H, T: From<H>>(step: &mut Step<'_, T>, event: H) -> Taken {
+    // Not `into`, which would be a call.
+    *step = Step::Event(T::from(event));
     Taken::Told
 }
 

@@ -7,7 +7,9 @@ use crate::flow::receiver::{Arrival, Held};
 use crate::flow::sender::Level;
 use crate::inbox::{Inbox, Unread};
 use crate::report::report;
-use crate::wire::{AckType, Acknowledgement, Delivery, PacketId, PacketType, Publish, Reader, ReasonCode, Violation};
+use crate::wire::{
+    AckType, Acknowledgement, Delivery, PacketId, PacketType, Publish, Reader, ReasonCode, Version, Violation,
+};
 
 use super::machine::{ANSWER, End, Engine, StepOf, Taken, received, tell};
 use super::state::{Owed, Phase, Tolerated};
@@ -146,7 +148,8 @@ impl<'m, E: End> Engine<'m, E> {
                     return self.take_release(packet.packet_id);
                 }
                 let taken = self.acknowledged(&packet, step)?;
-                if kind == AckType::Pubrec && packet.reason_code.is_error() && Acknowledgement::is_code_foreign(body) {
+                let is_refusal = Version::LATEST.is_v5() && kind == AckType::Pubrec && packet.reason_code.is_error();
+                if is_refusal && Acknowledgement::is_code_foreign(body) {
                     self.core.tolerated = Tolerated::PubrecCode;
                 }
                 Ok(taken)

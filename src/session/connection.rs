@@ -222,7 +222,8 @@ impl<'m> Engine<'m, Client> {
         self.core.receive_quota = receive_maximum;
         self.core.manner = Manner::of(connect.acknowledgement, connect.offline, connect.oversized);
         self.queue.set_aliases(connect.topic_aliases);
-        self.core.retry_interval = connect.retry_interval;
+        // 5.0 sends nothing again on the same connection. [MQTT-4.4.0-1]
+        self.core.retry_interval = if connect.version.is_v5() { 0 } else { connect.retry_interval };
         // CONNACK says how much of it the server allows.
         self.core.quota = connect.window.max(1);
         self.core.farewell = connect.farewell.max(1);
