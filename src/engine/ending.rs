@@ -95,19 +95,12 @@ impl<'m, E: End> Engine<'m, E> {
     /// The connection is over. One pass over the tables, no more per connection; requests that were lost are found in the course
     /// of another one, by the polls that tell of them.
     pub(crate) fn end(&mut self, cause: Cause) {
-        self.core.cause = cause;
-        self.core.phase = Phase::Reporting;
-        self.core.deadline = Timer::OFF;
-        self.core.overdue = Overdue::No;
-        self.core.keep_alive = KeepAlive::OFF;
-        self.core.owed = None;
-        self.core.closing = 0;
+        self.stop(Phase::Reporting, cause);
         self.core.receive_quota = 0;
         self.core.authentication = Authentication::Without;
         self.core.limits = Limits::NONE;
         self.core.support = Support::NONE;
         self.core.quota = 0;
-        self.queue.clear();
         self.store.carry_over();
         E::ended(self);
         self.carry_over();
@@ -171,20 +164,21 @@ impl<'m, E: End> Engine<'m, E> {
     /// The transport is gone.
     pub(crate) fn connection_lost(&mut self) {
         match self.core.phase {
-            Phase::Connecting | Phase::Online => self.drain(Phase::Draining, Cause::ConnectionLost),
-            Phase::Leaving => self.drain(Phase::Settling, Cause::ConnectionLost),
+            Phase::Connecting | Phase::Online => self.stop(Phase::Draining, Cause::ConnectionLost),
+            Phase::Leaving => self.stop(Phase::Settling, Cause::ConnectionLost),
             Phase::Parting if self.is_leaving() => {
                 // DISCONNECT may not have arrived.
                 let has_left = self.queue.control.is_empty();
-                self.drain(Phase::Settling, if has_left { self.core.cause } else { Cause::ConnectionLost });
+                self.stop(Phase::Settling, if has_left { self.core.cause } else { Cause::ConnectionLost });
             }
             Phase::Failing | Phase::Parting => self.end(self.core.cause),
             Phase::Offline | Phase::Draining | Phase::Settling | Phase::Reporting => {}
         }
     }
 
-    /// Nothing leaves any more, but what is here may still be taken.
-    fn drain(&mut self, phase: Phase, cause: Cause) {
+    /// Nothing leaves any more on this connection.
+    #[inline(never)]
+    fn stop(&mut self, phase: Phase, cause: Cause) {
         self.core.cause = cause;
         self.core.phase = phase;
         self.core.keep_alive = KeepAlive::OFF;

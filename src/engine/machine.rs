@@ -10,6 +10,7 @@ use crate::event::{Happened, Step};
 use crate::flow::chain::Ages;
 use crate::flow::held::Entry;
 use crate::flow::identifiers::Slot;
+use crate::flow::sender::Sent;
 use crate::inbox::{Inbox, Unread};
 use crate::keepalive::Demand;
 use crate::outbox::{Lifetime, Store};
@@ -267,7 +268,9 @@ impl<'m, E: End> Engine<'m, E> {
             self.core.now = now;
             self.core.keep_alive.elapse(millis);
             self.core.deadline.elapse(millis);
-            self.core.expiry.elapse(millis);
+            if Version::LATEST.is_v5() {
+                self.core.expiry.elapse(millis);
+            }
             if self.core.overdue == Overdue::Writing {
                 self.core.overdue = Overdue::Written;
             }
@@ -293,15 +296,16 @@ impl<'m, E: End> Engine<'m, E> {
         }
         self.core.now = now;
         self.core.end.set_back(millis);
-        let [was, now] = [was, now].map(|at| {
-            if self.stored_version().is_v5() { at.second_and_millis().0 } else { at.millisecond() }
-        });
-        self.store.set_back(was.wrapping_sub(now));
-        if let Some(ages) = self.ages() {
-            let mut next = self.core.releases.first(self.slots);
-            while let Some(id) = next {
-                ages.set_back(self.slots, id, was, now);
-                next = self.core.releases.after(self.slots, id);
+        let by = if self.stored_version().is_v5() {
+            was.second_and_millis().0.wrapping_sub(now.second_and_millis().0)
+        } else {
+            was.millisecond().wrapping_sub(now.millisecond())
+        };
+        self.store.set_back(by);
+        if self.retry_interval() != 0 {
+            let (ages, was, now) = (self.ages(), was.millisecond(), now.millisecond());
+            for slot in self.slots.iter_mut().filter(|slot| matches!(slot.sent(), Sent::Released(..))) {
+                ages.set_back(slot, was, now);
             }
         }
     }
@@ -423,7 +427,10 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Of the received messages, those end that are acknowledged by what is queued, which is about to be shown.
     pub(super) fn close_received(&mut self) {
-        self.core.receive_quota = self.core.receive_quota.saturating_add(core::mem::take(&mut self.core.closing));
+        if Version::LATEST.is_v5() {
+            let closing = core::mem::take(&mut self.core.closing);
+            self.core.receive_quota = self.core.receive_quota.saturating_add(closing);
+        }
     }
 
     /// What is shown of the queue, to be reported.
@@ -467,6 +474,8 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// Passes over what was sent on this connection and is not yet to be sent again.
+    #[cold]
+    #[inline(never)]
     fn pass_young(&mut self) {
         let now = self.core.now.millisecond();
         let limit = if self.retries() { u32::from(self.retry_interval()).wrapping_mul(1000) } else { NEVER };
@@ -484,6 +493,8 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// The next look for what is to be sent again, after so many were looked at: with thousands under way, not each
     /// millisecond.
+    #[cold]
+    #[inline(never)]
     pub(super) fn look_again_in(&mut self, millis: u32, passed: u32) {
         if self.core.phase == Phase::Online {
             self.core.deadline.shorten(millis.max(passed / 64));
@@ -491,9 +502,8 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// How old the PUBRELs are, where they are sent again after a time.
-    pub(super) fn ages(&self) -> Option<Ages> {
-        let seconds = self.retry_interval();
-        if seconds == 0 { None } else { Some(Ages::new(self.slots, seconds)) }
+    pub(super) fn ages(&self) -> Ages {
+        Ages::new(self.slots, self.retry_interval())
     }
 
     /// Notes that a packet of QoS 1 or 2 is shown now, where it is sent again after a time.

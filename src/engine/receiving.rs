@@ -361,6 +361,13 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
+    /// A received message ends with what is queued last. 3.1.1 has no quota that it would be given back to.
+    fn close_one(&mut self) {
+        if Version::LATEST.is_v5() {
+            self.core.closing = self.core.closing.saturating_add(1);
+        }
+    }
+
     /// Whether the peer may send no other message now. [MQTT-3.3.4-9]
     fn is_receive_quota_used(&self) -> bool {
         self.version().is_v5() && self.core.receive_quota == 0
@@ -386,7 +393,7 @@ impl<'m, E: End> Engine<'m, E> {
             }
             _ => ReasonCode::PacketIdentifierNotFound,
         };
-        self.core.closing = self.core.closing.saturating_add(1);
+        self.close_one();
         self.answer(AckType::Pubcomp, packet_id, code);
         Ok(Taken::Silently)
     }
@@ -414,7 +421,7 @@ impl<'m, E: End> Engine<'m, E> {
         }
         self.answer(kind, packet_id, ReasonCode::Success);
         if kind == AckType::Puback {
-            self.core.closing = self.core.closing.saturating_add(1);
+            self.close_one();
         }
         self.core.owed = None;
     }
@@ -447,7 +454,7 @@ impl<'m, E: End> Engine<'m, E> {
                 entry.set_held(Held::Received);
             }
         } else {
-            self.core.closing = self.core.closing.saturating_add(1);
+            self.close_one();
             self.core.table.remove(self.held, id);
         }
         true

@@ -383,8 +383,8 @@ impl<'m, E: End> Engine<'m, E> {
         while let Some(id) = self.core.next_release {
             passed = passed.wrapping_add(1);
             let was_sent = matches!(slot(self.slots, id).map(Slot::sent), Some(Sent::Released(..)));
-            let left = self.ages().map_or(0, |ages| ages.left(self.slots, id, self.core.now.millisecond()));
-            if was_sent && left != 0 {
+            let left = if was_sent { self.until_released_again(id) } else { 0 };
+            if left != 0 {
                 self.look_again_in(left, passed);
             } else if !self.release_one(id) {
                 return;
@@ -410,9 +410,14 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// PUBREL leaves now, where it is sent again after a time.
     fn note_released(&mut self, id: SlotId) {
-        if let Some(ages) = self.ages() {
-            ages.note(self.slots, id, self.core.now.millisecond());
+        if self.retry_interval() != 0 {
+            self.ages().note(self.slots, id, self.core.now.millisecond());
         }
+    }
+
+    /// The milliseconds until PUBREL is sent again, where that is after a time.
+    fn until_released_again(&self, id: SlotId) -> u32 {
+        if self.retry_interval() == 0 { 0 } else { self.ages().left(self.slots, id, self.core.now.millisecond()) }
     }
 
     /// PUBACK, PUBREC or PUBCOMP.
@@ -470,8 +475,8 @@ impl<'m, E: End> Engine<'m, E> {
             slot.set_sent(Sent::Released(counted, receipt));
         }
         if self.core.next_release.is_some() {
-            if let Some(ages) = self.ages() {
-                ages.note_due(self.slots, id, self.core.now.millisecond());
+            if self.retry_interval() != 0 {
+                self.ages().note_due(self.slots, id, self.core.now.millisecond());
             }
             return;
         }

@@ -35,7 +35,7 @@ impl Slot {
     const LAST_GENERATION: u16 = u16::MAX >> Self::SENT_BITS;
 
     /// Where the exchange stands.
-    pub(crate) const fn sent(&self) -> Sent {
+    pub(crate) fn sent(&self) -> Sent {
         Sent::of_number(self.state & Self::SENT)
     }
 
