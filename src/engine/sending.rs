@@ -203,7 +203,7 @@ impl<'m, E: End> Engine<'m, E> {
         let records = self.store.records();
         let immediate = records.next(Order::Immediate);
         let acknowledged = records.next(Order::Acknowledged).filter(|_| {
-            let may = self.core.quota != 0 || self.next_published().is_some();
+            let may = self.core.quota != 0 || self.is_next_published();
             may && self.core.next_release.is_none() && self.core.losing == Losing::Nothing
         });
         match (acknowledged, immediate) {
@@ -212,6 +212,11 @@ impl<'m, E: End> Engine<'m, E> {
             (None, Some(b)) => Some((Order::Immediate, b)),
             (None, None) => None,
         }
+    }
+
+    /// Whether the next record is sent again after a time, which takes no quota.
+    fn is_next_published(&self) -> bool {
+        self.retry_interval() != 0 && self.next_published().is_some()
     }
 
     /// The next record, if it was shown on this connection before.
