@@ -98,30 +98,26 @@ impl Lifetime {
     }
 }
 
-/// In 3.1.1, where no packet expires, the same word says when it was shown last.
+/// In 3.1.1, where no packet expires, the same word says when it was shown last: in half milliseconds, of which the last one
+/// makes it differ from 0.
 impl Lifetime {
     /// Shown at this millisecond of the clock.
     pub(crate) const fn shown(millis: u32) -> Self {
-        Self(millis & Self::VALUE)
+        Self((millis << 1 | 1) & Self::VALUE)
     }
 
-    /// The milliseconds since it was shown, in a circle of 24 days.
+    /// The milliseconds since it was shown, in a circle of 12 days.
     pub(crate) const fn age(self, millis: u32) -> u32 {
-        millis.wrapping_sub(self.0) & Self::VALUE
+        (Self::shown(millis).0.wrapping_sub(self.0) & Self::VALUE) >> 1
     }
 
-    /// The clock was set back by so many seconds: what is left stays the same.
-    pub(crate) fn set_back(self, seconds: u32) -> Self {
+    /// The clock was set back by so many seconds, in 3.1.1 milliseconds: what is left, or has passed, stays the same.
+    fn set_back(self, by: u32) -> Self {
         if self.0 == 0 || self.0 & Self::UNSTAMPED != 0 {
             self
         } else {
-            Self((self.0.wrapping_sub(seconds.wrapping_mul(2)) & Self::VALUE).max(1))
+            Self((self.0.wrapping_sub(by.wrapping_mul(2)) & Self::VALUE).max(1))
         }
-    }
-
-    /// The same of a packet that was shown.
-    pub(crate) const fn shown_before(self, millis: u32) -> Self {
-        Self::shown(self.0.wrapping_sub(millis))
     }
 }
 
@@ -481,12 +477,12 @@ impl<'m> Store<'m> {
         self.set_part(place, Part::Lifetime, lifetime.0);
     }
 
-    /// Says something else of the lifetime of each packet.
-    pub(crate) fn change_lifetimes(&mut self, change: impl Fn(Lifetime) -> Lifetime) {
+    /// The clock was set back: so is the lifetime of each packet.
+    pub(crate) fn set_back(&mut self, by: u32) {
         for order in ORDERS {
             let mut next = self.records().first(order);
             while let Some(place) = next {
-                self.set_lifetime(place, change(self.records().label(place).lifetime));
+                self.set_lifetime(place, self.records().label(place).lifetime.set_back(by));
                 next = self.records().after(place);
             }
         }

@@ -29,7 +29,7 @@ impl Timer {
 
     /// A timer that runs already and has so many milliseconds left, or as many as a timer has.
     pub(crate) fn of(millis: u32) -> Self {
-        Self(millis.saturating_add(Self::OVER).clamp(Self::OVER, Self::SET.wrapping_sub(1)))
+        Self(millis.saturating_add(Self::OVER).min(Self::AGAIN.wrapping_sub(1)))
     }
 
     /// The one of two timers that is over first.
@@ -141,5 +141,14 @@ mod tests {
         let mut timer = Timer::set(u8::MAX);
         timer.begin();
         assert_eq!(timer.left(), 255_000);
+    }
+
+    #[test]
+    fn a_timer_that_runs_is_no_longer_than_it_can_be() {
+        let mut timer = Timer::of(u32::MAX);
+        let left = timer.left();
+        assert!(!timer.is_set() && left > 12 * 24 * 3_600_000, "{left}");
+        timer.elapse(1);
+        assert_eq!((timer.left(), timer.or_sooner(Timer::of(5_000))), (left - 1, Timer::of(5_000)));
     }
 }

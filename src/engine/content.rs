@@ -81,7 +81,7 @@ impl<'a, E: End> Content<'a, E> {
     /// The exchanges that wait for PUBCOMP, in order, whether each is the next to be released again, and how old it is where
     /// that matters.
     fn releases(self) -> impl Iterator<Item = (Exchange, bool, u32)> {
-        let ages = self.core.retry_interval != 0 && !self.version().is_v5();
+        let ages = self.core.retry_interval != 0;
         successors(self.core.releases.first(self.slots), move |&id| self.core.releases.after(self.slots, id)).map(
             move |id| {
                 let released = slot(self.slots, id).filter(|slot| ages && matches!(slot.sent(), Sent::Released(..)));

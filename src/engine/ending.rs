@@ -10,7 +10,7 @@ use crate::keepalive::KeepAlive;
 use crate::outbox::{Lifetime, Order, Place};
 use crate::report::report;
 use crate::timer::Timer;
-use crate::wire::{self, Measured, Properties, Role, Violation};
+use crate::wire::{self, Measured, Properties, Role, Version, Violation};
 
 use super::machine::{ANSWER, End, Engine, StepOf, Taken, tell};
 use super::state::{Authentication, Life, Limits, Losing, Overdue, Phase, Starved, Support, Tolerated, Turn};
@@ -21,7 +21,7 @@ impl<'m, E: End> Engine<'m, E> {
         if E::report(self, step) {
             return true;
         }
-        if self.core.tolerated == Tolerated::PubrecCode {
+        if Version::LATEST.is_v5() && self.core.tolerated == Tolerated::PubrecCode {
             self.core.tolerated = Tolerated::Nothing;
             tell(step, Happened::Tolerated(Cause::Violation(Violation::PubrecCodeReserved)));
             return true;
@@ -56,11 +56,11 @@ impl<'m, E: End> Engine<'m, E> {
         let packet_id = Identifiers::renew(self.slots, id)?;
         slot_mut(self.slots, id)?.set_sent(Sent::Queued(level));
         self.store.renew(place, packet_id);
-        if self.store.records().label(place).lifetime != Lifetime::ENDLESS {
+        if self.stored_version().is_v5() && self.store.records().label(place).lifetime != Lifetime::ENDLESS {
             // It may expire again, so what waits is passed over again.
             self.core.expiry = Timer::of(0);
         }
-        E::republished(lost, packet_id).map(|event| tell(step, event))
+        E::republished(lost, packet_id).map(|event| tell::<E::Event<'_>, _>(step, event))
     }
 
     /// The first PUBLISH that was in flight. Those in front of it were published anew before a cut.
@@ -95,20 +95,13 @@ impl<'m, E: End> Engine<'m, E> {
     /// The connection is over. One pass over the tables, no more per connection; requests that were lost are found in the course
     /// of another one, by the polls that tell of them.
     pub(crate) fn end(&mut self, cause: Cause) {
-        self.core.cause = cause;
-        self.core.phase = Phase::Reporting;
-        self.core.deadline = Timer::OFF;
-        self.core.overdue = Overdue::No;
+        self.stop(Phase::Reporting, cause);
         self.core.turn = Turn::Queue;
-        self.core.keep_alive = KeepAlive::OFF;
-        self.core.owed = None;
-        self.core.closing = 0;
         self.core.receive_quota = 0;
         self.core.authentication = Authentication::Without;
         self.core.limits = Limits::NONE;
         self.core.support = Support::NONE;
         self.core.quota = 0;
-        self.queue.clear();
         self.store.carry_over();
         E::ended(self);
         self.carry_over();
@@ -172,20 +165,21 @@ impl<'m, E: End> Engine<'m, E> {
     /// The transport is gone.
     pub(crate) fn connection_lost(&mut self) {
         match self.core.phase {
-            Phase::Connecting | Phase::Online => self.drain(Phase::Draining, Cause::ConnectionLost),
-            Phase::Leaving => self.drain(Phase::Settling, Cause::ConnectionLost),
+            Phase::Connecting | Phase::Online => self.stop(Phase::Draining, Cause::ConnectionLost),
+            Phase::Leaving => self.stop(Phase::Settling, Cause::ConnectionLost),
             Phase::Parting if self.is_leaving() => {
                 // DISCONNECT may not have arrived.
                 let has_left = self.queue.control.is_empty();
-                self.drain(Phase::Settling, if has_left { self.core.cause } else { Cause::ConnectionLost });
+                self.stop(Phase::Settling, if has_left { self.core.cause } else { Cause::ConnectionLost });
             }
             Phase::Failing | Phase::Parting => self.end(self.core.cause),
             Phase::Offline | Phase::Draining | Phase::Settling | Phase::Reporting => {}
         }
     }
 
-    /// Nothing leaves any more, but what is here may still be taken.
-    fn drain(&mut self, phase: Phase, cause: Cause) {
+    /// Nothing leaves any more on this connection.
+    #[inline(never)]
+    fn stop(&mut self, phase: Phase, cause: Cause) {
         self.core.cause = cause;
         self.core.phase = phase;
         self.core.keep_alive = KeepAlive::OFF;

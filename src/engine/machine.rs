@@ -10,6 +10,7 @@ use crate::event::{Happened, Step};
 use crate::flow::chain::Ages;
 use crate::flow::held::Entry;
 use crate::flow::identifiers::Slot;
+use crate::flow::sender::Sent;
 use crate::inbox::{Inbox, Unread};
 use crate::keepalive::Demand;
 use crate::outbox::{Lifetime, Place, Store};
@@ -166,20 +167,20 @@ impl<'m, E: End> Engine<'m, E> {
             self.end(self.core.cause);
         }
         let mut pause = self.core.pause(self.store.outbox);
-        if pause == 0 || self.core.retry_interval != 0 || self.core.overdue != Overdue::No {
+        if pause == 0 || self.retry_interval() != 0 || self.core.overdue != Overdue::No {
             if self.meet_deadlines(has_space) == Met::NotRead {
                 *step = Step::Wait(Some(self.core.now));
                 return;
             }
             pause = self.core.pause(self.store.outbox);
         }
-        if self.tell_expired(step) {
+        if Version::LATEST.is_v5() && self.tell_expired(step) {
             return;
         }
         if self.is_quiet() {
             self.core.turn = Turn::Queue;
         } else {
-            if self.core.retry_interval != 0 {
+            if self.retry_interval() != 0 {
                 // As long as it is being written, nobody can answer it.
                 if let Some(place) = self.store.outbox.written_now() {
                     self.note_shown(place);
@@ -272,7 +273,9 @@ impl<'m, E: End> Engine<'m, E> {
             self.core.now = now;
             self.core.keep_alive.elapse(millis);
             self.core.deadline.elapse(millis);
-            self.core.expiry.elapse(millis);
+            if Version::LATEST.is_v5() {
+                self.core.expiry.elapse(millis);
+            }
             if self.core.overdue == Overdue::Writing {
                 self.core.overdue = Overdue::Written;
             }
@@ -298,16 +301,16 @@ impl<'m, E: End> Engine<'m, E> {
         }
         self.core.now = now;
         self.core.end.set_back(millis);
-        let seconds = was.second_and_millis().0.wrapping_sub(now.second_and_millis().0);
-        let (was, now) = (was.millisecond(), now.millisecond());
-        if self.stored_version().is_v5() {
-            self.store.change_lifetimes(|lifetime| lifetime.set_back(seconds));
-        } else if let Some(ages) = self.ages() {
-            self.store.change_lifetimes(|lifetime| lifetime.shown_before(was.wrapping_sub(now)));
-            let mut next = self.core.releases.first(self.slots);
-            while let Some(id) = next {
-                ages.set_back(self.slots, id, was, now);
-                next = self.core.releases.after(self.slots, id);
+        let by = if self.stored_version().is_v5() {
+            was.second_and_millis().0.wrapping_sub(now.second_and_millis().0)
+        } else {
+            was.millisecond().wrapping_sub(now.millisecond())
+        };
+        self.store.set_back(by);
+        if self.retry_interval() != 0 {
+            let (ages, was, now) = (self.ages(), was.millisecond(), now.millisecond());
+            for slot in self.slots.iter_mut().filter(|slot| matches!(slot.sent(), Sent::Released(..))) {
+                ages.set_back(slot, was, now);
             }
         }
     }
@@ -430,7 +433,10 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Of the received messages, those end that are acknowledged by what is queued, which is about to be shown.
     pub(super) fn close_received(&mut self) {
-        self.core.receive_quota = self.core.receive_quota.saturating_add(core::mem::take(&mut self.core.closing));
+        if Version::LATEST.is_v5() {
+            let closing = core::mem::take(&mut self.core.closing);
+            self.core.receive_quota = self.core.receive_quota.saturating_add(closing);
+        }
     }
 
     /// What is shown of the queue, to be reported.
@@ -450,17 +456,19 @@ impl<'m, E: End> Engine<'m, E> {
         crate::report::Packets { version: self.version(), to: E::PEER, bytes }
     }
 
-    /// Whether what is unanswered is to be sent again after a time. (3.1.1, an option)
+    /// After how many seconds what is unanswered is sent again; 0: not at all. (3.1.1, an option of clients)
+    pub(super) fn retry_interval(&self) -> u8 {
+        let may_be = E::ROLE == Role::Client && !Version::OLDEST.is_v5();
+        if may_be { self.core.retry_interval } else { 0 }
+    }
+
+    /// Whether something is to be sent again after a time.
     fn retries(&self) -> bool {
-        self.core.retry_interval != 0
-            && self.core.phase == Phase::Online
-            && !self.version().is_v5()
-            && self.core.identifiers.taken() != 0
+        self.retry_interval() != 0 && self.core.phase == Phase::Online && self.core.identifiers.taken() != 0
     }
 
     fn begin_retry_interval(&mut self) {
-        self.core.deadline = Timer::set(self.core.retry_interval);
-        self.core.deadline.begin();
+        self.core.deadline = Timer::of(u32::from(self.retry_interval()).wrapping_mul(1000));
     }
 
     /// Goes through all that is unanswered once more, in order: what is old enough is sent again, and the next look is when
@@ -472,9 +480,11 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// Passes over what was sent on this connection and is not yet to be sent again.
+    #[cold]
+    #[inline(never)]
     fn pass_young(&mut self) {
         let now = self.core.now.millisecond();
-        let limit = if self.retries() { u32::from(self.core.retry_interval).wrapping_mul(1000) } else { NEVER };
+        let limit = if self.retries() { u32::from(self.retry_interval()).wrapping_mul(1000) } else { NEVER };
         let mut passed = 0_u32;
         while let Some(place) = self.next_published() {
             let left = limit.saturating_sub(self.store.records().label(place).lifetime.age(now));
@@ -489,6 +499,8 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// The next look for what is to be sent again, after so many were looked at: with thousands under way, not each
     /// millisecond.
+    #[cold]
+    #[inline(never)]
     pub(super) fn look_again_in(&mut self, millis: u32, passed: u32) {
         if self.core.phase == Phase::Online {
             self.core.deadline.shorten(millis.max(passed / 64));
@@ -496,14 +508,13 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// How old the PUBRELs are, where they are sent again after a time.
-    pub(super) fn ages(&self) -> Option<Ages> {
-        let ages = self.core.retry_interval != 0 && !self.version().is_v5();
-        ages.then(|| Ages::new(self.slots, self.core.retry_interval))
+    pub(super) fn ages(&self) -> Ages {
+        Ages::new(self.slots, self.retry_interval())
     }
 
     /// Notes that a packet of QoS 1 or 2 is shown now, where it is sent again after a time.
     pub(super) fn note_shown(&mut self, place: Place) {
-        if self.core.retry_interval != 0 && !self.version().is_v5() {
+        if self.retry_interval() != 0 {
             self.store.set_lifetime(place, Lifetime::shown(self.core.now.millisecond()));
         }
     }
@@ -593,8 +604,9 @@ pub(crate) fn received<T: Reportable>(packet: T) -> T {
 /// Puts what happened where the step goes.
 // Part of its caller, so that an event is made where it goes.
 #[inline(always)]
-pub(crate) fn tell<T>(step: &mut Step<'_, T>, event: impl Into<T>) -> Taken {
-    *step = Step::Event(event.into());
+pub(crate) fn tell<H, T: From<H>>(step: &mut Step<'_, T>, event: H) -> Taken {
+    // Not `into`, which would be a call.
+    *step = Step::Event(T::from(event));
     Taken::Told
 }
 

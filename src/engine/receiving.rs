@@ -7,7 +7,9 @@ use crate::flow::receiver::{Arrival, Held};
 use crate::flow::sender::Level;
 use crate::inbox::{Inbox, Unread};
 use crate::report::report;
-use crate::wire::{AckType, Acknowledgement, Delivery, PacketId, PacketType, Publish, Reader, ReasonCode, Violation};
+use crate::wire::{
+    AckType, Acknowledgement, Delivery, PacketId, PacketType, Publish, Reader, ReasonCode, Version, Violation,
+};
 
 use super::machine::{ANSWER, End, Engine, StepOf, Taken, received, tell};
 use super::state::{Owed, Phase, Tolerated};
@@ -146,7 +148,8 @@ impl<'m, E: End> Engine<'m, E> {
                     return self.take_release(packet.packet_id);
                 }
                 let taken = self.acknowledged(&packet, step)?;
-                if kind == AckType::Pubrec && packet.reason_code.is_error() && Acknowledgement::is_code_foreign(body) {
+                let is_refusal = Version::LATEST.is_v5() && kind == AckType::Pubrec && packet.reason_code.is_error();
+                if is_refusal && Acknowledgement::is_code_foreign(body) {
                     self.core.tolerated = Tolerated::PubrecCode;
                 }
                 Ok(taken)
@@ -360,6 +363,13 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
+    /// A received message ends with what is queued last. 3.1.1 has no quota that it would be given back to.
+    fn close_one(&mut self) {
+        if Version::LATEST.is_v5() {
+            self.core.closing = self.core.closing.saturating_add(1);
+        }
+    }
+
     /// Whether the peer may send no other message now. [MQTT-3.3.4-9]
     fn is_receive_quota_used(&self) -> bool {
         self.version().is_v5() && self.core.receive_quota == 0
@@ -385,7 +395,7 @@ impl<'m, E: End> Engine<'m, E> {
             }
             _ => ReasonCode::PacketIdentifierNotFound,
         };
-        self.core.closing = self.core.closing.saturating_add(1);
+        self.close_one();
         self.answer(AckType::Pubcomp, packet_id, code);
         Ok(Taken::Silently)
     }
@@ -413,7 +423,7 @@ impl<'m, E: End> Engine<'m, E> {
         }
         self.answer(kind, packet_id, ReasonCode::Success);
         if kind == AckType::Puback {
-            self.core.closing = self.core.closing.saturating_add(1);
+            self.close_one();
         }
         self.core.owed = None;
     }
@@ -446,7 +456,7 @@ impl<'m, E: End> Engine<'m, E> {
                 entry.set_held(Held::Received);
             }
         } else {
-            self.core.closing = self.core.closing.saturating_add(1);
+            self.close_one();
             self.core.table.remove(self.held, id);
         }
         true

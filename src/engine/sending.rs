@@ -203,7 +203,7 @@ impl<'m, E: End> Engine<'m, E> {
         let records = self.store.records();
         let immediate = records.next(Order::Immediate);
         let acknowledged = records.next(Order::Acknowledged).filter(|_| {
-            let may = self.core.quota != 0 || self.next_published().is_some();
+            let may = self.core.quota != 0 || self.is_next_published();
             may && self.core.next_release.is_none() && self.core.losing == Losing::Nothing
         });
         match (acknowledged, immediate) {
@@ -212,6 +212,11 @@ impl<'m, E: End> Engine<'m, E> {
             (None, Some(b)) => Some((Order::Immediate, b)),
             (None, None) => None,
         }
+    }
+
+    /// Whether the next record is sent again after a time, which takes no quota.
+    fn is_next_published(&self) -> bool {
+        self.retry_interval() != 0 && self.next_published().is_some()
     }
 
     /// The next record, if it was shown on this connection before.
@@ -388,8 +393,8 @@ impl<'m, E: End> Engine<'m, E> {
         while let Some(id) = self.core.next_release {
             passed = passed.wrapping_add(1);
             let was_sent = matches!(slot(self.slots, id).map(Slot::sent), Some(Sent::Released(..)));
-            let left = self.ages().map_or(0, |ages| ages.left(self.slots, id, self.core.now.millisecond()));
-            if was_sent && left != 0 {
+            let left = if was_sent { self.until_released_again(id) } else { 0 };
+            if left != 0 {
                 self.look_again_in(left, passed);
             } else if was_sent && !was_empty && self.is_release_queued(id) {
                 // It has waited behind a write for so long, and is about to leave.
@@ -423,9 +428,14 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// PUBREL leaves now, where it is sent again after a time.
     fn note_released(&mut self, id: SlotId) {
-        if let Some(ages) = self.ages() {
-            ages.note(self.slots, id, self.core.now.millisecond());
+        if self.retry_interval() != 0 {
+            self.ages().note(self.slots, id, self.core.now.millisecond());
         }
+    }
+
+    /// The milliseconds until PUBREL is sent again, where that is after a time.
+    fn until_released_again(&self, id: SlotId) -> u32 {
+        if self.retry_interval() == 0 { 0 } else { self.ages().left(self.slots, id, self.core.now.millisecond()) }
     }
 
     /// PUBACK, PUBREC or PUBCOMP.
@@ -483,8 +493,8 @@ impl<'m, E: End> Engine<'m, E> {
             slot.set_sent(Sent::Released(counted, receipt));
         }
         if self.core.next_release.is_some() {
-            if let Some(ages) = self.ages() {
-                ages.note_due(self.slots, id, self.core.now.millisecond());
+            if self.retry_interval() != 0 {
+                self.ages().note_due(self.slots, id, self.core.now.millisecond());
             }
             return;
         }

@@ -9,7 +9,7 @@ use crate::keepalive::KeepAlive;
 use crate::outbox::Outbox;
 use crate::time::Instant;
 use crate::timer::{NEVER, Timer};
-use crate::wire::{PacketId, Properties, Property, QoS};
+use crate::wire::{PacketId, Properties, Property, QoS, Version};
 
 /// All that a session is besides its arrays; all zero bits at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -120,7 +120,7 @@ impl<E> Core<E> {
     pub(crate) fn pause(&self, outbox: &Outbox) -> u32 {
         // Whoever leaves asks no more.
         let keep_alive = if self.phase == Phase::Online { self.keep_alive.pause() } else { NEVER };
-        let expiry = if outbox.is_waiting() { self.expiry.left() } else { NEVER };
+        let expiry = if Version::LATEST.is_v5() && outbox.is_waiting() { self.expiry.left() } else { NEVER };
         let limit = match (keep_alive.min(self.deadline.left()), self.overdue) {
             // It is judged at the next instant.
             (0, Overdue::Writing) => 1,

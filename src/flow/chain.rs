@@ -23,20 +23,19 @@ impl Chain {
     }
 
     pub(crate) fn push(&mut self, slots: &mut [Slot], id: SlotId) {
+        let first = self.first(slots);
         if let Some(slot) = slot_mut(slots, id) {
             slot.set_link(0);
         }
         // One that is alone is before and behind itself.
-        join(slots, id, id);
         let last = self.last.replace(id).unwrap_or(id);
-        let first = neighbour(slots, last, Side::Behind).unwrap_or(id);
         join(slots, last, id);
-        join(slots, id, first);
+        join(slots, id, first.unwrap_or(id));
     }
 
     pub(crate) fn remove(&mut self, slots: &mut [Slot], id: SlotId) {
-        let neighbours = [Side::InFront, Side::Behind].map(|side| neighbour(slots, id, side));
-        let [Some(previous), Some(next)] = neighbours else { return };
+        let neighbours = (neighbour(slots, id, Side::InFront), neighbour(slots, id, Side::Behind));
+        let (Some(previous), Some(next)) = neighbours else { return };
         if self.last == Some(id) {
             self.last = Some(previous).filter(|&previous| previous != id);
         }
@@ -118,10 +117,13 @@ impl Ages {
         self.note(slots, id, now.wrapping_sub(self.longest()).wrapping_sub(self.rounding()));
     }
 
-    /// Notes that the clock was set back.
-    pub(crate) fn set_back(self, slots: &mut [Slot], id: SlotId, was: u32, now: u32) {
-        let age = slot(slots, id).map_or(0, |slot| self.age(slot, was));
-        self.note(slots, id, now.wrapping_sub(age));
+    /// Notes that the clock was set back: what has passed stays passed.
+    pub(crate) fn set_back(self, slot: &mut Slot, was: u32, now: u32) {
+        if self.is_known() {
+            let units = (was >> self.unit).wrapping_sub(now >> self.unit);
+            // The time is what is highest, so nothing else changes.
+            slot.set_link(slot.link().wrapping_sub(units << self.shift));
+        }
     }
 
     /// The milliseconds since it was sent.

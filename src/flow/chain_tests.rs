@@ -117,7 +117,8 @@ fn ages_are_told_as_exactly_as_there_is_room() {
                 assert!(left(limit - 1) >= 1, "{size} {seconds}");
                 assert_eq!(left(limit + 2 * rounding), 0, "{size} {seconds}");
                 assert_eq!(left(2 * limit), 0, "{size} {seconds}");
-                ages.set_back(&mut slots, id, begun.wrapping_add(limit / 2), begun.wrapping_sub(3_600_000));
+                let slot = super::slot_mut(&mut slots, id).unwrap();
+                ages.set_back(slot, begun.wrapping_add(limit / 2), begun.wrapping_sub(3_600_000));
                 let left = ages.left(&slots, id, begun.wrapping_sub(3_600_000));
                 assert!((limit / 2..=limit / 2 + 3 * rounding).contains(&left), "{size} {seconds}: {left}");
                 ages.note_due(&mut slots, id, begun);

@@ -223,7 +223,7 @@ impl State {
     }
 
     fn with_verdict(self, verdict: ReasonCode) -> Self {
-        let number = (1..).zip(VERDICTS).find(|&(_, code)| code == verdict).map_or(0, |(number, _)| number);
+        let number = (1..).zip(&VERDICTS).find(|&(_, &code)| code == verdict).map_or(0, |(number, _)| number);
         Self(self.0 & Self::HELD | number << Self::VERDICT_SHIFT)
     }
 }

@@ -35,7 +35,7 @@ impl Slot {
     const LAST_GENERATION: u16 = u16::MAX >> Self::SENT_BITS;
 
     /// Where the exchange stands.
-    pub(crate) const fn sent(&self) -> Sent {
+    pub(crate) fn sent(&self) -> Sent {
         Sent::of_number(self.state & Self::SENT)
     }
 
@@ -46,10 +46,9 @@ impl Slot {
     /// What else there is to know: where the packet is stored (queued, published, to be sent again), how many filters
     /// await their codes (requests), the neighbours in the order of the PUBRELs and when PUBREL was sent (released), which slot
     /// is free next (free).
-    pub(crate) const fn link(&self) -> u32 {
+    pub(crate) fn link(&self) -> u32 {
         let [low, high] = self.halves;
-        let ([a, b], [c, d]) = (low.to_le_bytes(), high.to_le_bytes());
-        u32::from_le_bytes([a, b, c, d])
+        u32::from(high) << 16 | u32::from(low)
     }
 
     pub(crate) const fn set_link(&mut self, link: u32) {

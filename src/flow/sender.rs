@@ -131,43 +131,35 @@ impl Sent {
         }
     }
 
-    /// The state in the high three bits, and in the lowest one what it says besides.
+    /// The state, and in the low bits what it says besides.
     pub(super) const fn number(self) -> u16 {
-        let state = match self {
-            Self::Free | Self::Expired => 0,
-            Self::Queued(_) => 1,
-            Self::Published(_) => 2,
-            Self::Resend(_) => 3,
-            Self::Released(_, Receipt::Success) => 4,
-            Self::Released(_, Receipt::NoMatchingSubscribers) => 5,
-            Self::ResendRelease(_) => 6,
-            Self::Subscribing | Self::Unsubscribing => 7,
-        };
-        let detail = match self {
-            Self::Queued(level) | Self::Published(level) | Self::Resend(level) => level as u16,
-            Self::Released(counted, _) => counted as u16,
-            Self::ResendRelease(receipt) => receipt as u16,
-            Self::Expired | Self::Unsubscribing => 1,
-            Self::Free | Self::Subscribing => 0,
-        };
-        state << 1 | detail
+        match self {
+            Self::Free => 0,
+            Self::Expired => 1,
+            Self::Queued(level) => 2 | level as u16,
+            Self::Published(level) => 4 | level as u16,
+            Self::Resend(level) => 6 | level as u16,
+            Self::Released(counted, receipt) => 8 | (receipt as u16) << 1 | counted as u16,
+            Self::ResendRelease(receipt) => 12 | receipt as u16,
+            Self::Subscribing => 14,
+            Self::Unsubscribing => 15,
+        }
     }
 
-    pub(super) const fn of_number(number: u16) -> Self {
-        let detail = number & 1 != 0;
-        let level = if detail { Level::ExactlyOnce } else { Level::AtLeastOnce };
-        let counted = if detail { Counted::Before } else { Counted::Here };
-        match number >> 1 {
-            0 if detail => Self::Expired,
-            1 => Self::Queued(level),
-            2 => Self::Published(level),
-            3 => Self::Resend(level),
-            4 => Self::Released(counted, Receipt::Success),
-            5 => Self::Released(counted, Receipt::NoMatchingSubscribers),
-            6 if detail => Self::ResendRelease(Receipt::NoMatchingSubscribers),
-            6 => Self::ResendRelease(Receipt::Success),
-            7 if detail => Self::Unsubscribing,
-            7 => Self::Subscribing,
+    pub(super) fn of_number(number: u16) -> Self {
+        let [low, high] = [number & 1 != 0, number & 2 != 0];
+        let level = if low { Level::ExactlyOnce } else { Level::AtLeastOnce };
+        let counted = if low { Counted::Before } else { Counted::Here };
+        let receipt = |no_matching| if no_matching { Receipt::NoMatchingSubscribers } else { Receipt::Success };
+        match number {
+            1 => Self::Expired,
+            2 | 3 => Self::Queued(level),
+            4 | 5 => Self::Published(level),
+            6 | 7 => Self::Resend(level),
+            8..=11 => Self::Released(counted, receipt(high)),
+            12 | 13 => Self::ResendRelease(receipt(low)),
+            14 => Self::Subscribing,
+            15 => Self::Unsubscribing,
             _ => Self::Free,
         }
     }

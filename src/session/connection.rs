@@ -114,17 +114,8 @@ impl End for Client {
 
     /// A request that was lost with its connection.
     fn report<'m, 'i>(engine: &mut Engine<'m, Self>, step: &mut StepOf<'m, 'i, Self>) -> bool {
-        while let Some(id) = SlotId::new(engine.core.end.unsearched) {
-            engine.core.end.unsearched = id.get().wrapping_sub(1);
-            if slot(engine.slots, id).is_some_and(Slot::is_request)
-                && let Some(packet_id) = identifiers::packet_id(engine.slots, id)
-            {
-                engine.free(id);
-                tell(step, Event::RequestLost { packet_id });
-                return true;
-            }
-        }
-        false
+        // Mostly there is none.
+        engine.core.end.unsearched != 0 && engine.report_lost_request(step)
     }
 
     fn republished<'i>(lost: PacketId, packet_id: PacketId) -> Option<Event<'i>> {
@@ -222,7 +213,8 @@ impl<'m> Engine<'m, Client> {
         self.core.receive_quota = receive_maximum;
         self.core.manner = Manner::of(connect.acknowledgement, connect.offline, connect.oversized);
         self.queue.set_aliases(connect.topic_aliases);
-        self.core.retry_interval = connect.retry_interval;
+        // 5.0 sends nothing again on the same connection. [MQTT-4.4.0-1]
+        self.core.retry_interval = if connect.version.is_v5() { 0 } else { connect.retry_interval };
         // CONNACK says how much of it the server allows.
         self.core.quota = connect.window.max(1);
         self.core.farewell = connect.farewell.max(1);
@@ -392,6 +384,22 @@ impl<'m> Engine<'m, Client> {
             _ => Authentication::Due,
         };
         Ok(tell(step, Event::Authenticating(auth)))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn report_lost_request(&mut self, step: &mut StepOf<'m, '_, Client>) -> bool {
+        while let Some(id) = SlotId::new(self.core.end.unsearched) {
+            self.core.end.unsearched = id.get().wrapping_sub(1);
+            if slot(self.slots, id).is_some_and(Slot::is_request)
+                && let Some(packet_id) = identifiers::packet_id(self.slots, id)
+            {
+                self.free(id);
+                tell(step, Event::RequestLost { packet_id });
+                return true;
+            }
+        }
+        false
     }
 
     /// SUBSCRIBE and UNSUBSCRIBE are no session state, not even unsent. What is in a slot is still to be told.

@@ -104,7 +104,7 @@ impl<'a> Publish<'a> {
     #[inline]
     pub(crate) fn alias(&self) -> Option<u16> {
         // Most have no properties at all.
-        if self.properties.is_empty() { None } else { topic_alias(self.properties) }
+        if !Version::LATEST.is_v5() || self.properties.is_empty() { None } else { topic_alias(self.properties) }
     }
 }
 

@@ -5,8 +5,8 @@
 
 use mqtt_session::wire::Properties;
 use mqtt_session::{
-    Acknowledge, Cause, Connect, Disconnect, Inbox, Instant, Property, Publish, QoS, ReasonCode, Refused, Session,
-    Step, Subscribe, Subscription, Version, server,
+    Acknowledge, Cause, Connect, Disconnect, Inbox, Instant, LostSession, Property, Publish, QoS, ReasonCode, Refused,
+    Session, Step, Subscribe, Subscription, Version, server,
 };
 
 fn feed<const N: usize>(inbox: &mut Inbox<[u8; N]>, bytes: &[u8]) {
@@ -260,6 +260,32 @@ fn a_window_that_is_half_free_takes_what_is_sent_again() {
         let (_, out) = run(&mut session, &mut inbox, now + 6000);
         assert_eq!((out.contains(&b'B'), out.contains(&b'C')), (is_sent_again, false));
     }
+}
+
+/// When it was shown says nothing of when it would expire.
+#[test]
+fn what_is_published_anew_does_not_expire_in_the_old_version() {
+    let mut session: Session<1024, 3, 4> = Session::new();
+    let mut inbox: Inbox<[u8; 256]> = Inbox::new();
+    let connect = Connect {
+        clean_start: false,
+        keep_alive: 0,
+        retry_interval: 5,
+        lost_session: LostSession::Republish,
+        ..Connect::new(Version::V3, "c")
+    };
+    online(&mut session, &mut inbox, &connect);
+    session.publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("t", b"AA") }).unwrap();
+    let (_, out) = run(&mut session, &mut inbox, 1);
+    assert!(out.contains(&b'A'));
+    session.connection_lost();
+    run(&mut session, &mut inbox, 10_000);
+    session.connect(&mut inbox, &connect).unwrap();
+    run(&mut session, &mut inbox, 10_000);
+    feed(&mut inbox, &[0x20, 2, 0, 0]);
+    let (events, out) = run(&mut session, &mut inbox, 10_000);
+    assert!(out.contains(&b'A'), "{events:?}");
+    assert!(!events.iter().any(|event| event.contains("Expired")), "{events:?}");
 }
 
 /// What expires makes room.
