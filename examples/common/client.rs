@@ -41,7 +41,9 @@ impl Client {
     pub(crate) fn connect_with(&mut self, acknowledgement: Acknowledge) -> Result<Link, Failure> {
         let link = self.retry.open(&self.connection, &self.stop)?;
         let properties = self.connection.properties();
-        let connect = Connect { acknowledgement, ..self.connection.connect(&properties) };
+        let asked = self.connection.connect(&properties);
+        let clean_start = asked.clean_start || self.retry.needs_clean_start(&self.connection);
+        let connect = Connect { acknowledgement, clean_start, ..asked };
         self.session
             .connect(&mut *self.inbox, &connect)
             .map_err(|refused| Failure::Failed(format!("CONNECT cannot be sent: {refused}")))?;

@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::hash::RandomState;
 use std::time::Instant;
 
-use mqtt_session::{Backoff, Cause, ReasonCode};
+use mqtt_session::{Backoff, Cause, ReasonCode, Version};
 
 use super::{Connection, Failure, Inbox, Link, Stop, ended};
 
@@ -31,7 +31,9 @@ pub(crate) struct Retry {
 enum Reach {
     /// No connection has ended yet. If there is no transport either, the host or the port may be wrong.
     Nowhere,
-    /// One has. What CONNECT began at the broker, only this process can resume in 5.0. [MQTT-3.2.2-4]
+    /// One has, without an answer to CONNECT. What that began at the broker is not known here.
+    Unheard,
+    /// One has, with an answer.
     Broker,
     /// The broker accepted the connection then.
     Connection(Instant),
@@ -60,6 +62,11 @@ impl Retry {
         }
     }
 
+    /// Whether only a clean start helps: 5.0 resumes no session that no CONNACK made known here. [MQTT-3.2.2-4]
+    pub(crate) fn needs_clean_start(&self, connection: &Connection) -> bool {
+        connection.version == Version::V5 && matches!(self.reach, Reach::Unheard)
+    }
+
     /// A transport, now or later.
     ///
     /// # Errors
@@ -84,11 +91,16 @@ impl Retry {
     /// Another one would not help, or there is a reason to stop.
     pub(crate) fn after(&mut self, cause: Cause, said: String, stop: &Stop) -> Result<(), Failure> {
         let line = ended(cause) + &said;
-        let served = match replace(&mut self.reach, Reach::Broker) {
+        let next = match self.reach {
+            Reach::Nowhere if !matches!(cause, Cause::Refused(_)) => Reach::Unheard,
+            Reach::Unheard => Reach::Unheard,
+            _ => Reach::Broker,
+        };
+        let served = match replace(&mut self.reach, next) {
             // A broker that says why it ends a connection wants some rest.
             Reach::Conversation(_) if cause == Cause::ConnectionLost => true,
             Reach::Conversation(since) | Reach::Connection(since) => STEADY < since.elapsed(),
-            Reach::Broker | Reach::Nowhere => false,
+            Reach::Broker | Reach::Unheard | Reach::Nowhere => false,
         };
         if served {
             self.backoff.reset();

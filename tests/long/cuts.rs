@@ -11,6 +11,7 @@
 
 mod peer;
 
+use core::fmt;
 use std::collections::BTreeMap;
 
 use mqtt_session::{
@@ -45,6 +46,7 @@ impl Link {
 }
 
 /// The client and all that it saw.
+#[derive(Clone)]
 struct Client {
     session: Session<512, 6, 6>,
     inbox: Inbox<[u8; 128]>,
@@ -153,7 +155,7 @@ impl Client {
     }
 }
 
-fn check(client: &Client, peer: &Peer, what: &str) {
+fn check(client: &Client, peer: &Peer, what: fmt::Arguments<'_>) {
     assert!(peer.is_settled(), "{what}: the server's messages are not settled");
     assert_eq!(client.session.in_flight(), 0, "{what}: exchanges are left over");
     for (packet_id, outcomes) in &client.outcomes {
@@ -173,31 +175,51 @@ fn check(client: &Client, peer: &Peer, what: &str) {
     }
 }
 
-/// A conversation over links that break as given, and a whole one at the end.
-fn converse(version: Version, acknowledge: Acknowledge, links: &[Link]) {
-    let mut client = Client::new(version, acknowledge);
-    let mut peer = Peer::new(version);
-    // The first connection sets the session up, so that every later one resumes.
-    client.has_published = true;
-    client.run(&mut peer, Link::WHOLE);
-    client.has_published = false;
-    for payload in 0..6 {
-        let qos = LEVELS[usize::from(payload) % 3];
-        // What is sent to a client that is away and has QoS 0 is lost, as it may be.
-        peer.publish(qos, payload);
-    }
-    for &link in links {
-        client.run(&mut peer, link);
-    }
-    client.run(&mut peer, Link::WHOLE);
-    check(&client, &peer, &format!("{version:?} {acknowledge:?} {links:?}"));
+/// A client and a server, and the links that they had.
+#[derive(Clone)]
+struct Conversation {
+    client: Client,
+    peer: Peer,
+    links: Vec<Link>,
 }
 
-fn every_setting(mut test: impl FnMut(Version, Acknowledge, Report)) {
+impl Conversation {
+    /// The first connection sets the session up, so that every later one resumes.
+    fn new(version: Version, acknowledge: Acknowledge) -> Self {
+        let mut client = Client::new(version, acknowledge);
+        let mut peer = Peer::new(version);
+        client.has_published = true;
+        client.run(&mut peer, Link::WHOLE);
+        client.has_published = false;
+        for payload in 0..6 {
+            let qos = LEVELS[usize::from(payload) % 3];
+            // What is sent to a client that is away and has QoS 0 is lost, as it may be.
+            peer.publish(qos, payload);
+        }
+        Self { client, peer, links: Vec::new() }
+    }
+
+    /// Goes on over a link that breaks as given.
+    fn over(&self, link: Link) -> Self {
+        let mut later = self.clone();
+        later.client.run(&mut later.peer, link);
+        later.links.push(link);
+        later
+    }
+
+    /// Comes to its end over a whole link.
+    fn end(mut self) {
+        let Self { client, peer, links } = &mut self;
+        client.run(peer, Link::WHOLE);
+        check(client, peer, format_args!("{:?} {:?} {links:?}", client.version, client.acknowledge));
+    }
+}
+
+fn every_setting(mut test: impl FnMut(&Conversation, Report)) {
     for version in [Version::V3, Version::V5] {
         for acknowledge in [Acknowledge::AfterHandling, Acknowledge::Manually] {
             for report in [Report::Nothing, Report::Everything, Report::Truth] {
-                test(version, acknowledge, report);
+                test(&Conversation::new(version, acknowledge), report);
             }
         }
     }
@@ -208,30 +230,29 @@ const LONGEST: usize = 200;
 
 #[test]
 fn cut_after_every_byte_to_the_server() {
-    every_setting(|version, acknowledge, report| {
+    every_setting(|conversation, report| {
         for to_server in 0..LONGEST {
-            converse(version, acknowledge, &[Link { to_server, report, ..Link::WHOLE }]);
+            conversation.over(Link { to_server, report, ..Link::WHOLE }).end();
         }
     });
 }
 
 #[test]
 fn cut_after_every_byte_to_the_client() {
-    every_setting(|version, acknowledge, report| {
+    every_setting(|conversation, report| {
         for to_client in 0..LONGEST {
-            converse(version, acknowledge, &[Link { to_client, report, ..Link::WHOLE }]);
+            conversation.over(Link { to_client, report, ..Link::WHOLE }).end();
         }
     });
 }
 
 #[test]
 fn cut_twice_in_any_two_places() {
-    every_setting(|version, acknowledge, report| {
+    every_setting(|conversation, report| {
         for first in 0..LONGEST / 2 {
+            let conversation = conversation.over(Link { to_server: first, to_client: LONGEST / 2 - first, report });
             for second in 0..LONGEST / 2 {
-                let first = Link { to_server: first, to_client: LONGEST / 2 - first, report };
-                let second = Link { to_server: LONGEST / 2 - second, to_client: second, report };
-                converse(version, acknowledge, &[first, second]);
+                conversation.over(Link { to_server: LONGEST / 2 - second, to_client: second, report }).end();
             }
         }
     });

@@ -29,7 +29,7 @@ use operation::{Operation, Script, Setup};
 use properties::{Seen, Verdict};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
-use world::World;
+use world::{Manner, World};
 
 /// How many pairs of sizes there are.
 pub(crate) const SIZES: usize = 9;
@@ -63,14 +63,18 @@ macro_rules! with_sizes {
 
 type Run = (Setup, Vec<Operation>);
 
-/// Plays a run to its end.
-fn play((setup, operations): &Run, clones: bool) -> (Seen, String) {
+/// Plays a run to its end, and draws it if that is asked for.
+fn play((setup, operations): &Run, manner: Manner) -> (Seen, String) {
     with_sizes!(setup.sizes, |Client, Server| {
-        let mut world: World<Client, Server> = World::new(setup, clones);
+        let mut world: World<Client, Server> = World::new(setup, manner);
         world.run(operations);
         world.settle();
         (
-            Seen { facts: world.facts(), retries: retries(setup, operations), is_v5: setup.version == Version::V5 },
+            Seen {
+                facts: world.take_facts(),
+                retries: retries(setup, operations),
+                is_v5: setup.version == Version::V5,
+            },
             world.chart(),
         )
     })
@@ -104,14 +108,14 @@ fn check(name: &str, adapt: impl Fn(&mut Run), judge: impl Fn(&Run) -> Verdict) 
     });
     let outcome = runner.run(&runs, |run| judge(&run).map_err(TestCaseError::fail));
     if let Err(TestError::Fail(fault, run)) = outcome {
-        let (_, chart) = play(&run, false);
+        let (_, chart) = play(&run, Manner::Drawn);
         panic!("{name}: {fault}\n{}\n{chart}", Script(&run.0, &run.1));
     }
 }
 
 /// Judges what a run leaves behind.
 fn judged(name: &str, property: impl Fn(&Seen) -> Verdict) {
-    check(name, |_| (), |run| property(&play(run, false).0));
+    check(name, |_| (), |run| property(&play(run, Manner::Undrawn).0));
 }
 
 /// Changes how each connection of a run is asked for.
@@ -157,13 +161,15 @@ properties!(
 #[test]
 fn qos_2_exactly_once_automatically() {
     let automatic = |run: &mut Run| with_plans(run, |plan| plan.manual = [false; 2]);
-    check("qos_2_exactly_once_automatically", automatic, |run| properties::qos_2_exactly_once(&play(run, false).0));
+    check("qos_2_exactly_once_automatically", automatic, |run| {
+        properties::qos_2_exactly_once(&play(run, Manner::Undrawn).0)
+    });
 }
 
 #[test]
 fn qos_2_exactly_once_manually() {
     let manual = |run: &mut Run| with_plans(run, |plan| plan.manual = [true; 2]);
-    check("qos_2_exactly_once_manually", manual, |run| properties::qos_2_exactly_once(&play(run, false).0));
+    check("qos_2_exactly_once_manually", manual, |run| properties::qos_2_exactly_once(&play(run, Manner::Undrawn).0));
 }
 
 /// Sessions end with their connections, which the client leaves while answers come in.
@@ -195,7 +201,7 @@ fn with_hasty_departures(run: &mut Run) {
 #[test]
 fn what_was_confirmed_before_leaving_is_not_lost() {
     check("what_was_confirmed_before_leaving_is_not_lost", with_hasty_departures, |run| {
-        properties::what_was_confirmed_before_leaving_is_not_lost(&play(run, false).0)
+        properties::what_was_confirmed_before_leaving_is_not_lost(&play(run, Manner::Undrawn).0)
     });
 }
 
@@ -215,7 +221,7 @@ fn with_a_server_that_sends_too_much(run: &mut Run) {
 #[test]
 fn no_peer_is_refused_that_counts_each_pubcomp() {
     check("no_peer_is_refused_that_counts_each_pubcomp", with_a_server_that_sends_too_much, |run| {
-        let seen = play(run, false).0;
+        let seen = play(run, Manner::Undrawn).0;
         // Who has missed that the server lost the session takes its new messages for repeats of old ones: no end can know.
         if properties::was_estranged(&seen.facts) {
             return Ok(());
@@ -242,7 +248,7 @@ fn without_skips(run: &mut Run) {
 #[test]
 fn acknowledgements_leave_in_order() {
     check("acknowledgements_leave_in_order", without_skips, |run| {
-        properties::acknowledgements_leave_in_order(&play(run, false).0)
+        properties::acknowledgements_leave_in_order(&play(run, Manner::Undrawn).0)
     });
 }
 
@@ -274,14 +280,14 @@ fn with_refusals_that_are_lost(run: &mut Run) {
 #[test]
 fn acknowledgements_leave_in_order_where_refusals_are_lost() {
     check("acknowledgements_leave_in_order_where_refusals_are_lost", with_refusals_that_are_lost, |run| {
-        properties::acknowledgements_leave_in_order(&play(run, false).0)
+        properties::acknowledgements_leave_in_order(&play(run, Manner::Undrawn).0)
     });
 }
 
 #[test]
 fn acknowledgements_come_after_the_application() {
     check("acknowledgements_come_after_the_application", without_skips, |run| {
-        properties::acknowledgements_come_after_the_application(&play(run, false).0)
+        properties::acknowledgements_come_after_the_application(&play(run, Manner::Undrawn).0)
     });
 }
 
@@ -294,7 +300,7 @@ fn the_same_comes_of_the_same() {
         |_| (),
         |run| {
             let [(first, chart), (second, again), (cloned, of_clones)] =
-                [false, false, true].map(|clones| play(run, clones));
+                [Manner::Drawn, Manner::Drawn, Manner::DrawnOfClones].map(|manner| play(run, manner));
             let same = first.facts == second.facts && chart == again;
             let same_of_clones = first.facts == cloned.facts && chart == of_clones;
             if same && same_of_clones { Ok(()) } else { Err(format!("two runs differ: {same}, {same_of_clones}")) }
@@ -311,16 +317,16 @@ fn after_all_is_done_a_session_is_as_good_as_new() {
         |(setup, operations)| {
             let calm = Setup { faults: Faults::NONE, ..setup.clone() };
             with_sizes!(setup.sizes, |Client, Server| {
-                let mut used: World<Client, Server> = World::new(setup, false);
+                let mut used: World<Client, Server> = World::new(setup, Manner::Undrawn);
                 used.run(operations);
-                let mut new: World<Client, Server> = World::new(&calm, false);
+                let mut new: World<Client, Server> = World::new(&calm, Manner::Undrawn);
                 // Twice, so that the last connection of each goes on with a session.
                 let done = [&mut used, &mut new]
                     .into_iter()
                     .all(|world| world.settle() && world.come_again() && world.come_again());
                 // What was sent and may not be sent again stays open on the other end, until the session ends. So does what a
                 // client holds of a session whose loss it never heard of.
-                let facts = used.facts();
+                let facts = used.take_facts();
                 if properties::gave_up_what_was_sent(&facts) || properties::was_estranged(&facts) {
                     return Ok(());
                 }
@@ -363,7 +369,7 @@ fn a_full_store_blocks_nothing() {
     };
     check("a_full_store_blocks_nothing", adapt, |(setup, operations)| {
         with_sizes!(setup.sizes, |Client, Server| {
-            let mut world: World<Client, Server> = World::new(setup, false);
+            let mut world: World<Client, Server> = World::new(setup, Manner::Undrawn);
             world.run(operations);
             world.stay_full()
         })
@@ -377,7 +383,7 @@ fn the_runs_are_interesting() {
     let mut counts = BTreeMap::new();
     for _ in 0..800 {
         let run = operation::run().new_tree(&mut runner).expect("every run is possible").current();
-        counts::count(&play(&run, false).0.facts, &mut counts);
+        counts::count(&play(&run, Manner::Undrawn).0.facts, &mut counts);
     }
     println!("{counts:#?}");
     let missing: Vec<_> =

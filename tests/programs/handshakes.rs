@@ -91,7 +91,8 @@ impl Broker {
     fn answer(&mut self, first: u8, packet: &[u8]) -> Vec<u8> {
         match (first, self.session) {
             (0x10, session) => {
-                let is_present = !matches!(session, Session::Unknown);
+                let clean_start = packet[9] & 2 != 0;
+                let is_present = !clean_start && !matches!(session, Session::Unknown);
                 if !is_present {
                     self.session = Session::Unsubscribed;
                 }

@@ -75,25 +75,43 @@ pub(crate) fn normal(description: &Value) -> Value {
     }
 }
 
-/// The bytes of a packet, by way of the length that an empty buffer tells.
-pub(crate) fn encode(version: Version, to: Role, packet: &Packet<'_>) -> Result<Vec<u8>, Unencodable> {
-    let len = match packet.encode(version, to, &mut []) {
-        Err(Unencodable::NoRoom(len)) => len,
-        Err(fault) => return Err(fault),
+/// The length of a packet, as an empty buffer tells it.
+fn encoded_len(version: Version, to: Role, packet: &Packet<'_>) -> Result<usize, Unencodable> {
+    match packet.encode(version, to, &mut []) {
+        Err(Unencodable::NoRoom(len)) => Ok(len),
+        Err(fault) => Err(fault),
         Ok(len) => panic!("{len} bytes were written to nowhere"),
-    };
-    let mut bytes = vec![0xA5; len];
+    }
+}
+
+/// Encodes a packet into a buffer of its length, and into one that lacks a byte.
+fn encode_into(version: Version, to: Role, packet: &Packet<'_>, bytes: &mut [u8]) {
+    let len = bytes.len();
     let (short, _) = bytes.split_at_mut(len.saturating_sub(1));
     assert_eq!(packet.encode(version, to, short), Err(Unencodable::NoRoom(len)), "one byte too few");
-    assert_eq!(packet.encode(version, to, &mut bytes), Ok(len), "an exact fit");
+    assert_eq!(packet.encode(version, to, bytes), Ok(len), "an exact fit");
+}
+
+/// The bytes of a packet.
+pub(crate) fn encode(version: Version, to: Role, packet: &Packet<'_>) -> Result<Vec<u8>, Unencodable> {
+    let mut bytes = vec![0xA5; encoded_len(version, to, packet)?];
+    encode_into(version, to, packet, &mut bytes);
     Ok(bytes)
 }
 
 /// Encodes what was decoded: it must decode to the same packet again, and not be longer than it was.
 pub(crate) fn encode_again(version: Version, to: Role, packet: &Packet<'_>, was: usize) {
-    let bytes = encode(version, to, packet).unwrap_or_else(|fault| panic!("{packet:?} was received, but: {fault}"));
-    assert!(bytes.len() <= was, "{packet:?} grew from {was} bytes to {}", bytes.len());
-    assert_eq!(Packet::decode(version, to, &bytes), Ok(Some((*packet, bytes.len()))), "{}", to_hex(&bytes));
+    let len = encoded_len(version, to, packet);
+    let len = len.unwrap_or_else(|fault| panic!("{packet:?} was received, but: {fault}"));
+    assert!(len <= was, "{packet:?} grew from {was} bytes to {len}");
+    // Most are short, and there are many.
+    let (mut few, mut many) = ([0xA5; 64], Vec::new());
+    let bytes = few.get_mut(..len).unwrap_or_else(|| {
+        many.resize(len, 0xA5);
+        &mut many
+    });
+    encode_into(version, to, packet, bytes);
+    assert_eq!(Packet::decode(version, to, bytes), Ok(Some((*packet, len))), "{}", to_hex(bytes));
 }
 
 /// Puts the front of `bytes` into the inbox, as much as there is space, and gives back the rest.

@@ -8,6 +8,7 @@ use mqtt_session::wire::{
 use mqtt_session::{QoS, ReasonCode, Role, Version};
 
 /// A message on its way to the client.
+#[derive(Clone)]
 struct Outgoing {
     packet_id: PacketId,
     qos: QoS,
@@ -16,6 +17,7 @@ struct Outgoing {
 }
 
 /// The server's end: its session, which outlives connections, and the bytes of the present one.
+#[derive(Clone)]
 pub(crate) struct Peer {
     version: Version,
     has_session: bool,

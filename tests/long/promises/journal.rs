@@ -145,10 +145,10 @@ pub(crate) struct Journal {
 /// A journal that several hands write into.
 pub(crate) type Pen = Rc<RefCell<Journal>>;
 
-/// Looks at the wire: draws it, and writes down what comes in.
+/// Looks at the wire: draws it if that is asked for, and writes down what comes in.
 #[derive(Debug)]
 pub(crate) struct Watcher {
-    pub(crate) chart: Chart<String>,
+    pub(crate) chart: Option<Chart<String>>,
     pub(crate) journal: Pen,
 }
 
@@ -180,7 +180,9 @@ impl Journal {
 
 impl Observer for Watcher {
     fn observe(&mut self, now: Instant, sight: &Sight<'_>) {
-        self.chart.observe(now, sight);
+        if let Some(chart) = &mut self.chart {
+            chart.observe(now, sight);
+        }
         let mut journal = self.journal.borrow_mut();
         journal.now = now.as_millis();
         match sight {

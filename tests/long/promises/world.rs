@@ -1,6 +1,7 @@
 //! Two real ends over a simulated link, and the applications on both of them, which do what a list of operations says.
 
 use core::cell::RefCell;
+use core::mem;
 use core::num::NonZeroU16;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -16,6 +17,16 @@ use mqtt_session::{
 use super::end::{ClientEnd, Commands, ServerEnd, Watched};
 use super::journal::{Fact, Journal, Pen, Tap, Watcher, Wire, other};
 use super::operation::{Operation, Plan, ServerPlan, Setup};
+
+/// How a run is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// To be judged: a chart would take longer than all the rest.
+    Undrawn,
+    Drawn,
+    /// Each session is replaced by a clone again and again.
+    DrawnOfClones,
+}
 
 pub(crate) struct World<C, S> {
     setup: Setup,
@@ -38,8 +49,7 @@ pub(crate) struct World<C, S> {
     closed: [bool; 2],
     /// How many messages were delivered.
     deliveries: u32,
-    /// Whether each session is replaced by a clone again and again.
-    clones: bool,
+    manner: Manner,
 }
 
 struct Sent {
@@ -102,9 +112,10 @@ pub(crate) const fn index(role: Role) -> usize {
 }
 
 impl<C: ClientEnd, S: ServerEnd> World<C, S> {
-    pub(crate) fn new(setup: &Setup, clones: bool) -> Self {
+    pub(crate) fn new(setup: &Setup, manner: Manner) -> Self {
         let journal: Pen = Rc::new(RefCell::new(Journal::default()));
-        let watcher = Watcher { chart: Chart::new(String::new()), journal: Rc::clone(&journal) };
+        let chart = (manner != Manner::Undrawn).then(|| Chart::new(String::new()));
+        let watcher = Watcher { chart, journal: Rc::clone(&journal) };
         let tap = |role| Tap::new(role, setup.version, Rc::clone(&journal));
         let mut world = Self {
             setup: setup.clone(),
@@ -121,7 +132,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             requests: BTreeSet::new(),
             closed: [false; 2],
             deliveries: 0,
-            clones,
+            manner,
             journal,
         };
         world.connect(setup.plan);
@@ -134,17 +145,18 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         }
     }
 
-    /// What was seen, and its drawing.
-    pub(crate) fn facts(&self) -> Vec<(u64, Fact)> {
-        self.journal.borrow().facts.clone()
+    /// What was seen, once all is over.
+    pub(crate) fn take_facts(&mut self) -> Vec<(u64, Fact)> {
+        mem::take(&mut self.journal.borrow_mut().facts)
     }
 
+    /// Its drawing, or nothing.
     pub(crate) fn chart(&mut self) -> String {
-        self.sim.observer().chart.out().clone()
+        self.sim.observer().chart.as_mut().map_or_else(String::new, |chart| chart.out().clone())
     }
 
     pub(crate) fn apply(&mut self, operation: Operation) {
-        if self.clones {
+        if self.manner == Manner::DrawnOfClones {
             self.client.session.replace_by_clone();
             self.server.session.replace_by_clone();
         }
@@ -378,7 +390,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
     pub(crate) fn step(&mut self) -> bool {
         let before = self.sim.now().as_millis();
         self.journal.borrow_mut().now = before;
-        if self.clones {
+        if self.manner == Manner::DrawnOfClones {
             self.client.session.replace_by_clone();
         }
         let Self { sim, client, server, inboxes: [client_inbox, server_inbox], .. } = self;
