@@ -37,7 +37,7 @@ pub enum Offline {
 pub enum Oversized {
     /// It ends the connection, with 0x95 in 5.0.
     #[default]
-    Refused,
+    Disconnect,
     /// In 3.1.1, where nobody can be told how much fits, it is acknowledged, reported as an event, and otherwise dropped:
     /// else a server would send it again on each connection. Its topic must fit. In 5.0 it is refused in any case.
     Skipped,

@@ -5,7 +5,7 @@ use crate::bytes;
 use crate::wire::{Measured, PacketId, PacketType, packet_len};
 
 /// What is kept free for the shortest DISCONNECT that says all it must: a reason code and a session expiry interval.
-pub(crate) const FAREWELL: usize = 9;
+pub(crate) const DISCONNECT_RESERVE: usize = 9;
 
 /// How CONNACK begins.
 const CONNACK: u8 = PacketType::Connack.first_byte();
@@ -79,13 +79,13 @@ impl<'m> Queue<'m> {
 
     /// Whether `len` bytes fit besides a farewell, kept or to come.
     pub(crate) fn has_room(&self, len: usize) -> bool {
-        let farewell = if self.control.farewell == 0 { FAREWELL } else { 0 };
+        let farewell = if self.control.farewell == 0 { DISCONNECT_RESERVE } else { 0 };
         len.saturating_add(farewell) <= self.free()
     }
 
     /// Whether `len` bytes fit into an empty queue besides a farewell to come.
     pub(crate) fn ever_has_room(&self, len: usize) -> bool {
-        len.saturating_add(FAREWELL) <= self.capacity()
+        len.saturating_add(DISCONNECT_RESERVE) <= self.capacity()
     }
 
     /// How many bytes are in use, a farewell not counted.
@@ -124,12 +124,12 @@ impl<'m> Queue<'m> {
     }
 
     /// Keeps a packet for the time when all others have left; `false` if it does not fit.
-    pub(crate) fn keep_farewell(&mut self, packet: &Measured<'_>) -> bool {
+    pub(crate) fn keep_disconnect(&mut self, packet: &Measured<'_>) -> bool {
         let len = packet.len();
         if len > self.capacity().wrapping_sub(self.control.end.into()) {
             return false;
         }
-        self.drop_farewell();
+        self.drop_disconnect();
         let start = self.capacity().wrapping_sub(len);
         let Some(tail) = self.bytes.get_mut(start..) else { return false };
         let is_whole = packet.encode(tail).is_ok();
@@ -140,7 +140,7 @@ impl<'m> Queue<'m> {
     }
 
     /// Queues the packet that was kept, if there is one.
-    pub(crate) fn release_farewell(&mut self) {
+    pub(crate) fn release_disconnect(&mut self) {
         let (end, stop, gap) = (usize::from(self.control.end), self.capacity(), self.free());
         if let Some(rest) = self.bytes.get_mut(end..stop) {
             bytes::rotate_left(rest, gap);
@@ -232,7 +232,7 @@ impl<'m> Queue<'m> {
         })
     }
 
-    fn drop_farewell(&mut self) {
+    fn drop_disconnect(&mut self) {
         self.erase(self.limit(), self.capacity());
         self.control.farewell = 0;
     }
@@ -244,7 +244,7 @@ impl<'m> Queue<'m> {
         let end = self.kept_end(if ends_elsewhere { shown } else { all });
         self.erase(end.into(), all.into());
         *self.control = Control { shown: shown.min(end), end, ..*self.control };
-        self.drop_farewell();
+        self.drop_disconnect();
         self.settle();
         ends_elsewhere && end == shown
     }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use std::vec::Vec;
 
-use super::{Control, FAREWELL, Measured, Queue, TopicAliases};
+use super::{Control, DISCONNECT_RESERVE, Measured, Queue, TopicAliases};
 use crate::trials::trials;
 use crate::wire::{Layout, Role, Version, Writer};
 
@@ -167,18 +167,18 @@ impl Pair {
         self.settle();
     }
 
-    fn keep_farewell(&mut self, packet: &Filler) {
+    fn keep_disconnect(&mut self, packet: &Filler) {
         let encoded = packet.encoded();
         // Another one takes the place of the first.
         let fits = encoded.len() <= self.size - self.end();
-        assert_eq!(self.queue().keep_farewell(&packet.measured()), fits, "{} bytes", encoded.len());
+        assert_eq!(self.queue().keep_disconnect(&packet.measured()), fits, "{} bytes", encoded.len());
         if fits {
             self.farewell = encoded;
         }
     }
 
-    fn release_farewell(&mut self) {
-        self.queue().release_farewell();
+    fn release_disconnect(&mut self) {
+        self.queue().release_disconnect();
         if !self.farewell.is_empty() {
             self.packets.push(core::mem::take(&mut self.farewell));
         }
@@ -207,8 +207,8 @@ impl Pair {
             Operation::Write(part) => self.write(part.index(self.shown - self.written + 1)),
             Operation::WriteAll => self.write(usize::MAX),
             Operation::CutShort => self.cut_short(),
-            Operation::KeepFarewell(body) => self.keep_farewell(&Filler(body)),
-            Operation::ReleaseFarewell => self.release_farewell(),
+            Operation::KeepFarewell(body) => self.keep_disconnect(&Filler(body)),
+            Operation::ReleaseFarewell => self.release_disconnect(),
             Operation::Clear => self.clear(),
         }
         self.check();
@@ -229,12 +229,12 @@ impl Pair {
         let free = self.free();
         assert_eq!(self.queue().free(), free);
         // One that is kept needs no room besides.
-        let farewell = if self.farewell.is_empty() { FAREWELL } else { 0 };
+        let farewell = if self.farewell.is_empty() { DISCONNECT_RESERVE } else { 0 };
         for len in [0, 1, free.saturating_sub(farewell), free.saturating_sub(farewell) + 1, free, usize::MAX] {
             assert_eq!(self.queue().has_room(len), len <= free.saturating_sub(farewell) && free >= farewell, "{len}");
         }
-        for len in [0, 1, self.size.saturating_sub(FAREWELL), self.size] {
-            assert_eq!(self.queue().ever_has_room(len), len + FAREWELL <= self.size, "{len}");
+        for len in [0, 1, self.size.saturating_sub(DISCONNECT_RESERVE), self.size] {
+            assert_eq!(self.queue().ever_has_room(len), len + DISCONNECT_RESERVE <= self.size, "{len}");
         }
         let tail = self.size - self.farewell.len();
         assert_eq!(self.memory[tail..self.size], self.farewell);
@@ -286,17 +286,17 @@ fn a_farewell_leaves_nothing_behind() {
     type End = fn(&mut Pair);
     let ends: [(&str, End); 4] = [
         ("sent", |pair| {
-            pair.release_farewell();
+            pair.release_disconnect();
             pair.apply(&Operation::Show);
             pair.write(usize::MAX);
         }),
         ("cut short", Pair::cut_short),
         ("cleared", Pair::clear),
-        ("replaced", |pair| pair.keep_farewell(&Filler(2))),
+        ("replaced", |pair| pair.keep_disconnect(&Filler(2))),
     ];
     for (name, end) in ends {
         let mut pair = Pair::new(60);
-        pair.keep_farewell(&Filler(20));
+        pair.keep_disconnect(&Filler(20));
         end(&mut pair);
         pair.check();
         let rest = pair.memory.len() - pair.farewell.len();
@@ -329,7 +329,7 @@ fn what_is_queued_behind_a_front_that_has_left_begins_anew() {
 #[test]
 fn a_push_leaves_the_farewell_alone() {
     let mut pair = Pair::new(40);
-    pair.keep_farewell(&Filler(18));
+    pair.keep_disconnect(&Filler(18));
     pair.push(&Filler(30));
     pair.check();
     assert!(pair.push(&Filler(18)), "room to the byte");
@@ -343,7 +343,7 @@ fn a_farewell_is_the_last_to_leave() {
     for operation in [
         Operation::Push(2),
         Operation::Show,
-        Operation::KeepFarewell(FAREWELL - 2),
+        Operation::KeepFarewell(DISCONNECT_RESERVE - 2),
         Operation::Push(3),
         Operation::WriteAll,
         Operation::Show,
@@ -353,7 +353,7 @@ fn a_farewell_is_the_last_to_leave() {
     ] {
         pair.apply(&operation);
     }
-    let farewell = Filler(FAREWELL - 2).encoded();
+    let farewell = Filler(DISCONNECT_RESERVE - 2).encoded();
     assert_eq!(pair.queue().into_shown(), farewell);
     pair.apply(&Operation::WriteAll);
     assert!(pair.control.is_empty());
@@ -367,7 +367,7 @@ fn a_queue_of_more_than_65535_bytes() {
     assert_eq!(pair.queue().free(), 65_535);
     assert!(pair.queue().push(&Filler(65_000).measured()));
     assert!(!pair.queue().push(&Filler(600).measured()));
-    assert!(!pair.queue().keep_farewell(&Filler(600).measured()));
+    assert!(!pair.queue().keep_disconnect(&Filler(600).measured()));
     pair.queue().show();
     assert_eq!(pair.queue().into_shown(), Filler(65_000).encoded());
     assert!(pair.queue().push(&Filler(500).measured()));

@@ -9,7 +9,7 @@ use crate::wire::{ReasonCode, Unencodable, Violation};
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Refused {
+pub enum CommandError {
     /// There is no room now: neither in the store nor, perhaps, for one exchange more. `Event::Writable` tells when to
     /// try again.
     Full,
@@ -39,7 +39,7 @@ pub enum Refused {
     /// start.
     OtherSession,
     /// The message that the handle stands for is acknowledged already, or gone with its connection or session.
-    Dead,
+    StaleHandle,
     /// A session that was to end with its connection cannot be kept. (5.0: 3.14.2.2.2)
     ExpiryRaised,
     /// The connection has no authentication method, or this is not the moment. [MQTT-4.12.0-7]
@@ -48,12 +48,12 @@ pub enum Refused {
     Reserved,
     /// There is nothing that this would answer: CONNECT, SUBSCRIBE or UNSUBSCRIBE did not come, is answered already, or has
     /// another number of filters; or the client did not ask for response information. [MQTT-3.1.2-28]
-    Unasked,
+    NothingToAnswer,
     /// The client gave no identifier, so the server must assign one. [MQTT-3.2.2-16]
     ClientIdentifierMissing,
 }
 
-impl From<Unencodable> for Refused {
+impl From<Unencodable> for CommandError {
     fn from(error: Unencodable) -> Self {
         match error {
             Unencodable::NoRoom(_) | Unencodable::TooLong => Self::TooLarge,
@@ -63,7 +63,7 @@ impl From<Unencodable> for Refused {
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full => "there is no room now",
@@ -79,24 +79,24 @@ impl fmt::Display for Refused {
             Self::SubscriptionIdentifierUnsupported => "the server has no subscription identifiers",
             Self::SharedUnsupported => "the server has no shared subscriptions",
             Self::OtherSession => "the session belongs to another client identifier or version",
-            Self::Dead => "the message is acknowledged or gone",
+            Self::StaleHandle => "the message is acknowledged or gone",
             Self::ExpiryRaised => "a session that ends with its connection cannot be kept",
             Self::NotAuthenticating => "there is no authentication to go on with",
             Self::Reserved => "the session sets this property itself",
-            Self::Unasked => "there is nothing that this would answer",
+            Self::NothingToAnswer => "there is nothing that this would answer",
             Self::ClientIdentifierMissing => "the client needs an identifier",
         })
     }
 }
 
-impl core::error::Error for Refused {}
+impl core::error::Error for CommandError {}
 
 /// Why a connection ended.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
-pub enum Cause {
+pub enum CloseReason {
     /// There was no connection yet.
     #[default]
     NotConnected,
@@ -108,7 +108,7 @@ pub enum Cause {
     /// connection ended badly, and it publishes the will.
     DisconnectTimeout,
     /// The server refused the connection with this code. [MQTT-3.2.2-5] in 3.1.1, [MQTT-3.2.2-7] in 5.0
-    Refused(ReasonCode),
+    ConnectionRefused(ReasonCode),
     /// The server does not speak this version; another one may work. [MQTT-3.1.2-2]
     UnsupportedVersion,
     /// The server disconnected with this code. [MQTT-4.13.2-1]
@@ -135,7 +135,7 @@ pub enum Cause {
     /// AUTH came, but no authentication is going on, or with a code that is not due. [MQTT-4.12.0-2]
     AuthenticationUnexpected,
     /// An acknowledgement contradicts its exchange.
-    AcknowledgementContradicts,
+    UnexpectedAcknowledgement,
     /// SUBACK or UNSUBACK does not answer its request. [MQTT-3.8.4-5] in 3.1.1, [MQTT-3.8.4-6] in 5.0
     AnswerMismatched,
     /// The peer used an identifier again before its exchange was over. [MQTT-2.3.1-2] in 3.1.1, [MQTT-2.2.1-4] in 5.0
@@ -182,7 +182,7 @@ pub enum Cause {
     ExpiryRaised,
 }
 
-impl From<BadAlias> for Cause {
+impl From<BadAlias> for CloseReason {
     fn from(bad: BadAlias) -> Self {
         match bad {
             BadAlias::TooHigh => Self::TopicAliasTooHigh,
@@ -192,14 +192,14 @@ impl From<BadAlias> for Cause {
     }
 }
 
-impl Cause {
+impl CloseReason {
     /// The reason code with which a 5.0 connection is closed for this cause; `None` where no DISCONNECT is sent.
     #[must_use]
     pub const fn reason_code(self) -> Option<ReasonCode> {
         match self {
             Self::NotConnected
             | Self::ConnectionLost
-            | Self::Refused(_)
+            | Self::ConnectionRefused(_)
             | Self::UnsupportedVersion
             | Self::DisconnectedByPeer(_)
             | Self::DisconnectTimeout
@@ -228,7 +228,7 @@ impl Cause {
             | Self::ClientIdentifierMissing
             | Self::AuthenticationMethodChanged
             | Self::AuthenticationUnexpected
-            | Self::AcknowledgementContradicts
+            | Self::UnexpectedAcknowledgement
             | Self::AnswerMismatched
             | Self::PacketIdentifierReused
             | Self::TopicAliasUnknown
@@ -239,14 +239,14 @@ impl Cause {
     }
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotConnected => "there was no connection yet",
             Self::ConnectionLost => "the transport was lost",
             Self::Disconnected => "disconnected as asked",
             Self::DisconnectTimeout => "DISCONNECT did not leave in time",
-            Self::Refused(code) => return write!(f, "the server refused the connection: {code}"),
+            Self::ConnectionRefused(code) => return write!(f, "the server refused the connection: {code}"),
             Self::UnsupportedVersion => "the server does not speak this version",
             Self::DisconnectedByPeer(code) => return write!(f, "the peer disconnected: {code}"),
             Self::ConnackTimeout => "CONNACK did not come in time",
@@ -259,7 +259,7 @@ impl fmt::Display for Cause {
             Self::ClientIdentifierMissing => "the server assigned no client identifier",
             Self::AuthenticationMethodChanged => "the authentication method is not that of CONNECT",
             Self::AuthenticationUnexpected => "AUTH came though none was due",
-            Self::AcknowledgementContradicts => "an acknowledgement contradicts its exchange",
+            Self::UnexpectedAcknowledgement => "an acknowledgement contradicts its exchange",
             Self::AnswerMismatched => "SUBACK or UNSUBACK does not answer its request",
             Self::PacketIdentifierReused => "the peer used a packet identifier again too early",
             Self::ReceiveMaximumExceeded => "more messages are unacknowledged than allowed",
@@ -285,9 +285,9 @@ impl fmt::Display for Cause {
     }
 }
 
-impl core::error::Error for Cause {}
+impl core::error::Error for CloseReason {}
 
-impl From<Violation> for Cause {
+impl From<Violation> for CloseReason {
     fn from(violation: Violation) -> Self {
         match violation {
             Violation::RefusedByOlderServer => Self::UnsupportedVersion,

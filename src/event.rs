@@ -2,10 +2,11 @@
 
 use core::fmt;
 
-use crate::error::Cause;
+use crate::error::CloseReason;
 use crate::time::Instant;
 use crate::wire::{
-    AckType, Auth, Connack, Delivery, Disconnect, List, PacketId, Properties, Publish, QoS, ReasonCode, Unshown,
+    AckType, Auth, Connack, Delivery, DisconnectPacket, List, PacketId, Properties, PublishPacket, QoS, ReasonCode,
+    Unshown,
 };
 
 /// What to do next. "Do what the step says, then poll again" is the whole contract.
@@ -29,7 +30,7 @@ pub enum Step<'s, E> {
     /// A caller that does not read on purpose says so by `reading_paused` each time, or the peer counts as silent.
     Wait(Option<Instant>),
     /// The connection is over: close the transport. Repeated until `connect`.
-    Close(Cause),
+    Close(CloseReason),
 }
 
 /// Of the bytes to write, only how many there are: a password may be among them.
@@ -64,9 +65,9 @@ pub enum Event<'i> {
     /// The server accepted the connection. Without `session_present` it has no subscriptions of ours.
     Connected(Connack<'i>),
     /// The server refused the connection; `Close` follows.
-    Refused(Connack<'i>),
+    ConnectionRefused(Connack<'i>),
     /// The server ends the connection; `Close` follows. 5.0 only.
-    Disconnected(Disconnect<'i>),
+    Disconnected(DisconnectPacket<'i>),
     /// The server goes on with the authentication; answer with `authenticate`, or go on if it says success.
     Authenticating(Auth<'i>),
     /// A message arrived.
@@ -132,11 +133,11 @@ pub enum Event<'i> {
     /// The server broke a rule for which the connection would end with this cause, if servers in wide use did not break it.
     /// Nothing else follows from it, so it may be ignored. 5.0 only.
     ///
-    /// * [`Cause::Violation`] with [`PubrecCodeReserved`](crate::Violation::PubrecCodeReserved): a PUBREC had a reason code of
+    /// * [`CloseReason::Violation`] with [`PubrecCodeReserved`](crate::Violation::PubrecCodeReserved): a PUBREC had a reason code of
     ///   0x80 or above that the standard does not give it. It was taken as a refusal, of which the event before this one tells.
-    /// * [`Cause::PacketIdentifierReused`]: a message came again on the same connection before it was acknowledged. It is not
+    /// * [`CloseReason::PacketIdentifierReused`]: a message came again on the same connection before it was acknowledged. It is not
     ///   told again, and the one acknowledgement answers both. [MQTT-4.4.0-1]
-    Tolerated(Cause),
+    Tolerated(CloseReason),
     /// A message larger than the inbox came; it was acknowledged and let pass, as `Connect` asked.
     Skipped {
         /// The topic name.
@@ -148,37 +149,37 @@ pub enum Event<'i> {
         /// The length in bytes of the whole packet.
         len: u32,
     },
-    /// A command that was refused as [`Full`](crate::Refused::Full) may work now.
+    /// A command that was refused as [`Full`](crate::CommandError::Full) may work now.
     Writable,
 }
 
 /// What happens on either end.
-pub(crate) enum Happened<'i> {
+pub(crate) enum CommonEvent<'i> {
     Message(Message<'i>),
     Published { packet_id: PacketId, outcome: Outcome, properties: Properties<'i> },
     Received { packet_id: PacketId, reason_code: ReasonCode, properties: Properties<'i> },
-    Tolerated(Cause),
+    Tolerated(CloseReason),
     Stray { packet: StrayPacket, packet_id: PacketId },
     Skipped { topic: &'i str, qos: QoS, retain: bool, len: u32 },
     Writable,
 }
 
-impl<'i> From<Happened<'i>> for Event<'i> {
+impl<'i> From<CommonEvent<'i>> for Event<'i> {
     // As in `tell`: the one variant that it is given is known.
     #[inline(always)]
-    fn from(happened: Happened<'i>) -> Self {
+    fn from(happened: CommonEvent<'i>) -> Self {
         match happened {
-            Happened::Message(message) => Self::Message(message),
-            Happened::Published { packet_id, outcome, properties } => {
+            CommonEvent::Message(message) => Self::Message(message),
+            CommonEvent::Published { packet_id, outcome, properties } => {
                 Self::Published { packet_id, outcome, properties }
             }
-            Happened::Received { packet_id, reason_code, properties } => {
+            CommonEvent::Received { packet_id, reason_code, properties } => {
                 Self::Received { packet_id, reason_code, properties }
             }
-            Happened::Tolerated(cause) => Self::Tolerated(cause),
-            Happened::Stray { packet, packet_id } => Self::Stray { packet, packet_id },
-            Happened::Skipped { topic, qos, retain, len } => Self::Skipped { topic, qos, retain, len },
-            Happened::Writable => Self::Writable,
+            CommonEvent::Tolerated(cause) => Self::Tolerated(cause),
+            CommonEvent::Stray { packet, packet_id } => Self::Stray { packet, packet_id },
+            CommonEvent::Skipped { topic, qos, retain, len } => Self::Skipped { topic, qos, retain, len },
+            CommonEvent::Writable => Self::Writable,
         }
     }
 }
@@ -238,8 +239,8 @@ pub struct Message<'i> {
 }
 
 impl<'i> Message<'i> {
-    pub(crate) const fn new(publish: &Publish<'i>, handle: Option<Handle>) -> Self {
-        let Publish { delivery, retain, topic, properties, payload } = *publish;
+    pub(crate) const fn new(publish: &PublishPacket<'i>, handle: Option<Handle>) -> Self {
+        let PublishPacket { delivery, retain, topic, properties, payload } = *publish;
         Self { topic, payload, remaining: 0, delivery, retain, properties, handle }
     }
 

@@ -5,7 +5,7 @@ use core::hash::{Hash, Hasher};
 
 use crate::aliases::{BadAlias, TopicAliases};
 use crate::bytes;
-use crate::wire::{self, Frame, Packet, Publish, Role, Version, Violation, connect_version, packet_len};
+use crate::wire::{self, Frame, Packet, PublishPacket, Role, Version, Violation, connect_version, packet_len};
 
 /// The receive buffer of one connection.
 ///
@@ -23,13 +23,13 @@ use crate::wire::{self, Frame, Packet, Publish, Role, Version, Violation, connec
 /// ```
 /// use mqtt_session::wire::Packet;
 /// use mqtt_session::{Inbox, Role, Version};
-/// # #[cfg(feature = "v3")] {
+/// # #[cfg(feature = "v311")] {
 /// let mut inbox: Inbox<[u8; 64]> = Inbox::new();
 /// let received = [0xD0, 0x00, 0xD0]; // a PINGRESP and a half
 /// inbox.space()[..3].copy_from_slice(&received);
 /// inbox.filled(3);
-/// assert_eq!(inbox.packet(Version::V3, Role::Client), Ok(Some(Packet::Pingresp)));
-/// assert_eq!(inbox.packet(Version::V3, Role::Client), Ok(None));
+/// assert_eq!(inbox.packet(Version::V311, Role::Client), Ok(Some(Packet::Pingresp)));
+/// assert_eq!(inbox.packet(Version::V311, Role::Client), Ok(None));
 /// # }
 /// ```
 #[derive(Clone)]
@@ -104,7 +104,7 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// messages arrive with their topics whether those were sent or not. The capacity shrinks by it. There are none at
     /// first. The inbox is cleared.
     ///
-    /// A topic that is longer than was planned for ends the connection, [`Cause::TopicTooLong`](crate::Cause::TopicTooLong).
+    /// A topic that is longer than was planned for ends the connection, [`CloseReason::TopicTooLong`](crate::CloseReason::TopicTooLong).
     pub fn set_topic_aliases(&mut self, aliases: TopicAliases) {
         self.aliases = aliases;
         self.clear();
@@ -204,17 +204,17 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     ///
     /// ```
     /// use mqtt_session::{Inbox, Version};
-    /// # #[cfg(feature = "v3")] {
+    /// # #[cfg(feature = "v311")] {
     /// let mut inbox: Inbox<[u8; 64]> = Inbox::new();
     /// let connect = b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01a";
     /// inbox.space()[..connect.len()].copy_from_slice(connect);
     /// inbox.filled(connect.len());
     /// let (version, connect) = inbox.peek_connect()?.unwrap();
-    /// assert_eq!((version, connect.client_id), (Version::V3, "a"));
+    /// assert_eq!((version, connect.client_id), (Version::V311, "a"));
     /// # }
     /// # Ok::<(), mqtt_session::Violation>(())
     /// ```
-    pub fn peek_connect(&self) -> Result<Option<(Version, wire::Connect<'_>)>, Violation> {
+    pub fn peek_connect(&self) -> Result<Option<(Version, wire::ConnectPacket<'_>)>, Violation> {
         let unread = self.unread();
         // Whether it is too large is known before its version is.
         let version = connect_version(unread)?.unwrap_or(Version::OLDEST);
@@ -270,11 +270,11 @@ impl<'i> Unread<'i> {
 
     /// What the front of a PUBLISH says that is larger than the inbox: all but the payload; and the length of the whole.
     /// `None` as long as the front is not here.
-    pub(crate) fn large(&self, version: Version, to: Role) -> Result<Option<(Publish<'i>, u32)>, Violation> {
+    pub(crate) fn large(&self, version: Version, to: Role) -> Result<Option<(PublishPacket<'i>, u32)>, Violation> {
         let unread = self.unread();
         let frame = Frame::front(version, to, unread).ok_or(Violation::PacketTooLarge)?;
-        match Publish::read(frame.first_byte, frame.body) {
-            Ok(publish) => Ok(Some((Publish { payload: &[], ..publish }, frame.len))),
+        match PublishPacket::read(frame.first_byte, frame.body) {
+            Ok(publish) => Ok(Some((PublishPacket { payload: &[], ..publish }, frame.len))),
             Err(Violation::FieldTruncated) if unread.len() < self.received.len() => Ok(None),
             _ => Err(Violation::PacketTooLarge),
         }

@@ -12,7 +12,7 @@ pub(crate) struct KeepAlive {
     /// The longest pause allowed, in seconds; 0: any.
     interval: u16,
     /// How long an answer may take, in seconds.
-    patience: u8,
+    response_timeout: u8,
     alive: Alive,
 }
 
@@ -56,11 +56,11 @@ const LONGEST: u32 = BEGINS - 1;
 
 impl KeepAlive {
     /// No limits.
-    pub(crate) const OFF: Self = Self { unsent: 0, unheard: 0, interval: 0, patience: 0, alive: Alive::Off };
+    pub(crate) const OFF: Self = Self { unsent: 0, unheard: 0, interval: 0, response_timeout: 0, alive: Alive::Off };
 
-    /// What CONNECT asks for: pauses of at most `interval` seconds, answers within `patience` seconds.
-    pub(crate) const fn proposed(interval: u16, patience: u8) -> Self {
-        Self { interval, patience, ..Self::OFF }
+    /// What CONNECT asks for: pauses of at most `interval` seconds, answers within `response_timeout` seconds.
+    pub(crate) const fn proposed(interval: u16, response_timeout: u8) -> Self {
+        Self { interval, response_timeout, ..Self::OFF }
     }
 
     /// Begins now, with the interval that the server wants, if it wants another one. [MQTT-3.1.2-21]
@@ -85,8 +85,8 @@ impl KeepAlive {
     }
 
     /// How many seconds an answer may take.
-    pub(crate) const fn patience(&self) -> u8 {
-        self.patience
+    pub(crate) const fn response_timeout(&self) -> u8 {
+        self.response_timeout
     }
 
     /// A limit for the beginning or the end of the connection begins.
@@ -222,7 +222,7 @@ impl KeepAlive {
     }
 
     fn until_giving_up(&self) -> u32 {
-        millis(self.patience.into()).saturating_sub(self.unheard)
+        millis(self.response_timeout.into()).saturating_sub(self.unheard)
     }
 
     /// The other end measures arrival, so we ask a little early.
@@ -436,7 +436,7 @@ mod tests {
 
     #[test]
     fn an_answer_ends_the_wait() {
-        // Shorter and longer pauses than the patience for an answer.
+        // Shorter and longer pauses than the response_timeout for an answer.
         for (interval, pause) in [(8, 7_000), (80, 70_000)] {
             let mut keep_alive = quiet(interval);
             keep_alive.asked();

@@ -17,7 +17,7 @@
 //!
 //! * [`Connect`], [`Publish`], [`Subscribe`], [`Unsubscribe`], [`Disconnect`]: what commands take. Their namesakes in
 //!   [`wire`] are the packets.
-//! * [`Event`], [`Message`], [`Outcome`]: what happened. [`Refused`]: why a command was refused. [`Cause`]: why a
+//! * [`Event`], [`Message`], [`Outcome`]: what happened. [`CommandError`]: why a command was refused. [`CloseReason`]: why a
 //!   connection ended.
 //! * `server` (feature `server`): the mirror image of all that.
 //! * `io` (features `embedded-io`, `embedded-io-async`): drivers that run the loop over a transport. [`Backoff`]: when to
@@ -42,7 +42,7 @@
 //!
 //! Imports go downward only; `flow` knows no bytes, nothing below `engine` knows events or steps.
 //!
-//! Features: `v3` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server`, `embedded-io`,
+//! Features: `v311` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server`, `embedded-io`,
 //! `embedded-io-async`, `sim` and `proptest`; `defmt` and `log`.
 //!
 //! # Logging
@@ -61,15 +61,15 @@
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(not(any(feature = "v3", feature = "v5")))]
-compile_error!("mqtt-session needs the feature `v3` (MQTT 3.1.1), `v5` (MQTT 5.0), or both");
+#[cfg(not(any(feature = "v311", feature = "v5")))]
+compile_error!("mqtt-session needs the feature `v311` (MQTT 3.1.1), `v5` (MQTT 5.0), or both");
 
 mod aliases;
 mod backoff;
 mod bytes;
 mod command;
 mod control;
-mod end;
+mod endpoint;
 mod engine;
 mod error;
 mod event;
@@ -97,8 +97,8 @@ pub use self::{
     aliases::TopicAliases,
     backoff::Backoff,
     command::{Acknowledge, Disconnect, Offline, Oversized, Publish},
-    end::End,
-    error::{Cause, Refused},
+    endpoint::Endpoint,
+    error::{CloseReason, CommandError},
     event::{Event, Handle, Message, Outcome, Step, StrayPacket},
     inbox::Inbox,
     session::{
@@ -113,6 +113,6 @@ pub use self::{
 };
 
 /// The README's examples, run as tests.
-#[cfg(all(doctest, feature = "v3", feature = "v5"))]
+#[cfg(all(doctest, feature = "v311", feature = "v5"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -57,7 +57,7 @@ impl<T> Format for T {}
 mod told {
     use core::fmt;
 
-    use crate::error::Refused;
+    use crate::error::CommandError;
     use crate::wire::{Packet, Role, Version};
 
     /// Whole packets, one behind the other. They are decoded if a logger wants to show them.
@@ -94,10 +94,10 @@ mod told {
     }
 
     /// See [`attempt`](super::attempt).
-    pub(crate) fn refused<T>(command: &str, result: Result<T, Refused>) -> Result<T, Refused> {
+    pub(crate) fn refused<T>(command: &str, result: Result<T, CommandError>) -> Result<T, CommandError> {
         match &result {
             Ok(_) => {}
-            Err(refused @ (Refused::Full | Refused::Offline | Refused::Closing)) => {
+            Err(refused @ (CommandError::Full | CommandError::Offline | CommandError::Closing)) => {
                 report!(debug, "{} refused: {:?}", command, refused);
             }
             Err(refused) => {
@@ -108,7 +108,7 @@ mod told {
     }
 }
 
-#[cfg(all(test, feature = "defmt", feature = "v3"))]
+#[cfg(all(test, feature = "defmt", feature = "v311"))]
 mod tests {
     extern crate std;
 
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn packets_are_told_without_their_payloads() {
         let bytes = b"\x30\x09\0\x05first12\x30\x09\0\x06second3";
-        let packets = Packets { version: Version::V3, to: Role::Server, bytes };
+        let packets = Packets { version: Version::V311, to: Role::Server, bytes };
         defmt::export::fetch_bytes();
         defmt::println!("{}", packets);
         let told = defmt::export::fetch_bytes();

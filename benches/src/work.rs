@@ -13,7 +13,7 @@ pub const STREAM: usize = 1_000;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Version {
-    V3,
+    V311,
     V5,
 }
 
@@ -71,7 +71,7 @@ impl Work {
             Kind::Exchange(4_096),
             Kind::Exchange(65_535),
         ];
-        [Version::V3, Version::V5].into_iter().flat_map(move |version| kinds.map(|kind| Self { kind, version }))
+        [Version::V311, Version::V5].into_iter().flat_map(move |version| kinds.map(|kind| Self { kind, version }))
     }
 
     /// What it needs of a contestant.
@@ -109,7 +109,7 @@ impl fmt::Display for Work {
             Kind::Receive(window) => write!(f, "receive-qos2-window{window}")?,
             Kind::Exchange(in_flight) => write!(f, "exchange-qos2-inflight{in_flight}")?,
         }
-        write!(f, "-{}", if self.version == Version::V3 { "3.1.1" } else { "5.0" })
+        write!(f, "-{}", if self.version == Version::V311 { "3.1.1" } else { "5.0" })
     }
 }
 
@@ -117,7 +117,7 @@ impl Version {
     /// CONNACK without anything but success.
     pub fn connack(self) -> &'static [u8] {
         match self {
-            Self::V3 => &[0x20, 2, 0, 0],
+            Self::V311 => &[0x20, 2, 0, 0],
             Self::V5 => &[0x20, 3, 0, 0, 0],
         }
     }

@@ -18,8 +18,8 @@ use std::time::Instant as Reading;
 
 use mqtt_session::io::{Clock, Driver, Error, TimesOut};
 use mqtt_session::{
-    Backoff, Cause, Connect, Disconnect, Event, Inbox, Instant, Message, Outcome, Property, Publish, QoS, Refused,
-    Session, Subscribe, Subscription, Version,
+    Backoff, CloseReason, CommandError, Connect, Disconnect, Event, Inbox, Instant, Message, Outcome, Property,
+    Publish, QoS, Session, Subscribe, Subscription, Version,
 };
 
 const LEVELS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
@@ -73,8 +73,8 @@ enum Failure {
     Final(String),
 }
 
-impl From<Refused> for Failure {
-    fn from(refused: Refused) -> Self {
+impl From<CommandError> for Failure {
+    fn from(refused: CommandError) -> Self {
         Self::Final(refused.to_string())
     }
 }
@@ -82,7 +82,9 @@ impl From<Refused> for Failure {
 impl From<Error<io::Error>> for Failure {
     fn from(error: Error<io::Error>) -> Self {
         match error.cause() {
-            Cause::ConnectionLost | Cause::ConnackTimeout | Cause::PingTimeout => Self::Passing(error.to_string()),
+            CloseReason::ConnectionLost | CloseReason::ConnackTimeout | CloseReason::PingTimeout => {
+                Self::Passing(error.to_string())
+            }
             _ => Self::Final(error.to_string()),
         }
     }
@@ -124,7 +126,7 @@ impl Client {
         let connect = Connect {
             clean_start: !self.known,
             properties: &lasting,
-            patience: 3,
+            response_timeout: 3,
             ..Connect::new(Version::V5, &self.name)
         };
         self.session.connect(&mut self.inbox, &connect)?;
@@ -158,23 +160,23 @@ impl Client {
                 }
             });
             match told {
-                Ok(Some(Ok(()) | Err(Refused::Offline | Refused::Closing))) => {} // the end follows
+                Ok(Some(Ok(()) | Err(CommandError::Offline | CommandError::Closing))) => {} // the end follows
                 Ok(Some(Err(refused))) => return Err(refused.into()),
                 Ok(None) => return Err(Failure::Final(format!("it takes more than {LIMIT} s"))),
-                Err(Error::Closed(Cause::Disconnected)) => return Ok(()),
+                Err(Error::Closed(CloseReason::Disconnected)) => return Ok(()),
                 Err(error) => return Err(error.into()),
             }
         }
     }
 }
 
-fn subscribe(session: &mut Session<1024, 8, 8>, name: &str) -> Result<(), Refused> {
+fn subscribe(session: &mut Session<1024, 8, 8>, name: &str) -> Result<(), CommandError> {
     let subscriptions = [Subscription::new(name, QoS::ExactlyOnce)];
     session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }).map(drop)
 }
 
 /// A message of each of these QoS, with its QoS as payload.
-fn publish(session: &mut Session<1024, 8, 8>, name: &str, levels: &[QoS]) -> Result<(), Refused> {
+fn publish(session: &mut Session<1024, 8, 8>, name: &str, levels: &[QoS]) -> Result<(), CommandError> {
     for &qos in levels {
         session.publish(&Publish { qos, ..Publish::new(name, &[qos as u8]) })?;
     }

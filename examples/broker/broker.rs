@@ -7,8 +7,8 @@ use std::hash::RandomState;
 
 use mio::Token;
 use mqtt_session::server::{Accept, Event};
-use mqtt_session::wire::Connect;
-use mqtt_session::{Acknowledge, Cause, Disconnect, Instant, Offline, Property, ReasonCode, Version};
+use mqtt_session::wire::ConnectPacket;
+use mqtt_session::{Acknowledge, CloseReason, Disconnect, Instant, Offline, Property, ReasonCode, Version};
 
 use crate::client::Client;
 use crate::limits::{CLIENT_ID, CROWDS, Session, WINDOW, WINDOW_OF_3_1_1};
@@ -70,7 +70,7 @@ impl Broker {
     pub(crate) fn find(
         &mut self,
         version: Version,
-        connect: &Connect<'_>,
+        connect: &ConnectPacket<'_>,
         peer: Option<SocketAddr>,
         now: Instant,
     ) -> Key {
@@ -109,7 +109,7 @@ impl Broker {
     }
 
     /// A session that begins anew has room for a crowd; one that goes on stays where it is.
-    fn widen(&mut self, key: Key, version: Version, connect: &Connect<'_>, now: Instant) {
+    fn widen(&mut self, key: Key, version: Version, connect: &ConnectPacket<'_>, now: Instant) {
         let Some(client) = self.clients.get_mut(&key) else { return };
         let begins_anew = connect.clean_start || client.version != version;
         if begins_anew && client.connection.is_none() && matches!(client.session, Seat::Usual(_)) {
@@ -120,7 +120,7 @@ impl Broker {
     }
 
     /// Why nobody is to be let in by this CONNECT.
-    fn objection(&self, connect: &Connect<'_>) -> Option<ReasonCode> {
+    fn objection(&self, connect: &ConnectPacket<'_>) -> Option<ReasonCode> {
         if connect.properties.authentication_method().is_some() {
             Some(ReasonCode::BadAuthenticationMethod)
         } else if connect.client_id.len() > CLIENT_ID {
@@ -161,7 +161,14 @@ impl Broker {
     }
 
     /// CONNECT: CONNACK answers it.
-    fn welcome(&mut self, key: Key, version: Version, connect: &Connect<'_>, session_present: bool, now: Instant) {
+    fn welcome(
+        &mut self,
+        key: Key,
+        version: Version,
+        connect: &ConnectPacket<'_>,
+        session_present: bool,
+        now: Instant,
+    ) {
         if !session_present {
             self.end_session(key, now);
         }
@@ -233,10 +240,10 @@ impl Broker {
     }
 
     /// The connection of a session is over.
-    pub(crate) fn closed(&mut self, key: Key, cause: Cause, now: Instant) {
+    pub(crate) fn closed(&mut self, key: Key, cause: CloseReason, now: Instant) {
         let Some(client) = self.clients.get_mut(&key) else { return };
         self.log.line(|| format!("{} is gone: {cause}", client.title()));
-        if cause == Cause::TooManyHeld && client.version != Version::V5 {
+        if cause == CloseReason::TooManyHeld && client.version != Version::V5 {
             if self.crowds.len() >= CROWDS {
                 self.crowds.clear();
             }

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use std::collections::{BTreeSet, VecDeque};
 
 use mio::Token;
-use mqtt_session::{Instant, PacketId, Properties, Publish, QoS, ReasonCode, Refused, Version};
+use mqtt_session::{CommandError, Instant, PacketId, Properties, Publish, QoS, ReasonCode, Version};
 
 use crate::message::{Delivery, Message};
 use crate::queue::{Bounds, Queue, Queued};
@@ -110,7 +110,7 @@ impl Client {
         {
             let Delivery { message, qos, retain, .. } = delivery;
             if !message.is_expired(now) {
-                if *qos != QoS::AtMostOnce && self.session.in_flight() >= self.window {
+                if *qos != QoS::AtMostOnce && self.session.pending() >= self.window {
                     break;
                 }
                 let properties = if self.version == Version::V5 { delivery.properties(now) } else { Vec::new() };
@@ -127,7 +127,7 @@ impl Client {
                         self.given.extend(self.queue.pop().map(|delivery| (packet_id, delivery)));
                     }
                     Ok(_) => _ = self.queue.pop(),
-                    Err(Refused::Full) => {
+                    Err(CommandError::Full) => {
                         self.full = true;
                         break;
                     }

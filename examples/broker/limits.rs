@@ -27,10 +27,10 @@ const STORE: usize = 0x1_4000;
 /// The bytes of a session for answers.
 const ANSWERS: usize = 2048;
 
-/// A session: [`WINDOW`] messages under way to the client, [`HELD`] of QoS 2 from it.
-pub(crate) type Session = server::Session<STORE, { WINDOW as usize }, HELD, ANSWERS>;
+/// A session: [`WINDOW`] messages under way to the client, [`INBOUND`] of QoS 2 from it.
+pub(crate) type Session = server::Session<STORE, { WINDOW as usize }, INBOUND, ANSWERS>;
 
-/// A session of a 3.1.1 client that has had more than [`HELD`] under way: as many as there are packet identifiers, in 740 kB.
+/// A session of a 3.1.1 client that has had more than [`INBOUND`] under way: as many as there are packet identifiers, in 740 kB.
 pub(crate) type WideSession = server::Session<STORE, { WINDOW as usize }, 65_535, ANSWERS>;
 
 /// How many messages of QoS 1 and 2 are under way to a client. The others wait in its queue.
@@ -50,7 +50,7 @@ pub(crate) const WINDOW_OF_3_1_1: u16 = 20;
 ///   connection of it ends;
 /// * a session that goes on completes what was acknowledged, for the client sends PUBREL for that before anything else, and
 ///   takes as many again: so each connection gets so much further.
-const HELD: usize = 1024;
+const INBOUND: usize = 1024;
 
 /// How many clients are remembered for having had more than that under way. At the bound all are forgotten.
 pub(crate) const CROWDS: usize = 10_000;

@@ -36,13 +36,13 @@ impl Link {
     }
 
     /// How many bytes may be put behind those that wait; the last packet may take more.
-    pub(crate) fn room(&self) -> usize {
+    pub(crate) fn free_space(&self) -> usize {
         OUT.saturating_sub(self.out.len())
     }
 
     /// Whether more bytes may be put behind those that wait.
     pub(crate) fn has_room(&self) -> bool {
-        self.room() != 0
+        self.free_space() != 0
     }
 
     /// Borrows memory for bytes that will wait, and gives it back: a connection needs none while nothing waits.

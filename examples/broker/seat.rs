@@ -4,7 +4,7 @@ use core::ops::{Deref, DerefMut};
 
 use mqtt_session::server::{Accept, Event, Session as Sized};
 use mqtt_session::wire::{Suback, Unsuback};
-use mqtt_session::{Disconnect, Handle, Inbox, Instant, PacketId, Property, Publish, ReasonCode, Refused, Step};
+use mqtt_session::{CommandError, Disconnect, Handle, Inbox, Instant, PacketId, Property, Publish, ReasonCode, Step};
 
 use crate::limits::{Session, WideSession};
 use crate::pool::Pool;
@@ -26,18 +26,18 @@ pub(crate) enum Size {
 
 /// What `mqtt_session::server::Session` does.
 pub(crate) trait Protocol {
-    fn open(&mut self, patience: u8);
+    fn open(&mut self, response_timeout: u8);
     fn poll<'s, 'i>(&'s mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'s, Event<'i>>;
     fn transmitted(&mut self, len: usize);
     fn connection_lost(&mut self);
-    fn accept(&mut self, accept: &Accept<'_>) -> Result<(), Refused>;
-    fn reject(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) -> Result<(), Refused>;
-    fn suback(&mut self, suback: &Suback<'_>) -> Result<(), Refused>;
-    fn unsuback(&mut self, unsuback: &Unsuback<'_>) -> Result<(), Refused>;
-    fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, Refused>;
-    fn acknowledge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), Refused>;
-    fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused>;
-    fn in_flight(&self) -> u16;
+    fn accept(&mut self, accept: &Accept<'_>) -> Result<(), CommandError>;
+    fn reject(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) -> Result<(), CommandError>;
+    fn suback(&mut self, suback: &Suback<'_>) -> Result<(), CommandError>;
+    fn unsuback(&mut self, unsuback: &Unsuback<'_>) -> Result<(), CommandError>;
+    fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, CommandError>;
+    fn acknowledge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), CommandError>;
+    fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), CommandError>;
+    fn pending(&self) -> u16;
     fn deadline(&self) -> Option<Instant>;
     fn is_online(&self) -> bool;
     fn is_lasting(&self) -> bool;
@@ -84,11 +84,11 @@ impl DerefMut for Seat {
     }
 }
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> Protocol
-    for Sized<STORE, SENT, HELD, CONTROL>
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize> Protocol
+    for Sized<STORE, OUTBOUND, INBOUND, CONTROL>
 {
-    fn open(&mut self, patience: u8) {
-        self.open(patience);
+    fn open(&mut self, response_timeout: u8) {
+        self.open(response_timeout);
     }
 
     fn poll<'s, 'i>(&'s mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'s, Event<'i>> {
@@ -103,36 +103,36 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         self.connection_lost();
     }
 
-    fn accept(&mut self, accept: &Accept<'_>) -> Result<(), Refused> {
+    fn accept(&mut self, accept: &Accept<'_>) -> Result<(), CommandError> {
         self.accept(accept)
     }
 
-    fn reject(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) -> Result<(), Refused> {
+    fn reject(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) -> Result<(), CommandError> {
         self.reject(reason_code, properties)
     }
 
-    fn suback(&mut self, suback: &Suback<'_>) -> Result<(), Refused> {
+    fn suback(&mut self, suback: &Suback<'_>) -> Result<(), CommandError> {
         self.suback(suback)
     }
 
-    fn unsuback(&mut self, unsuback: &Unsuback<'_>) -> Result<(), Refused> {
+    fn unsuback(&mut self, unsuback: &Unsuback<'_>) -> Result<(), CommandError> {
         self.unsuback(unsuback)
     }
 
-    fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, Refused> {
+    fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, CommandError> {
         self.publish(publish)
     }
 
-    fn acknowledge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), Refused> {
+    fn acknowledge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), CommandError> {
         self.acknowledge(handle, reason_code)
     }
 
-    fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
+    fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), CommandError> {
         self.disconnect(disconnect)
     }
 
-    fn in_flight(&self) -> u16 {
-        self.in_flight()
+    fn pending(&self) -> u16 {
+        self.pending()
     }
 
     fn deadline(&self) -> Option<Instant> {

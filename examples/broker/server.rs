@@ -7,7 +7,7 @@ use std::io::{Error, ErrorKind};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
-use mqtt_session::{Cause, Disconnect, Instant, ReasonCode, Step};
+use mqtt_session::{CloseReason, Disconnect, Instant, ReasonCode, Step};
 
 use crate::broker::{Broker, leave};
 use crate::client::Client;
@@ -265,13 +265,13 @@ impl Server {
                 if !connection.link.has_room() {
                     connection.link.flush();
                 }
-                if !self.broker.feed(key, connection.link.room(), now) {
+                if !self.broker.feed(key, connection.link.free_space(), now) {
                     return self.broker.clients.get_mut(&key).map_or(Turn::Went, |client| connection.read(client));
                 }
             }
             Step::Close(cause) => {
                 self.broker.closed(key, cause, now);
-                connection.leave(now, if cause == Cause::TooManyHeld { CROWD_LINGER } else { LINGER });
+                connection.leave(now, if cause == CloseReason::TooManyHeld { CROWD_LINGER } else { LINGER });
                 // What is left of the session may have a time of its own.
                 self.next_look = now;
             }

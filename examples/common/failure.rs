@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use mqtt_session::{Cause, Properties, QoS, ReasonCode, Refused};
+use mqtt_session::{CloseReason, CommandError, Properties, QoS, ReasonCode};
 
 use super::Arguments;
 
@@ -35,10 +35,10 @@ impl Failure {
     }
 }
 
-impl From<Refused> for Failure {
-    fn from(refused: Refused) -> Self {
+impl From<CommandError> for Failure {
+    fn from(refused: CommandError) -> Self {
         Self::Failed(match refused {
-            Refused::TooLarge => "it is larger than what there is room for".to_owned(),
+            CommandError::TooLarge => "it is larger than what there is room for".to_owned(),
             other => other.to_string(),
         })
     }
@@ -58,12 +58,12 @@ pub(crate) fn finish(name: &str, usage: &str, tool: fn(Arguments) -> Result<(), 
 }
 
 /// Why a connection ended, in words.
-pub(crate) fn ended(cause: Cause) -> String {
+pub(crate) fn ended(cause: CloseReason) -> String {
     match cause {
-        Cause::Refused(code) => format!("the broker refused the connection: {code}"),
-        Cause::DisconnectedByPeer(code) => format!("the broker ended the connection: {code}"),
-        Cause::UnsupportedVersion => "the broker does not speak this version; -V asks for another".to_owned(),
-        Cause::SessionUnknown => {
+        CloseReason::ConnectionRefused(code) => format!("the broker refused the connection: {code}"),
+        CloseReason::DisconnectedByPeer(code) => format!("the broker ended the connection: {code}"),
+        CloseReason::UnsupportedVersion => "the broker does not speak this version; -V asks for another".to_owned(),
+        CloseReason::SessionUnknown => {
             "the broker has a session of an earlier run, which 5.0 does not let this one resume; once without -c ends it"
                 .to_owned()
         }

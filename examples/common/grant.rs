@@ -23,7 +23,7 @@ impl Grant {
     }
 
     /// Whether SUBACK should have come by now. The keep alive may be so long that nothing else tells of a link that is gone.
-    pub(crate) fn is_late(&self, patience: Duration, now: Duration) -> bool {
-        matches!(self, Self::Asked(since) if patience < now.saturating_sub(*since))
+    pub(crate) fn is_late(&self, response_timeout: Duration, now: Duration) -> bool {
+        matches!(self, Self::Asked(since) if response_timeout < now.saturating_sub(*since))
     }
 }

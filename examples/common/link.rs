@@ -48,11 +48,11 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Connects to the first address of `host` that answers within `patience`.
-    pub(crate) fn open(host: &str, port: u16, patience: Duration) -> Result<Self, Error> {
+    /// Connects to the first address of `host` that answers within `response_timeout`.
+    pub(crate) fn open(host: &str, port: u16, response_timeout: Duration) -> Result<Self, Error> {
         let mut failure = Error::new(ErrorKind::NotFound, "there is no such host");
         for address in (host, port).to_socket_addrs()? {
-            match Self::open_address(&address, patience) {
+            match Self::open_address(&address, response_timeout) {
                 Ok(link) => return Ok(link),
                 Err(error) => failure = error,
             }
@@ -60,8 +60,8 @@ impl Link {
         Err(failure)
     }
 
-    fn open_address(address: &SocketAddr, patience: Duration) -> Result<Self, Error> {
-        let socket = TcpStream::connect_timeout(address, patience)?;
+    fn open_address(address: &SocketAddr, response_timeout: Duration) -> Result<Self, Error> {
+        let socket = TcpStream::connect_timeout(address, response_timeout)?;
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(WRITE_PAUSE))?;
         socket.set_write_timeout(Some(WRITE_PAUSE))?;

@@ -68,7 +68,7 @@ impl Arguments {
     fn version(&mut self, flag: &str) -> Result<Version, Failure> {
         let text = self.text(flag)?;
         match text.as_str() {
-            "mqttv311" | "311" | "4" => Ok(Version::V3),
+            "mqttv311" | "311" | "4" => Ok(Version::V311),
             "mqttv5" | "5" => Ok(Version::V5),
             _ => Err(Failure::Usage(format!("{flag}: {text} is neither mqttv311 nor mqttv5"))),
         }
@@ -88,7 +88,7 @@ pub(crate) struct Connection {
     /// For how many seconds. (5.0)
     expiry: Option<u32>,
     /// How many seconds the broker may take for an answer.
-    patience: u8,
+    response_timeout: u8,
     /// The longest pause between two connections, in milliseconds.
     pub(crate) max_pause: u32,
     user_name: Option<String>,
@@ -109,12 +109,12 @@ impl Default for Connection {
         Self {
             host: "localhost".to_owned(),
             port: 1883,
-            version: Version::V3,
+            version: Version::V311,
             client_id: String::new(),
             keep_alive: 60,
             lasting: false,
             expiry: None,
-            patience: 10,
+            response_timeout: 10,
             max_pause: 30_000,
             user_name: None,
             password: None,
@@ -136,7 +136,7 @@ impl Connection {
                                 with -c in 5.0: how long the broker keeps it; 3600 by default
   -u, --username NAME
   -P, --pw PASSWORD
-      --patience SECONDS        how long the broker may take for an answer; 10 by default
+      --response_timeout SECONDS        how long the broker may take for an answer; 10 by default
       --max-pause MILLISECONDS  with -c: the longest pause before another connection; 30000 by default
       --will-topic TOPIC, --will-payload TEXT, --will-qos QOS, --will-retain
                                 what the broker publishes if the link is lost";
@@ -153,7 +153,7 @@ impl Connection {
             "-x" | "--session-expiry-interval" => self.expiry = Some(arguments.number(flag)?),
             "-u" | "--username" => self.user_name = Some(arguments.text(flag)?),
             "-P" | "--pw" => self.password = Some(arguments.bytes(flag)?),
-            "--patience" => self.patience = arguments.number(flag)?,
+            "--response_timeout" => self.response_timeout = arguments.number(flag)?,
             "--max-pause" => self.max_pause = arguments.number(flag)?,
             "--will-topic" => self.will.topic = Some(arguments.topic(flag)?),
             "--will-payload" => self.will.payload = Some(arguments.bytes(flag)?),
@@ -181,11 +181,11 @@ impl Connection {
         if self.expiry == Some(0) {
             return wrong("-x: a session that is kept needs at least one second");
         }
-        if self.password.is_some() && self.user_name.is_none() && *version == Version::V3 {
+        if self.password.is_some() && self.user_name.is_none() && *version == Version::V311 {
             return wrong("-P needs -u in 3.1.1");
         }
-        if self.patience == 0 {
-            return wrong("--patience: it takes at least one second");
+        if self.response_timeout == 0 {
+            return wrong("--response_timeout: it takes at least one second");
         }
         if self.max_pause == 0 {
             return wrong("--max-pause: it takes at least one millisecond");
@@ -194,12 +194,12 @@ impl Connection {
     }
 
     pub(crate) fn open(&self) -> Result<Link, Error> {
-        Link::open(&self.host, self.port, self.patience())
+        Link::open(&self.host, self.port, self.response_timeout())
     }
 
     /// How long the broker may take for an answer.
-    pub(crate) fn patience(&self) -> Duration {
-        Duration::from_secs(self.patience.into())
+    pub(crate) fn response_timeout(&self) -> Duration {
+        Duration::from_secs(self.response_timeout.into())
     }
 
     /// The properties of CONNECT: a session that is kept says for how long in 5.0.
@@ -219,7 +219,7 @@ impl Connection {
             password: self.password.as_deref(),
             will: self.will(),
             properties,
-            patience: self.patience,
+            response_timeout: self.response_timeout,
             ..Connect::new(self.version, &self.client_id)
         }
     }

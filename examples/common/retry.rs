@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::hash::RandomState;
 use std::time::Instant;
 
-use mqtt_session::{Backoff, Cause, ReasonCode, Version};
+use mqtt_session::{Backoff, CloseReason, ReasonCode, Version};
 
 use super::{Connection, Failure, Inbox, Link, Stop, ended};
 
@@ -89,16 +89,16 @@ impl Retry {
     /// # Errors
     ///
     /// Another one would not help, or there is a reason to stop.
-    pub(crate) fn after(&mut self, cause: Cause, said: String, stop: &Stop) -> Result<(), Failure> {
+    pub(crate) fn after(&mut self, cause: CloseReason, said: String, stop: &Stop) -> Result<(), Failure> {
         let line = ended(cause) + &said;
         let next = match self.reach {
-            Reach::Nowhere if !matches!(cause, Cause::Refused(_)) => Reach::Unheard,
+            Reach::Nowhere if !matches!(cause, CloseReason::ConnectionRefused(_)) => Reach::Unheard,
             Reach::Unheard => Reach::Unheard,
             _ => Reach::Broker,
         };
         let served = match replace(&mut self.reach, next) {
             // A broker that says why it ends a connection wants some rest.
-            Reach::Conversation(_) if cause == Cause::ConnectionLost => true,
+            Reach::Conversation(_) if cause == CloseReason::ConnectionLost => true,
             Reach::Conversation(since) | Reach::Connection(since) => STEADY < since.elapsed(),
             Reach::Broker | Reach::Unheard | Reach::Nowhere => false,
         };
@@ -119,10 +119,13 @@ impl Retry {
 }
 
 /// Whether another attempt may go better.
-fn is_passing(cause: Cause) -> bool {
+fn is_passing(cause: CloseReason) -> bool {
     match cause {
-        Cause::ConnectionLost | Cause::ConnackTimeout | Cause::PingTimeout | Cause::TooManyHeld => true,
-        Cause::Refused(code) | Cause::DisconnectedByPeer(code) => matches!(
+        CloseReason::ConnectionLost
+        | CloseReason::ConnackTimeout
+        | CloseReason::PingTimeout
+        | CloseReason::TooManyHeld => true,
+        CloseReason::ConnectionRefused(code) | CloseReason::DisconnectedByPeer(code) => matches!(
             code,
             ReasonCode::ServerUnavailable
                 | ReasonCode::ServerBusy

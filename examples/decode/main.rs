@@ -114,8 +114,8 @@ impl Dissector {
     fn reason(&self, violation: Violation) -> String {
         let code = violation.reason_code();
         match (self.version, code.return_code()) {
-            (Version::V3, Some(code)) => format!("connack {code:#04x}"),
-            (Version::V3, None) => "close".to_owned(),
+            (Version::V311, Some(code)) => format!("connack {code:#04x}"),
+            (Version::V311, None) => "close".to_owned(),
             _ => format!("{:#04x}", code as u8),
         }
     }

@@ -185,7 +185,7 @@ fn describe_property(property: &Property<'_>) -> Value {
 /// The return codes of 3.1.1 are described as they are on the wire.
 fn connack_code(version: Version, code: ReasonCode) -> u8 {
     match version {
-        Version::V3 => code.return_code().unwrap_or(code as u8),
+        Version::V311 => code.return_code().unwrap_or(code as u8),
         _ => code as u8,
     }
 }

@@ -20,8 +20,8 @@ use std::process::ExitCode;
 use common::{Arguments, Client, Connection, Failure, Grant, Link, Received, Session, finish, granted, receive, said};
 use mqtt_session::wire::check_topic_filter;
 use mqtt_session::{
-    Acknowledge, Cause, Disconnect, Event, Handle, List, Message, Outcome, PacketId, Publish, QoS, ReasonCode, Refused,
-    Step, Subscribe, Subscription, matches,
+    Acknowledge, CloseReason, CommandError, Disconnect, Event, Handle, List, Message, Outcome, PacketId, Publish, QoS,
+    ReasonCode, Step, Subscribe, Subscription, matches,
 };
 
 const USAGE: &str = "usage: echo [-t FILTER] [--to TOPIC] [flags]
@@ -48,7 +48,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 /// One connection.
-fn converse(client: &mut Client, link: &mut Link, echo: &mut Echo) -> Cause {
+fn converse(client: &mut Client, link: &mut Link, echo: &mut Echo) -> CloseReason {
     let Client { session, inbox, clock, stop, retry, connection } = client;
     let (session, inbox) = (&mut **session, &mut **inbox);
     let mut leaving = false;
@@ -73,7 +73,7 @@ fn converse(client: &mut Client, link: &mut Link, echo: &mut Echo) -> Cause {
                 echo.subscribed(reason_codes, &said(&properties));
             }
             Step::Event(Event::RequestLost { .. }) => echo.grant = Grant::Missing,
-            Step::Event(Event::Refused(connack)) => echo.said = said(&connack.properties),
+            Step::Event(Event::ConnectionRefused(connack)) => echo.said = said(&connack.properties),
             Step::Event(Event::Disconnected(disconnect)) => echo.said = said(&disconnect.properties),
             Step::Event(_) => {}
             Step::Transmit(bytes) => match link.write(bytes) {
@@ -87,7 +87,7 @@ fn converse(client: &mut Client, link: &mut Link, echo: &mut Echo) -> Cause {
                 if received == Received::Bytes {
                     retry.heard();
                 }
-                if received == Received::Nothing && echo.grant.is_late(connection.patience(), clock.elapsed()) {
+                if received == Received::Nothing && echo.grant.is_late(connection.response_timeout(), clock.elapsed()) {
                     echo.said = " (SUBACK did not come in time)".to_owned();
                     session.connection_lost();
                 }
@@ -114,7 +114,7 @@ impl Echo {
     fn subscribe(&mut self, session: &mut Session) {
         let subscriptions = [Subscription::new(&self.filter, self.qos)];
         match session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }) {
-            Ok(_) | Err(Refused::Offline) => {} // offline: the link is gone already, and Close follows
+            Ok(_) | Err(CommandError::Offline) => {} // offline: the link is gone already, and Close follows
             Err(refused) => self.failure = Some(refused.into()),
         }
     }
@@ -160,7 +160,7 @@ impl Echo {
 fn acknowledge(session: &mut Session, handle: Handle) {
     match session.acknowledge(handle, ReasonCode::Success) {
         // A handle dies with its connection; the question comes again, and so does its answer.
-        Ok(()) | Err(Refused::Dead) => {}
+        Ok(()) | Err(CommandError::StaleHandle) => {}
         Err(refused) => eprintln!("echo: a question is not acknowledged: {refused}"),
     }
 }

@@ -16,7 +16,7 @@ use core::time::Duration;
 use std::process::ExitCode;
 
 use common::{Arguments, Client, Connection, Failure, Link, Received, Session, finish, receive};
-use mqtt_session::{Cause, Disconnect, Event, Properties, Property, Step, Version};
+use mqtt_session::{CloseReason, Disconnect, Event, Properties, Property, Step, Version};
 
 use options::Options;
 use work::Work;
@@ -30,7 +30,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut client = Client::new("publish", options.connection, None)?;
     let mut work = Work::new(options.task, client.clock)?;
     let result = deliver(&mut client, &mut work);
-    work.end(client.session.in_flight());
+    work.end(client.session.pending());
     result
 }
 
@@ -41,14 +41,14 @@ fn deliver(client: &mut Client, work: &mut Work) -> Result<(), Failure> {
         let cause = converse(client, &mut link, work);
         match (client.stop.reason(), cause) {
             (Some(failure), _) => return Err(failure),
-            (None, Cause::Disconnected) => return work.result(),
+            (None, CloseReason::Disconnected) => return work.result(),
             (None, cause) => client.retry.after(cause, work.said(), &client.stop)?,
         }
     }
 }
 
 /// One connection.
-fn converse(client: &mut Client, link: &mut Link, work: &mut Work) -> Cause {
+fn converse(client: &mut Client, link: &mut Link, work: &mut Work) -> CloseReason {
     let Client { session, inbox, clock, stop, retry, connection } = client;
     let (session, inbox) = (&mut **session, &mut **inbox);
     let mut leaving = false;

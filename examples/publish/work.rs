@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
-use mqtt_session::{Event, Outcome, PacketId, Publish, Refused};
+use mqtt_session::{CommandError, Event, Outcome, PacketId, Publish};
 
 use crate::common::{Clock, Failure, Session, said};
 use crate::options::{Source, Task};
@@ -70,19 +70,19 @@ impl Work {
 
     /// Whether each message was published and has come to its end.
     pub(crate) fn is_done(&self, session: &Session) -> bool {
-        self.ended && self.pending.is_none() && session.in_flight() == 0 && session.is_online()
+        self.ended && self.pending.is_none() && session.pending() == 0 && session.is_online()
     }
 
     /// How long there may be nothing to do.
     pub(crate) fn pause(&self, session: &Session) -> Duration {
-        let has_place = !self.full && session.in_flight() < self.task.window;
+        let has_place = !self.full && session.pending() < self.task.window;
         if self.ended || !has_place { Duration::MAX } else { LINE_PAUSE }
     }
 
     /// Publishes what there is, until there is no room. `false`: nothing.
     pub(crate) fn publish(&mut self, session: &mut Session) -> bool {
         let mut published = false;
-        while session.is_online() && !self.full && session.in_flight() < self.task.window {
+        while session.is_online() && !self.full && session.pending() < self.task.window {
             let Some(payload) = self.pending.take().or_else(|| self.next()) else { break };
             let Task { topic, qos, retain, .. } = &self.task;
             let publish = Publish { qos: *qos, retain: *retain, ..Publish::new(topic, &payload) };
@@ -93,7 +93,7 @@ impl Work {
                         self.under_way.insert(packet_id, self.count);
                     }
                 }
-                Err(Refused::Full) => {
+                Err(CommandError::Full) => {
                     self.pending = Some(payload);
                     self.full = true;
                 }
@@ -128,7 +128,7 @@ impl Work {
 
     pub(crate) fn take(&mut self, event: &Event<'_>) {
         match event {
-            Event::Refused(connack) => self.said = said(&connack.properties),
+            Event::ConnectionRefused(connack) => self.said = said(&connack.properties),
             Event::Disconnected(disconnect) => self.said = said(&disconnect.properties),
             Event::Writable => self.full = false,
             Event::Published { packet_id, outcome, properties } => {

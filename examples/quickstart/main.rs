@@ -18,8 +18,8 @@ use ledger::Ledger;
 use mqtt_session::sim::{Chart, Faults, Simulation, Turn};
 use mqtt_session::wire::Suback;
 use mqtt_session::{
-    Connect, Disconnect, Event, Inbox, List, LostSession, PacketId, Properties, Property, Publish, QoS, ReasonCode,
-    Refused, Role, Session, Subscribe, Subscription, Version, server,
+    CommandError, Connect, Disconnect, Event, Inbox, List, LostSession, PacketId, Properties, Property, Publish, QoS,
+    ReasonCode, Role, Session, Subscribe, Subscription, Version, server,
 };
 
 const USAGE: &str = "usage: quickstart [--version 4|5] [--seed N] [--messages N] [--cuts N]
@@ -91,14 +91,14 @@ impl World {
         }
     }
 
-    fn run(mut self) -> Result<ExitCode, Refused> {
+    fn run(mut self) -> Result<ExitCode, CommandError> {
         self.exchange()?;
         self.lose_the_servers_session()?;
         Ok(self.report())
     }
 
     /// Messages both ways, with cuts in between.
-    fn exchange(&mut self) -> Result<(), Refused> {
+    fn exchange(&mut self) -> Result<(), CommandError> {
         self.connect()?;
         let mut published = 0;
         loop {
@@ -118,7 +118,7 @@ impl World {
     }
 
     /// The server forgets everything while messages are under way to it.
-    fn lose_the_servers_session(&mut self) -> Result<(), Refused> {
+    fn lose_the_servers_session(&mut self) -> Result<(), CommandError> {
         self.note("the server is about to lose its session");
         for number in 0..3 {
             self.publish(Role::Client, number)?;
@@ -141,7 +141,7 @@ impl World {
     }
 
     /// A new transport, and CONNECT over it.
-    fn connect(&mut self) -> Result<(), Refused> {
+    fn connect(&mut self) -> Result<(), CommandError> {
         let v5 = self.options.version == Version::V5;
         let expiry: &[Property<'_>] = if v5 { &[Property::SessionExpiryInterval(3600)] } else { &[] };
         let connect = Connect {
@@ -158,7 +158,7 @@ impl World {
     }
 
     /// One step; tells whether nothing more happens by itself.
-    fn step(&mut self) -> Result<bool, Refused> {
+    fn step(&mut self) -> Result<bool, CommandError> {
         let Self { sim, client, client_inbox, server, server_inbox, .. } = self;
         match sim.step(client, client_inbox, server, server_inbox) {
             Turn::Client(Event::Connected(connack)) if !connack.session_present => {
@@ -190,11 +190,11 @@ impl World {
             Turn::Idle => return Ok(true),
             _ => {}
         }
-        Ok(self.client.is_online() && self.client.in_flight() == 0 && self.server.in_flight() == 0)
+        Ok(self.client.is_online() && self.client.pending() == 0 && self.server.pending() == 0)
     }
 
     /// Publishes the next message of an end; the QoS goes around.
-    fn publish(&mut self, from: Role, number: u32) -> Result<(), Refused> {
+    fn publish(&mut self, from: Role, number: u32) -> Result<(), CommandError> {
         let qos = match number % 3 {
             0 => QoS::AtMostOnce,
             1 => QoS::AtLeastOnce,

@@ -16,7 +16,9 @@ use std::process::ExitCode;
 
 use common::{Arguments, Client, Connection, Failure, Grant, Link, Received, Session, finish, granted, receive, said};
 use mqtt_session::wire::check_topic_filter;
-use mqtt_session::{Cause, Disconnect, Event, List, Message, QoS, ReasonCode, Refused, Step, Subscribe, Subscription};
+use mqtt_session::{
+    CloseReason, CommandError, Disconnect, Event, List, Message, QoS, ReasonCode, Step, Subscribe, Subscription,
+};
 
 const USAGE: &str = "usage: subscribe -t FILTER [-t FILTER ...] [flags]
   -t, --topic FILTER            what to subscribe to
@@ -57,7 +59,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 /// One connection.
-fn converse(client: &mut Client, link: &mut Link, reader: &mut Reader) -> Cause {
+fn converse(client: &mut Client, link: &mut Link, reader: &mut Reader) -> CloseReason {
     let Client { session, inbox, clock, stop, retry, connection } = client;
     let (session, inbox) = (&mut **session, &mut **inbox);
     let mut leaving = false;
@@ -82,7 +84,7 @@ fn converse(client: &mut Client, link: &mut Link, reader: &mut Reader) -> Cause 
                 reader.subscribed(reason_codes, &said(&properties));
             }
             Step::Event(Event::RequestLost { .. }) => reader.grant = Grant::Missing,
-            Step::Event(Event::Refused(connack)) => reader.said = said(&connack.properties),
+            Step::Event(Event::ConnectionRefused(connack)) => reader.said = said(&connack.properties),
             Step::Event(Event::Disconnected(disconnect)) => reader.said = said(&disconnect.properties),
             Step::Event(_) => {}
             Step::Transmit(bytes) => match link.write(bytes) {
@@ -96,7 +98,8 @@ fn converse(client: &mut Client, link: &mut Link, reader: &mut Reader) -> Cause 
                 if received == Received::Bytes {
                     retry.heard();
                 }
-                if received == Received::Nothing && reader.grant.is_late(connection.patience(), clock.elapsed()) {
+                if received == Received::Nothing && reader.grant.is_late(connection.response_timeout(), clock.elapsed())
+                {
                     reader.said = " (SUBACK did not come in time)".to_owned();
                     session.connection_lost();
                 }
@@ -132,7 +135,7 @@ impl Reader {
         let Options { filters, qos, .. } = &self.options;
         let subscriptions: Vec<_> = filters.iter().map(|filter| Subscription::new(filter, *qos)).collect();
         match session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }) {
-            Ok(_) | Err(Refused::Offline) => {} // offline: the link is gone already, and Close follows
+            Ok(_) | Err(CommandError::Offline) => {} // offline: the link is gone already, and Close follows
             Err(refused) => self.end = Some(Err(refused.into())),
         }
     }

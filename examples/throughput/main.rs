@@ -16,7 +16,7 @@ use core::time::Duration;
 use std::process::ExitCode;
 
 use common::{Arguments, Client, Connection, Failure, Link, finish, receive, said};
-use mqtt_session::{Cause, Disconnect, Event, QoS, Step};
+use mqtt_session::{CloseReason, Disconnect, Event, QoS, Step};
 
 use run::Run;
 
@@ -44,7 +44,7 @@ fn measure(arguments: Arguments) -> Result<(), Failure> {
             let cause = converse(&mut client, &mut link, &mut run);
             match (run.failure.take(), client.stop.reason(), cause) {
                 (Some(failure), ..) | (None, Some(failure), _) => return Err(failure),
-                (None, None, Cause::Disconnected) => println!("{run}"),
+                (None, None, CloseReason::Disconnected) => println!("{run}"),
                 (None, None, cause) => client.retry.after(cause, take(&mut run.said), &client.stop)?,
             }
         }
@@ -53,12 +53,12 @@ fn measure(arguments: Arguments) -> Result<(), Failure> {
 }
 
 /// One connection, and one line of the table.
-fn converse(client: &mut Client, link: &mut Link, run: &mut Run) -> Cause {
+fn converse(client: &mut Client, link: &mut Link, run: &mut Run) -> CloseReason {
     let Client { session, inbox, clock, stop, retry, .. } = client;
     let (session, inbox) = (&mut **session, &mut **inbox);
     let mut leaving = false;
     loop {
-        let over = run.is_over() && session.in_flight() == 0;
+        let over = run.is_over() && session.pending() == 0;
         if !leaving && (over || run.failure.is_some() || stop.reason().is_some()) {
             leaving = true;
             if session.disconnect(&Disconnect::default()).is_err() {
@@ -75,7 +75,7 @@ fn converse(client: &mut Client, link: &mut Link, run: &mut Run) -> Cause {
             }
             Step::Event(Event::Message(message)) => run.returned(&message),
             Step::Event(Event::Published { outcome, .. }) => run.published(outcome),
-            Step::Event(Event::Refused(connack)) => run.said = said(&connack.properties),
+            Step::Event(Event::ConnectionRefused(connack)) => run.said = said(&connack.properties),
             Step::Event(Event::Disconnected(disconnect)) => run.said = said(&disconnect.properties),
             Step::Event(_) => {}
             Step::Transmit(bytes) => match link.write(bytes) {

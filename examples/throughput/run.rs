@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use std::time::Instant;
 
-use mqtt_session::{List, Message, Outcome, Publish, QoS, ReasonCode, Refused, Subscribe, Subscription};
+use mqtt_session::{CommandError, List, Message, Outcome, Publish, QoS, ReasonCode, Subscribe, Subscription};
 
 use crate::common::{Failure, Session, granted};
 
@@ -60,7 +60,7 @@ impl Run {
     pub(crate) fn subscribe(&mut self, session: &mut Session) {
         let subscriptions = [Subscription::new(&self.topic, self.qos)];
         match session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }) {
-            Ok(_) | Err(Refused::Offline) => {} // offline: the link is gone already, and Close follows
+            Ok(_) | Err(CommandError::Offline) => {} // offline: the link is gone already, and Close follows
             Err(refused) => self.failure = Some(refused.into()),
         }
     }
@@ -93,7 +93,7 @@ impl Run {
                     self.sent.push(now);
                     published = true;
                 }
-                Err(Refused::Full) => break,
+                Err(CommandError::Full) => break,
                 Err(refused) => self.fail(format!("a message cannot be published: {refused}")),
             }
         }

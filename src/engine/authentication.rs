@@ -1,6 +1,6 @@
 //! Enhanced authentication, as far as both ends do the same. (5.0: 4.12)
 
-use crate::error::{Cause, Refused};
+use crate::error::{CloseReason, CommandError};
 use crate::timer::Timer;
 use crate::wire::{Auth, Measured, Properties, ReasonCode, Role};
 
@@ -16,25 +16,25 @@ impl<E: End> Engine<'_, E> {
     }
 
     /// [MQTT-4.12.0-5], [MQTT-4.12.0-6]
-    pub(crate) fn check_method(&self, properties: &Properties<'_>) -> Result<(), Cause> {
+    pub(crate) fn check_method(&self, properties: &Properties<'_>) -> Result<(), CloseReason> {
         let method = properties.authentication_method().map(|method| hash(method.as_bytes()));
         let asked = (self.core.authentication != Authentication::Without).then_some(self.core.method);
-        if method == asked { Ok(()) } else { Err(Cause::AuthenticationMethodChanged) }
+        if method == asked { Ok(()) } else { Err(CloseReason::AuthenticationMethodChanged) }
     }
 
     /// Sends AUTH, if it is due.
-    pub(crate) fn authenticate_if(&mut self, due: bool, auth: &Auth<'_>) -> Result<(), Refused> {
+    pub(crate) fn authenticate_if(&mut self, due: bool, auth: &Auth<'_>) -> Result<(), CommandError> {
         let method = auth.properties.authentication_method().map(|method| hash(method.as_bytes()));
         if !due || method != Some(self.core.method) {
-            return Err(Refused::NotAuthenticating);
+            return Err(CommandError::NotAuthenticating);
         }
         let measured = Measured::new(auth, self.version(), E::PEER)?;
         if !self.queue.ever_has_room(measured.len()) || self.is_oversize(measured.len()) {
-            return Err(Refused::TooLarge);
+            return Err(CommandError::TooLarge);
         }
         if !self.queue.has_room(measured.len()) {
-            self.starve();
-            return Err(Refused::Full);
+            self.wait_for_space();
+            return Err(CommandError::Full);
         }
         self.queue.push(&measured);
         self.core.authentication = match auth.reason_code {

@@ -15,7 +15,7 @@ use crate::timer::Timer;
 use crate::wire::{PacketId, Version};
 
 use super::machine::End;
-use super::state::{Core, Owed, Phase, Starved};
+use super::state::{Core, PendingAnswer, Phase, SpaceWait};
 
 /// A session borrowed for reading.
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ type Exchange = Option<(Sent, PacketId)>;
 
 impl<'a, E: End> Content<'a, E> {
     /// Everything that is not in a table. The clock and what only says where things lie are left out.
-    fn facts(self) -> Core<E> {
+    fn comparable(self) -> Core<E> {
         let keep_alive = match self.core.phase {
             Phase::Connecting | Phase::Online => self.core.keep_alive.content(),
             Phase::Leaving | Phase::Failing | Phase::Parting => self.core.keep_alive.content_of_end(),
@@ -51,15 +51,18 @@ impl<'a, E: End> Content<'a, E> {
             expired: Chain::NEW,
             next_release: None,
             table: Table::NEW,
-            starved: match self.core.starved {
+            space_wait: match self.core.space_wait {
                 // A command that was refused has changed nothing.
-                Starved::No | Starved::Yes => Starved::No,
-                Starved::Relieved | Starved::Again => Starved::Relieved,
+                SpaceWait::No | SpaceWait::Yes => SpaceWait::No,
+                SpaceWait::Relieved | SpaceWait::Again => SpaceWait::Relieved,
             },
             // Where nothing waits, it says nothing.
             expiry: if self.records.outbox.is_waiting() { self.core.expiry } else { Timer::OFF },
-            owed_by: self.core.owed.map_or(Owed::Puback, |_| self.core.owed_by),
-            end: E::facts(self.core),
+            pending_answer_type: self
+                .core
+                .pending_answer
+                .map_or(PendingAnswer::Puback, |_| self.core.pending_answer_type),
+            end: E::comparable(self.core),
             ..*self.core
         }
     }
@@ -138,14 +141,14 @@ impl<'a, E: End> Content<'a, E> {
                 let theirs = mine.packet_id.and_then(|packet_id| Table::find(other.held, packet_id));
                 theirs
                     .and_then(|id| entry(other.held, id))
-                    .is_some_and(|theirs| theirs.held() == mine.held() && theirs.verdict() == mine.verdict())
+                    .is_some_and(|theirs| theirs.held() == mine.held() && theirs.reason() == mine.reason())
             })
     }
 }
 
 impl<E: End> PartialEq for Content<'_, E> {
     fn eq(&self, other: &Self) -> bool {
-        self.facts() == other.facts()
+        self.comparable() == other.comparable()
             && self.packets(Order::Acknowledged).eq(other.packets(Order::Acknowledged))
             && self.packets(Order::Immediate).eq(other.packets(Order::Immediate))
             && self.records.shown() == other.records.shown()
@@ -166,7 +169,7 @@ impl<E: End> Eq for Content<'_, E> {}
 /// Tells apart what equality tells apart, so that a model checker may go by it alone.
 impl<E: End> Hash for Content<'_, E> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.facts().hash(state);
+        self.comparable().hash(state);
         for order in [Order::Acknowledged, Order::Immediate] {
             hash_sequence(self.packets(order), state);
         }
@@ -186,7 +189,7 @@ impl<E: End> Hash for Content<'_, E> {
         hash_set(requests.map(facts), state);
         self.core.table.len().hash(state);
         let held = self.held.iter().filter(|entry| entry.packet_id.is_some());
-        hash_set(held.map(|entry| (entry.packet_id, entry.held(), entry.verdict())), state);
+        hash_set(held.map(|entry| (entry.packet_id, entry.held(), entry.reason())), state);
     }
 }
 

@@ -1,8 +1,8 @@
 //! How a connection ends, and what becomes of the session: what is told, what is kept, what is lost.
 
 use crate::command::Disconnect;
-use crate::error::{Cause, Refused};
-use crate::event::{Happened, Outcome};
+use crate::error::{CloseReason, CommandError};
+use crate::event::{CommonEvent, Outcome};
 use crate::flow::identifiers::{self, Identifiers, SlotId, slot, slot_mut};
 use crate::flow::receiver::Held;
 use crate::flow::sender::{Level, Sent};
@@ -12,8 +12,10 @@ use crate::report::report;
 use crate::timer::Timer;
 use crate::wire::{self, Measured, Properties, Role, Version, Violation};
 
-use super::machine::{ANSWER, End, Engine, StepOf, Taken, tell};
-use super::state::{Authentication, Life, Limits, Losing, Overdue, Phase, Starved, Support, Tolerated, Turn};
+use super::machine::{ANSWER, End, Engine, Processed, StepOf, tell};
+use super::state::{
+    Authentication, Limits, Overdue, Phase, SessionLifetime, SessionLoss, SpaceWait, Support, Tolerated, Turn,
+};
 
 impl<'m, E: End> Engine<'m, E> {
     /// Tells one outcome that is decided, if there is one. Mostly there is none.
@@ -23,19 +25,19 @@ impl<'m, E: End> Engine<'m, E> {
         }
         if Version::LATEST.is_v5() && self.core.tolerated == Tolerated::PubrecCode {
             self.core.tolerated = Tolerated::Nothing;
-            tell(step, Happened::Tolerated(Cause::Violation(Violation::PubrecCodeReserved)));
+            tell(step, CommonEvent::Tolerated(CloseReason::Violation(Violation::PubrecCodeReserved)));
             return true;
         }
-        if self.core.losing != Losing::Nothing {
+        if self.core.session_loss != SessionLoss::Nothing {
             if self.lose(step).is_some() {
                 return true;
             }
-            self.core.losing = Losing::Nothing;
+            self.core.session_loss = SessionLoss::Nothing;
             self.store.rewind();
         }
-        if self.core.starved == Starved::Relieved {
-            self.core.starved = Starved::No;
-            tell(step, Happened::Writable);
+        if self.core.space_wait == SpaceWait::Relieved {
+            self.core.space_wait = SpaceWait::No;
+            tell(step, CommonEvent::Writable);
             return true;
         }
         false
@@ -43,12 +45,12 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Tells the end of one exchange of a session that is gone. `None`: there is none left.
     #[inline(never)]
-    fn lose<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> Option<Taken> {
+    fn lose<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> Option<Processed> {
         if let Some(id) = self.core.releases.first(self.slots) {
             return self.finish(id, Outcome::LostUnconfirmed, step);
         }
         let (place, id, level) = self.next_resend()?;
-        if self.core.losing == Losing::InFlight {
+        if self.core.session_loss == SessionLoss::InFlight {
             self.store.look_from(place);
             return self.finish(id, Outcome::Lost, step);
         }
@@ -78,23 +80,23 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// Notes that a command was refused for want of room.
-    pub(crate) const fn starve(&mut self) {
-        self.core.starved = match self.core.starved {
-            Starved::No | Starved::Yes => Starved::Yes,
-            Starved::Relieved | Starved::Again => Starved::Again,
+    pub(crate) const fn wait_for_space(&mut self) {
+        self.core.space_wait = match self.core.space_wait {
+            SpaceWait::No | SpaceWait::Yes => SpaceWait::Yes,
+            SpaceWait::Relieved | SpaceWait::Again => SpaceWait::Again,
         };
     }
 
     /// Notes that something has become free.
-    pub(crate) const fn relieve(&mut self) {
-        if matches!(self.core.starved, Starved::Yes | Starved::Again) {
-            self.core.starved = Starved::Relieved;
+    pub(crate) const fn space_freed(&mut self) {
+        if matches!(self.core.space_wait, SpaceWait::Yes | SpaceWait::Again) {
+            self.core.space_wait = SpaceWait::Relieved;
         }
     }
 
     /// The connection is over. One pass over the tables, no more per connection; requests that were lost are found in the course
     /// of another one, by the polls that tell of them.
-    pub(crate) fn end(&mut self, cause: Cause) {
+    pub(crate) fn end(&mut self, cause: CloseReason) {
         self.stop(Phase::Reporting, cause);
         self.core.turn = Turn::Queue;
         self.core.receive_quota = 0;
@@ -107,18 +109,18 @@ impl<'m, E: End> Engine<'m, E> {
         self.carry_over();
         self.core.table.carry_over(self.held);
         self.core.next_release = self.core.releases.first(self.slots);
-        self.relieve();
-        if self.core.life.ends_with_connection() {
-            self.lose_session(Losing::InFlight);
-            self.core.life = Life::None;
+        self.space_freed();
+        if self.core.session_lifetime.ends_with_connection() {
+            self.lose_session(SessionLoss::InFlight);
+            self.core.session_lifetime = SessionLifetime::None;
         }
     }
 
     /// How many received messages are open once this connection has ended, if there is one.
     pub(crate) fn held_after_end(&self) -> u16 {
-        match (self.core.phase, self.core.life) {
+        match (self.core.phase, self.core.session_lifetime) {
             (Phase::Offline | Phase::Reporting, _) => self.core.table.len(),
-            (_, Life::UntilClose) => 0,
+            (_, SessionLifetime::UntilClose) => 0,
             _ => {
                 let kept = self.held.iter().filter(|entry| entry.held().carried_over() != Held::Free).count();
                 u16::try_from(kept).unwrap_or(u16::MAX)
@@ -127,8 +129,8 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// The session is gone, on whichever end: what was in flight will be reported, what was held is forgotten.
-    pub(crate) fn lose_session(&mut self, losing: Losing) {
-        self.core.losing = losing;
+    pub(crate) fn lose_session(&mut self, session_loss: SessionLoss) {
+        self.core.session_loss = session_loss;
         self.core.table.clear(self.held);
         if !E::QUEUE_OUTLIVES_SESSION {
             self.give_up_queue();
@@ -150,7 +152,7 @@ impl<'m, E: End> Engine<'m, E> {
         for slot in self.slots.iter_mut().filter(|slot| !slot.is_request()) {
             slot.set_sent(slot.sent().carried_over());
         }
-        if self.core.manner.drops_offline() {
+        if self.core.options.drops_offline() {
             self.drop_immediate();
         }
     }
@@ -165,12 +167,12 @@ impl<'m, E: End> Engine<'m, E> {
     /// The transport is gone.
     pub(crate) fn connection_lost(&mut self) {
         match self.core.phase {
-            Phase::Connecting | Phase::Online => self.stop(Phase::Draining, Cause::ConnectionLost),
-            Phase::Leaving => self.stop(Phase::Settling, Cause::ConnectionLost),
+            Phase::Connecting | Phase::Online => self.stop(Phase::Draining, CloseReason::ConnectionLost),
+            Phase::Leaving => self.stop(Phase::Settling, CloseReason::ConnectionLost),
             Phase::Parting if self.is_leaving() => {
                 // DISCONNECT may not have arrived.
                 let has_left = self.queue.control.is_empty();
-                self.stop(Phase::Settling, if has_left { self.core.cause } else { Cause::ConnectionLost });
+                self.stop(Phase::Settling, if has_left { self.core.cause } else { CloseReason::ConnectionLost });
             }
             Phase::Failing | Phase::Parting => self.end(self.core.cause),
             Phase::Offline | Phase::Draining | Phase::Settling | Phase::Reporting => {}
@@ -179,14 +181,14 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Nothing leaves any more on this connection.
     #[inline(never)]
-    fn stop(&mut self, phase: Phase, cause: Cause) {
+    fn stop(&mut self, phase: Phase, cause: CloseReason) {
         self.core.cause = cause;
         self.core.phase = phase;
         self.core.keep_alive = KeepAlive::OFF;
         self.core.deadline = Timer::OFF;
         self.core.overdue = Overdue::No;
         self.core.closing = 0;
-        self.core.owed = None;
+        self.core.pending_answer = None;
         self.queue.clear();
     }
 
@@ -194,64 +196,64 @@ impl<'m, E: End> Engine<'m, E> {
     pub(super) fn is_leaving(&self) -> bool {
         match self.core.phase {
             Phase::Leaving | Phase::Settling => true,
-            Phase::Parting => self.core.cause == Cause::Disconnected,
+            Phase::Parting => self.core.cause == CloseReason::Disconnected,
             _ => false,
         }
     }
 
     /// The peer is at fault, or has more messages open than there are places. In the latter case the answers to those that
     /// were taken still leave: else it would send them all again, and no place would ever become free.
-    pub(crate) fn fail(&mut self, cause: Cause) {
+    pub(crate) fn fail(&mut self, cause: CloseReason) {
         report!(warn, "the peer is at fault: {:?}", cause);
         if self.core.phase == Phase::Connecting && E::refuse(self, cause) {
             return;
         }
-        let answers = matches!(cause, Cause::TooManyHeld | Cause::ReceiveMaximumExceeded);
+        let answers = matches!(cause, CloseReason::TooManyHeld | CloseReason::ReceiveMaximumExceeded);
         let speaks = self.version().is_v5() && cause.reason_code().is_some();
         if self.core.phase == Phase::Draining || !(speaks || answers) {
             return self.end(cause);
         }
         self.core.cause = cause;
         self.core.phase = Phase::Failing;
-        self.core.deadline = Timer::set(self.core.farewell);
+        self.core.deadline = Timer::set(self.core.disconnect_timeout);
         if !answers && !self.queue.cut_short(self.store.outbox.is_writing()) {
             self.store.stop_writing();
         }
     }
 
     /// DISCONNECT with the code of the cause, behind a packet that is half written. (5.0: 4.13.1)
-    pub(super) fn say_farewell(&mut self) {
+    pub(super) fn send_disconnect(&mut self) {
         if let Some(reason_code) = self.core.cause.reason_code()
             && self.version().is_v5()
         {
-            self.push(&wire::Disconnect { reason_code, properties: Properties::EMPTY });
+            self.push(&wire::DisconnectPacket { reason_code, properties: Properties::EMPTY });
         }
         self.core.phase = Phase::Parting;
     }
 
     /// The application leaves: DISCONNECT follows what needs no answer. A 3.1.1 server has none.
-    pub(crate) fn leave(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
+    pub(crate) fn leave(&mut self, disconnect: &Disconnect<'_>) -> Result<(), CommandError> {
         if self.version().is_v5() || E::ROLE == Role::Client {
-            self.keep_farewell(disconnect)?;
+            self.keep_disconnect(disconnect)?;
         }
-        self.core.cause = Cause::Disconnected;
+        self.core.cause = CloseReason::Disconnected;
         self.core.phase = Phase::Leaving;
-        self.core.deadline = Timer::set(self.core.farewell);
+        self.core.deadline = Timer::set(self.core.disconnect_timeout);
         Ok(())
     }
 
-    fn keep_farewell(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
+    fn keep_disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), CommandError> {
         let Disconnect { reason_code, properties } = *disconnect;
-        let packet = wire::Disconnect { reason_code, properties };
+        let packet = wire::DisconnectPacket { reason_code, properties };
         let measured = Measured::new(&packet, self.version(), E::PEER)?;
         // Beside it there must be room for acknowledgements, which leave before it.
         let with_answer = measured.len().saturating_add(ANSWER);
         if with_answer > self.queue.capacity() || self.is_oversize(measured.len()) {
-            return Err(Refused::TooLarge);
+            return Err(CommandError::TooLarge);
         }
-        if with_answer > self.queue.free() || !self.queue.keep_farewell(&measured) {
-            self.starve();
-            return Err(Refused::Full);
+        if with_answer > self.queue.free() || !self.queue.keep_disconnect(&measured) {
+            self.wait_for_space();
+            return Err(CommandError::Full);
         }
         Ok(())
     }

@@ -5,8 +5,8 @@ use core::hash::Hash;
 
 use crate::aliases::TopicAliases;
 use crate::control::Queue;
-use crate::error::Cause;
-use crate::event::{Happened, Step};
+use crate::error::CloseReason;
+use crate::event::{CommonEvent, Step};
 use crate::flow::chain::Ages;
 use crate::flow::held::Entry;
 use crate::flow::identifiers::Slot;
@@ -18,11 +18,11 @@ use crate::report::{Reportable, report};
 use crate::time::Instant;
 use crate::timer::{NEVER, Timer};
 use crate::wire::{
-    AckType, Acknowledgement, Frame, Layout, Measured, PacketId, PacketType, Properties, Property, Publish, Reader,
-    ReasonCode, Role, ShortAcknowledgement, Version,
+    AckType, Acknowledgement, Frame, Layout, Measured, PacketId, PacketType, Properties, Property, PublishPacket,
+    Reader, ReasonCode, Role, ShortAcknowledgement, Version,
 };
 
-use super::state::{Authentication, Core, Losing, Overdue, Phase, Turn};
+use super::state::{Authentication, Core, Overdue, Phase, SessionLoss, Turn};
 
 /// What differs between the two ends. Everything else is written once, for both.
 pub(crate) trait End: Copy + Eq + Hash + Debug {
@@ -32,19 +32,19 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     const ROLE: Role;
     const PEER: Role;
     /// Why a connection ends that never comes about.
-    const NO_BEGINNING: Cause;
+    const NO_BEGINNING: CloseReason;
     /// Why a connection ends on which nothing comes in any more.
-    const SILENCE: Cause;
+    const SILENCE: CloseReason;
     /// Whether what was never sent is of use to the next session.
     const QUEUE_OUTLIVES_SESSION: bool;
 
-    type Event<'i>: From<Happened<'i>> + Reportable;
+    type Event<'i>: From<CommonEvent<'i>> + Reportable;
 
     /// The protocol level of the connection, or else of the session.
     fn level(core: &Core<Self>) -> u8;
 
     /// The next packet in an inbox if all of it is here.
-    fn next<'i>(engine: &mut Engine<'_, Self>, inbox: &Unread<'i>) -> Result<Option<Frame<'i>>, Cause>;
+    fn next<'i>(engine: &mut Engine<'_, Self>, inbox: &Unread<'i>) -> Result<Option<Frame<'i>>, CloseReason>;
 
     /// What comes of a packet that only this end receives, or that begins the connection.
     fn take<'m, 'i>(
@@ -52,7 +52,7 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
         packet_type: PacketType,
         body: Reader<'i>,
         step: &mut StepOf<'m, 'i, Self>,
-    ) -> Result<Taken, Cause>;
+    ) -> Result<Processed, CloseReason>;
 
     /// Whether a packet that is neither a PUBLISH nor one of its acknowledgements still matters once the application wants to
     /// disconnect.
@@ -62,10 +62,10 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     fn is_beginning(engine: &Engine<'_, Self>) -> bool;
 
     /// What this end does not want to be told with an answer.
-    fn check_diagnostics(engine: &Engine<'_, Self>, properties: &Properties<'_>) -> Result<(), Cause>;
+    fn check_diagnostics(engine: &Engine<'_, Self>, properties: &Properties<'_>) -> Result<(), CloseReason>;
 
     /// What this end does not take of what it receives.
-    fn check_publish(engine: &Engine<'_, Self>, publish: &Publish<'_>) -> Result<(), Cause>;
+    fn check_publish(engine: &Engine<'_, Self>, publish: &PublishPacket<'_>) -> Result<(), CloseReason>;
 
     /// Bytes of the queue are written.
     fn queue_written(_: &mut Engine<'_, Self>) {}
@@ -82,7 +82,7 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     }
 
     /// The peer is at fault before the connection has begun. `false`: there is nothing special to do.
-    fn refuse(engine: &mut Engine<'_, Self>, cause: Cause) -> bool;
+    fn refuse(engine: &mut Engine<'_, Self>, cause: CloseReason) -> bool;
 
     /// The connection is over.
     fn ended(engine: &mut Engine<'_, Self>);
@@ -91,7 +91,7 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     fn set_back(&mut self, _millis: u64) {}
 
     /// What is left of this end when it is compared: places and orders without a meaning left out.
-    fn facts(core: &Core<Self>) -> Self;
+    fn comparable(core: &Core<Self>) -> Self;
 }
 
 /// What a poll of this end answers. Whatever has something to tell is given the place where it goes: events are large, and
@@ -100,15 +100,15 @@ pub(crate) type StepOf<'m, 'i, E> = Step<'m, <E as End>::Event<'i>>;
 
 /// What came of a packet.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub(crate) enum Processed {
     /// An event, which is the step now.
-    Told,
+    Event,
     /// Nothing to tell.
-    Silently,
+    Nothing,
     /// It stays in the inbox for now.
-    NotYet,
+    Deferred,
     /// Not all of it is here.
-    InPart,
+    Incomplete,
 }
 
 /// Of a request, says in the link of its slot that it was shown; the rest is the number of its filters.
@@ -139,7 +139,7 @@ impl<'m, E: End> Engine<'m, E> {
     #[inline(never)]
     pub(crate) fn poll<'i>(mut self, inbox: &'i mut Inbox, now: Instant, step: &mut StepOf<'m, 'i, E>) {
         self.elapse(now);
-        if Version::LATEST.is_v5() && self.core.expiry.is_over() && self.core.losing == Losing::Nothing {
+        if Version::LATEST.is_v5() && self.core.expiry.is_over() && self.core.session_loss == SessionLoss::Nothing {
             self.expire();
         }
         let has_space = inbox.has_space();
@@ -151,7 +151,7 @@ impl<'m, E: End> Engine<'m, E> {
             }
         }
         E::answer_neglected(&mut self);
-        self.answer_owed();
+        self.acknowledge_received();
         let told = self.report(step) || (inbox.is_worth_a_look() && self.receive(inbox, step));
         if !told {
             self.act(step, has_space);
@@ -241,7 +241,7 @@ impl<'m, E: End> Engine<'m, E> {
             phase => self.core.deadline.restart(self.limit(phase)),
         }
         if !self.is_writing() {
-            self.relieve();
+            self.space_freed();
         }
     }
 
@@ -252,7 +252,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     fn close<'i>(&mut self) -> Step<'m, E::Event<'i>> {
         self.core.phase = Phase::Offline;
-        if matches!(self.core.cause, Cause::Disconnected | Cause::DisconnectedByPeer(ReasonCode::Success)) {
+        if matches!(self.core.cause, CloseReason::Disconnected | CloseReason::DisconnectedByPeer(ReasonCode::Success)) {
             report!(info, "the connection is over: {:?}", self.core.cause);
         } else {
             report!(warn, "the connection is over: {:?}", self.core.cause);
@@ -262,7 +262,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// How many seconds a phase may take that has an end.
     pub(crate) fn limit(&self, phase: Phase) -> u8 {
-        if phase == Phase::Connecting { self.core.keep_alive.patience() } else { self.core.farewell }
+        if phase == Phase::Connecting { self.core.keep_alive.response_timeout() } else { self.core.disconnect_timeout }
     }
 
     fn elapse(&mut self, now: Instant) {
@@ -335,7 +335,7 @@ impl<'m, E: End> Engine<'m, E> {
         if is_over {
             self.core.overdue = self.grace(has_space);
             match self.core.overdue {
-                Overdue::No => self.judge_silence(),
+                Overdue::No => self.give_up_if_silent(),
                 Overdue::Reading => return Met::NotRead,
                 Overdue::Writing | Overdue::Written => {}
             }
@@ -375,11 +375,11 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// A limit is over, and nothing came of the last attempt.
-    fn judge_silence(&mut self) {
+    fn give_up_if_silent(&mut self) {
         match self.core.phase {
             Phase::Connecting => self.end(E::NO_BEGINNING),
             Phase::Online => self.fail(E::SILENCE),
-            _ if self.core.cause == Cause::Disconnected => self.end(Cause::DisconnectTimeout),
+            _ if self.core.cause == CloseReason::Disconnected => self.end(CloseReason::DisconnectTimeout),
             _ => self.end(self.core.cause),
         }
     }
@@ -403,10 +403,10 @@ impl<'m, E: End> Engine<'m, E> {
         }
         match self.core.phase {
             Phase::Leaving if self.queue.control.is_empty() && self.eligible().is_none() => {
-                self.queue.release_farewell();
+                self.queue.release_disconnect();
                 self.core.phase = Phase::Parting;
             }
-            Phase::Failing => self.say_farewell(),
+            Phase::Failing => self.send_disconnect(),
             _ => {}
         }
         if self.core.phase == Phase::Parting && self.queue.control.is_empty() {
@@ -553,7 +553,7 @@ impl<'m, E: End> Engine<'m, E> {
         let packet = Acknowledgement::shortest(kind, packet_id, code);
         let fits = self.push_encoded(packet.bytes());
         if !fits {
-            self.fail(Cause::MaximumPacketSizeTooSmall);
+            self.fail(CloseReason::MaximumPacketSizeTooSmall);
         }
         fits
     }
@@ -604,10 +604,10 @@ pub(crate) fn received<T: Reportable>(packet: T) -> T {
 /// Puts what happened where the step goes.
 // Part of its caller, so that an event is made where it goes.
 #[inline(always)]
-pub(crate) fn tell<H, T: From<H>>(step: &mut Step<'_, T>, event: H) -> Taken {
+pub(crate) fn tell<H, T: From<H>>(step: &mut Step<'_, T>, event: H) -> Processed {
     // Not `into`, which would be a call.
     *step = Step::Event(T::from(event));
-    Taken::Told
+    Processed::Event
 }
 
 /// What each end says of itself in CONNECT and CONNACK: how much it takes. (5.0)

@@ -4,7 +4,7 @@ mod authentication;
 mod content;
 mod ending;
 mod machine;
-mod parts;
+mod memory;
 mod receiving;
 mod sending;
 pub(crate) mod state;
@@ -12,6 +12,6 @@ pub(crate) mod state;
 pub(crate) use self::content::Digest;
 #[cfg(feature = "server")]
 pub(crate) use self::machine::ANSWER;
-pub(crate) use self::machine::{Announcement, End, Engine, SHOWN, StepOf, Taken, is_announced, received, tell};
-pub(crate) use self::parts::Parts;
+pub(crate) use self::machine::{Announcement, End, Engine, Processed, SHOWN, StepOf, is_announced, received, tell};
+pub(crate) use self::memory::Memory;
 pub(crate) use self::sending::Room;

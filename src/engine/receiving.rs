@@ -1,18 +1,18 @@
 //! What a session receives: messages, and what answers them.
 
-use crate::error::{Cause, Refused};
-use crate::event::{Handle, Happened, Message};
+use crate::error::{CloseReason, CommandError};
+use crate::event::{CommonEvent, Handle, Message};
 use crate::flow::held::{Entry, EntryId, Table, entry, entry_mut};
 use crate::flow::receiver::{Arrival, Held};
 use crate::flow::sender::Level;
 use crate::inbox::{Inbox, Unread};
 use crate::report::report;
 use crate::wire::{
-    AckType, Acknowledgement, Delivery, PacketId, PacketType, Publish, Reader, ReasonCode, Version, Violation,
+    AckType, Acknowledgement, Delivery, PacketId, PacketType, PublishPacket, Reader, ReasonCode, Version, Violation,
 };
 
-use super::machine::{ANSWER, End, Engine, StepOf, Taken, received, tell};
-use super::state::{Owed, Phase, Tolerated};
+use super::machine::{ANSWER, End, Engine, Processed, StepOf, received, tell};
+use super::state::{PendingAnswer, Phase, Tolerated};
 
 /// Who acknowledges a message.
 #[derive(Clone, Copy)]
@@ -47,14 +47,14 @@ impl<'m, E: End> Engine<'m, E> {
             let position = inbox.position();
             let taken = self.take_next(&mut inbox, step);
             // What waits in the inbox is not heard again and again.
-            if !matches!(taken, Ok(Taken::NotYet | Taken::InPart)) {
+            if !matches!(taken, Ok(Processed::Deferred | Processed::Incomplete)) {
                 self.core.keep_alive.heard();
             }
             match taken {
-                Ok(Taken::Told) => return true,
-                Ok(Taken::Silently) => {}
-                Ok(Taken::InPart) => return false,
-                Ok(Taken::NotYet) => {
+                Ok(Processed::Event) => return true,
+                Ok(Processed::Nothing) => {}
+                Ok(Processed::Incomplete) => return false,
+                Ok(Processed::Deferred) => {
                     report!(trace, "it stays in the inbox until there is room");
                     inbox.go_back(position);
                     self.wait_for_room(&inbox);
@@ -76,7 +76,7 @@ impl<'m, E: End> Engine<'m, E> {
     fn listens(&self) -> bool {
         match self.core.phase {
             Phase::Connecting | Phase::Online | Phase::Leaving => {
-                self.core.owed.is_none() && self.queue.has_room(ANSWER)
+                self.core.pending_answer.is_none() && self.queue.has_room(ANSWER)
             }
             Phase::Parting => self.is_leaving(),
             Phase::Draining | Phase::Settling => true,
@@ -102,17 +102,21 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.keep_alive.heard();
         // Nothing more could come in, and an empty buffer looks like the end of the stream.
         if inbox.is_full() {
-            self.fail(Cause::TooManyHeld);
+            self.fail(CloseReason::TooManyHeld);
         }
     }
 
-    fn take_next<'i>(&mut self, inbox: &mut Unread<'i>, step: &mut StepOf<'m, 'i, E>) -> Result<Taken, Cause> {
+    fn take_next<'i>(
+        &mut self,
+        inbox: &mut Unread<'i>,
+        step: &mut StepOf<'m, 'i, E>,
+    ) -> Result<Processed, CloseReason> {
         match E::next(self, inbox) {
             Ok(Some(frame)) => {
                 inbox.pass(&frame);
                 if frame.packet_type == PacketType::Publish && !E::is_beginning(self) {
                     if self.is_leaving() {
-                        return Ok(Taken::Silently);
+                        return Ok(Processed::Nothing);
                     }
                     self.take_publish(frame.first_byte, frame.body.rest(), inbox, step)
                 } else {
@@ -121,9 +125,11 @@ impl<'m, E: End> Engine<'m, E> {
             }
             Ok(None) => {
                 self.wait_for_rest(inbox);
-                Ok(Taken::InPart)
+                Ok(Processed::Incomplete)
             }
-            Err(Cause::Violation(Violation::PacketTooLarge)) if self.skips_large() => self.take_large(inbox, step),
+            Err(CloseReason::Violation(Violation::PacketTooLarge)) if self.skips_large() => {
+                self.take_large(inbox, step)
+            }
             Err(cause) => Err(cause),
         }
     }
@@ -136,7 +142,7 @@ impl<'m, E: End> Engine<'m, E> {
         packet_type: PacketType,
         body: &'i [u8],
         step: &mut StepOf<'m, 'i, E>,
-    ) -> Result<Taken, Cause> {
+    ) -> Result<Processed, CloseReason> {
         let mut reader = Reader::new(self.version(), E::ROLE, body);
         match AckType::of(packet_type) {
             Some(kind) if !E::is_beginning(self) => {
@@ -154,7 +160,7 @@ impl<'m, E: End> Engine<'m, E> {
                 }
                 Ok(taken)
             }
-            _ if self.is_leaving() && !E::is_awaited(packet_type) => Ok(Taken::Silently),
+            _ if self.is_leaving() && !E::is_awaited(packet_type) => Ok(Processed::Nothing),
             _ => E::take(self, packet_type, reader, step),
         }
     }
@@ -167,19 +173,19 @@ impl<'m, E: End> Engine<'m, E> {
         body: &'i [u8],
         inbox: &mut Unread<'i>,
         step: &mut StepOf<'m, 'i, E>,
-    ) -> Result<Taken, Cause> {
-        let publish = received(Publish::read(first_byte, Reader::new(self.version(), E::ROLE, body))?);
+    ) -> Result<Processed, CloseReason> {
+        let publish = received(PublishPacket::read(first_byte, Reader::new(self.version(), E::ROLE, body))?);
         let alias = publish.alias();
         if let Some(alias) = alias {
             inbox.map_topic(alias, publish.topic)?;
         }
         E::check_publish(self, &publish)?;
-        let handling = if self.core.manner.acknowledges_manually() { Handling::Manual } else { self.own_handling() };
+        let handling = if self.core.options.acknowledges_manually() { Handling::Manual } else { self.own_handling() };
         let handle = match self.arrive(&publish.delivery, handling)? {
             Arrived::Delivered(handle) => handle,
-            Arrived::Silently => return Ok(Taken::Silently),
+            Arrived::Silently => return Ok(Processed::Nothing),
             Arrived::Again => return Ok(self.tolerate_repeat(step)),
-            Arrived::NotYet => return Ok(Taken::NotYet),
+            Arrived::NotYet => return Ok(Processed::Deferred),
         };
         let mut message = Message::new(&publish, handle);
         if let Some(alias) = alias
@@ -187,7 +193,7 @@ impl<'m, E: End> Engine<'m, E> {
         {
             message.topic = inbox.take_topic(alias);
         }
-        Ok(tell(step, Happened::Message(message)))
+        Ok(tell(step, CommonEvent::Message(message)))
     }
 
     /// How a message is acknowledged that the session acknowledges itself. The application may still have others, also of an
@@ -198,31 +204,35 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Whether a PUBLISH that is too large is let pass.
     fn skips_large(&self) -> bool {
-        self.core.manner.skips_large() && !self.version().is_v5() && !E::is_beginning(self)
+        self.core.options.skips_large() && !self.version().is_v5() && !E::is_beginning(self)
     }
 
     /// Lets a PUBLISH pass that is larger than the inbox. It is acknowledged, or it would come again and again.
     #[inline(never)]
-    fn take_large<'i>(&mut self, inbox: &mut Unread<'i>, step: &mut StepOf<'m, 'i, E>) -> Result<Taken, Cause> {
-        let Some((publish, len)) = inbox.large(self.version(), E::ROLE)? else { return Ok(Taken::InPart) };
+    fn take_large<'i>(
+        &mut self,
+        inbox: &mut Unread<'i>,
+        step: &mut StepOf<'m, 'i, E>,
+    ) -> Result<Processed, CloseReason> {
+        let Some((publish, len)) = inbox.large(self.version(), E::ROLE)? else { return Ok(Processed::Incomplete) };
         if self.is_leaving() {
             inbox.skip(len);
-            return Ok(Taken::Silently);
+            return Ok(Processed::Nothing);
         }
         E::check_publish(self, &publish)?;
-        let Publish { topic, delivery, retain, .. } = publish;
+        let PublishPacket { topic, delivery, retain, .. } = publish;
         let taken = match self.arrive(&delivery, self.own_handling())? {
-            Arrived::Delivered(_) => tell(step, Happened::Skipped { topic, qos: delivery.qos(), retain, len }),
-            Arrived::Silently => Taken::Silently,
+            Arrived::Delivered(_) => tell(step, CommonEvent::Skipped { topic, qos: delivery.qos(), retain, len }),
+            Arrived::Silently => Processed::Nothing,
             Arrived::Again => self.tolerate_repeat(step),
-            Arrived::NotYet => return Ok(Taken::NotYet),
+            Arrived::NotYet => return Ok(Processed::Deferred),
         };
         inbox.skip(len);
         Ok(taken)
     }
 
     /// What becomes of a message that is delivered so.
-    fn arrive(&mut self, delivery: &Delivery, handling: Handling) -> Result<Arrived, Cause> {
+    fn arrive(&mut self, delivery: &Delivery, handling: Handling) -> Result<Arrived, CloseReason> {
         match *delivery {
             Delivery::AtMostOnce => Ok(Arrived::Delivered(None)),
             Delivery::AtLeastOnce { packet_id, dup } => self.admit(Level::AtLeastOnce, packet_id, dup, handling),
@@ -237,15 +247,21 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Tells that a message came again on the same connection, which 3.1.1 allows. Senders do it that have waited too long for
     /// the application; if the connection ended, they would wait again on the next one. [MQTT-4.4.0-1] of 5.0
-    fn tolerate_repeat<'i>(&self, step: &mut StepOf<'m, 'i, E>) -> Taken {
+    fn tolerate_repeat<'i>(&self, step: &mut StepOf<'m, 'i, E>) -> Processed {
         if !self.version().is_v5() {
-            return Taken::Silently;
+            return Processed::Nothing;
         }
-        tell(step, Happened::Tolerated(Cause::PacketIdentifierReused))
+        tell(step, CommonEvent::Tolerated(CloseReason::PacketIdentifierReused))
     }
 
     /// What becomes of a message that is acknowledged.
-    fn admit(&mut self, level: Level, packet_id: PacketId, dup: bool, handling: Handling) -> Result<Arrived, Cause> {
+    fn admit(
+        &mut self,
+        level: Level,
+        packet_id: PacketId,
+        dup: bool,
+        handling: Handling,
+    ) -> Result<Arrived, CloseReason> {
         let found = Table::find(self.held, packet_id);
         let held = found.and_then(|id| entry(self.held, id)).map_or(Held::Free, Entry::held);
         match held.published(level) {
@@ -256,7 +272,7 @@ impl<'m, E: End> Engine<'m, E> {
                     return Ok(Arrived::Again);
                 }
                 if is_too_much {
-                    return Err(Cause::ReceiveMaximumExceeded);
+                    return Err(CloseReason::ReceiveMaximumExceeded);
                 }
                 self.deliver(level, packet_id, handling)
             }
@@ -286,12 +302,12 @@ impl<'m, E: End> Engine<'m, E> {
                 if let (Held::Received | Held::ReceivedBefore | Held::HandedBefore, Some(id)) = (held, found) {
                     self.core.table.remove(self.held, id);
                 }
-                Err(Cause::PacketIdentifierReused)
+                Err(CloseReason::PacketIdentifierReused)
             }
         }
     }
 
-    fn deliver(&mut self, level: Level, packet_id: PacketId, handling: Handling) -> Result<Arrived, Cause> {
+    fn deliver(&mut self, level: Level, packet_id: PacketId, handling: Handling) -> Result<Arrived, CloseReason> {
         let held = match (handling, level) {
             (Handling::Automatic, Level::AtLeastOnce) => None,
             (Handling::Automatic, Level::ExactlyOnce) => Some(Held::Received),
@@ -302,12 +318,12 @@ impl<'m, E: End> Engine<'m, E> {
             None => None,
             Some(Some(id)) => Some(id),
             // An application that has yet to acknowledge frees a place; a PUBREL that would is behind in the stream.
-            Some(None) if level == Level::AtLeastOnce && self.awaits_verdict() => {
+            Some(None) if level == Level::AtLeastOnce && self.awaits_acknowledgement() => {
                 // Once the link is gone nothing gets a place any more, and the peer sends it again. What is behind it counts.
                 let is_gone = self.core.phase == Phase::Draining;
                 return Ok(if is_gone { Arrived::Silently } else { Arrived::NotYet });
             }
-            Some(None) => return Err(Cause::TooManyHeld),
+            Some(None) => return Err(CloseReason::TooManyHeld),
         };
         self.core.receive_quota = self.core.receive_quota.saturating_sub(1);
         let handle = match (handling, id) {
@@ -316,14 +332,15 @@ impl<'m, E: End> Engine<'m, E> {
                 entry_mut(self.held, id).and_then(|entry| match handling {
                     Handling::Manual => Some(Handle { packet_id, entry: id.get(), generation: entry.generation }),
                     _ => {
-                        entry.judge(ReasonCode::Success);
+                        entry.set_reason(ReasonCode::Success);
                         None
                     }
                 })
             }
             _ => {
-                self.core.owed = Some(packet_id);
-                self.core.owed_by = if level == Level::AtLeastOnce { Owed::Puback } else { Owed::Pubrec };
+                self.core.pending_answer = Some(packet_id);
+                self.core.pending_answer_type =
+                    if level == Level::AtLeastOnce { PendingAnswer::Puback } else { PendingAnswer::Pubrec };
                 None
             }
         };
@@ -331,9 +348,9 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// Whether a message is in the hands of the application.
-    fn awaits_verdict(&self) -> bool {
+    fn awaits_acknowledgement(&self) -> bool {
         let first = self.core.table.first_due(self.held).and_then(|id| entry(self.held, id));
-        first.is_some_and(|entry| entry.verdict().is_none())
+        first.is_some_and(|entry| entry.reason().is_none())
     }
 
     /// A message that was handed out on an earlier connection is acknowledged on this one. A repeat takes no new place, and
@@ -344,7 +361,7 @@ impl<'m, E: End> Engine<'m, E> {
         }
         self.core.receive_quota = self.core.receive_quota.saturating_sub(1);
         self.core.table.enqueue(self.held, id);
-        self.answer_judged();
+        self.answer_acknowledged();
     }
 
     /// A message for which PUBREC was sent on an earlier connection is answered again, behind those that the application has
@@ -358,7 +375,7 @@ impl<'m, E: End> Engine<'m, E> {
             self.answer(AckType::Pubrec, packet_id, ReasonCode::Success);
         } else {
             entry.set_held(Held::Handed);
-            entry.judge(ReasonCode::Success);
+            entry.set_reason(ReasonCode::Success);
             self.core.table.enqueue(self.held, id);
         }
     }
@@ -383,11 +400,11 @@ impl<'m, E: End> Engine<'m, E> {
     ///
     /// PUBCOMP raises the quota of the peer also where the message does not count on this connection. If messages were under way
     /// then, it may have more of them under way than we announced. (5.0: 4.9)
-    fn take_release(&mut self, packet_id: PacketId) -> Result<Taken, Cause> {
+    fn take_release(&mut self, packet_id: PacketId) -> Result<Processed, CloseReason> {
         let found = Table::find(self.held, packet_id).and_then(|id| Some((id, *entry(self.held, id)?)));
         let code = match found {
             Some((_, entry)) if matches!(entry.held(), Held::Handed | Held::HandedBefore) => {
-                return Err(Cause::AcknowledgementContradicts);
+                return Err(CloseReason::UnexpectedAcknowledgement);
             }
             Some((id, entry)) if matches!(entry.held(), Held::Received | Held::ReceivedBefore) => {
                 self.core.table.remove(self.held, id);
@@ -397,26 +414,26 @@ impl<'m, E: End> Engine<'m, E> {
         };
         self.close_one();
         self.answer(AckType::Pubcomp, packet_id, code);
-        Ok(Taken::Silently)
+        Ok(Processed::Nothing)
     }
 
     /// Acknowledges what is to be acknowledged, as long as acknowledgements may leave.
-    pub(crate) fn answer_owed(&mut self) {
+    pub(crate) fn acknowledge_received(&mut self) {
         match self.core.phase {
             Phase::Connecting | Phase::Online | Phase::Leaving => {
                 self.answer_handled();
-                self.answer_judged();
+                self.answer_acknowledged();
             }
-            _ => self.core.owed = None,
+            _ => self.core.pending_answer = None,
         }
     }
 
     /// Acknowledges the message whose event was returned by the last poll: its handler has run.
     fn answer_handled(&mut self) {
-        let Some(packet_id) = self.core.owed else { return };
-        let kind = match self.core.owed_by {
-            Owed::Puback => AckType::Puback,
-            Owed::Pubrec => AckType::Pubrec,
+        let Some(packet_id) = self.core.pending_answer else { return };
+        let kind = match self.core.pending_answer_type {
+            PendingAnswer::Puback => AckType::Puback,
+            PendingAnswer::Pubrec => AckType::Pubrec,
         };
         if !self.queue.has_room(ANSWER) {
             return;
@@ -425,12 +442,12 @@ impl<'m, E: End> Engine<'m, E> {
         if kind == AckType::Puback {
             self.close_one();
         }
-        self.core.owed = None;
+        self.core.pending_answer = None;
     }
 
     /// Sends the acknowledgements that the application gave, in the order of their messages. [MQTT-4.6.0-2],
     /// [MQTT-4.6.0-3]
-    fn answer_judged(&mut self) {
+    fn answer_acknowledged(&mut self) {
         while let Some(id) = self.core.table.first_due(self.held) {
             if !self.answer_due(id) {
                 return;
@@ -442,16 +459,16 @@ impl<'m, E: End> Engine<'m, E> {
     #[inline(never)]
     fn answer_due(&mut self, id: EntryId) -> bool {
         let Some(&due) = entry(self.held, id) else { return false };
-        let (Some(verdict), Some(packet_id)) = (due.verdict(), due.packet_id) else { return false };
+        let (Some(reason), Some(packet_id)) = (due.reason(), due.packet_id) else { return false };
         if !self.queue.has_room(ANSWER) {
             return false;
         }
         self.core.table.dequeue(self.held);
         let level = if due.held() == Held::Pending { Level::AtLeastOnce } else { Level::ExactlyOnce };
-        if !self.answer(first_answer(level), packet_id, verdict) {
+        if !self.answer(first_answer(level), packet_id, reason) {
             return false;
         }
-        if level == Level::ExactlyOnce && !verdict.is_error() {
+        if level == Level::ExactlyOnce && !reason.is_error() {
             if let Some(entry) = entry_mut(self.held, id) {
                 entry.set_held(Held::Received);
             }
@@ -463,22 +480,22 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// What the application says of a message.
-    pub(crate) fn judge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), Refused> {
-        let id = EntryId::new(handle.entry).ok_or(Refused::Dead)?;
+    pub(crate) fn acknowledge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), CommandError> {
+        let id = EntryId::new(handle.entry).ok_or(CommandError::StaleHandle)?;
         let version = self.version();
-        let entry = entry_mut(self.held, id).ok_or(Refused::Dead)?;
+        let entry = entry_mut(self.held, id).ok_or(CommandError::StaleHandle)?;
         let level = match entry.held() {
             Held::Pending => Level::AtLeastOnce,
             Held::Handed | Held::HandedBefore => Level::ExactlyOnce,
-            Held::Free | Held::Received | Held::ReceivedBefore => return Err(Refused::Dead),
+            Held::Free | Held::Received | Held::ReceivedBefore => return Err(CommandError::StaleHandle),
         };
         // Generations go around soon, and peers use many identifiers: together they tell old handles from new ones.
         let is_same = entry.generation == handle.generation && entry.packet_id == Some(handle.packet_id);
-        if !is_same || entry.verdict().is_some() {
-            return Err(Refused::Dead);
+        if !is_same || entry.reason().is_some() {
+            return Err(CommandError::StaleHandle);
         }
         Acknowledgement::check_code(first_answer(level), version, reason_code)?;
-        entry.judge(reason_code);
+        entry.set_reason(reason_code);
         Ok(())
     }
 }

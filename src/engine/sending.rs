@@ -4,8 +4,8 @@ use core::num::NonZeroU16;
 
 use crate::bytes;
 use crate::command::Publish;
-use crate::error::{Cause, Refused};
-use crate::event::{Happened, Outcome, StrayPacket};
+use crate::error::{CloseReason, CommandError};
+use crate::event::{CommonEvent, Outcome, StrayPacket};
 use crate::flow::identifiers::{self, Slot, SlotId, slot, slot_mut};
 use crate::flow::sender::{Counted, Level, Reaction, Receipt, Sent};
 use crate::outbox::{Label, Lifetime, ORDERS, Order, Place};
@@ -16,12 +16,12 @@ use crate::wire::{
     QoS, ReasonCode, Role, Version, Writer,
 };
 
-use super::machine::{ANSWER, End, Engine, SHOWN, StepOf, Taken, tell};
-use super::state::{Losing, Phase, Turn};
+use super::machine::{ANSWER, End, Engine, Processed, SHOWN, StepOf, tell};
+use super::state::{Phase, SessionLoss, Turn};
 
 /// A PUBLISH whose payload is put in later.
 struct Head<'a> {
-    publish: wire::Publish<'a>,
+    publish: wire::PublishPacket<'a>,
     payload: usize,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Room {
 }
 
 impl<'m, E: End> Engine<'m, E> {
-    pub(crate) fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, Refused> {
+    pub(crate) fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, CommandError> {
         self.publish_with(publish, publish.payload.len(), |buffer| {
             bytes::copy(buffer, publish.payload);
         })
@@ -58,7 +58,7 @@ impl<'m, E: End> Engine<'m, E> {
         publish: &Publish<'_>,
         payload: usize,
         fill: impl FnOnce(&mut [u8]),
-    ) -> Result<Option<PacketId>, Refused> {
+    ) -> Result<Option<PacketId>, CommandError> {
         self.check_publish(publish)?;
         let level = match publish.qos {
             QoS::AtMostOnce => None,
@@ -66,7 +66,7 @@ impl<'m, E: End> Engine<'m, E> {
             QoS::ExactlyOnce => Some(Level::ExactlyOnce),
         };
         let mut head = Head {
-            publish: wire::Publish {
+            publish: wire::PublishPacket {
                 delivery: delivery(level, PacketId::MIN),
                 retain: publish.retain,
                 topic: publish.topic,
@@ -81,7 +81,7 @@ impl<'m, E: End> Engine<'m, E> {
             None => None,
             Some(level) => {
                 let taken = self.core.identifiers.take(self.slots, Sent::Queued(level), room.place.get());
-                Some(taken.ok_or(Refused::Full)?)
+                Some(taken.ok_or(CommandError::Full)?)
             }
         };
         let packet_id = slot.map(|(_, packet_id)| packet_id);
@@ -110,31 +110,31 @@ impl<'m, E: End> Engine<'m, E> {
         queued
     }
 
-    fn check_publish(&self, publish: &Publish<'_>) -> Result<(), Refused> {
+    fn check_publish(&self, publish: &Publish<'_>) -> Result<(), CommandError> {
         match self.core.phase {
-            Phase::Leaving | Phase::Parting | Phase::Failing => return Err(Refused::Closing),
-            _ if self.core.level == 0 => return Err(Refused::Offline),
+            Phase::Leaving | Phase::Parting | Phase::Failing => return Err(CommandError::Closing),
+            _ if self.core.level == 0 => return Err(CommandError::Offline),
             _ => {}
         }
         if publish.properties.topic_alias().is_some() {
-            return Err(Refused::Reserved);
+            return Err(CommandError::Reserved);
         }
         if publish.topic_alias.is_some() && !self.version().is_v5() {
-            return Err(Refused::NotInVersion);
+            return Err(CommandError::NotInVersion);
         }
-        if self.core.manner.drops_offline() && publish.qos == QoS::AtMostOnce && self.core.phase != Phase::Online {
-            return Err(Refused::Offline);
+        if self.core.options.drops_offline() && publish.qos == QoS::AtMostOnce && self.core.phase != Phase::Online {
+            return Err(CommandError::Offline);
         }
         if self.core.phase == Phase::Online {
             let aliases = self.core.limits.topic_alias_maximum.min(self.queue.alias_maximum());
             if publish.topic_alias.is_some_and(|alias| alias.get() > aliases) {
-                return Err(Refused::TopicAliasUnsupported);
+                return Err(CommandError::TopicAliasUnsupported);
             }
             if !self.core.support.has(publish.qos) {
-                return Err(Refused::QosUnsupported);
+                return Err(CommandError::QosUnsupported);
             }
             if publish.retain && !self.core.support.retain() {
-                return Err(Refused::RetainUnsupported);
+                return Err(CommandError::RetainUnsupported);
             }
         }
         Ok(())
@@ -145,21 +145,21 @@ impl<'m, E: End> Engine<'m, E> {
         Version::nearest(self.core.level)
     }
 
-    pub(crate) fn check_online(&self) -> Result<(), Refused> {
+    pub(crate) fn check_online(&self) -> Result<(), CommandError> {
         match self.core.phase {
             Phase::Online => Ok(()),
-            Phase::Leaving | Phase::Parting | Phase::Failing => Err(Refused::Closing),
-            _ => Err(Refused::Offline),
+            Phase::Leaving | Phase::Parting | Phase::Failing => Err(CommandError::Closing),
+            _ => Err(CommandError::Offline),
         }
     }
 
     /// Makes room for a packet, in the store and, if it takes a slot, among the slots.
-    pub(crate) fn make_room(&mut self, packet: &dyn Layout, slot: bool) -> Result<Room, Refused> {
+    pub(crate) fn make_room(&mut self, packet: &dyn Layout, slot: bool) -> Result<Room, CommandError> {
         let extent = Measured::new(packet, self.stored_version(), E::PEER)?.extent();
         let len = extent.len();
         let stored = len.saturating_add(crate::outbox::OVERHEAD);
         if stored > self.store.bytes.len() || (slot && self.slots.is_empty()) || self.is_oversize(len) {
-            return Err(Refused::TooLarge);
+            return Err(CommandError::TooLarge);
         }
         let has_slot = !slot || usize::from(self.core.identifiers.taken()) < self.slots.len();
         let slots = &mut *self.slots;
@@ -170,8 +170,8 @@ impl<'m, E: End> Engine<'m, E> {
         };
         let place = if has_slot { self.store.make_room(len, moved) } else { None };
         let Some(place) = place else {
-            self.starve();
-            return Err(Refused::Full);
+            self.wait_for_space();
+            return Err(CommandError::Full);
         };
         Ok(Room { extent, place })
     }
@@ -183,7 +183,7 @@ impl<'m, E: End> Engine<'m, E> {
         order: Order,
         label: Label,
         Room { extent, place }: Room,
-    ) -> Result<&mut [u8], Refused> {
+    ) -> Result<&mut [u8], CommandError> {
         let len = extent.len();
         self.store.accept(order, label, place, len);
         if label.lifetime != Lifetime::ENDLESS || self.core.unstamped != 0 {
@@ -204,7 +204,7 @@ impl<'m, E: End> Engine<'m, E> {
         let immediate = records.next(Order::Immediate);
         let acknowledged = records.next(Order::Acknowledged).filter(|_| {
             let may = self.core.quota != 0 || self.is_next_published();
-            may && self.core.next_release.is_none() && self.core.losing == Losing::Nothing
+            may && self.core.next_release.is_none() && self.core.session_loss == SessionLoss::Nothing
         });
         match (acknowledged, immediate) {
             (Some(a), Some(b)) if records.is_older(b, a) => Some((Order::Immediate, b)),
@@ -228,7 +228,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Takes out what must not be sent on this connection, as far as it is next, and tells of it. [MQTT-3.2.2-11]
     pub(super) fn vet<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
-        if self.core.losing != Losing::Nothing {
+        if self.core.session_loss != SessionLoss::Nothing {
             return false;
         }
         while let Some(place) = self.store.records().next(Order::Immediate) {
@@ -237,12 +237,12 @@ impl<'m, E: End> Engine<'m, E> {
                 break;
             }
             self.store.remove(Order::Immediate, place);
-            self.relieve();
+            self.space_freed();
         }
         self.vet_acknowledged(step).is_some()
     }
 
-    fn vet_acknowledged<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> Option<Taken> {
+    fn vet_acknowledged<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> Option<Processed> {
         let place = self.store.records().next(Order::Acknowledged)?;
         let id = SlotId::new(self.store.records().label(place).slot)?;
         if self.is_unsendable(place) { self.finish(id, Outcome::Unsendable, step) } else { None }
@@ -290,7 +290,7 @@ impl<'m, E: End> Engine<'m, E> {
                 slot.set_sent(Sent::Expired);
                 self.core.expired.push(self.slots, id);
             }
-            _ => self.relieve(),
+            _ => self.space_freed(),
         }
     }
 
@@ -443,7 +443,7 @@ impl<'m, E: End> Engine<'m, E> {
         &mut self,
         packet: &Acknowledgement<'i>,
         step: &mut StepOf<'m, 'i, E>,
-    ) -> Result<Taken, Cause> {
+    ) -> Result<Processed, CloseReason> {
         let Acknowledgement { kind, packet_id, reason_code, properties } = *packet;
         let found = identifiers::find(self.slots, packet_id);
         let sent = found.and_then(|id| slot(self.slots, id)).map_or(Sent::Free, Slot::sent);
@@ -453,9 +453,9 @@ impl<'m, E: End> Engine<'m, E> {
                 self.answer(AckType::Pubrel, packet_id, ReasonCode::PacketIdentifierNotFound);
             }
             let packet = StrayPacket::Acknowledgement(kind);
-            return Ok(tell(step, Happened::Stray { packet, packet_id }));
+            return Ok(tell(step, CommonEvent::Stray { packet, packet_id }));
         }
-        let id = found.ok_or(Cause::AcknowledgementContradicts)?;
+        let id = found.ok_or(CloseReason::UnexpectedAcknowledgement)?;
         let (counted, outcome) = match reaction {
             Reaction::Accepted(counted) => (counted, Outcome::Acknowledged(sent.outcome(reason_code))),
             Reaction::Rejected(counted) => {
@@ -466,9 +466,9 @@ impl<'m, E: End> Engine<'m, E> {
                 self.release(id, counted, Receipt::of(reason_code));
                 // Mostly there is nothing to tell: that the message arrived is told by PUBCOMP.
                 if reason_code == ReasonCode::Success && properties.is_empty() {
-                    return Ok(Taken::Silently);
+                    return Ok(Processed::Nothing);
                 }
-                return Ok(tell(step, Happened::Received { packet_id, reason_code, properties }));
+                return Ok(tell(step, CommonEvent::Received { packet_id, reason_code, properties }));
             }
             Reaction::ReleaseAgain => {
                 // As long as PUBRELs are still to be sent again, each goes out in its turn.
@@ -476,13 +476,13 @@ impl<'m, E: End> Engine<'m, E> {
                     self.answer(AckType::Pubrel, packet_id, ReasonCode::Success);
                     self.note_released(id);
                 }
-                return Ok(Taken::Silently);
+                return Ok(Processed::Nothing);
             }
-            Reaction::Contradiction | Reaction::Stray { .. } => return Err(Cause::AcknowledgementContradicts),
+            Reaction::Contradiction | Reaction::Stray { .. } => return Err(CloseReason::UnexpectedAcknowledgement),
         };
         self.count(counted);
         self.forget(id);
-        Ok(tell(step, Happened::Published { packet_id, outcome, properties }))
+        Ok(tell(step, CommonEvent::Published { packet_id, outcome, properties }))
     }
 
     /// The message is dropped and PUBREL goes out, behind those that are still to be sent again. [MQTT-4.3.3-4]
@@ -513,10 +513,15 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// Tells the end of a publish that no packet ended.
-    pub(super) fn finish<'i>(&mut self, id: SlotId, outcome: Outcome, step: &mut StepOf<'m, 'i, E>) -> Option<Taken> {
+    pub(super) fn finish<'i>(
+        &mut self,
+        id: SlotId,
+        outcome: Outcome,
+        step: &mut StepOf<'m, 'i, E>,
+    ) -> Option<Processed> {
         let packet_id = identifiers::packet_id(self.slots, id)?;
         self.forget(id);
-        Some(tell(step, Happened::Published { packet_id, outcome, properties: Properties::EMPTY }))
+        Some(tell(step, CommonEvent::Published { packet_id, outcome, properties: Properties::EMPTY }))
     }
 
     /// Takes an exchange out of whatever it is in.
@@ -538,13 +543,13 @@ impl<'m, E: End> Engine<'m, E> {
     fn unstore(&mut self, id: SlotId) {
         if let Some(place) = slot(self.slots, id).and_then(|slot| Place::new(slot.link())) {
             self.store.remove(Order::Acknowledged, place);
-            self.relieve();
+            self.space_freed();
         }
     }
 
     pub(crate) fn free(&mut self, id: SlotId) {
         self.core.identifiers.release(self.slots, id);
-        self.relieve();
+        self.space_freed();
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a session is besides its arrays.
 
 use crate::command::{Acknowledge, Offline, Oversized};
-use crate::error::Cause;
+use crate::error::CloseReason;
 use crate::flow::chain::Chain;
 use crate::flow::held::Table;
 use crate::flow::identifiers::{Identifiers, SlotId};
@@ -43,21 +43,21 @@ pub(crate) struct Core<E> {
     pub(crate) receive_quota: u16,
     pub(crate) closing: u16,
     /// The message that was handed out last, if the session is to acknowledge it.
-    pub(crate) owed: Option<PacketId>,
-    pub(crate) owed_by: Owed,
+    pub(crate) pending_answer: Option<PacketId>,
+    pub(crate) pending_answer_type: PendingAnswer,
     /// How many seconds the last packets of a connection may take.
-    pub(crate) farewell: u8,
+    pub(crate) disconnect_timeout: u8,
     pub(crate) retry_interval: u8,
     pub(crate) phase: Phase,
-    pub(crate) cause: Cause,
-    pub(crate) life: Life,
-    pub(crate) losing: Losing,
-    pub(crate) starved: Starved,
+    pub(crate) cause: CloseReason,
+    pub(crate) session_lifetime: SessionLifetime,
+    pub(crate) session_loss: SessionLoss,
+    pub(crate) space_wait: SpaceWait,
     pub(crate) turn: Turn,
     pub(crate) tolerated: Tolerated,
     pub(crate) overdue: Overdue,
     pub(crate) authentication: Authentication,
-    pub(crate) manner: Manner,
+    pub(crate) options: Options,
     /// The protocol level; 0: never connected.
     pub(crate) level: u8,
     /// What the server supports on this connection, whichever end that is.
@@ -86,20 +86,20 @@ impl<E> Core<E> {
             quota: 0,
             receive_quota: 0,
             closing: 0,
-            owed: None,
-            owed_by: Owed::Puback,
-            farewell: 0,
+            pending_answer: None,
+            pending_answer_type: PendingAnswer::Puback,
+            disconnect_timeout: 0,
             retry_interval: 0,
             phase: Phase::Offline,
-            cause: Cause::NotConnected,
-            life: Life::None,
-            losing: Losing::Nothing,
-            starved: Starved::No,
+            cause: CloseReason::NotConnected,
+            session_lifetime: SessionLifetime::None,
+            session_loss: SessionLoss::Nothing,
+            space_wait: SpaceWait::No,
             turn: Turn::Queue,
             tolerated: Tolerated::Nothing,
             overdue: Overdue::No,
             authentication: Authentication::Without,
-            manner: Manner::NONE,
+            options: Options::NONE,
             level: 0,
             support: Support::NONE,
             end,
@@ -154,7 +154,7 @@ pub(crate) enum Phase {
     Online,
     /// The application wants to disconnect: what needs no answer leaves first.
     Leaving,
-    /// The peer is at fault: nothing but a farewell leaves.
+    /// The peer is at fault: nothing but a disconnect_timeout leaves.
     Failing,
     /// The last packet is being written.
     Parting,
@@ -189,7 +189,7 @@ pub(crate) enum Phase {
 /// | the connection ends | `None` | lost; `None` | `Kept` |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
-pub(crate) enum Life {
+pub(crate) enum SessionLifetime {
     /// There is none.
     #[default]
     None,
@@ -205,7 +205,7 @@ pub(crate) enum Life {
     Kept,
 }
 
-impl Life {
+impl SessionLifetime {
     /// Whether a session in this state ends with its connection.
     pub(crate) const fn ends_with_connection(self) -> bool {
         match self {
@@ -220,7 +220,7 @@ impl Life {
 /// Whether what was in flight is being reported as lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
-pub(crate) enum Losing {
+pub(crate) enum SessionLoss {
     #[default]
     Nothing,
     InFlight,
@@ -231,7 +231,7 @@ pub(crate) enum Losing {
 /// Whether a command was refused for want of room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
-pub(crate) enum Starved {
+pub(crate) enum SpaceWait {
     #[default]
     No,
     Yes,
@@ -281,7 +281,7 @@ pub(crate) enum Overdue {
 /// What answers the message that was handed out last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
-pub(crate) enum Owed {
+pub(crate) enum PendingAnswer {
     #[default]
     Puback,
     Pubrec,
@@ -303,7 +303,7 @@ pub(crate) enum Authentication {
 }
 
 /// A set of facts that are one bit each.
-macro_rules! facts {
+macro_rules! flags {
     ($(#[$about:meta])* $name:ident { $($(#[$what:meta])* $fact:ident, $set:ident = $bit:literal;)* }) => {
         $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -323,11 +323,11 @@ macro_rules! facts {
         }
     };
 }
-pub(crate) use facts;
+pub(crate) use flags;
 
-facts! {
+flags! {
     /// How the application wants the session to behave.
-    Manner {
+    Options {
         /// Received messages are acknowledged by the application.
         acknowledges_manually, with_manual_acknowledgement = 1;
         /// Messages of QoS 0 are not kept for a later connection.
@@ -337,7 +337,7 @@ facts! {
     }
 }
 
-impl Manner {
+impl Options {
     pub(crate) fn of(acknowledgement: Acknowledge, offline: Offline, oversized: Oversized) -> Self {
         Self::NONE
             .with_manual_acknowledgement(acknowledgement == Acknowledge::Manually)
@@ -346,7 +346,7 @@ impl Manner {
     }
 }
 
-facts! {
+flags! {
     /// What a server supports. [MQTT-3.2.2-9] and on
     Support {
         retain, with_retain = 1;
@@ -431,7 +431,10 @@ mod tests {
     #[test]
     fn at_first_nothing_goes_on_and_nothing_is_due() {
         let core = Core::new(());
-        assert_eq!((core.phase, core.cause, core.life), (Phase::Offline, Cause::NotConnected, Life::None));
+        assert_eq!(
+            (core.phase, core.cause, core.session_lifetime),
+            (Phase::Offline, CloseReason::NotConnected, SessionLifetime::None)
+        );
         assert_eq!((core.identifiers.taken(), core.table.len(), core.quota, core.level), (0, 0, 0, 0));
         assert_eq!(core.next_deadline(&Outbox::EMPTY), None);
     }

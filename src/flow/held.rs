@@ -181,13 +181,13 @@ impl Entry {
     }
 
     /// What the application said.
-    pub(crate) fn verdict(&self) -> Option<ReasonCode> {
-        self.state.verdict()
+    pub(crate) fn reason(&self) -> Option<ReasonCode> {
+        self.state.reason()
     }
 
     /// Notes what the application says, which PUBACK and PUBREC can say.
-    pub(crate) fn judge(&mut self, verdict: ReasonCode) {
-        self.state = self.state.with_verdict(verdict);
+    pub(crate) fn set_reason(&mut self, reason: ReasonCode) {
+        self.state = self.state.with_reason(reason);
     }
 }
 
@@ -198,9 +198,9 @@ struct State(u8);
 impl State {
     const FREE: Self = Self(0);
 
-    /// Where the exchange stands, in the low bits; above them the number of the verdict, 0 as long as there is none.
+    /// Where the exchange stands, in the low bits; above them the number of the reason, 0 as long as there is none.
     const HELD: u8 = 0b0111;
-    const VERDICT_SHIFT: u32 = 3;
+    const REASON_SHIFT: u32 = 3;
 
     const fn held(self) -> Held {
         match self.0 & Self::HELD {
@@ -217,14 +217,14 @@ impl State {
         Self(self.0 & !Self::HELD | held as u8)
     }
 
-    fn verdict(self) -> Option<ReasonCode> {
-        let number = self.0 >> Self::VERDICT_SHIFT;
-        VERDICTS.get(usize::from(number).wrapping_sub(1)).copied()
+    fn reason(self) -> Option<ReasonCode> {
+        let number = self.0 >> Self::REASON_SHIFT;
+        REASON_CODES.get(usize::from(number).wrapping_sub(1)).copied()
     }
 
-    fn with_verdict(self, verdict: ReasonCode) -> Self {
-        let number = (1..).zip(&VERDICTS).find(|&(_, &code)| code == verdict).map_or(0, |(number, _)| number);
-        Self(self.0 & Self::HELD | number << Self::VERDICT_SHIFT)
+    fn with_reason(self, reason: ReasonCode) -> Self {
+        let number = (1..).zip(&REASON_CODES).find(|&(_, &code)| code == reason).map_or(0, |(number, _)| number);
+        Self(self.0 & Self::HELD | number << Self::REASON_SHIFT)
     }
 }
 
@@ -242,7 +242,7 @@ fn bucket(entries: &[Entry], packet_id: PacketId) -> Option<usize> {
 }
 
 /// What an application can say of a message: the codes of PUBACK and PUBREC. (5.0: 3.4.2.1, 3.5.2.1)
-const VERDICTS: [ReasonCode; 9] = [
+const REASON_CODES: [ReasonCode; 9] = [
     ReasonCode::Success,
     ReasonCode::NoMatchingSubscribers,
     ReasonCode::UnspecifiedError,

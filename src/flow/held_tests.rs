@@ -8,7 +8,7 @@ use proptest::sample::{Index, select};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::vec::Vec;
 
-use super::{Entry, EntryId, Held, PacketId, ReasonCode, Table, VERDICTS, bucket, entry, entry_mut};
+use super::{Entry, EntryId, Held, PacketId, REASON_CODES, ReasonCode, Table, bucket, entry, entry_mut};
 use crate::trials::trials;
 
 const SIZES: [usize; 6] = [0, 1, 2, 7, 8, 300];
@@ -45,7 +45,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         12 => any::<Index>().prop_map(Operation::Remove),
         8 => any::<Index>().prop_map(Operation::Enqueue),
         6 => Just(Operation::Dequeue),
-        4 => (any::<Index>(), select(VERDICTS.to_vec())).prop_map(|(at, code)| Operation::Judge(at, code)),
+        4 => (any::<Index>(), select(REASON_CODES.to_vec())).prop_map(|(at, code)| Operation::Judge(at, code)),
         1 => Just(Operation::CarryOver),
         1 => Just(Operation::Clear),
     ]
@@ -56,7 +56,7 @@ struct Exchange {
     entry: EntryId,
     generation: u8,
     held: Held,
-    verdict: Option<ReasonCode>,
+    reason: Option<ReasonCode>,
 }
 
 /// A table and what it should hold.
@@ -91,7 +91,7 @@ impl Pair {
         let generation = entry(&self.entries, id).unwrap().generation;
         let ended = self.ended.entry(id).or_default();
         assert!(!ended.contains(&generation), "a handle of an earlier exchange would fit: {generation}");
-        self.model.insert(packet_id, Exchange { entry: id, generation, held, verdict: None });
+        self.model.insert(packet_id, Exchange { entry: id, generation, held, reason: None });
     }
 
     fn end(&mut self, packet_id: PacketId) {
@@ -146,8 +146,8 @@ impl Pair {
             }
             Operation::Judge(at, code) => {
                 if let Some(exchange) = self.nth(at).and_then(|id| self.model.get_mut(&id)) {
-                    entry_mut(&mut self.entries, exchange.entry).unwrap().judge(code);
-                    exchange.verdict = Some(code);
+                    entry_mut(&mut self.entries, exchange.entry).unwrap().set_reason(code);
+                    exchange.reason = Some(code);
                 }
             }
             Operation::CarryOver => {
@@ -167,16 +167,16 @@ impl Pair {
         for (&packet_id, exchange) in &self.model {
             assert_eq!(Table::find(&self.entries, packet_id), Some(exchange.entry), "{packet_id}");
             let entry = entry(&self.entries, exchange.entry).unwrap();
-            let Exchange { generation, held, verdict, .. } = *exchange;
+            let Exchange { generation, held, reason, .. } = *exchange;
             assert_eq!((entry.packet_id, entry.held()), (Some(packet_id), held));
-            assert_eq!((entry.generation, entry.verdict()), (generation, verdict));
+            assert_eq!((entry.generation, entry.reason()), (generation, reason));
         }
         let first = self.due.front().map(|id| self.model[id].entry);
         assert_eq!(self.table.first_due(&self.entries), first);
         let used = self.entries.iter().filter(|entry| entry.packet_id.is_some()).count();
         assert_eq!(used, self.model.len());
         for entry in self.entries.iter().filter(|entry| entry.packet_id.is_none()) {
-            assert_eq!((entry.held(), entry.verdict()), (Held::Free, None));
+            assert_eq!((entry.held(), entry.reason()), (Held::Free, None));
         }
     }
 
@@ -316,15 +316,15 @@ fn what_is_free_is_not_freed_again() {
 #[test]
 fn every_verdict_is_kept() {
     for held in STATES.into_iter().chain([Held::Free]) {
-        for code in VERDICTS {
+        for code in REASON_CODES {
             let mut entry = Entry::FREE;
             entry.set_held(held);
-            assert_eq!((entry.held(), entry.verdict()), (held, None));
-            entry.judge(code);
-            assert_eq!((entry.held(), entry.verdict()), (held, Some(code)));
+            assert_eq!((entry.held(), entry.reason()), (held, None));
+            entry.set_reason(code);
+            assert_eq!((entry.held(), entry.reason()), (held, Some(code)));
             for other in STATES {
                 entry.set_held(other);
-                assert_eq!((entry.held(), entry.verdict()), (other, Some(code)));
+                assert_eq!((entry.held(), entry.reason()), (other, Some(code)));
             }
         }
     }
@@ -337,7 +337,7 @@ fn there_is_a_verdict_for_each_code_of_an_acknowledgement() {
     for kind in [AckType::Puback, AckType::Pubrec] {
         for &code in ReasonCode::ALL {
             let allowed = Acknowledgement::check_code(kind, Version::V5, code).is_ok();
-            assert_eq!(VERDICTS.contains(&code), allowed, "{kind:?} {code:?}");
+            assert_eq!(REASON_CODES.contains(&code), allowed, "{kind:?} {code:?}");
         }
     }
 }

@@ -7,8 +7,8 @@ use core::task::{Context, Poll};
 
 use embedded_io_async::{Error as _, ErrorKind, ErrorType, Read, Write};
 
-use crate::end::End;
-use crate::error::Cause;
+use crate::endpoint::Endpoint;
+use crate::error::CloseReason;
 use crate::event::Step;
 use crate::inbox::Inbox;
 use crate::time::Instant;
@@ -80,7 +80,7 @@ pub struct Split<R, W> {
 /// ```
 /// use core::future::{pending, ready};
 /// use mqtt_session::io::{AsyncClock, AsyncDriver, Error};
-/// use mqtt_session::{Cause, Connect, Disconnect, Event, Inbox, Instant, Session, Version};
+/// use mqtt_session::{CloseReason, Connect, Disconnect, Event, Inbox, Instant, Session, Version};
 /// # use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 /// # struct Socket(&'static [u8]);
 /// # impl ErrorType for Socket { type Error = ErrorKind; }
@@ -95,11 +95,11 @@ pub struct Split<R, W> {
 /// #     async fn sleep_until(&mut self, _: Instant) { pending().await }
 /// # }
 ///
-/// # #[cfg(feature = "v3")]
+/// # #[cfg(feature = "v311")]
 /// async fn visit(socket: Socket, clock: Clock) -> Error<ErrorKind> {
 ///     let mut session: Session<256, 4, 4> = Session::new();
 ///     let mut inbox: Inbox<[u8; 128]> = Inbox::new();
-///     let connect = Connect::new(Version::V3, "meter-7");
+///     let connect = Connect::new(Version::V311, "meter-7");
 ///     session.connect(&mut inbox, &connect).expect("it fits");
 ///     let mut driver = AsyncDriver::new(socket, clock);
 ///     loop {
@@ -113,10 +113,10 @@ pub struct Split<R, W> {
 ///         }
 ///     }
 /// }
-/// # #[cfg(feature = "v3")] {
+/// # #[cfg(feature = "v311")] {
 /// # let mut visit = std::pin::pin!(visit(Socket(&[0x20, 2, 0, 0]), Clock));
 /// # let end = visit.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
-/// # assert_eq!(end, std::task::Poll::Ready(Error::Closed(Cause::Disconnected)));
+/// # assert_eq!(end, std::task::Poll::Ready(Error::Closed(CloseReason::Disconnected)));
 /// # }
 /// ```
 pub struct AsyncDriver<T: ErrorType, C> {
@@ -148,7 +148,7 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
     ///
     /// The connection is over, and all that there was to tell of it is told. A further call says so again, without the
     /// transport's error.
-    pub async fn next<S: End, R>(
+    pub async fn next<S: Endpoint, R>(
         &mut self,
         session: &mut S,
         inbox: &mut Inbox,
@@ -174,7 +174,7 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
                 Step::Wait(until) => (self.flush_first(), no_earlier(until, now), None),
                 // The farewell may still be in the transport, which gets the time that is left for that.
                 Step::Close(cause) => match (cause, self.flush()) {
-                    (Cause::ConnectionLost, _) | (_, Outgoing::Nothing) => return Err(self.end(cause)),
+                    (CloseReason::ConnectionLost, _) | (_, Outgoing::Nothing) => return Err(self.end(cause)),
                     (_, flush) => (flush, Some(self.closing(now)), Some(cause)),
                 },
             };
@@ -230,7 +230,13 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
         if self.unflushed { Outgoing::Flush } else { Outgoing::Nothing }
     }
 
-    fn settle<S: End>(&mut self, session: &mut S, inbox: &mut Inbox, polled: Instant, done: Result<Done, T::Error>) {
+    fn settle<S: Endpoint>(
+        &mut self,
+        session: &mut S,
+        inbox: &mut Inbox,
+        polled: Instant,
+        done: Result<Done, T::Error>,
+    ) {
         match done {
             // The end of the stream; to write nothing is not allowed.
             Ok(Done::Written(0) | Done::Received(0)) => session.connection_lost(),
@@ -254,20 +260,20 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
     }
 
     /// The end behind the last flush. To the session the farewell has left; if it has not, that is told here.
-    fn end_flushed(&mut self, cause: Cause, flushed: Option<Result<Done, T::Error>>) -> Error<T::Error> {
+    fn end_flushed(&mut self, cause: CloseReason, flushed: Option<Result<Done, T::Error>>) -> Error<T::Error> {
         match flushed {
-            Some(Err(error)) if cause == Cause::Disconnected && error.kind() != ErrorKind::Interrupted => {
+            Some(Err(error)) if cause == CloseReason::Disconnected && error.kind() != ErrorKind::Interrupted => {
                 Error::Transport(error)
             }
-            Some(Err(_)) | None if cause == Cause::Disconnected => Error::Closed(Cause::DisconnectTimeout),
+            Some(Err(_)) | None if cause == CloseReason::Disconnected => Error::Closed(CloseReason::DisconnectTimeout),
             _ => self.end(cause),
         }
     }
 
-    fn end(&mut self, cause: Cause) -> Error<T::Error> {
+    fn end(&mut self, cause: CloseReason) -> Error<T::Error> {
         self.unflushed = false;
         match self.failure.take() {
-            Some(failure) if cause == Cause::ConnectionLost => Error::Transport(failure),
+            Some(failure) if cause == CloseReason::ConnectionLost => Error::Transport(failure),
             _ => Error::Closed(cause),
         }
     }

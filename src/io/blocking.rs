@@ -4,8 +4,8 @@ use core::fmt;
 
 use embedded_io::{Error as _, ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
 
-use crate::end::End;
-use crate::error::Cause;
+use crate::endpoint::Endpoint;
+use crate::error::CloseReason;
 use crate::event::Step;
 use crate::inbox::Inbox;
 use crate::time::Instant;
@@ -88,7 +88,7 @@ impl<T: ErrorType> WriteReady for TimesOut<T> {
 ///
 /// ```
 /// use mqtt_session::io::{Clock, Driver, Error};
-/// use mqtt_session::{Cause, Connect, Disconnect, Event, Inbox, Instant, Refused, Session, Version};
+/// use mqtt_session::{CloseReason, Connect, Disconnect, Event, Inbox, Instant, CommandError, Session, Version};
 /// # use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
 /// # struct Uart(&'static [u8]);
 /// # impl ErrorType for Uart { type Error = ErrorKind; }
@@ -109,14 +109,14 @@ impl<T: ErrorType> WriteReady for TimesOut<T> {
 ///     }
 /// }
 ///
-/// # #[cfg(feature = "v3")] {
+/// # #[cfg(feature = "v311")] {
 /// # let uart = Uart(&[0x20, 2, 0, 0]);
 /// let mut session: Session<256, 4, 4> = Session::new();
 /// let mut inbox: Inbox<[u8; 128]> = Inbox::new();
-/// session.connect(&mut inbox, &Connect::new(Version::V3, "meter-7"))?;
+/// session.connect(&mut inbox, &Connect::new(Version::V311, "meter-7"))?;
 /// let mut driver = Driver::new(uart, Ticks(0));
 /// let end = loop {
-///     let told: Result<Result<(), Refused>, _> = driver.next(&mut session, &mut inbox, |session, event| match event {
+///     let told: Result<Result<(), CommandError>, _> = driver.next(&mut session, &mut inbox, |session, event| match event {
 ///         Event::Connected(_) => session.disconnect(&Disconnect::default()),
 ///         _ => Ok(()),
 ///     });
@@ -125,9 +125,9 @@ impl<T: ErrorType> WriteReady for TimesOut<T> {
 ///         Err(end) => break end,
 ///     }
 /// };
-/// assert_eq!(end, Error::Closed(Cause::Disconnected));
+/// assert_eq!(end, Error::Closed(CloseReason::Disconnected));
 /// # }
-/// # Ok::<(), Refused>(())
+/// # Ok::<(), CommandError>(())
 /// ```
 pub struct Driver<T: ErrorType, C> {
     transport: T,
@@ -173,7 +173,7 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
     ///
     /// The connection is over, and all that there was to tell of it is told. A further call says so again, without the
     /// transport's error.
-    pub fn next<S: End, R>(
+    pub fn next<S: Endpoint, R>(
         &mut self,
         session: &mut S,
         inbox: &mut Inbox,
@@ -191,12 +191,12 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
     /// own, for instance publish what a sensor says, and go on.
     ///
     /// Each call writes what there is to write and asks for what there is to read, also if `until` is over already. The last one may take as long as is left
-    /// for the farewell (`Connect::farewell`).
+    /// for the farewell (`Connect::disconnect_timeout`).
     ///
     /// # Errors
     ///
     /// As [`next`](Self::next).
-    pub fn next_before<S: End, R>(
+    pub fn next_before<S: Endpoint, R>(
         &mut self,
         session: &mut S,
         inbox: &mut Inbox,
@@ -218,7 +218,7 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
     }
 
     /// One poll and what it asks for.
-    fn turn<S: End, R, H: FnOnce(&mut S, S::Event<'_>) -> R>(
+    fn turn<S: Endpoint, R, H: FnOnce(&mut S, S::Event<'_>) -> R>(
         &mut self,
         session: &mut S,
         inbox: &mut Inbox,
@@ -299,8 +299,8 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
 
     /// The farewell may still be in the transport, which gets the time that is left for that. To the session it has left; if it
     /// does not, that is told here.
-    fn end(&mut self, cause: Cause) -> Error<T::Error> {
-        if cause == Cause::ConnectionLost {
+    fn end(&mut self, cause: CloseReason) -> Error<T::Error> {
+        if cause == CloseReason::ConnectionLost {
             return self.failure.take().map_or(Error::Closed(cause), Error::Transport);
         }
         while self.unflushed && self.failure.is_none() {
@@ -315,8 +315,10 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
             }
         }
         match self.failure.take() {
-            Some(failure) if cause == Cause::Disconnected => Error::Transport(failure),
-            None if cause == Cause::Disconnected && self.unflushed => Error::Closed(Cause::DisconnectTimeout),
+            Some(failure) if cause == CloseReason::Disconnected => Error::Transport(failure),
+            None if cause == CloseReason::Disconnected && self.unflushed => {
+                Error::Closed(CloseReason::DisconnectTimeout)
+            }
             _ => Error::Closed(cause),
         }
     }

@@ -2,15 +2,15 @@
 
 use core::fmt;
 
-use crate::error::Cause;
+use crate::error::CloseReason;
 
 /// Why a driver has come to its end. The transport is of no use any more; the session goes on with the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Error<E> {
-    /// The session has closed the connection, for this cause; [`Cause::Disconnected`] if the application asked for it, and
-    /// [`Cause::ConnectionLost`] if the peer has closed the transport.
-    Closed(Cause),
+    /// The session has closed the connection, for this cause; [`CloseReason::Disconnected`] if the application asked for it, and
+    /// [`CloseReason::ConnectionLost`] if the peer has closed the transport.
+    Closed(CloseReason),
     /// The transport failed. To the session the connection is lost.
     Transport(E),
 }
@@ -19,14 +19,14 @@ impl<E> Error<E> {
     /// What the session knows of the end.
     ///
     /// ```
-    /// use mqtt_session::{Cause, io::Error};
-    /// assert_eq!(Error::Transport("reset").cause(), Cause::ConnectionLost);
+    /// use mqtt_session::{CloseReason, io::Error};
+    /// assert_eq!(Error::Transport("reset").cause(), CloseReason::ConnectionLost);
     /// ```
     #[must_use]
-    pub const fn cause(&self) -> Cause {
+    pub const fn cause(&self) -> CloseReason {
         match self {
             Self::Closed(cause) => *cause,
-            Self::Transport(_) => Cause::ConnectionLost,
+            Self::Transport(_) => CloseReason::ConnectionLost,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The loop of a session, run over a transport. (features `embedded-io`, `embedded-io-async`)
 //!
-//! `Driver` (blocking) and `AsyncDriver` do what the steps of an [`End`](crate::End) say: they read, write, flush and wait.
+//! `Driver` (blocking) and `AsyncDriver` do what the steps of an [`Endpoint`](crate::Endpoint) say: they read, write, flush and wait.
 //! Everything that happens is handed to the application together with the session, so that it may publish, subscribe or
 //! acknowledge while it still holds the payload. There is no protocol in them: whoever needs another loop writes it.
 //!
@@ -12,7 +12,7 @@
 //! * Bytes that were read are in the inbox, and bytes that were written are reported, before anything else happens: between
 //!   two calls, after a time limit and after a dropped future, nothing is lost and nothing is sent twice.
 //! * Deadlines of the session are met also while the transport takes nothing or brings nothing. A server that does not answer
-//!   ends in [`Cause`](crate::Cause), not in silence. But the transport is read before anybody is given up, so a handler, or what
+//!   ends in [`CloseReason`](crate::CloseReason), not in silence. But the transport is read before anybody is given up, so a handler, or what
 //!   is done between two calls, may take as long as it likes.
 //! * What is buffered in the transport is flushed before it is waited for an answer, and before the end. A DISCONNECT that does not
 //!   leave is told as `DisconnectTimeout` or the transport's error.

@@ -5,7 +5,7 @@ use crate::command::{Acknowledge, Offline, Oversized};
 use crate::wire::Property;
 
 /// How many seconds the last packets of a connection may take where nothing else is said.
-pub(super) const FAREWELL: u8 = 5;
+pub(super) const DISCONNECT_TIMEOUT: u8 = 5;
 
 /// How to accept a connection. It becomes CONNACK, and says how the session behaves on this connection.
 ///
@@ -29,23 +29,23 @@ pub struct Accept<'a> {
     /// 3.3.2.3.4)
     pub topic_aliases: TopicAliases,
     /// What counts as silence of the client, which ends the connection.
-    pub silence: Silence,
+    pub liveness: Liveness,
     /// How many seconds the last packets of the connection may take, at least 1; 5 by default. Each time that bytes of them
     /// were written they have as long again, up to ten times as long in all.
-    pub farewell: u8,
+    pub disconnect_timeout: u8,
 }
 
 /// What counts as silence of the client. One and a half times the keep alive of it end the connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
-pub enum Silence {
+pub enum Liveness {
     /// No whole packet comes, as the standard says. A packet that takes longer, because it is large and the link is slow, ends
     /// each connection on which it is sent again. [MQTT-3.1.2-24] in 3.1.1, [MQTT-3.1.2-22] in 5.0
     #[default]
-    NoPacket,
+    Packets,
     /// Not even a byte comes. A packet may take as long as it likes, and so may a client that means no good.
-    NoByte,
+    Bytes,
 }
 
 impl Default for Accept<'_> {
@@ -54,10 +54,10 @@ impl Default for Accept<'_> {
             properties: &[],
             acknowledgement: Acknowledge::AfterHandling,
             offline: Offline::Everything,
-            oversized: Oversized::Refused,
+            oversized: Oversized::Disconnect,
             topic_aliases: TopicAliases::NONE,
-            silence: Silence::NoPacket,
-            farewell: FAREWELL,
+            liveness: Liveness::Packets,
+            disconnect_timeout: DISCONNECT_TIMEOUT,
         }
     }
 }

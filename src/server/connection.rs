@@ -2,19 +2,19 @@
 
 use crate::command;
 use crate::control;
-use crate::engine::state::{Authentication, Core, Life, Limits, Losing, Manner, Phase, Support, Turn};
-use crate::engine::{ANSWER, Announcement, End, Engine, StepOf, Taken, is_announced, received, tell};
-use crate::error::{Cause, Refused};
+use crate::engine::state::{Authentication, Core, Limits, Options, Phase, SessionLifetime, SessionLoss, Support, Turn};
+use crate::engine::{ANSWER, Announcement, End, Engine, Processed, StepOf, is_announced, received, tell};
+use crate::error::{CloseReason, CommandError};
 use crate::inbox::Unread;
 use crate::keepalive::KeepAlive;
 use crate::time::Instant;
 use crate::timer::Timer;
 use crate::wire::{
-    self, Announcing, Auth, Connack, Connect, Disconnect, Frame, List, Measured, PacketType, Properties, Property,
-    Reader, ReasonCode, Role, Subscribe, Unsubscribe, Version, Violation,
+    self, Announcing, Auth, Connack, ConnectPacket, DisconnectPacket, Frame, List, Measured, PacketType, Properties,
+    Property, Reader, ReasonCode, Role, SubscribePacket, UnsubscribePacket, Version, Violation,
 };
 
-use super::command::{Accept, FAREWELL, Silence};
+use super::command::{Accept, DISCONNECT_TIMEOUT, Liveness};
 use super::event::Event;
 use super::identity::hash;
 use super::state::{Asked, Pending, Server, Stage, Will};
@@ -23,8 +23,8 @@ impl End for Server {
     const NEW: Self = Self::NEW;
     const ROLE: Role = Role::Server;
     const PEER: Role = Role::Client;
-    const NO_BEGINNING: Cause = Cause::ConnectTimeout;
-    const SILENCE: Cause = Cause::KeepAliveTimeout;
+    const NO_BEGINNING: CloseReason = CloseReason::ConnectTimeout;
+    const SILENCE: CloseReason = CloseReason::KeepAliveTimeout;
     const QUEUE_OUTLIVES_SESSION: bool = false;
 
     type Event<'i> = Event<'i>;
@@ -34,7 +34,7 @@ impl End for Server {
         if core.end.asked.level == 0 { core.level } else { core.end.asked.level }
     }
 
-    fn next<'i>(engine: &mut Engine<'_, Self>, inbox: &Unread<'i>) -> Result<Option<Frame<'i>>, Cause> {
+    fn next<'i>(engine: &mut Engine<'_, Self>, inbox: &Unread<'i>) -> Result<Option<Frame<'i>>, CloseReason> {
         let stage = engine.core.end.stage;
         if stage != Stage::Accepted && engine.core.phase == Phase::Draining {
             // Nobody is left to be accepted.
@@ -51,48 +51,48 @@ impl End for Server {
         packet_type: PacketType,
         body: Reader<'i>,
         step: &mut StepOf<'m, 'i, Self>,
-    ) -> Result<Taken, Cause> {
+    ) -> Result<Processed, CloseReason> {
         match (engine.core.end.stage, packet_type) {
             (Stage::Unconnected, PacketType::Connect) => {
-                Ok(tell(step, engine.take_connect(received(body.packet(Connect::read)?))))
+                Ok(tell(step, engine.take_connect(received(body.packet(ConnectPacket::read)?))))
             }
             (Stage::Authenticating, PacketType::Auth) => engine.take_answer(received(body.packet(Auth::read)?), step),
             (Stage::Authenticating, PacketType::Disconnect) => {
-                let disconnect = received(body.packet(Disconnect::read)?);
-                engine.end(Cause::DisconnectedByPeer(disconnect.reason_code));
+                let disconnect = received(body.packet(DisconnectPacket::read)?);
+                engine.end(CloseReason::DisconnectedByPeer(disconnect.reason_code));
                 Ok(tell(step, Event::Disconnected(disconnect)))
             }
-            (Stage::Authenticating, _) => Err(Cause::AuthenticationUnexpected),
-            (Stage::Accepted, PacketType::Connect) => match body.packet(Connect::read) {
+            (Stage::Authenticating, _) => Err(CloseReason::AuthenticationUnexpected),
+            (Stage::Accepted, PacketType::Connect) => match body.packet(ConnectPacket::read) {
                 // It may speak another version than the first one.
                 Ok(_) | Err(Violation::ProtocolLevelUnsupported | Violation::ProtocolNameUnknown) => {
-                    Err(Cause::ConnectRepeated)
+                    Err(CloseReason::ConnectRepeated)
                 }
-                Err(violation) => Err(Cause::Violation(violation)),
+                Err(violation) => Err(CloseReason::Violation(violation)),
             },
             (Stage::Accepted, PacketType::Subscribe) => {
-                engine.take_subscribe(&received(body.packet(Subscribe::read)?), step)
+                engine.take_subscribe(&received(body.packet(SubscribePacket::read)?), step)
             }
             (Stage::Accepted, PacketType::Unsubscribe) => {
-                engine.take_unsubscribe(&received(body.packet(Unsubscribe::read)?), step)
+                engine.take_unsubscribe(&received(body.packet(UnsubscribePacket::read)?), step)
             }
             (Stage::Accepted, PacketType::Auth) => {
                 engine.take_reauthentication(received(body.packet(Auth::read)?), step)
             }
             (Stage::Accepted, PacketType::Disconnect) => {
-                engine.take_disconnect(received(body.packet(Disconnect::read)?), step)
+                engine.take_disconnect(received(body.packet(DisconnectPacket::read)?), step)
             }
             (Stage::Accepted, PacketType::Pingreq) => {
                 received(packet_type);
                 // The longest answer has room, and this one is short. A connection that is gone gets none.
                 if engine.core.phase == Phase::Draining || engine.push_encoded(&PacketType::Pingresp.alone()) {
-                    Ok(Taken::Silently)
+                    Ok(Processed::Nothing)
                 } else {
-                    Err(Cause::MaximumPacketSizeTooSmall)
+                    Err(CloseReason::MaximumPacketSizeTooSmall)
                 }
             }
-            (Stage::Accepted, _) => Err(Cause::Violation(Violation::PacketNotForThisEnd)),
-            _ => Err(Cause::ConnectMissing),
+            (Stage::Accepted, _) => Err(CloseReason::Violation(Violation::PacketNotForThisEnd)),
+            _ => Err(CloseReason::ConnectMissing),
         }
     }
 
@@ -105,28 +105,28 @@ impl End for Server {
         engine.core.end.stage != Stage::Accepted
     }
 
-    fn check_diagnostics(_: &Engine<'_, Self>, _: &Properties<'_>) -> Result<(), Cause> {
+    fn check_diagnostics(_: &Engine<'_, Self>, _: &Properties<'_>) -> Result<(), CloseReason> {
         Ok(())
     }
 
     /// [MQTT-3.2.2-11], [MQTT-3.2.2-14]
-    fn check_publish(engine: &Engine<'_, Self>, publish: &wire::Publish<'_>) -> Result<(), Cause> {
+    fn check_publish(engine: &Engine<'_, Self>, publish: &wire::PublishPacket<'_>) -> Result<(), CloseReason> {
         let support = engine.core.end.support;
         if !support.has(publish.delivery.qos()) {
-            return Err(Cause::QosUnsupported);
+            return Err(CloseReason::QosUnsupported);
         }
-        if publish.retain && !support.retain() { Err(Cause::RetainUnsupported) } else { Ok(()) }
+        if publish.retain && !support.retain() { Err(CloseReason::RetainUnsupported) } else { Ok(()) }
     }
 
     fn queue_written(engine: &mut Engine<'_, Self>) {
-        if engine.core.life == Life::Begun && !engine.queue.holds_connack() {
-            engine.core.life = Life::Kept;
+        if engine.core.session_lifetime == SessionLifetime::Begun && !engine.queue.holds_connack() {
+            engine.core.session_lifetime = SessionLifetime::Kept;
         }
     }
 
     fn answer_neglected(engine: &mut Engine<'_, Self>) {
         if engine.core.phase == Phase::Connecting && engine.core.end.stage == Stage::Undecided {
-            engine.refuse_as(ReasonCode::ServerUnavailable, Cause::Rejected(ReasonCode::ServerUnavailable));
+            engine.refuse_as(ReasonCode::ServerUnavailable, CloseReason::Rejected(ReasonCode::ServerUnavailable));
         }
         engine.answer_pending();
     }
@@ -141,7 +141,7 @@ impl End for Server {
     }
 
     /// A CONNECT that cannot be accepted is answered by CONNACK, anything else by nothing. [MQTT-3.1.4-1], [MQTT-3.2.2-7]
-    fn refuse(engine: &mut Engine<'_, Self>, cause: Cause) -> bool {
+    fn refuse(engine: &mut Engine<'_, Self>, cause: CloseReason) -> bool {
         match engine.refusal(cause) {
             Some(code) => engine.refuse_as(code, cause),
             None => engine.end(cause),
@@ -151,7 +151,7 @@ impl End for Server {
 
     fn ended(engine: &mut Engine<'_, Self>) {
         let now = engine.core.now;
-        let is_lasting = engine.core.life == Life::Kept;
+        let is_lasting = engine.core.session_lifetime == SessionLifetime::Kept;
         let end = &mut engine.core.end;
         end.pending = Pending::NOTHING;
         if end.stage == Stage::Accepted {
@@ -170,7 +170,7 @@ impl End for Server {
         self.ended = self.ended.before_millis(millis);
     }
 
-    fn facts(core: &Core<Self>) -> Self {
+    fn comparable(core: &Core<Self>) -> Self {
         // When the connection ended matters by how much is left of the session.
         let left = core.expires_at().map_or(0, |end| end.millis_since(core.now));
         Self { ended: Instant::from_millis(left), ..core.end }
@@ -178,31 +178,31 @@ impl End for Server {
 }
 
 impl<'m> Engine<'m, Server> {
-    pub(super) fn open(&mut self, patience: u8) {
+    pub(super) fn open(&mut self, response_timeout: u8) {
         if !matches!(self.core.phase, Phase::Offline | Phase::Reporting) {
-            self.end(Cause::ConnectionLost);
+            self.end(CloseReason::ConnectionLost);
         }
         self.queue.clear();
-        self.core.farewell = FAREWELL;
-        self.core.keep_alive = KeepAlive::proposed(0, patience);
+        self.core.disconnect_timeout = DISCONNECT_TIMEOUT;
+        self.core.keep_alive = KeepAlive::proposed(0, response_timeout);
         self.core.phase = Phase::Connecting;
-        self.core.deadline = Timer::set(patience);
+        self.core.deadline = Timer::set(response_timeout);
     }
 
     /// The first packet. Until its version is known, lengths are read as the older one does, which is more lenient.
-    fn next_connect<'i>(&mut self, inbox: &Unread<'i>) -> Result<Option<Frame<'i>>, Cause> {
+    fn next_connect<'i>(&mut self, inbox: &Unread<'i>) -> Result<Option<Frame<'i>>, CloseReason> {
         let asked = &mut self.core.end.asked;
         (asked.capacity, asked.aliases) = inbox.extent();
         let level = match inbox.connect_level() {
             Ok(level) => level,
-            Err(Violation::PacketNotForThisEnd) => return Err(Cause::ConnectMissing),
+            Err(Violation::PacketNotForThisEnd) => return Err(CloseReason::ConnectMissing),
             Err(violation) => return Err(violation.into()),
         };
         asked.level = level.unwrap_or(0);
         Ok(inbox.frame(level.map_or(Version::OLDEST, Version::nearest), Role::Server)?)
     }
 
-    fn take_connect<'i>(&mut self, connect: Connect<'i>) -> Event<'i> {
+    fn take_connect<'i>(&mut self, connect: ConnectPacket<'i>) -> Event<'i> {
         let version = self.version();
         self.core.end.asked.read(version, &connect);
         let session_present = self.is_session_present();
@@ -219,7 +219,7 @@ impl<'m> Engine<'m, Server> {
     fn is_session_present(&self) -> bool {
         let Asked { request, client, level, .. } = self.core.end.asked;
         let is_over = self.core.expires_at().is_some_and(|end| end <= self.core.now);
-        self.core.life == Life::Kept
+        self.core.session_lifetime == SessionLifetime::Kept
             && !request.clean_start()
             && !request.nameless()
             && !is_over
@@ -228,24 +228,24 @@ impl<'m> Engine<'m, Server> {
     }
 
     /// CONNACK, and with it the beginning of everything else. [MQTT-3.1.4-4] in 3.1.1, [MQTT-3.1.4-5] in 5.0
-    pub(super) fn accept(&mut self, accept: &Accept<'_>) -> Result<(), Refused> {
+    pub(super) fn accept(&mut self, accept: &Accept<'_>) -> Result<(), CommandError> {
         let Server { stage, asked, .. } = self.core.end;
         if self.core.phase != Phase::Connecting || stage != Stage::Undecided {
-            return Err(Refused::Unasked);
+            return Err(CommandError::NothingToAnswer);
         }
         if accept.properties.iter().any(is_announced) {
-            return Err(Refused::Reserved);
+            return Err(CommandError::Reserved);
         }
         let properties = List::of(accept.properties);
         let assigned = properties.assigned_client_identifier();
         if asked.request.nameless() && self.version().is_v5() && assigned.is_none() {
-            return Err(Refused::ClientIdentifierMissing);
+            return Err(CommandError::ClientIdentifierMissing);
         }
         asked.check_will(Support::of(&properties))?;
         if properties.response_information().is_some() && !asked.request.inquiring() {
-            return Err(Refused::Unasked);
+            return Err(CommandError::NothingToAnswer);
         }
-        self.check_method(&properties).map_err(|_| Refused::NotAuthenticating)?;
+        self.check_method(&properties).map_err(|_| CommandError::NotAuthenticating)?;
         let session_present = asked.request.session_present();
         let held = if session_present { self.core.table.len() } else { 0 };
         let receive_maximum = self.places().saturating_sub(held).max(1);
@@ -257,7 +257,7 @@ impl<'m> Engine<'m, Server> {
         // Without room for an answer nothing more would be received.
         if room < SHORTEST || self.queue.end().saturating_add(measured.len()) > room || self.is_oversize(measured.len())
         {
-            return Err(Refused::TooLarge);
+            return Err(CommandError::TooLarge);
         }
         self.queue.set_aliases(accept.topic_aliases);
         self.queue.push(&measured);
@@ -269,24 +269,24 @@ impl<'m> Engine<'m, Server> {
     fn begin(&mut self, accept: &Accept<'_>, properties: &Properties<'_>) {
         let asked = self.core.end.asked;
         if !asked.request.session_present() {
-            self.lose_session(Losing::InFlight);
+            self.lose_session(SessionLoss::InFlight);
         }
         let expiry = properties.session_expiry_interval();
         let lasting = expiry.map_or(asked.request.lasting(), |seconds| seconds != 0);
-        self.core.life = match (lasting, asked.request.session_present()) {
-            (false, _) => Life::UntilClose,
-            (true, false) => Life::Begun,
-            (true, true) => Life::Kept,
+        self.core.session_lifetime = match (lasting, asked.request.session_present()) {
+            (false, _) => SessionLifetime::UntilClose,
+            (true, false) => SessionLifetime::Begun,
+            (true, true) => SessionLifetime::Kept,
         };
         // A client that gave a name comes back with it, whatever else it is told.
         let assigned = properties.assigned_client_identifier().filter(|_| asked.request.nameless());
         self.core.client = assigned.map_or(asked.client, hash);
         self.core.level = asked.level;
-        self.core.manner = Manner::of(accept.acknowledgement, accept.offline, accept.oversized);
-        self.core.farewell = accept.farewell.max(1);
+        self.core.options = Options::of(accept.acknowledgement, accept.offline, accept.oversized);
+        self.core.disconnect_timeout = accept.disconnect_timeout.max(1);
         self.core.keep_alive = KeepAlive::watching(
             properties.server_keep_alive().unwrap_or(asked.keep_alive),
-            accept.silence == Silence::NoByte,
+            accept.liveness == Liveness::Bytes,
         );
         let end = &mut self.core.end;
         end.expiry = expiry.unwrap_or(asked.expiry);
@@ -299,17 +299,22 @@ impl<'m> Engine<'m, Server> {
         self.core.turn = Turn::Ahead;
     }
 
-    pub(super) fn reject(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) -> Result<(), Refused> {
+    pub(super) fn reject(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) -> Result<(), CommandError> {
         if self.core.phase != Phase::Connecting || self.core.end.stage != Stage::Undecided {
-            return Err(Refused::Unasked);
+            return Err(CommandError::NothingToAnswer);
         }
-        self.turn_away(reason_code, List::of(properties), Cause::Rejected(reason_code))
+        self.turn_away(reason_code, List::of(properties), CloseReason::Rejected(reason_code))
     }
 
     /// CONNACK with a code other than success, and the end. [MQTT-3.1.4-2], [MQTT-3.2.2-5] in 3.1.1, [MQTT-3.2.2-7] in 5.0
-    fn turn_away(&mut self, reason_code: ReasonCode, properties: Properties<'_>, cause: Cause) -> Result<(), Refused> {
+    fn turn_away(
+        &mut self,
+        reason_code: ReasonCode,
+        properties: Properties<'_>,
+        cause: CloseReason,
+    ) -> Result<(), CommandError> {
         if reason_code == ReasonCode::Success {
-            return Err(Refused::Forbidden(Violation::ConnackCodeReserved));
+            return Err(CommandError::Forbidden(Violation::ConnackCodeReserved));
         }
         let is_queued = if Version::OLDEST.is_v5() && !self.is_asked_for_v5() {
             // 3.1.1 is not in this build.
@@ -320,12 +325,12 @@ impl<'m> Engine<'m, Server> {
             !self.is_oversize(measured.len()) && self.queue.push(&measured)
         };
         if !is_queued {
-            return Err(Refused::TooLarge);
+            return Err(CommandError::TooLarge);
         }
         self.core.end.stage = Stage::Rejected;
         self.core.cause = cause;
         self.core.phase = Phase::Parting;
-        self.core.deadline = Timer::set(self.core.farewell);
+        self.core.deadline = Timer::set(self.core.disconnect_timeout);
         Ok(())
     }
 
@@ -334,20 +339,20 @@ impl<'m> Engine<'m, Server> {
         self.core.end.asked.level >= 5
     }
 
-    fn refuse_as(&mut self, reason_code: ReasonCode, cause: Cause) {
+    fn refuse_as(&mut self, reason_code: ReasonCode, cause: CloseReason) {
         if self.turn_away(reason_code, Properties::EMPTY, cause).is_err() {
             self.end(cause);
         }
     }
 
     /// What CONNACK says of a fault; nothing before CONNECT. 3.1.1 has a code for few of them. [MQTT-3.1.4-1]
-    fn refusal(&self, cause: Cause) -> Option<ReasonCode> {
+    fn refusal(&self, cause: CloseReason) -> Option<ReasonCode> {
         if self.core.end.asked.level == 0 {
             return None;
         }
         match cause {
-            Cause::Violation(Violation::ClientIdentifierEmpty) => Some(ReasonCode::ClientIdentifierNotValid),
-            Cause::Violation(Violation::ProtocolLevelUnsupported | Violation::ProtocolNameUnknown) => {
+            CloseReason::Violation(Violation::ClientIdentifierEmpty) => Some(ReasonCode::ClientIdentifierNotValid),
+            CloseReason::Violation(Violation::ProtocolLevelUnsupported | Violation::ProtocolNameUnknown) => {
                 Some(ReasonCode::UnsupportedProtocolVersion)
             }
             _ if self.version().is_v5() => cause.reason_code(),
@@ -358,34 +363,34 @@ impl<'m> Engine<'m, Server> {
     /// The client ends the connection, and with success takes its will back. [MQTT-3.14.4-3], [MQTT-3.1.2-10] in 3.1.1
     fn take_disconnect<'i>(
         &mut self,
-        disconnect: Disconnect<'i>,
+        disconnect: DisconnectPacket<'i>,
         step: &mut StepOf<'m, 'i, Server>,
-    ) -> Result<Taken, Cause> {
+    ) -> Result<Processed, CloseReason> {
         if let Some(seconds) = disconnect.properties.session_expiry_interval() {
             if seconds != 0 && !self.core.end.asked.request.lasting() {
-                return Err(Cause::ExpiryRaised);
+                return Err(CloseReason::ExpiryRaised);
             }
             self.core.end.expiry = seconds;
             let is_known = self.core.end.asked.request.session_present() || !self.queue.holds_connack();
-            self.core.life = match seconds {
-                0 => Life::UntilClose,
-                _ if is_known => Life::Kept,
-                _ => Life::Begun,
+            self.core.session_lifetime = match seconds {
+                0 => SessionLifetime::UntilClose,
+                _ if is_known => SessionLifetime::Kept,
+                _ => SessionLifetime::Begun,
             };
         }
         if disconnect.reason_code == ReasonCode::NORMAL_DISCONNECTION {
             self.core.end.will = Will::None;
         }
-        self.end(Cause::DisconnectedByPeer(disconnect.reason_code));
+        self.end(CloseReason::DisconnectedByPeer(disconnect.reason_code));
         Ok(tell(step, Event::Disconnected(disconnect)))
     }
 
-    pub(super) fn disconnect(&mut self, disconnect: &command::Disconnect<'_>) -> Result<(), Refused> {
+    pub(super) fn disconnect(&mut self, disconnect: &command::Disconnect<'_>) -> Result<(), CommandError> {
         self.check_online()?;
         self.leave(disconnect)
     }
 
-    pub(super) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), Refused> {
+    pub(super) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), CommandError> {
         let goes_on = auth.reason_code == ReasonCode::ContinueAuthentication;
         let Server { stage, .. } = self.core.end;
         let due = match (self.core.phase, self.core.authentication) {
@@ -409,9 +414,9 @@ impl<'m> Engine<'m, Server> {
     }
 
     /// AUTH that answers ours before CONNACK. [MQTT-4.12.0-3]
-    fn take_answer<'i>(&mut self, auth: Auth<'i>, step: &mut StepOf<'m, 'i, Server>) -> Result<Taken, Cause> {
+    fn take_answer<'i>(&mut self, auth: Auth<'i>, step: &mut StepOf<'m, 'i, Server>) -> Result<Processed, CloseReason> {
         if auth.reason_code != ReasonCode::ContinueAuthentication {
-            return Err(Cause::AuthenticationUnexpected);
+            return Err(CloseReason::AuthenticationUnexpected);
         }
         self.check_method(&auth.properties)?;
         self.core.end.stage = Stage::Undecided;
@@ -419,14 +424,18 @@ impl<'m> Engine<'m, Server> {
     }
 
     /// AUTH of a re-authentication, which the client begins. [MQTT-4.12.1-1]
-    fn take_reauthentication<'i>(&mut self, auth: Auth<'i>, step: &mut StepOf<'m, 'i, Server>) -> Result<Taken, Cause> {
+    fn take_reauthentication<'i>(
+        &mut self,
+        auth: Auth<'i>,
+        step: &mut StepOf<'m, 'i, Server>,
+    ) -> Result<Processed, CloseReason> {
         let expected = match self.core.authentication {
             Authentication::Settled => ReasonCode::Reauthenticate,
             Authentication::Awaited => ReasonCode::ContinueAuthentication,
-            Authentication::Without | Authentication::Due => return Err(Cause::AuthenticationUnexpected),
+            Authentication::Without | Authentication::Due => return Err(CloseReason::AuthenticationUnexpected),
         };
         if auth.reason_code != expected {
-            return Err(Cause::AuthenticationUnexpected);
+            return Err(CloseReason::AuthenticationUnexpected);
         }
         self.check_method(&auth.properties)?;
         self.core.authentication = Authentication::Due;
@@ -442,4 +451,4 @@ impl<'m> Engine<'m, Server> {
 const REFUSAL_OF_OLDER_CLIENT: [u8; 4] = [0x20, 2, 0, 1];
 
 /// The fewest bytes that a queue of answers can do with: one of them, and a farewell.
-pub(super) const SHORTEST: usize = ANSWER + control::FAREWELL;
+pub(super) const SHORTEST: usize = ANSWER + control::DISCONNECT_RESERVE;

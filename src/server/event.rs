@@ -1,8 +1,10 @@
 //! What a poll of the server's end answers.
 
-use crate::error::Cause;
-use crate::event::{Happened, Message, Outcome, StrayPacket};
-use crate::wire::{Auth, Connect, Disconnect, List, PacketId, Properties, QoS, ReasonCode, Subscription, Version};
+use crate::error::CloseReason;
+use crate::event::{CommonEvent, Message, Outcome, StrayPacket};
+use crate::wire::{
+    Auth, ConnectPacket, DisconnectPacket, List, PacketId, Properties, QoS, ReasonCode, Subscription, Version,
+};
 
 /// Something that happened on the server's end.
 #[non_exhaustive]
@@ -15,7 +17,7 @@ pub enum Event<'i> {
         /// The version of the connection.
         version: Version,
         /// The packet.
-        connect: Connect<'i>,
+        connect: ConnectPacket<'i>,
         /// Whether this session goes on with it; otherwise `accept` gives up what is left of it. [MQTT-3.2.2-2]
         ///
         /// `false` also where CONNECT speaks **another version than the session**: what is stored is encoded in that one, and
@@ -71,7 +73,7 @@ pub enum Event<'i> {
         properties: Properties<'i>,
     },
     /// The client ends the connection; `Close` follows.
-    Disconnected(Disconnect<'i>),
+    Disconnected(DisconnectPacket<'i>),
     /// The connection ended badly: publish the will that came with CONNECT, unless the client is back in this session before
     /// the delay is over. [MQTT-3.1.2-8], [MQTT-3.1.3-9]
     WillDue {
@@ -90,7 +92,7 @@ pub enum Event<'i> {
         len: u32,
     },
     /// The client broke a rule that is borne: see [`Event::Tolerated`](crate::Event::Tolerated). Nothing else follows from it.
-    Tolerated(Cause),
+    Tolerated(CloseReason),
     /// An acknowledgement came that nobody waits for. Nothing else follows from it.
     Stray {
         /// The packet.
@@ -98,26 +100,26 @@ pub enum Event<'i> {
         /// Its identifier.
         packet_id: PacketId,
     },
-    /// A command that was refused as [`Full`](crate::Refused::Full) may work now.
+    /// A command that was refused as [`Full`](crate::CommandError::Full) may work now.
     Writable,
 }
 
-impl<'i> From<Happened<'i>> for Event<'i> {
+impl<'i> From<CommonEvent<'i>> for Event<'i> {
     // As in `tell`: the one variant that it is given is known.
     #[inline(always)]
-    fn from(happened: Happened<'i>) -> Self {
+    fn from(happened: CommonEvent<'i>) -> Self {
         match happened {
-            Happened::Message(message) => Self::Message(message),
-            Happened::Published { packet_id, outcome, properties } => {
+            CommonEvent::Message(message) => Self::Message(message),
+            CommonEvent::Published { packet_id, outcome, properties } => {
                 Self::Published { packet_id, outcome, properties }
             }
-            Happened::Received { packet_id, reason_code, properties } => {
+            CommonEvent::Received { packet_id, reason_code, properties } => {
                 Self::Received { packet_id, reason_code, properties }
             }
-            Happened::Tolerated(cause) => Self::Tolerated(cause),
-            Happened::Stray { packet, packet_id } => Self::Stray { packet, packet_id },
-            Happened::Skipped { topic, qos, retain, len } => Self::Skipped { topic, qos, retain, len },
-            Happened::Writable => Self::Writable,
+            CommonEvent::Tolerated(cause) => Self::Tolerated(cause),
+            CommonEvent::Stray { packet, packet_id } => Self::Stray { packet, packet_id },
+            CommonEvent::Skipped { topic, qos, retain, len } => Self::Skipped { topic, qos, retain, len },
+            CommonEvent::Writable => Self::Writable,
         }
     }
 }

@@ -13,9 +13,9 @@ mod state;
 use core::fmt;
 
 use crate::command::{Disconnect, Publish};
-use crate::engine::Parts;
-use crate::engine::state::{Life, Phase};
-use crate::error::Refused;
+use crate::engine::Memory;
+use crate::engine::state::{Phase, SessionLifetime};
+use crate::error::CommandError;
 use crate::event::{Handle, Step};
 use crate::inbox::Inbox;
 use crate::report::attempt;
@@ -24,7 +24,7 @@ use crate::wire::{Auth, PacketId, Property, ReasonCode, Suback, Unsuback};
 
 use self::state::Server;
 
-pub use self::command::{Accept, Silence};
+pub use self::command::{Accept, Liveness};
 pub use self::event::Event;
 
 /// The server's end of an MQTT session, over any number of connections.
@@ -36,14 +36,14 @@ pub use self::event::Event;
 /// [MQTT-3.1.4-2] in 3.1.1, [MQTT-3.1.4-3] in 5.0
 ///
 /// The memory is in the type, as that of the client's [`Session`](crate::Session): `STORE` bytes for packets to send, each
-/// with 16 more; `SENT` and `HELD` messages of QoS 1 and 2 under way to the client and from it; `CONTROL` bytes for CONNACK,
+/// with 16 more; `OUTBOUND` and `INBOUND` messages of QoS 1 and 2 under way to the client and from it; `CONTROL` bytes for CONNACK,
 /// SUBACK, acknowledgements and the like, at least 14.
 ///
 /// ```
 /// use mqtt_session::server::{Accept, Event, Session};
 /// use mqtt_session::{Inbox, Instant, Step};
 ///
-/// # #[cfg(feature = "v3")] {
+/// # #[cfg(feature = "v311")] {
 /// let mut session: Session<256, 8, 8> = Session::new();
 /// let mut inbox: Inbox<[u8; 256]> = Inbox::new();
 /// session.open(10);
@@ -57,17 +57,17 @@ pub use self::event::Event;
 /// let Step::Transmit(connack) = session.poll(&mut inbox, Instant::from_millis(0)) else { panic!() };
 /// assert_eq!(connack, [0x20, 2, 0, 0]);
 /// # }
-/// # Ok::<(), mqtt_session::Refused>(())
+/// # Ok::<(), mqtt_session::CommandError>(())
 /// ```
 ///
 /// Two sessions are equal if they mean the same, as those of the client's end. `Debug` shows no stored bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Session<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize = 256>(
-    Parts<Server, STORE, SENT, HELD, CONTROL>,
+pub struct Session<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize = 256>(
+    Memory<Server, STORE, OUTBOUND, INBOUND, CONTROL>,
 );
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize>
-    Session<STORE, SENT, HELD, CONTROL>
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize>
+    Session<STORE, OUTBOUND, INBOUND, CONTROL>
 {
     /// A session that nobody has connected to, all zero bits. With fewer than 14 `CONTROL` bytes it does not compile: no CONNECT
     /// would ever be read, as there would be no room for what may have to answer it.
@@ -78,14 +78,14 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     #[must_use]
     pub const fn new() -> Self {
         const { assert!(CONTROL >= connection::SHORTEST, "a server's end needs at least 14 CONTROL bytes") };
-        Self(Parts::NEW)
+        Self(Memory::NEW)
     }
 
-    /// Begins a connection over a new transport; an earlier one counts as lost. CONNECT must come within `patience` seconds,
+    /// Begins a connection over a new transport; an earlier one counts as lost. CONNECT must come within `response_timeout` seconds,
     /// and so must each answer of an authentication, which takes no longer than ten times as long in all. The inbox of the connection is new, or was cleared before its first
     /// bytes came in.
-    pub fn open(&mut self, patience: u8) {
-        self.0.engine().open(patience);
+    pub fn open(&mut self, response_timeout: u8) {
+        self.0.engine().open(response_timeout);
     }
 
     /// What to do next; do it, then poll again. It is given the inbox of the connection and the time.
@@ -105,7 +105,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     }
 
     /// Reports that the transport is not read now, on purpose: an application that has no place for more holds its peer back. Call it
-    /// instead of the read that a [`Step::Wait`] asks for, then wait and poll again as always. Silence counts from here on, so that a
+    /// instead of the read that a [`Step::Wait`] asks for, then wait and poll again as always. Liveness counts from here on, so that a
     /// peer whose packets lie in the transport is not taken for one that is gone; what is due is sent all the same, PINGREQ too. A
     /// transport that takes no bytes still ends the connection in time.
     pub fn reading_paused(&mut self) {
@@ -123,12 +123,12 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// # Errors
     ///
-    /// [`Refused::Unasked`] unless CONNECT is to be answered, and for Response Information that it did not ask for;
-    /// [`Refused::TooLarge`] if CONNACK takes more bytes than `CONTROL` or the client has;
-    /// [`Refused::ClientIdentifierMissing`]; [`Refused::QosUnsupported`] or [`Refused::RetainUnsupported`] for a will that this
-    /// CONNACK says could not be published; [`Refused::NotAuthenticating`] if the authentication method is not repeated;
-    /// [`Refused::Reserved`], [`Refused::Forbidden`] or [`Refused::NotInVersion`] for what CONNACK cannot say.
-    pub fn accept(&mut self, accept: &Accept<'_>) -> Result<(), Refused> {
+    /// [`CommandError::NothingToAnswer`] unless CONNECT is to be answered, and for Response Information that it did not ask for;
+    /// [`CommandError::TooLarge`] if CONNACK takes more bytes than `CONTROL` or the client has;
+    /// [`CommandError::ClientIdentifierMissing`]; [`CommandError::QosUnsupported`] or [`CommandError::RetainUnsupported`] for a will that this
+    /// CONNACK says could not be published; [`CommandError::NotAuthenticating`] if the authentication method is not repeated;
+    /// [`CommandError::Reserved`], [`CommandError::Forbidden`] or [`CommandError::NotInVersion`] for what CONNACK cannot say.
+    pub fn accept(&mut self, accept: &Accept<'_>) -> Result<(), CommandError> {
         attempt!("accept", self.0.engine().accept(accept))
     }
 
@@ -137,9 +137,9 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// # Errors
     ///
-    /// [`Refused::Unasked`] unless CONNECT is to be answered; [`Refused::TooLarge`]; [`Refused::Forbidden`] or
-    /// [`Refused::NotInVersion`] for what CONNACK cannot say: 3.1.1 has five codes.
-    pub fn reject(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) -> Result<(), Refused> {
+    /// [`CommandError::NothingToAnswer`] unless CONNECT is to be answered; [`CommandError::TooLarge`]; [`CommandError::Forbidden`] or
+    /// [`CommandError::NotInVersion`] for what CONNACK cannot say: 3.1.1 has five codes.
+    pub fn reject(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) -> Result<(), CommandError> {
         attempt!("reject", self.0.engine().reject(reason_code, properties))
     }
 
@@ -147,9 +147,9 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// # Errors
     ///
-    /// [`Refused::NotAuthenticating`] unless it is due and has the method of CONNECT; [`Refused::TooLarge`];
-    /// [`Refused::Full`].
-    pub fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), Refused> {
+    /// [`CommandError::NotAuthenticating`] unless it is due and has the method of CONNECT; [`CommandError::TooLarge`];
+    /// [`CommandError::Full`].
+    pub fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), CommandError> {
         attempt!("authenticate", self.0.engine().authenticate(auth))
     }
 
@@ -157,10 +157,10 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// # Errors
     ///
-    /// [`Refused::Unasked`] unless it has that identifier and as many codes as there are subscriptions; [`Refused::Full`] or
-    /// [`Refused::TooLarge`] if properties take more room than there is; [`Refused::Forbidden`] or [`Refused::NotInVersion`]
+    /// [`CommandError::NothingToAnswer`] unless it has that identifier and as many codes as there are subscriptions; [`CommandError::Full`] or
+    /// [`CommandError::TooLarge`] if properties take more room than there is; [`CommandError::Forbidden`] or [`CommandError::NotInVersion`]
     /// for what SUBACK cannot say.
-    pub fn suback(&mut self, suback: &Suback<'_>) -> Result<(), Refused> {
+    pub fn suback(&mut self, suback: &Suback<'_>) -> Result<(), CommandError> {
         attempt!("suback", self.0.engine().suback(suback))
     }
 
@@ -169,7 +169,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// # Errors
     ///
     /// As [`suback`](Self::suback).
-    pub fn unsuback(&mut self, unsuback: &Unsuback<'_>) -> Result<(), Refused> {
+    pub fn unsuback(&mut self, unsuback: &Unsuback<'_>) -> Result<(), CommandError> {
         attempt!("unsuback", self.0.engine().unsuback(unsuback))
     }
 
@@ -182,9 +182,9 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// # Errors
     ///
-    /// [`Refused::Full`], [`Refused::TooLarge`], or what the standard forbids; [`Refused::Offline`] before the first
+    /// [`CommandError::Full`], [`CommandError::TooLarge`], or what the standard forbids; [`CommandError::Offline`] before the first
     /// [`accept`](Self::accept), which decides on the version.
-    pub fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, Refused> {
+    pub fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, CommandError> {
         attempt!("publish", self.0.engine().publish(publish))
     }
 
@@ -199,7 +199,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         publish: &Publish<'_>,
         len: usize,
         fill: impl FnOnce(&mut [u8]),
-    ) -> Result<Option<PacketId>, Refused> {
+    ) -> Result<Option<PacketId>, CommandError> {
         attempt!("publish_with", self.0.engine().publish_with(publish, len, fill))
     }
 
@@ -208,10 +208,10 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// # Errors
     ///
-    /// [`Refused::Dead`] if the message is acknowledged already, or gone; [`Refused::Forbidden`] or
-    /// [`Refused::NotInVersion`] for a reason code that the acknowledgement cannot carry.
-    pub fn acknowledge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), Refused> {
-        attempt!("acknowledge", self.0.engine().judge(handle, reason_code))
+    /// [`CommandError::StaleHandle`] if the message is acknowledged already, or gone; [`CommandError::Forbidden`] or
+    /// [`CommandError::NotInVersion`] for a reason code that the acknowledgement cannot carry.
+    pub fn acknowledge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), CommandError> {
+        attempt!("acknowledge", self.0.engine().acknowledge(handle, reason_code))
     }
 
     /// Ends the connection, after everything that needs no answer has left: acknowledgements, messages of QoS 0, and
@@ -220,9 +220,9 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// # Errors
     ///
-    /// [`Refused::Offline`] unless connected; [`Refused::Forbidden`] for what DISCONNECT cannot say; [`Refused::Full`] if it
+    /// [`CommandError::Offline`] unless connected; [`CommandError::Forbidden`] for what DISCONNECT cannot say; [`CommandError::Full`] if it
     /// does not fit now.
-    pub fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
+    pub fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), CommandError> {
         attempt!("disconnect", self.0.engine().disconnect(disconnect))
     }
 
@@ -235,16 +235,16 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// ```
     /// let session: &mqtt_session::server::Session<256, 8, 8> = &mqtt_session::server::Session::new();
-    /// assert_eq!(session.room(), 240);
+    /// assert_eq!(session.free_space(), 240);
     /// ```
     #[must_use]
-    pub fn room(&self) -> usize {
+    pub fn free_space(&self) -> usize {
         self.0.records().room()
     }
 
     /// How many publishes of QoS 1 and 2 are under way, queued ones included.
     #[must_use]
-    pub const fn in_flight(&self) -> u16 {
+    pub const fn pending(&self) -> u16 {
         self.0.core.identifiers.taken()
     }
 
@@ -267,7 +267,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     /// [`transmitted`](Self::transmitted) says: a client that was not told of it must not find it later.
     #[must_use]
     pub fn is_lasting(&self) -> bool {
-        matches!(self.0.core.life, Life::Begun | Life::Kept)
+        matches!(self.0.core.session_lifetime, SessionLifetime::Begun | SessionLifetime::Kept)
     }
 
     /// When a session that waits for its client ends; what is left of it may be forgotten then. `None` while there is a
@@ -278,16 +278,16 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     }
 }
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> Default
-    for Session<STORE, SENT, HELD, CONTROL>
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize> Default
+    for Session<STORE, OUTBOUND, INBOUND, CONTROL>
 {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> fmt::Debug
-    for Session<STORE, SENT, HELD, CONTROL>
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize> fmt::Debug
+    for Session<STORE, OUTBOUND, INBOUND, CONTROL>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -295,8 +295,8 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
 }
 
 #[cfg(feature = "defmt")]
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> defmt::Format
-    for Session<STORE, SENT, HELD, CONTROL>
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize> defmt::Format
+    for Session<STORE, OUTBOUND, INBOUND, CONTROL>
 {
     fn format(&self, f: defmt::Formatter<'_>) {
         self.0.format(f);

@@ -1,12 +1,12 @@
 //! The server's end: SUBSCRIBE, UNSUBSCRIBE and their answers.
 
-use crate::control::FAREWELL;
+use crate::control::DISCONNECT_RESERVE;
 use crate::engine::state::Phase;
-use crate::engine::{Engine, StepOf, Taken, tell};
-use crate::error::{Cause, Refused};
+use crate::engine::{Engine, Processed, StepOf, tell};
+use crate::error::{CloseReason, CommandError};
 use crate::wire::{
-    Layout, List, Measured, PacketId, PacketType, Properties, ReasonCode, Role, Suback, Subscribe, Unsuback,
-    Unsubscribe, Writer, has_wildcard, shared_subscription,
+    Layout, List, Measured, PacketId, PacketType, Properties, ReasonCode, Role, Suback, SubscribePacket, Unsuback,
+    UnsubscribePacket, Writer, has_wildcard, shared_subscription,
 };
 
 use super::event::Event;
@@ -54,21 +54,21 @@ const NO_PROPERTIES: u8 = 0;
 impl<'m> Engine<'m, Server> {
     pub(super) fn take_subscribe<'i>(
         &mut self,
-        packet: &Subscribe<'i>,
+        packet: &SubscribePacket<'i>,
         step: &mut StepOf<'m, 'i, Server>,
-    ) -> Result<Taken, Cause> {
-        let Subscribe { packet_id, properties, subscriptions } = *packet;
+    ) -> Result<Processed, CloseReason> {
+        let SubscribePacket { packet_id, properties, subscriptions } = *packet;
         let support = self.core.end.support;
         for subscription in subscriptions.iter() {
             if !support.wildcards() && has_wildcard(subscription.filter) {
-                return Err(Cause::WildcardUnsupported);
+                return Err(CloseReason::WildcardUnsupported);
             }
             if !support.shared() && shared_subscription(subscription.filter).is_some() {
-                return Err(Cause::SharedUnsupported);
+                return Err(CloseReason::SharedUnsupported);
             }
         }
         if !support.subscription_identifiers() && properties.subscription_identifier().is_some() {
-            return Err(Cause::SubscriptionIdentifierUnsupported);
+            return Err(CloseReason::SubscriptionIdentifierUnsupported);
         }
         let event = Event::Subscribing { packet_id, subscriptions, properties };
         self.hand_out(packet_id, Kind::Subscribe, subscriptions.iter().count(), event, step)
@@ -76,10 +76,10 @@ impl<'m> Engine<'m, Server> {
 
     pub(super) fn take_unsubscribe<'i>(
         &mut self,
-        packet: &Unsubscribe<'i>,
+        packet: &UnsubscribePacket<'i>,
         step: &mut StepOf<'m, 'i, Server>,
-    ) -> Result<Taken, Cause> {
-        let Unsubscribe { packet_id, properties, filters } = *packet;
+    ) -> Result<Processed, CloseReason> {
+        let UnsubscribePacket { packet_id, properties, filters } = *packet;
         let event = Event::Unsubscribing { packet_id, filters, properties };
         self.hand_out(packet_id, Kind::Unsubscribe, filters.iter().count(), event, step)
     }
@@ -92,15 +92,15 @@ impl<'m> Engine<'m, Server> {
         filters: usize,
         event: Event<'i>,
         step: &mut StepOf<'m, 'i, Server>,
-    ) -> Result<Taken, Cause> {
-        let filters = u16::try_from(filters).map_err(|_| Cause::RequestTooLarge)?;
+    ) -> Result<Processed, CloseReason> {
+        let filters = u16::try_from(filters).map_err(|_| CloseReason::RequestTooLarge)?;
         let pending = Pending::new(packet_id, kind, filters);
-        let answer = self.len_of_failure(pending).ok_or(Cause::RequestTooLarge)?;
-        if answer.saturating_add(FAREWELL) > self.queue.capacity() || self.is_oversize(answer) {
-            return Err(Cause::RequestTooLarge);
+        let answer = self.len_of_failure(pending).ok_or(CloseReason::RequestTooLarge)?;
+        if answer.saturating_add(DISCONNECT_RESERVE) > self.queue.capacity() || self.is_oversize(answer) {
+            return Err(CloseReason::RequestTooLarge);
         }
         if self.core.phase != Phase::Draining && !self.queue.has_room(answer) {
-            return Ok(Taken::NotYet);
+            return Ok(Processed::Deferred);
         }
         self.core.end.pending = pending;
         Ok(tell(step, event))
@@ -112,13 +112,13 @@ impl<'m> Engine<'m, Server> {
         Measured::new(&failure, self.version(), Role::Client).ok().map(|measured| measured.len())
     }
 
-    pub(super) fn suback(&mut self, suback: &Suback<'_>) -> Result<(), Refused> {
+    pub(super) fn suback(&mut self, suback: &Suback<'_>) -> Result<(), CommandError> {
         self.check_pending(Kind::Subscribe, suback.packet_id, &suback.reason_codes)?;
         let properties = self.diagnostics(suback.properties);
         self.reply(&Suback { properties, ..*suback })
     }
 
-    pub(super) fn unsuback(&mut self, unsuback: &Unsuback<'_>) -> Result<(), Refused> {
+    pub(super) fn unsuback(&mut self, unsuback: &Unsuback<'_>) -> Result<(), CommandError> {
         self.check_pending(Kind::Unsubscribe, unsuback.packet_id, &unsuback.reason_codes)?;
         let properties = self.diagnostics(unsuback.properties);
         let reason_codes = if self.version().is_v5() { unsuback.reason_codes } else { List::EMPTY };
@@ -126,10 +126,10 @@ impl<'m> Engine<'m, Server> {
     }
 
     /// One answer, with as many codes as there are filters. [MQTT-3.8.4-5] in 3.1.1, [MQTT-3.8.4-6] in 5.0
-    fn check_pending(&self, kind: Kind, packet_id: PacketId, codes: &List<'_, ReasonCode>) -> Result<(), Refused> {
-        let filters = u16::try_from(codes.iter().count()).map_err(|_| Refused::Unasked)?;
+    fn check_pending(&self, kind: Kind, packet_id: PacketId, codes: &List<'_, ReasonCode>) -> Result<(), CommandError> {
+        let filters = u16::try_from(codes.iter().count()).map_err(|_| CommandError::NothingToAnswer)?;
         let answered = Pending::new(packet_id, kind, filters);
-        if self.core.end.pending == answered { Ok(()) } else { Err(Refused::Unasked) }
+        if self.core.end.pending == answered { Ok(()) } else { Err(CommandError::NothingToAnswer) }
     }
 
     /// What the client wants to know besides the codes. [MQTT-3.1.2-29]
@@ -137,18 +137,19 @@ impl<'m> Engine<'m, Server> {
         if self.is_undiagnosed() { Properties::EMPTY } else { properties }
     }
 
-    fn reply(&mut self, packet: &dyn Layout) -> Result<(), Refused> {
+    fn reply(&mut self, packet: &dyn Layout) -> Result<(), CommandError> {
         if self.core.phase == Phase::Draining {
             self.core.end.pending = Pending::NOTHING;
             return Ok(());
         }
         let measured = Measured::new(packet, self.version(), Role::Client)?;
-        if measured.len().saturating_add(FAREWELL) > self.queue.capacity() || self.is_oversize(measured.len()) {
-            return Err(Refused::TooLarge);
+        if measured.len().saturating_add(DISCONNECT_RESERVE) > self.queue.capacity() || self.is_oversize(measured.len())
+        {
+            return Err(CommandError::TooLarge);
         }
         if !self.queue.has_room(measured.len()) || !self.queue.push(&measured) {
-            self.starve();
-            return Err(Refused::Full);
+            self.wait_for_space();
+            return Err(CommandError::Full);
         }
         self.core.end.pending = Pending::NOTHING;
         Ok(())
@@ -158,14 +159,14 @@ impl<'m> Engine<'m, Server> {
     /// [MQTT-3.10.4-5] in 5.0
     pub(super) fn answer_pending(&mut self) {
         let Some(failure) = Failure::of(self.core.end.pending) else { return };
-        let starved = self.core.starved;
+        let starved = self.core.space_wait;
         let answered = self.reply(&failure);
         self.core.end.pending = Pending::NOTHING;
         // If it was refused, it was no command of the application.
-        self.core.starved = starved;
+        self.core.space_wait = starved;
         // There was room for it when the request was handed out, unless the application has sent something else since.
         if answered.is_err() && self.core.phase != Phase::Leaving {
-            self.fail(Cause::RequestTooLarge);
+            self.fail(CloseReason::RequestTooLarge);
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What the server's end has besides what both have.
 
 use crate::aliases::TopicAliases;
-use crate::engine::state::{ClientHash, Core, Life, Support, facts};
-use crate::error::Refused;
+use crate::engine::state::{ClientHash, Core, SessionLifetime, Support, flags};
+use crate::error::CommandError;
 use crate::time::Instant;
-use crate::wire::{Connect, PacketId, QoS, Version};
+use crate::wire::{ConnectPacket, PacketId, QoS, Version};
 
 use super::identity::hash;
 
@@ -72,7 +72,7 @@ pub(crate) enum Will {
     Due,
 }
 
-facts! {
+flags! {
     /// What is one bit each of that.
     Request {
         session_present, with_session_present = 32;
@@ -106,7 +106,8 @@ impl Core<Server> {
     /// When the session ends unless its client comes back. [MQTT-3.1.2-23] of 5.0
     pub(super) fn expires_at(&self) -> Option<Instant> {
         let Server { ended, expiry, .. } = self.end;
-        let is_waiting = self.life == Life::Kept && self.end.stage != Stage::Accepted && expiry != u32::MAX;
+        let is_waiting =
+            self.session_lifetime == SessionLifetime::Kept && self.end.stage != Stage::Accepted && expiry != u32::MAX;
         is_waiting.then(|| ended.after_millis(u64::from(expiry).saturating_mul(1000)))
     }
 }
@@ -125,18 +126,18 @@ impl Asked {
     };
 
     /// A will that this server could not publish must not be accepted. [MQTT-3.2.2-12], [MQTT-3.2.2-13]
-    pub(super) const fn check_will(&self, support: Support) -> Result<(), Refused> {
+    pub(super) const fn check_will(&self, support: Support) -> Result<(), CommandError> {
         let Self { needs, .. } = self;
         if needs.qos_1() && !support.qos_1() || needs.qos_2() && !support.qos_2() {
-            Err(Refused::QosUnsupported)
+            Err(CommandError::QosUnsupported)
         } else if needs.retain() && !support.retain() {
-            Err(Refused::RetainUnsupported)
+            Err(CommandError::RetainUnsupported)
         } else {
             Ok(())
         }
     }
 
-    pub(super) fn read(&mut self, version: Version, connect: &Connect<'_>) {
+    pub(super) fn read(&mut self, version: Version, connect: &ConnectPacket<'_>) {
         let properties = &connect.properties;
         let forever = !version.is_v5() && !connect.clean_start;
         self.expiry = if forever { u32::MAX } else { properties.session_expiry_interval().unwrap_or(0) };

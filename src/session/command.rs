@@ -26,7 +26,7 @@ pub struct Connect<'a> {
     /// connection is asked for by a clean start until one is accepted, even with `false`: in 3.1.1 that session ends with its
     /// connection.
     ///
-    /// With `false` and no session known here, 5.0 takes none that the server has: [`Cause::SessionUnknown`](crate::Cause).
+    /// With `false` and no session known here, 5.0 takes none that the server has: [`CloseReason::SessionUnknown`](crate::CloseReason).
     /// What it holds would not fit what is sent, and QoS 2 messages would arrive twice, or not at all. The next connection is
     /// asked for by a clean start then, too. [MQTT-3.2.2-4] 3.1.1 has no such rule: the session is taken. A session that is
     /// known here stays known however often an attempt to resume it fails.
@@ -41,7 +41,7 @@ pub struct Connect<'a> {
     /// The password; wiped from the session once it is transmitted.
     pub password: Option<&'a [u8]>,
     /// Session Expiry Interval, User Properties, Authentication Method and the like; none in 3.1.1. Receive Maximum,
-    /// Maximum Packet Size and Topic Alias Maximum are the session's own: `Refused::Reserved`.
+    /// Maximum Packet Size and Topic Alias Maximum are the session's own: `CommandError::Reserved`.
     pub properties: &'a [Property<'a>],
     /// Who acknowledges received messages.
     pub acknowledgement: Acknowledge,
@@ -57,18 +57,18 @@ pub struct Connect<'a> {
     /// How many publishes of QoS 1 and 2 may be under way to the server at once, whatever it allows; 65,535 by default. What
     /// is accepted beyond them waits. 3.1.1 has no Receive Maximum, and some servers drop what exceeds theirs without a word
     /// (mosquitto: 20 of QoS 2). 0 counts as 1.
-    pub window: u16,
+    pub max_inflight: u16,
     /// 3.1.1 only: seconds after which a PUBLISH or PUBREL that is unanswered is sent again; 0, by default: never, as in 5.0.
     /// Each goes by its own age, whatever else is acknowledged meanwhile. A PUBREL may come later by up to a 16th of that where
-    /// `SENT` is above 64; above 4,096 all PUBRELs are sent again with the oldest.
+    /// `OUTBOUND` is above 64; above 4,096 all PUBRELs are sent again with the oldest.
     pub retry_interval: u8,
     /// How many seconds CONNACK and PINGRESP may take, at least 1; 10 by default. The time counts from the moment at which
     /// CONNECT or PINGREQ was written, and the transport is read once more before it is called over.
-    pub patience: u8,
+    pub response_timeout: u8,
     /// How many seconds the last packets of a connection may take, at least 1; 5 by default. Each time that bytes of them were
     /// written they have as long again, up to ten times as long in all. What did not leave by then is told as
-    /// [`Cause::DisconnectTimeout`](crate::Cause::DisconnectTimeout).
-    pub farewell: u8,
+    /// [`CloseReason::DisconnectTimeout`](crate::CloseReason::DisconnectTimeout).
+    pub disconnect_timeout: u8,
 }
 
 impl<'a> Connect<'a> {
@@ -85,14 +85,14 @@ impl<'a> Connect<'a> {
             password: None,
             properties: &[],
             acknowledgement: Acknowledge::AfterHandling,
-            lost_session: LostSession::AsTheStandardSays,
+            lost_session: LostSession::Standard,
             offline: Offline::Everything,
-            oversized: Oversized::Refused,
+            oversized: Oversized::Disconnect,
             topic_aliases: TopicAliases::NONE,
-            window: u16::MAX,
+            max_inflight: u16::MAX,
             retry_interval: 0,
-            patience: 10,
-            farewell: 5,
+            response_timeout: 10,
+            disconnect_timeout: 5,
         }
     }
 }
@@ -139,7 +139,7 @@ impl defmt::Format for Connect<'_> {
 pub enum LostSession {
     /// 3.1.1 sends them again ([MQTT-4.4.0-1]); 5.0 may not, and reports each as lost. [MQTT-3.2.2-5]
     #[default]
-    AsTheStandardSays,
+    Standard,
     /// Each is reported as lost.
     Report,
     /// Each is published as a new message, which may arrive twice; one whose PUBREC was seen is reported as lost.

@@ -4,9 +4,11 @@ use core::hash::Hasher;
 
 use crate::command;
 use crate::control;
-use crate::engine::state::{Authentication, ClientHash, Core, Life, Limits, Losing, Manner, Phase, Support, facts};
-use crate::engine::{Announcement, Digest, End, Engine, StepOf, Taken, is_announced, received, tell};
-use crate::error::{Cause, Refused};
+use crate::engine::state::{
+    Authentication, ClientHash, Core, Limits, Options, Phase, SessionLifetime, SessionLoss, Support, flags,
+};
+use crate::engine::{Announcement, Digest, End, Engine, Processed, StepOf, is_announced, received, tell};
+use crate::error::{CloseReason, CommandError};
 use crate::event::{Event, StrayPacket};
 use crate::flow::identifiers::{self, Slot, SlotId, slot};
 use crate::flow::sender::Sent;
@@ -16,7 +18,7 @@ use crate::outbox::Order;
 use crate::report::report;
 use crate::timer::Timer;
 use crate::wire::{
-    self, Announcing, Auth, Connack, Disconnect, Frame, List, Measured, PacketId, PacketType, Properties, Reader,
+    self, Announcing, Auth, Connack, DisconnectPacket, Frame, List, Measured, PacketId, PacketType, Properties, Reader,
     ReasonCode, Role, Suback, Unsuback, Version, Violation,
 };
 
@@ -31,7 +33,7 @@ pub(crate) struct Client {
     lost_session: LostSession,
 }
 
-facts! {
+flags! {
     /// What CONNECT asked for, as far as an answer depends on it.
     Request {
         awaits_connack, with_awaiting_connack = 1;
@@ -48,11 +50,11 @@ facts! {
 const SPEAKS_V5: bool = Version::LATEST.is_v5();
 
 impl End for Client {
-    const NEW: Self = Self { unsearched: 0, request: Request::NONE, lost_session: LostSession::AsTheStandardSays };
+    const NEW: Self = Self { unsearched: 0, request: Request::NONE, lost_session: LostSession::Standard };
     const ROLE: Role = Role::Client;
     const PEER: Role = Role::Server;
-    const NO_BEGINNING: Cause = Cause::ConnackTimeout;
-    const SILENCE: Cause = Cause::PingTimeout;
+    const NO_BEGINNING: CloseReason = CloseReason::ConnackTimeout;
+    const SILENCE: CloseReason = CloseReason::PingTimeout;
     const QUEUE_OUTLIVES_SESSION: bool = true;
 
     type Event<'i> = Event<'i>;
@@ -61,7 +63,7 @@ impl End for Client {
         core.level
     }
 
-    fn next<'i>(engine: &mut Engine<'_, Self>, inbox: &Unread<'i>) -> Result<Option<Frame<'i>>, Cause> {
+    fn next<'i>(engine: &mut Engine<'_, Self>, inbox: &Unread<'i>) -> Result<Option<Frame<'i>>, CloseReason> {
         Ok(inbox.frame(engine.version(), Role::Client)?)
     }
 
@@ -70,20 +72,20 @@ impl End for Client {
         packet_type: PacketType,
         body: Reader<'i>,
         step: &mut StepOf<'m, 'i, Self>,
-    ) -> Result<Taken, Cause> {
+    ) -> Result<Processed, CloseReason> {
         match (packet_type, Self::is_beginning(engine)) {
             (PacketType::Connack, _) => engine.take_connack(body, step),
             (PacketType::Auth, _) if SPEAKS_V5 => engine.take_auth(body, step),
-            (_, true) => Err(Cause::ConnackMissing),
+            (_, true) => Err(CloseReason::ConnackMissing),
             (PacketType::Suback, false) => engine.take_suback(body, step),
             (PacketType::Unsuback, false) => engine.take_unsuback(body, step),
             (PacketType::Disconnect, false) if SPEAKS_V5 => engine.take_disconnect(body, step),
             (PacketType::Pingresp, false) => {
                 received(packet_type);
                 engine.core.keep_alive.answered();
-                Ok(Taken::Silently)
+                Ok(Processed::Nothing)
             }
-            _ => Err(Cause::Violation(Violation::PacketNotForThisEnd)),
+            _ => Err(CloseReason::Violation(Violation::PacketNotForThisEnd)),
         }
     }
 
@@ -98,15 +100,15 @@ impl End for Client {
     }
 
     /// [MQTT-3.1.2-29]
-    fn check_diagnostics(engine: &Engine<'_, Self>, properties: &Properties<'_>) -> Result<(), Cause> {
+    fn check_diagnostics(engine: &Engine<'_, Self>, properties: &Properties<'_>) -> Result<(), CloseReason> {
         if !engine.core.end.request.undiagnosed() {
             return Ok(());
         }
         let talks = properties.reason_string().is_some() || properties.user_properties().next().is_some();
-        if talks { Err(Cause::DiagnosticsUnrequested) } else { Ok(()) }
+        if talks { Err(CloseReason::DiagnosticsUnrequested) } else { Ok(()) }
     }
 
-    fn check_publish(_: &Engine<'_, Self>, _: &wire::Publish<'_>) -> Result<(), Cause> {
+    fn check_publish(_: &Engine<'_, Self>, _: &wire::PublishPacket<'_>) -> Result<(), CloseReason> {
         Ok(())
     }
 
@@ -122,7 +124,7 @@ impl End for Client {
         Some(Event::Republished { lost, packet_id })
     }
 
-    fn refuse(engine: &mut Engine<'_, Self>, cause: Cause) -> bool {
+    fn refuse(engine: &mut Engine<'_, Self>, cause: CloseReason) -> bool {
         // Nothing may come before CONNECT, not even a farewell. [MQTT-3.1.0-1]
         let is_unsaid = engine.queue.control.is_untouched();
         if is_unsaid {
@@ -135,25 +137,25 @@ impl End for Client {
         engine.drop_requests();
     }
 
-    fn facts(core: &Core<Self>) -> Self {
+    fn comparable(core: &Core<Self>) -> Self {
         Self { unsearched: 0, ..core.end }
     }
 }
 
 impl<'m> Engine<'m, Client> {
-    pub(super) fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Result<(), Refused> {
+    pub(super) fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Result<(), CommandError> {
         let client = hash(connect.client_id);
         self.check_session(connect, client)?;
         // The server may have a session that is not to be resumed.
-        let clean_start = connect.clean_start || self.core.life == Life::Abandoned;
+        let clean_start = connect.clean_start || self.core.session_lifetime == SessionLifetime::Abandoned;
         let held = if clean_start { 0 } else { self.held_after_end() };
         let receive_maximum = self.places().saturating_sub(held).max(1);
         if connect.properties.iter().any(is_announced) {
-            return Err(Refused::Reserved);
+            return Err(CommandError::Reserved);
         }
         let (capacity, aliases) = (inbox.capacity(), inbox.topic_aliases());
         let announced = Announcement::new(connect.version, capacity, aliases, receive_maximum);
-        let packet = wire::Connect {
+        let packet = wire::ConnectPacket {
             clean_start,
             keep_alive: connect.keep_alive,
             client_id: connect.client_id,
@@ -165,10 +167,10 @@ impl<'m> Engine<'m, Client> {
         let packet = Announcing { packet, announced: List::of(announced.properties()) };
         let measured = Measured::new(&packet, connect.version, Role::Server)?;
         if measured.len() > control::capacity(self.queue.bytes, connect.topic_aliases) {
-            return Err(Refused::TooLarge);
+            return Err(CommandError::TooLarge);
         }
         if !matches!(self.core.phase, Phase::Offline | Phase::Reporting) {
-            self.end(Cause::ConnectionLost);
+            self.end(CloseReason::ConnectionLost);
         }
         inbox.clear();
         self.queue.clear();
@@ -180,28 +182,28 @@ impl<'m> Engine<'m, Client> {
     }
 
     /// What is stored speaks for one client and one version. [MQTT-3.1.3-2]
-    fn check_session(&self, connect: &Connect<'_>, client: ClientHash) -> Result<(), Refused> {
+    fn check_session(&self, connect: &Connect<'_>, client: ClientHash) -> Result<(), CommandError> {
         let same_version = self.core.level == connect.version.level();
-        let resumed = self.core.life == Life::Kept;
+        let resumed = self.core.session_lifetime == SessionLifetime::Kept;
         let refused = !connect.clean_start
             && if same_version {
                 resumed && self.core.client != client
             } else {
                 resumed || !self.store.outbox.is_empty()
             };
-        if refused { Err(Refused::OtherSession) } else { Ok(()) }
+        if refused { Err(CommandError::OtherSession) } else { Ok(()) }
     }
 
     fn begin(&mut self, connect: &Connect<'_>, clean_start: bool, client: ClientHash, receive_maximum: u16) {
         if clean_start {
-            if self.core.life == Life::Kept {
-                self.lose_session(Losing::InFlight);
+            if self.core.session_lifetime == SessionLifetime::Kept {
+                self.lose_session(SessionLoss::InFlight);
             }
-            self.core.life = Life::Abandoned;
+            self.core.session_lifetime = SessionLifetime::Abandoned;
         }
         if self.core.level != 0 && self.core.level != connect.version.level() {
             self.give_up_queue();
-            self.lose_session(Losing::InFlight);
+            self.lose_session(SessionLoss::InFlight);
         }
         let properties = List::of(connect.properties);
         self.core.level = connect.version.level();
@@ -209,40 +211,44 @@ impl<'m> Engine<'m, Client> {
         self.begin_authentication(&properties);
         self.core.end.request = Request::of(connect, clean_start);
         self.core.end.lost_session = connect.lost_session;
-        self.core.keep_alive = KeepAlive::proposed(connect.keep_alive, connect.patience.max(1));
+        self.core.keep_alive = KeepAlive::proposed(connect.keep_alive, connect.response_timeout.max(1));
         self.core.receive_quota = receive_maximum;
-        self.core.manner = Manner::of(connect.acknowledgement, connect.offline, connect.oversized);
+        self.core.options = Options::of(connect.acknowledgement, connect.offline, connect.oversized);
         self.queue.set_aliases(connect.topic_aliases);
         // 5.0 sends nothing again on the same connection. [MQTT-4.4.0-1]
         self.core.retry_interval = if connect.version.is_v5() { 0 } else { connect.retry_interval };
         // CONNACK says how much of it the server allows.
-        self.core.quota = connect.window.max(1);
-        self.core.farewell = connect.farewell.max(1);
+        self.core.quota = connect.max_inflight.max(1);
+        self.core.disconnect_timeout = connect.disconnect_timeout.max(1);
         self.core.limits = Limits::NONE;
         self.core.support = Support::NONE;
         self.core.phase = Phase::Connecting;
-        self.core.deadline = Timer::set(connect.patience.max(1));
+        self.core.deadline = Timer::set(connect.response_timeout.max(1));
     }
 
-    fn take_connack<'i>(&mut self, mut body: Reader<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
+    fn take_connack<'i>(
+        &mut self,
+        mut body: Reader<'i>,
+        step: &mut StepOf<'m, 'i, Client>,
+    ) -> Result<Processed, CloseReason> {
         let connack = Connack::read(&mut body);
         body.end()?;
         let connack = received(connack);
         if !Client::is_beginning(self) {
-            return Err(Cause::ConnackRepeated);
+            return Err(CloseReason::ConnackRepeated);
         }
         match connack.reason_code {
             ReasonCode::Success => {
                 self.accepted(&connack)?;
                 return Ok(tell(step, Event::Connected(connack)));
             }
-            ReasonCode::UnsupportedProtocolVersion => self.end(Cause::UnsupportedVersion),
-            code => self.end(Cause::Refused(code)),
+            ReasonCode::UnsupportedProtocolVersion => self.end(CloseReason::UnsupportedVersion),
+            code => self.end(CloseReason::ConnectionRefused(code)),
         }
-        Ok(tell(step, Event::Refused(connack)))
+        Ok(tell(step, Event::ConnectionRefused(connack)))
     }
 
-    fn accepted(&mut self, connack: &Connack<'_>) -> Result<(), Cause> {
+    fn accepted(&mut self, connack: &Connack<'_>) -> Result<(), CloseReason> {
         let request = self.core.end.request;
         let v5 = self.version().is_v5();
         let assigned = connack.properties.assigned_client_identifier();
@@ -250,7 +256,7 @@ impl<'m> Engine<'m, Client> {
             self.check_session_present()?;
         }
         if request.nameless() && v5 && assigned.is_none() {
-            return Err(Cause::ClientIdentifierMissing);
+            return Err(CloseReason::ClientIdentifierMissing);
         }
         self.check_method(&connack.properties)?;
         // A name that we gave stays ours.
@@ -267,28 +273,28 @@ impl<'m> Engine<'m, Client> {
             self.core.support = Support::of(&connack.properties);
         }
         self.core.limits.receive_maximum = self.core.limits.receive_maximum.min(self.core.quota);
-        if !connack.session_present && self.core.life == Life::Kept {
+        if !connack.session_present && self.core.session_lifetime == SessionLifetime::Kept {
             self.session_was_lost();
         }
         let lasting = match connack.properties.session_expiry_interval() {
             Some(seconds) => seconds != 0,
             None => request.lasting(),
         };
-        self.core.life = if lasting { Life::Kept } else { Life::UntilClose };
+        self.core.session_lifetime = if lasting { SessionLifetime::Kept } else { SessionLifetime::UntilClose };
         self.core.keep_alive.start(connack.properties.server_keep_alive());
         self.go_online();
         Ok(())
     }
 
     /// The server goes on with a session: is it ours? [MQTT-3.2.2-1] in 3.1.1, [MQTT-3.2.2-2], [MQTT-3.2.2-4] in 5.0
-    fn check_session_present(&mut self) -> Result<(), Cause> {
-        match self.core.life {
-            Life::Abandoned if self.core.end.request.clean_start() => Err(Cause::SessionNotClean),
-            Life::Abandoned => Err(Cause::SessionUnknown),
-            Life::None if self.version().is_v5() => {
+    fn check_session_present(&mut self) -> Result<(), CloseReason> {
+        match self.core.session_lifetime {
+            SessionLifetime::Abandoned if self.core.end.request.clean_start() => Err(CloseReason::SessionNotClean),
+            SessionLifetime::Abandoned => Err(CloseReason::SessionUnknown),
+            SessionLifetime::None if self.version().is_v5() => {
                 // It would be there at the next attempt, too.
-                self.core.life = Life::Abandoned;
-                Err(Cause::SessionUnknown)
+                self.core.session_lifetime = SessionLifetime::Abandoned;
+                Err(CloseReason::SessionUnknown)
             }
             _ => Ok(()),
         }
@@ -297,13 +303,17 @@ impl<'m> Engine<'m, Client> {
     /// The server knows nothing of our session. [MQTT-3.2.2-5] of 5.0
     fn session_was_lost(&mut self) {
         match (self.core.end.lost_session, self.version().is_v5()) {
-            (LostSession::AsTheStandardSays, false) => self.core.table.clear(self.held),
-            (LostSession::AsTheStandardSays, true) | (LostSession::Report, _) => self.lose_session(Losing::InFlight),
-            (LostSession::Republish, _) => self.lose_session(Losing::Republishing),
+            (LostSession::Standard, false) => self.core.table.clear(self.held),
+            (LostSession::Standard, true) | (LostSession::Report, _) => self.lose_session(SessionLoss::InFlight),
+            (LostSession::Republish, _) => self.lose_session(SessionLoss::Republishing),
         }
     }
 
-    fn take_suback<'i>(&mut self, mut body: Reader<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
+    fn take_suback<'i>(
+        &mut self,
+        mut body: Reader<'i>,
+        step: &mut StepOf<'m, 'i, Client>,
+    ) -> Result<Processed, CloseReason> {
         let packet = Suback::read(&mut body);
         body.end()?;
         let Suback { packet_id, reason_codes, properties } = received(packet);
@@ -316,7 +326,11 @@ impl<'m> Engine<'m, Client> {
         })
     }
 
-    fn take_unsuback<'i>(&mut self, mut body: Reader<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
+    fn take_unsuback<'i>(
+        &mut self,
+        mut body: Reader<'i>,
+        step: &mut StepOf<'m, 'i, Client>,
+    ) -> Result<Processed, CloseReason> {
         let packet = Unsuback::read(&mut body);
         body.end()?;
         let Unsuback { packet_id, reason_codes, properties } = received(packet);
@@ -331,30 +345,34 @@ impl<'m> Engine<'m, Client> {
         })
     }
 
-    fn take_disconnect<'i>(&mut self, mut body: Reader<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
-        let disconnect = Disconnect::read(&mut body);
+    fn take_disconnect<'i>(
+        &mut self,
+        mut body: Reader<'i>,
+        step: &mut StepOf<'m, 'i, Client>,
+    ) -> Result<Processed, CloseReason> {
+        let disconnect = DisconnectPacket::read(&mut body);
         body.end()?;
         let disconnect = received(disconnect);
-        self.end(Cause::DisconnectedByPeer(disconnect.reason_code));
+        self.end(CloseReason::DisconnectedByPeer(disconnect.reason_code));
         Ok(tell(step, Event::Disconnected(disconnect)))
     }
 
-    pub(super) fn disconnect(&mut self, disconnect: &command::Disconnect<'_>) -> Result<(), Refused> {
+    pub(super) fn disconnect(&mut self, disconnect: &command::Disconnect<'_>) -> Result<(), CommandError> {
         self.check_online()?;
         let expiry = disconnect.properties.session_expiry_interval();
         if expiry.is_some_and(|seconds| seconds != 0) && !self.core.end.request.lasting() {
-            return Err(Refused::ExpiryRaised);
+            return Err(CommandError::ExpiryRaised);
         }
         self.leave(disconnect)?;
         match expiry {
-            Some(0) => self.core.life = Life::UntilClose,
-            Some(_) => self.core.life = Life::Kept,
+            Some(0) => self.core.session_lifetime = SessionLifetime::UntilClose,
+            Some(_) => self.core.session_lifetime = SessionLifetime::Kept,
             None => {}
         }
         Ok(())
     }
 
-    pub(super) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), Refused> {
+    pub(super) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), CommandError> {
         let due = matches!(
             (self.core.phase, self.core.authentication, auth.reason_code),
             (Phase::Connecting | Phase::Online, Authentication::Due, ReasonCode::ContinueAuthentication)
@@ -364,7 +382,11 @@ impl<'m> Engine<'m, Client> {
     }
 
     /// AUTH: of an authentication before CONNACK ([MQTT-4.12.0-2]), or of a re-authentication, which we began. (5.0: 4.12.1)
-    fn take_auth<'i>(&mut self, mut body: Reader<'i>, step: &mut StepOf<'m, 'i, Client>) -> Result<Taken, Cause> {
+    fn take_auth<'i>(
+        &mut self,
+        mut body: Reader<'i>,
+        step: &mut StepOf<'m, 'i, Client>,
+    ) -> Result<Processed, CloseReason> {
         let auth = Auth::read(&mut body);
         body.end()?;
         let auth = received(auth);
@@ -375,7 +397,7 @@ impl<'m> Engine<'m, Client> {
             matches!(self.core.authentication, Authentication::Awaited | Authentication::Due)
         };
         if !is_expected {
-            return Err(Cause::AuthenticationUnexpected);
+            return Err(CloseReason::AuthenticationUnexpected);
         }
         self.check_method(&auth.properties)?;
         Client::check_diagnostics(self, &auth.properties)?;

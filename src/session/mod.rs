@@ -7,9 +7,9 @@ mod requests;
 use core::fmt;
 
 use crate::command::{Disconnect, Publish};
-use crate::engine::Parts;
+use crate::engine::Memory;
 use crate::engine::state::Phase;
-use crate::error::Refused;
+use crate::error::CommandError;
 use crate::event::{Event, Handle, Step};
 use crate::inbox::Inbox;
 use crate::report::attempt;
@@ -28,17 +28,17 @@ use self::connection::Client;
 /// The memory is in the type:
 ///
 /// * `STORE`: bytes for packets that wait to be sent or acknowledged; each takes 16 bytes besides its own.
-/// * `SENT`: how many publishes of QoS 1 and 2, subscribes and unsubscribes may be under way: 0 to 65,535.
-/// * `HELD`: how many received messages may be under way, those of QoS 1 only with manual acknowledgement: 0 to 65,535.
+/// * `OUTBOUND`: how many publishes of QoS 1 and 2, subscribes and unsubscribes may be under way: 0 to 65,535.
+/// * `INBOUND`: how many received messages may be under way, those of QoS 1 only with manual acknowledgement: 0 to 65,535.
 /// * `CONTROL`: bytes for CONNECT, AUTH, DISCONNECT and acknowledgements, which a full store never blocks: up to 65,535.
 ///
 /// ```
 /// use mqtt_session::{Connect, Event, Inbox, Instant, Publish, QoS, Session, Step, Version};
 ///
-/// # #[cfg(feature = "v3")] {
+/// # #[cfg(feature = "v311")] {
 /// let mut session: Session<256, 8, 8> = Session::new();
 /// let mut inbox: Inbox<[u8; 256]> = Inbox::new();
-/// session.connect(&mut inbox, &Connect::new(Version::V3, "meter-7"))?;
+/// session.connect(&mut inbox, &Connect::new(Version::V311, "meter-7"))?;
 /// let Step::Transmit(connect) = session.poll(&mut inbox, Instant::from_millis(0)) else { panic!() };
 /// assert_eq!(connect[0], 0x10);
 /// let written = connect.len();
@@ -49,24 +49,24 @@ use self::connection::Client;
 /// let Step::Event(Event::Connected(_)) = session.poll(&mut inbox, Instant::from_millis(5)) else { panic!() };
 /// session.publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("power", b"230 W") })?;
 /// # }
-/// # Ok::<(), mqtt_session::Refused>(())
+/// # Ok::<(), mqtt_session::CommandError>(())
 /// ```
 ///
 /// Two sessions are equal if they mean the same: the same packets in the same order, the same exchanges, the same state of
 /// the connection and its timers. Where things lie, what is left over of earlier packets, the clock, and which identifiers
 /// come next do not count. `Debug` shows no stored bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Session<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize = 256>(
-    Parts<Client, STORE, SENT, HELD, CONTROL>,
+pub struct Session<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize = 256>(
+    Memory<Client, STORE, OUTBOUND, INBOUND, CONTROL>,
 );
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize>
-    Session<STORE, SENT, HELD, CONTROL>
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize>
+    Session<STORE, OUTBOUND, INBOUND, CONTROL>
 {
     /// A session that was never connected, all zero bits: in a `static` it takes no flash.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Parts::NEW)
+        Self(Memory::NEW)
     }
 
     /// Begins a connection over a new transport; an earlier one counts as lost. The inbox is cleared and belongs to this
@@ -74,11 +74,11 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// # Errors
     ///
-    /// [`Refused::TooLarge`] if CONNECT takes more than `CONTROL` bytes; [`Refused::OtherSession`] if the session, or what
+    /// [`CommandError::TooLarge`] if CONNECT takes more than `CONTROL` bytes; [`CommandError::OtherSession`] if the session, or what
     /// is stored, belongs to another client identifier or version and is not given up by a clean start (which, with another
-    /// version, gives up what was never sent, too: it is reported as lost, and QoS 0 dropped); [`Refused::Forbidden`],
-    /// [`Refused::NotInVersion`] or [`Refused::Reserved`] for what CONNECT cannot say.
-    pub fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Result<(), Refused> {
+    /// version, gives up what was never sent, too: it is reported as lost, and QoS 0 dropped); [`CommandError::Forbidden`],
+    /// [`CommandError::NotInVersion`] or [`CommandError::Reserved`] for what CONNECT cannot say.
+    pub fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Result<(), CommandError> {
         attempt!("connect", self.0.engine().connect(inbox, connect))
     }
 
@@ -99,7 +99,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     }
 
     /// Reports that the transport is not read now, on purpose: an application that has no place for more holds its peer back. Call it
-    /// instead of the read that a [`Step::Wait`] asks for, then wait and poll again as always. Silence counts from here on, so that a
+    /// instead of the read that a [`Step::Wait`] asks for, then wait and poll again as always. Liveness counts from here on, so that a
     /// peer whose packets lie in the transport is not taken for one that is gone; what is due is sent all the same, PINGREQ too. A
     /// transport that takes no bytes still ends the connection in time.
     pub fn reading_paused(&mut self) {
@@ -121,9 +121,9 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// # Errors
     ///
-    /// [`Refused::Full`], [`Refused::TooLarge`], what the server does not support, or what the standard forbids;
-    /// [`Refused::Offline`] before the first [`connect`](Self::connect), which decides on the version.
-    pub fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, Refused> {
+    /// [`CommandError::Full`], [`CommandError::TooLarge`], what the server does not support, or what the standard forbids;
+    /// [`CommandError::Offline`] before the first [`connect`](Self::connect), which decides on the version.
+    pub fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, CommandError> {
         attempt!("publish", self.0.engine().publish(publish))
     }
 
@@ -138,7 +138,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         publish: &Publish<'_>,
         len: usize,
         fill: impl FnOnce(&mut [u8]),
-    ) -> Result<Option<PacketId>, Refused> {
+    ) -> Result<Option<PacketId>, CommandError> {
         attempt!("publish_with", self.0.engine().publish_with(publish, len, fill))
     }
 
@@ -147,8 +147,8 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// # Errors
     ///
-    /// [`Refused::Offline`] unless connected, and as [`publish`](Self::publish).
-    pub fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<PacketId, Refused> {
+    /// [`CommandError::Offline`] unless connected, and as [`publish`](Self::publish).
+    pub fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<PacketId, CommandError> {
         attempt!("subscribe", self.0.engine().subscribe(subscribe))
     }
 
@@ -157,8 +157,8 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// # Errors
     ///
-    /// [`Refused::Offline`] unless connected, and as [`publish`](Self::publish).
-    pub fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<PacketId, Refused> {
+    /// [`CommandError::Offline`] unless connected, and as [`publish`](Self::publish).
+    pub fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<PacketId, CommandError> {
         attempt!("unsubscribe", self.0.engine().unsubscribe(unsubscribe))
     }
 
@@ -167,10 +167,10 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// # Errors
     ///
-    /// [`Refused::Dead`] if the message is acknowledged already, or gone; [`Refused::Forbidden`] or
-    /// [`Refused::NotInVersion`] for a reason code that the acknowledgement cannot carry.
-    pub fn acknowledge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), Refused> {
-        attempt!("acknowledge", self.0.engine().judge(handle, reason_code))
+    /// [`CommandError::StaleHandle`] if the message is acknowledged already, or gone; [`CommandError::Forbidden`] or
+    /// [`CommandError::NotInVersion`] for a reason code that the acknowledgement cannot carry.
+    pub fn acknowledge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), CommandError> {
+        attempt!("acknowledge", self.0.engine().acknowledge(handle, reason_code))
     }
 
     /// Ends the connection, after everything that needs no answer has left: acknowledgements, messages of QoS 0, and
@@ -179,9 +179,9 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// # Errors
     ///
-    /// [`Refused::Offline`] unless connected; [`Refused::ExpiryRaised`]; [`Refused::Full`] if a DISCONNECT with long
+    /// [`CommandError::Offline`] unless connected; [`CommandError::ExpiryRaised`]; [`CommandError::Full`] if a DISCONNECT with long
     /// properties does not fit now.
-    pub fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), Refused> {
+    pub fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), CommandError> {
         attempt!("disconnect", self.0.engine().disconnect(disconnect))
     }
 
@@ -190,8 +190,8 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// # Errors
     ///
-    /// [`Refused::NotAuthenticating`] unless it is due and has the method of CONNECT; [`Refused::Full`].
-    pub fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), Refused> {
+    /// [`CommandError::NotAuthenticating`] unless it is due and has the method of CONNECT; [`CommandError::Full`].
+    pub fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), CommandError> {
         attempt!("authenticate", self.0.engine().authenticate(auth))
     }
 
@@ -204,16 +204,16 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     ///
     /// ```
     /// let session: &mqtt_session::Session<256, 8, 8> = &mqtt_session::Session::new();
-    /// assert_eq!(session.room(), 240);
+    /// assert_eq!(session.free_space(), 240);
     /// ```
     #[must_use]
-    pub fn room(&self) -> usize {
+    pub fn free_space(&self) -> usize {
         self.0.records().room()
     }
 
     /// How many publishes of QoS 1 and 2, subscribes and unsubscribes are under way, queued ones included.
     #[must_use]
-    pub const fn in_flight(&self) -> u16 {
+    pub const fn pending(&self) -> u16 {
         self.0.core.identifiers.taken()
     }
 
@@ -230,16 +230,16 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     }
 }
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> Default
-    for Session<STORE, SENT, HELD, CONTROL>
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize> Default
+    for Session<STORE, OUTBOUND, INBOUND, CONTROL>
 {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> fmt::Debug
-    for Session<STORE, SENT, HELD, CONTROL>
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize> fmt::Debug
+    for Session<STORE, OUTBOUND, INBOUND, CONTROL>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -247,8 +247,8 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
 }
 
 #[cfg(feature = "defmt")]
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> defmt::Format
-    for Session<STORE, SENT, HELD, CONTROL>
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize> defmt::Format
+    for Session<STORE, OUTBOUND, INBOUND, CONTROL>
 {
     fn format(&self, f: defmt::Formatter<'_>) {
         self.0.format(f);

@@ -1,7 +1,7 @@
 //! The client's end: SUBSCRIBE, UNSUBSCRIBE and their answers.
 
 use crate::engine::{Engine, Room, SHOWN};
-use crate::error::{Cause, Refused};
+use crate::error::{CloseReason, CommandError};
 use crate::flow::identifiers::{self, SlotId, slot};
 use crate::flow::sender::Sent;
 use crate::outbox::{Label, Order};
@@ -11,21 +11,21 @@ use super::command::{Subscribe, Unsubscribe};
 use super::connection::Client;
 
 impl Engine<'_, Client> {
-    pub(super) fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<PacketId, Refused> {
+    pub(super) fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<PacketId, CommandError> {
         self.check_online()?;
         let support = self.core.support;
         for subscription in subscribe.subscriptions {
             if !support.wildcards() && has_wildcard(subscription.filter) {
-                return Err(Refused::WildcardUnsupported);
+                return Err(CommandError::WildcardUnsupported);
             }
             if !support.shared() && shared_subscription(subscription.filter).is_some() {
-                return Err(Refused::SharedUnsupported);
+                return Err(CommandError::SharedUnsupported);
             }
         }
         if !support.subscription_identifiers() && subscribe.properties.subscription_identifier().is_some() {
-            return Err(Refused::SubscriptionIdentifierUnsupported);
+            return Err(CommandError::SubscriptionIdentifierUnsupported);
         }
-        let mut packet = wire::Subscribe {
+        let mut packet = wire::SubscribePacket {
             packet_id: PacketId::MIN,
             properties: subscribe.properties,
             subscriptions: List::of(subscribe.subscriptions),
@@ -37,9 +37,9 @@ impl Engine<'_, Client> {
         Ok(packet_id)
     }
 
-    pub(super) fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<PacketId, Refused> {
+    pub(super) fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<PacketId, CommandError> {
         self.check_online()?;
-        let mut packet = wire::Unsubscribe {
+        let mut packet = wire::UnsubscribePacket {
             packet_id: PacketId::MIN,
             properties: unsubscribe.properties,
             filters: List::of(unsubscribe.filters),
@@ -51,17 +51,22 @@ impl Engine<'_, Client> {
         Ok(packet_id)
     }
 
-    fn begin_request(&mut self, request: Sent, filters: usize) -> Result<(SlotId, PacketId), Refused> {
+    fn begin_request(&mut self, request: Sent, filters: usize) -> Result<(SlotId, PacketId), CommandError> {
         let filters = u32::try_from(filters).unwrap_or(u32::MAX) & !SHOWN;
-        self.core.identifiers.take(self.slots, request, filters).ok_or(Refused::Full)
+        self.core.identifiers.take(self.slots, request, filters).ok_or(CommandError::Full)
     }
 
-    fn enter_request(&mut self, packet: &dyn Layout, id: SlotId, room: Room) -> Result<(), Refused> {
+    fn enter_request(&mut self, packet: &dyn Layout, id: SlotId, room: Room) -> Result<(), CommandError> {
         self.enter(packet, Order::Immediate, Label { slot: id.get(), ..Label::default() }, room).map(|_| ())
     }
 
     /// SUBACK or UNSUBACK: frees its request if it answers one.
-    pub(super) fn answered(&mut self, request: Sent, packet_id: PacketId, codes: Option<usize>) -> Result<bool, Cause> {
+    pub(super) fn answered(
+        &mut self,
+        request: Sent,
+        packet_id: PacketId,
+        codes: Option<usize>,
+    ) -> Result<bool, CloseReason> {
         let Some(id) = identifiers::find(self.slots, packet_id) else { return Ok(false) };
         let Some(slot) = slot(self.slots, id) else { return Ok(false) };
         match slot.sent() {
@@ -69,12 +74,12 @@ impl Engine<'_, Client> {
             Sent::Subscribing | Sent::Unsubscribing if slot.link() & SHOWN == 0 => Ok(false),
             sent if sent == request => {
                 if codes.is_some_and(|codes| u32::try_from(codes) != Ok(slot.link() & !SHOWN)) {
-                    return Err(Cause::AnswerMismatched);
+                    return Err(CloseReason::AnswerMismatched);
                 }
                 self.free(id);
                 Ok(true)
             }
-            Sent::Subscribing | Sent::Unsubscribing => Err(Cause::AnswerMismatched),
+            Sent::Subscribing | Sent::Unsubscribing => Err(CloseReason::AnswerMismatched),
             _ => Ok(false),
         }
     }

@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 
 use crate::time::Instant;
-use crate::wire::{AckType, Acknowledgement, Packet, Publish, ReasonCode, Role};
+use crate::wire::{AckType, Acknowledgement, Packet, PublishPacket, ReasonCode, Role};
 
 use super::{Observer, Sight};
 
@@ -151,7 +151,7 @@ impl fmt::Display for Name<'_> {
     }
 }
 
-fn publish(packet: &Publish<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn publish(packet: &PublishPacket<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_str("PUBLISH")?;
     if let Some(packet_id) = packet.delivery.packet_id() {
         write!(f, " {packet_id}")?;

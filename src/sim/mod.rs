@@ -13,7 +13,7 @@
 //! use mqtt_session::sim::{Chart, Faults, Simulation, Turn};
 //! use mqtt_session::{Connect, Event, Inbox, Publish, QoS, Session, Version, server};
 //!
-//! # #[cfg(feature = "v3")] {
+//! # #[cfg(feature = "v311")] {
 //! let mut client: Session<256, 4, 4> = Session::new();
 //! let mut server: server::Session<256, 4, 4> = server::Session::new();
 //! let mut inboxes: [Inbox<[u8; 256]>; 2] = [Inbox::new(), Inbox::new()];
@@ -23,7 +23,7 @@
 //! let mut sim: Simulation<_> = Simulation::new(1, Faults { fragments: true, delay: 30, ..Faults::NONE }, Chart::new(&mut chart));
 //! sim.connect();
 //! server.open(10);
-//! client.connect(client_inbox, &Connect::new(Version::V3, "meter-7"))?;
+//! client.connect(client_inbox, &Connect::new(Version::V311, "meter-7"))?;
 //! client.publish(&Publish { qos: QoS::ExactlyOnce, ..Publish::new("power", b"230 W") })?;
 //! let mut delivered = 0;
 //! loop {
@@ -38,7 +38,7 @@
 //! assert_eq!(delivered, 5);
 //! assert!(chart.contains("PUBREL 1"));
 //! # }
-//! # Ok::<(), mqtt_session::Refused>(())
+//! # Ok::<(), mqtt_session::CommandError>(())
 //! ```
 //!
 //! With cuts: when both ends have closed, both get a new transport. With a keep alive there is always a ping to come, so
@@ -46,16 +46,16 @@
 //!
 //! ```
 //! use mqtt_session::sim::{Faults, Simulation, Turn};
-//! use mqtt_session::{Connect, Event, Inbox, Publish, QoS, Refused, Session, Version, server};
+//! use mqtt_session::{Connect, Event, Inbox, Publish, QoS, CommandError, Session, Version, server};
 //!
-//! # #[cfg(feature = "v3")]
+//! # #[cfg(feature = "v311")]
 //! /// Publishes ten messages over a link that breaks; tells how often each arrived.
-//! fn run(seed: u64) -> Result<[u32; 10], Refused> {
+//! fn run(seed: u64) -> Result<[u32; 10], CommandError> {
 //!     let mut client: Session<512, 10, 10> = Session::new();
 //!     let mut server: server::Session<512, 10, 10> = server::Session::new();
 //!     let mut inboxes: [Inbox<[u8; 256]>; 2] = [Inbox::new(), Inbox::new()];
 //!     let [client_inbox, server_inbox] = &mut inboxes;
-//!     let connect = Connect { clean_start: false, keep_alive: 0, ..Connect::new(Version::V3, "meter-7") };
+//!     let connect = Connect { clean_start: false, keep_alive: 0, ..Connect::new(Version::V311, "meter-7") };
 //!     let faults = Faults { fragments: true, delay: 20, cut_once_in: 30, ..Faults::NONE };
 //!     let mut sim: Simulation<()> = Simulation::new(seed, faults, ());
 //!     let (mut open, mut arrived, mut done) = (0, [0; 10], 0);
@@ -84,7 +84,7 @@
 //!     Ok(arrived)
 //! }
 //!
-//! # #[cfg(feature = "v3")]
+//! # #[cfg(feature = "v311")]
 //! for seed in 0..20 {
 //!     assert_eq!(run(seed), Ok([1; 10]), "seed {seed}");
 //! }
@@ -94,7 +94,7 @@ mod chart;
 mod pipe;
 mod random;
 
-use crate::error::Cause;
+use crate::error::CloseReason;
 use crate::event::Step;
 use crate::inbox::Inbox;
 use crate::time::Instant;
@@ -102,7 +102,7 @@ use crate::wire::{Packet, PacketType, Role, Version, connect_version, packet_len
 
 use self::pipe::Pipe;
 
-pub use crate::end::End;
+pub use crate::endpoint::Endpoint;
 
 pub use self::chart::Chart;
 pub use self::random::Random;
@@ -137,7 +137,7 @@ pub enum Turn<C, S> {
         /// Which.
         end: Role,
         /// Why.
-        cause: Cause,
+        cause: CloseReason,
     },
     /// Bytes or time moved.
     Moved,
@@ -317,7 +317,7 @@ impl<O: Observer, const IN_FLIGHT: usize> Simulation<O, IN_FLIGHT> {
     }
 
     /// One step: an end is polled, or time moves.
-    pub fn step<'i, C: End, S: End>(
+    pub fn step<'i, C: Endpoint, S: Endpoint>(
         &mut self,
         client: &mut C,
         client_inbox: &'i mut Inbox,
@@ -345,7 +345,7 @@ impl<O: Observer, const IN_FLIGHT: usize> Simulation<O, IN_FLIGHT> {
         turn
     }
 
-    fn turn<'i, E: End, C, S>(
+    fn turn<'i, E: Endpoint, C, S>(
         &mut self,
         role: Role,
         end: &mut E,
@@ -373,7 +373,7 @@ impl<O: Observer, const IN_FLIGHT: usize> Simulation<O, IN_FLIGHT> {
     }
 
     /// What has arrived goes into the inbox; the end of the stream follows.
-    fn deliver<E: End>(&mut self, role: Role, end: &mut E, inbox: &mut Inbox) {
+    fn deliver<E: Endpoint>(&mut self, role: Role, end: &mut E, inbox: &mut Inbox) {
         let fragments = self.faults.fragments;
         let random = &mut self.random;
         let from = other(role);

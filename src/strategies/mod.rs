@@ -12,10 +12,10 @@
 //! ```
 //! use mqtt_session::sim::{Simulation, Turn};
 //! use mqtt_session::strategies::{Link, Links, Operation, Operations, Weights};
-//! use mqtt_session::{Connect, Event, Inbox, Publish, QoS, Refused, Session, Version, server};
+//! use mqtt_session::{Connect, Event, Inbox, Publish, QoS, CommandError, Session, Version, server};
 //! use proptest::prelude::*;
 //!
-//! # #[cfg(feature = "v3")] {
+//! # #[cfg(feature = "v311")] {
 //! /// The application under test. It counts, and tells the server what to add.
 //! #[derive(Default)]
 //! struct Counter {
@@ -26,25 +26,25 @@
 //! }
 //!
 //! impl Counter {
-//!     fn add(&mut self, some: usize) -> Result<(), Refused> {
+//!     fn add(&mut self, some: usize) -> Result<(), CommandError> {
 //!         self.sum += some;
 //!         self.untold += some;
 //!         let number = [u8::try_from(self.untold).unwrap()];
 //!         match self.session.publish(&Publish { qos: QoS::ExactlyOnce, ..Publish::new("add", &number) }) {
 //!             Ok(_) => Ok(self.untold = 0),
-//!             Err(Refused::Full) => Ok(()),
+//!             Err(CommandError::Full) => Ok(()),
 //!             Err(refused) => Err(refused),
 //!         }
 //!     }
 //! }
 //!
 //! /// Both sums, once nothing is under way.
-//! fn run(link: &Link, operations: &[Operation]) -> Result<(usize, usize), Refused> {
+//! fn run(link: &Link, operations: &[Operation]) -> Result<(usize, usize), CommandError> {
 //!     let mut counter = Counter::default();
 //!     let mut server: server::Session<512, 4, 4> = server::Session::new();
 //!     let mut inboxes: [Inbox<[u8; 64]>; 2] = [Inbox::new(), Inbox::new()];
 //!     let [client_inbox, server_inbox] = &mut inboxes;
-//!     let connect = Connect { clean_start: false, keep_alive: 0, ..Connect::new(Version::V3, "counter") };
+//!     let connect = Connect { clean_start: false, keep_alive: 0, ..Connect::new(Version::V311, "counter") };
 //!     let mut sim: Simulation<()> = Simulation::new(link.seed, link.faults, ());
 //!     let (mut breaks, mut operations) = (link.breaks.iter(), operations.iter());
 //!     let (mut open, mut steps, mut arrived) = (0, 0, 0);
@@ -83,7 +83,7 @@
 //! }
 //!
 //! let weights = Weights { publish: [0, 0, 3], step: 3, ..Weights::NONE };
-//! let operations = Operations { payload: 5, weights, ..Operations::new(Version::V3) };
+//! let operations = Operations { payload: 5, weights, ..Operations::new(Version::V311) };
 //! proptest!(|(link in Links::default().link(), operations in operations.list())| {
 //!     let (counted, arrived) = run(&link, &operations).unwrap();
 //!     prop_assert_eq!(counted, arrived);

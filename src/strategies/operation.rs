@@ -167,10 +167,10 @@ impl Default for Weights {
 /// use mqtt_session::{Role, Version};
 /// use proptest::prelude::*;
 ///
-/// # #[cfg(feature = "v3")] {
+/// # #[cfg(feature = "v311")] {
 /// // An application that publishes with QoS 1 and leaves now and then.
 /// let weights = Weights { publish: [0, 9, 0], disconnect: 1, step: 5, ..Weights::NONE };
-/// let operations = Operations { by: Some(Role::Client), weights, ..Operations::new(Version::V3) };
+/// let operations = Operations { by: Some(Role::Client), weights, ..Operations::new(Version::V311) };
 /// proptest!(|(list in operations.list())| {
 ///     prop_assert!(!list.contains(&Operation::Cut));
 /// });

@@ -9,9 +9,9 @@ use proptest::sample::select;
 use proptest::strategy::Union;
 
 use crate::wire::{
-    AckType, Acknowledgement, Auth, Connack, Connect, Delivery, Disconnect, List, Packet, PacketId, PacketType,
-    Properties, Property, Publish, QoS, ReasonCode, RetainHandling, Role, Suback, Subscribe, Subscription, Unencodable,
-    Unsuback, Unsubscribe, Version, Will,
+    AckType, Acknowledgement, Auth, Connack, ConnectPacket, Delivery, DisconnectPacket, List, Packet, PacketId,
+    PacketType, Properties, Property, PublishPacket, QoS, ReasonCode, RetainHandling, Role, Suback, SubscribePacket,
+    Subscription, Unencodable, Unsuback, UnsubscribePacket, Version, Will,
 };
 
 use super::alloc::borrow::ToOwned;
@@ -31,8 +31,8 @@ use super::text::{Limits, binary, text, topic_filter, topic_name};
 /// use mqtt_session::{Role, Version};
 /// use proptest::prelude::*;
 ///
-/// # #[cfg(feature = "v3")] {
-/// let packets = Packets { payload: 20, ..Packets::new(Version::V3, Role::Server) };
+/// # #[cfg(feature = "v311")] {
+/// let packets = Packets { payload: 20, ..Packets::new(Version::V311, Role::Server) };
 /// proptest!(|(encoded in packets.of_type(PacketType::Publish).unwrap())| {
 ///     let Packet::Publish(publish) = encoded.packet() else { panic!() };
 ///     prop_assert!(publish.payload.len() <= 20);
@@ -121,7 +121,7 @@ impl Packets {
                 }
                 let may_have_password = user_name.is_some() || self.version.is_v5();
                 let of_will = will.as_ref().map(|will| borrowed(&will.properties));
-                self.encoded(&Packet::Connect(Connect {
+                self.encoded(&Packet::Connect(ConnectPacket {
                     clean_start,
                     keep_alive,
                     client_id: &client_id,
@@ -183,7 +183,7 @@ impl Packets {
                 };
                 let properties = borrowed(&properties);
                 let properties = Properties::of(&properties);
-                self.encoded(&Packet::Publish(Publish {
+                self.encoded(&Packet::Publish(PublishPacket {
                     delivery,
                     retain,
                     topic: &topic,
@@ -228,7 +228,7 @@ impl Packets {
                         ..plain
                     }
                 });
-                self.encoded(&Packet::Subscribe(Subscribe {
+                self.encoded(&Packet::Subscribe(SubscribePacket {
                     packet_id,
                     properties: Properties::of(&borrowed(&properties)),
                     subscriptions: List::of(&subscriptions.collect::<Vec<_>>()),
@@ -254,7 +254,7 @@ impl Packets {
         (packet_id(), self.properties(&[]), vec(topic_filter(self.text), 1..5))
             .prop_map(move |(packet_id, properties, filters)| {
                 let filters: Vec<_> = filters.iter().map(String::as_str).collect();
-                self.encoded(&Packet::Unsubscribe(Unsubscribe {
+                self.encoded(&Packet::Unsubscribe(UnsubscribePacket {
                     packet_id,
                     properties: Properties::of(&borrowed(&properties)),
                     filters: List::of(&filters),
@@ -285,7 +285,7 @@ impl Packets {
             .prop_map(move |(reason_code, properties)| {
                 let properties = borrowed(&properties);
                 let properties = Properties::of(&properties);
-                self.encoded(&Packet::Disconnect(Disconnect { reason_code, properties }))
+                self.encoded(&Packet::Disconnect(DisconnectPacket { reason_code, properties }))
             })
             .boxed()
     }

@@ -17,7 +17,7 @@ use super::writer::{Layout, Writer};
 /// The flags of the packet follow from the fields that are there, so they cannot disagree. `Debug` does not show
 /// the password.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Connect<'a> {
+pub struct ConnectPacket<'a> {
     /// Whether the server is to forget an earlier session: Clean Start, in 3.1.1 Clean Session, which also ends the new
     /// session with the connection. [MQTT-3.1.2-6] in 3.1.1, [MQTT-3.1.2-4] in 5.0
     pub clean_start: bool,
@@ -70,7 +70,7 @@ const PROTOCOL_NAME: &[u8] = b"MQTT";
 /// What bridges of mosquitto add to the protocol level, unless a server refuses it: then they come back without.
 const BRIDGE: u8 = 0x80;
 
-impl<'a> Connect<'a> {
+impl<'a> ConnectPacket<'a> {
     pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
         if protocol_level(reader) != reader.version.level() {
             reader.fail(Violation::ProtocolLevelUnsupported);
@@ -141,7 +141,7 @@ impl<'a> Connect<'a> {
     }
 }
 
-impl Layout for Connect<'_> {
+impl Layout for ConnectPacket<'_> {
     fn first_byte(&self) -> u8 {
         PacketType::Connect.first_byte()
     }
@@ -151,7 +151,7 @@ impl Layout for Connect<'_> {
     }
 }
 
-impl Layout for Announcing<'_, Connect<'_>> {
+impl Layout for Announcing<'_, ConnectPacket<'_>> {
     fn first_byte(&self) -> u8 {
         PacketType::Connect.first_byte()
     }
@@ -161,9 +161,9 @@ impl Layout for Announcing<'_, Connect<'_>> {
     }
 }
 
-impl fmt::Debug for Connect<'_> {
+impl fmt::Debug for ConnectPacket<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connect")
+        f.debug_struct("ConnectPacket")
             .field("clean_start", &self.clean_start)
             .field("keep_alive", &self.keep_alive)
             .field("client_id", &self.client_id)
@@ -176,11 +176,11 @@ impl fmt::Debug for Connect<'_> {
 }
 
 #[cfg(feature = "defmt")]
-impl defmt::Format for Connect<'_> {
+impl defmt::Format for ConnectPacket<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(
             f,
-            "Connect {{ clean_start: {=bool}, keep_alive: {=u16}, client_id: {=str}, will: {}, user_name: {}, password: {}, \
+            "ConnectPacket {{ clean_start: {=bool}, keep_alive: {=u16}, client_id: {=str}, will: {}, user_name: {}, password: {}, \
             properties: {} }}",
             self.clean_start,
             self.keep_alive,
@@ -306,7 +306,7 @@ const fn check_flags(version: Version, flags: u8) -> Result<(), Violation> {
     Ok(())
 }
 
-#[cfg(all(test, feature = "v3", feature = "v5"))]
+#[cfg(all(test, feature = "v311", feature = "v5"))]
 mod tests {
     use super::*;
 
@@ -314,7 +314,8 @@ mod tests {
     #[test]
     fn the_version_is_known_with_its_byte() {
         let (older, newer) = ([0, 3, 4, 0x80, 0x83, 0x84], [5, 6, 0x7F, 0x85, 0xFF]);
-        let levels = older.map(|level| (level, Version::V3)).into_iter().chain(newer.map(|level| (level, Version::V5)));
+        let levels =
+            older.map(|level| (level, Version::V311)).into_iter().chain(newer.map(|level| (level, Version::V5)));
         for (level, version) in levels {
             let mut connect = *b"\x10\x0d\0\x04MQTT\0\x02\0\x3c\0\x01a";
             connect[8] = level;

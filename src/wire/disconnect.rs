@@ -11,14 +11,14 @@ use super::writer::{Layout, Writer};
 /// DISCONNECT: the last packet of a connection. In 3.1.1 only the client sends it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Disconnect<'a> {
+pub struct DisconnectPacket<'a> {
     /// Why the connection ends; always success in 3.1.1.
     pub reason_code: ReasonCode,
     /// The properties; none in 3.1.1.
     pub properties: Properties<'a>,
 }
 
-impl<'a> Disconnect<'a> {
+impl<'a> DisconnectPacket<'a> {
     /// In 5.0 the properties may be left out, and before them the reason code. (3.14.2.1, 3.14.2.2.1)
     pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
         let mut packet = Self::default();
@@ -32,7 +32,7 @@ impl<'a> Disconnect<'a> {
     }
 }
 
-impl Layout for Disconnect<'_> {
+impl Layout for DisconnectPacket<'_> {
     fn first_byte(&self) -> u8 {
         PacketType::Disconnect.first_byte()
     }

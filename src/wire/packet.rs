@@ -2,13 +2,13 @@
 
 use super::acknowledgement::{AckType, Acknowledgement};
 use super::connack::Connack;
-use super::connect::Connect;
-use super::disconnect::{Auth, Disconnect};
+use super::connect::ConnectPacket;
+use super::disconnect::{Auth, DisconnectPacket};
 use super::frame::Frame;
 use super::header::Header;
 use super::kind::PacketType;
-use super::publish::Publish;
-use super::subscribe::{Suback, Subscribe, Unsuback, Unsubscribe};
+use super::publish::PublishPacket;
+use super::subscribe::{Suback, SubscribePacket, Unsuback, UnsubscribePacket};
 use super::version::{Role, Version};
 use super::violation::Violation;
 use super::writer::{Layout, Measured, Unencodable, Writer};
@@ -20,19 +20,19 @@ use super::writer::{Layout, Measured, Unencodable, Writer};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Packet<'a> {
     /// CONNECT.
-    Connect(Connect<'a>),
+    Connect(ConnectPacket<'a>),
     /// CONNACK.
     Connack(Connack<'a>),
     /// PUBLISH.
-    Publish(Publish<'a>),
+    Publish(PublishPacket<'a>),
     /// PUBACK, PUBREC, PUBREL or PUBCOMP.
     Acknowledgement(Acknowledgement<'a>),
     /// SUBSCRIBE.
-    Subscribe(Subscribe<'a>),
+    Subscribe(SubscribePacket<'a>),
     /// SUBACK.
     Suback(Suback<'a>),
     /// UNSUBSCRIBE.
-    Unsubscribe(Unsubscribe<'a>),
+    Unsubscribe(UnsubscribePacket<'a>),
     /// UNSUBACK.
     Unsuback(Unsuback<'a>),
     /// PINGREQ.
@@ -40,7 +40,7 @@ pub enum Packet<'a> {
     /// PINGRESP.
     Pingresp,
     /// DISCONNECT.
-    Disconnect(Disconnect<'a>),
+    Disconnect(DisconnectPacket<'a>),
     /// AUTH; 5.0 only.
     Auth(Auth<'a>),
 }
@@ -60,8 +60,8 @@ impl<'a> Packet<'a> {
     /// ```
     /// use mqtt_session::wire::Packet;
     /// use mqtt_session::{Role, Version};
-    /// # #[cfg(feature = "v3")] {
-    /// let (packet, len) = Packet::decode(Version::V3, Role::Client, b"\x30\x07\x00\x03a/bhi\xd0")?.unwrap();
+    /// # #[cfg(feature = "v311")] {
+    /// let (packet, len) = Packet::decode(Version::V311, Role::Client, b"\x30\x07\x00\x03a/bhi\xd0")?.unwrap();
     /// let Packet::Publish(publish) = packet else { panic!() };
     /// assert_eq!((publish.topic, publish.payload, len), ("a/b", &b"hi"[..], 9));
     /// # }
@@ -86,16 +86,16 @@ impl<'a> Packet<'a> {
         }
         // The header has refused what the other end receives.
         match (packet_type, to) {
-            (PacketType::Publish, _) => Publish::read(frame.first_byte, body).map(Self::Publish),
-            (PacketType::Connect, Role::Server) => body.packet(Connect::read).map(Self::Connect),
+            (PacketType::Publish, _) => PublishPacket::read(frame.first_byte, body).map(Self::Publish),
+            (PacketType::Connect, Role::Server) => body.packet(ConnectPacket::read).map(Self::Connect),
             (PacketType::Connack, Role::Client) => body.packet(Connack::read).map(Self::Connack),
-            (PacketType::Subscribe, Role::Server) => body.packet(Subscribe::read).map(Self::Subscribe),
+            (PacketType::Subscribe, Role::Server) => body.packet(SubscribePacket::read).map(Self::Subscribe),
             (PacketType::Suback, Role::Client) => body.packet(Suback::read).map(Self::Suback),
-            (PacketType::Unsubscribe, Role::Server) => body.packet(Unsubscribe::read).map(Self::Unsubscribe),
+            (PacketType::Unsubscribe, Role::Server) => body.packet(UnsubscribePacket::read).map(Self::Unsubscribe),
             (PacketType::Unsuback, Role::Client) => body.packet(Unsuback::read).map(Self::Unsuback),
             (PacketType::Pingreq, Role::Server) => body.end().map(|()| Self::Pingreq),
             (PacketType::Pingresp, Role::Client) => body.end().map(|()| Self::Pingresp),
-            (PacketType::Disconnect, _) => body.packet(Disconnect::read).map(Self::Disconnect),
+            (PacketType::Disconnect, _) => body.packet(DisconnectPacket::read).map(Self::Disconnect),
             (PacketType::Auth, _) => body.packet(Auth::read).map(Self::Auth),
             _ => Err(Violation::PacketNotForThisEnd),
         }

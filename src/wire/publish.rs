@@ -16,7 +16,7 @@ use super::writer::{Layout, Writer};
 ///
 /// `Debug` shows of the payload only the length.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Publish<'a> {
+pub struct PublishPacket<'a> {
     /// The quality of service, and what belongs to it.
     pub delivery: Delivery,
     /// Whether the server is to keep the message, or has kept it. [MQTT-3.3.1-5]
@@ -82,7 +82,7 @@ impl Delivery {
     }
 }
 
-impl<'a> Publish<'a> {
+impl<'a> PublishPacket<'a> {
     // Part of what takes the message, so that its fields go straight into the event.
     #[inline]
     pub(crate) fn read(first_byte: u8, mut reader: Reader<'a>) -> Result<Self, Violation> {
@@ -108,7 +108,7 @@ impl<'a> Publish<'a> {
     }
 }
 
-impl Layout for Publish<'_> {
+impl Layout for PublishPacket<'_> {
     fn first_byte(&self) -> u8 {
         PublishFlags { dup: self.delivery.dup(), qos: self.delivery.qos(), retain: self.retain }.first_byte()
     }
@@ -124,9 +124,9 @@ impl Layout for Publish<'_> {
     }
 }
 
-impl fmt::Debug for Publish<'_> {
+impl fmt::Debug for PublishPacket<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Publish")
+        f.debug_struct("PublishPacket")
             .field("delivery", &self.delivery)
             .field("retain", &self.retain)
             .field("topic", &self.topic)
@@ -137,11 +137,11 @@ impl fmt::Debug for Publish<'_> {
 }
 
 #[cfg(feature = "defmt")]
-impl defmt::Format for Publish<'_> {
+impl defmt::Format for PublishPacket<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(
             f,
-            "Publish {{ delivery: {}, retain: {=bool}, topic: {=str}, properties: {}, payload: {} }}",
+            "PublishPacket {{ delivery: {}, retain: {=bool}, topic: {=str}, properties: {}, payload: {} }}",
             self.delivery,
             self.retain,
             self.topic,

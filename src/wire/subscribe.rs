@@ -14,7 +14,7 @@ use super::writer::{Fault, Layout, Writer};
 /// SUBSCRIBE: asks for the messages of topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Subscribe<'a> {
+pub struct SubscribePacket<'a> {
     /// What SUBACK repeats. [MQTT-3.8.4-2]
     pub packet_id: PacketId,
     /// The properties; none in 3.1.1.
@@ -131,7 +131,7 @@ impl<'a> Element<'a> for Subscription<'a> {
     }
 }
 
-impl<'a> Subscribe<'a> {
+impl<'a> SubscribePacket<'a> {
     pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
         let packet_id = reader.packet_id();
         let properties = reader.properties(Holder::Subscribe);
@@ -144,7 +144,7 @@ impl<'a> Subscribe<'a> {
     }
 }
 
-impl Layout for Subscribe<'_> {
+impl Layout for SubscribePacket<'_> {
     fn first_byte(&self) -> u8 {
         PacketType::Subscribe.first_byte()
     }
@@ -159,7 +159,7 @@ impl Layout for Subscribe<'_> {
 /// UNSUBSCRIBE: ends subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Unsubscribe<'a> {
+pub struct UnsubscribePacket<'a> {
     /// What UNSUBACK repeats. [MQTT-3.10.4-4] in 3.1.1, [MQTT-3.10.4-5] in 5.0
     pub packet_id: PacketId,
     /// The properties; none in 3.1.1.
@@ -168,7 +168,7 @@ pub struct Unsubscribe<'a> {
     pub filters: List<'a, &'a str>,
 }
 
-impl<'a> Unsubscribe<'a> {
+impl<'a> UnsubscribePacket<'a> {
     pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
         let packet_id = reader.packet_id();
         let properties = reader.properties(Holder::Unsubscribe);
@@ -181,7 +181,7 @@ impl<'a> Unsubscribe<'a> {
     }
 }
 
-impl Layout for Unsubscribe<'_> {
+impl Layout for UnsubscribePacket<'_> {
     fn first_byte(&self) -> u8 {
         PacketType::Unsubscribe.first_byte()
     }

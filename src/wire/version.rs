@@ -1,16 +1,16 @@
 /// The version of the protocol spoken on a connection.
 ///
-/// Only the versions whose features (`v3`, `v5`) are on exist, so a build for one version carries no code for the
+/// Only the versions whose features (`v311`, `v5`) are on exist, so a build for one version carries no code for the
 /// other.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Version {
     /// MQTT 3.1.1, protocol level 4.
-    #[cfg(feature = "v3")]
-    V3,
+    #[cfg(feature = "v311")]
+    V311,
     /// MQTT 5.0, protocol level 5. (Also where neither feature is on, so that the one error is that.)
-    #[cfg(any(feature = "v5", not(feature = "v3")))]
+    #[cfg(any(feature = "v5", not(feature = "v311")))]
     V5,
 }
 
@@ -32,9 +32,9 @@ impl Version {
     #[must_use]
     pub const fn of_level(level: u8) -> Option<Self> {
         match level {
-            #[cfg(feature = "v3")]
-            4 => Some(Self::V3),
-            #[cfg(any(feature = "v5", not(feature = "v3")))]
+            #[cfg(feature = "v311")]
+            4 => Some(Self::V311),
+            #[cfg(any(feature = "v5", not(feature = "v311")))]
             5 => Some(Self::V5),
             _ => None,
         }
@@ -50,25 +50,25 @@ impl Version {
     }
 
     /// The oldest version of this build.
-    #[cfg(feature = "v3")]
-    pub(crate) const OLDEST: Self = Self::V3;
+    #[cfg(feature = "v311")]
+    pub(crate) const OLDEST: Self = Self::V311;
     /// The oldest version of this build.
-    #[cfg(not(feature = "v3"))]
+    #[cfg(not(feature = "v311"))]
     pub(crate) const OLDEST: Self = Self::V5;
 
     /// The newest version of this build.
-    #[cfg(any(feature = "v5", not(feature = "v3")))]
+    #[cfg(any(feature = "v5", not(feature = "v311")))]
     pub(crate) const LATEST: Self = Self::V5;
     /// The newest version of this build.
-    #[cfg(all(feature = "v3", not(feature = "v5")))]
-    pub(crate) const LATEST: Self = Self::V3;
+    #[cfg(all(feature = "v311", not(feature = "v5")))]
+    pub(crate) const LATEST: Self = Self::V311;
 
     /// The one question that the code of this crate asks of a version; constant where only one version is built.
     pub(crate) const fn is_v5(self) -> bool {
         match self {
-            #[cfg(feature = "v3")]
-            Self::V3 => false,
-            #[cfg(any(feature = "v5", not(feature = "v3")))]
+            #[cfg(feature = "v311")]
+            Self::V311 => false,
+            #[cfg(any(feature = "v5", not(feature = "v311")))]
             Self::V5 => true,
         }
     }

@@ -7,7 +7,7 @@ use super::version::Version;
 
 /// Declares the rules: name, reason code, the statement in 3.1.1 and in 5.0 ("" where that version has no such rule).
 macro_rules! rules {
-    ($( $(#[doc = $doc:literal])+ $name:ident $reason:ident [$v3:literal | $v5:literal] )+) => {
+    ($( $(#[doc = $doc:literal])+ $name:ident $reason:ident [$v311:literal | $v5:literal] )+) => {
         /// A rule of the standard that a packet breaks.
         ///
         /// It knows its [reason code](Self::reason_code), with which a 5.0 connection is closed (3.1.1 closes without
@@ -22,7 +22,7 @@ macro_rules! rules {
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[repr(u8)]
         pub enum Violation {
-            $( $(#[doc = $doc])+ #[doc = concat!("\n\n[", $v3, " | ", $v5, "]")] $name, )+
+            $( $(#[doc = $doc])+ #[doc = concat!("\n\n[", $v311, " | ", $v5, "]")] $name, )+
         }
 
         impl Violation {
@@ -44,7 +44,7 @@ macro_rules! rules {
                 if version.is_v5() {
                     match self { $( Self::$name => $v5, )+ }
                 } else {
-                    match self { $( Self::$name => $v3, )+ }
+                    match self { $( Self::$name => $v311, )+ }
                 }
             }
 

@@ -1,5 +1,5 @@
 //! Topic aliases in both directions: what goes over the wire, byte by byte, and what is forgotten when. (5.0: 3.3.2.3.4)
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -81,8 +81,13 @@ fn online() -> Trace {
 }
 
 /// The same before its first connection.
-fn offline<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize, const INBOX: usize>()
--> Trace<STORE, SENT, HELD, CONTROL, INBOX> {
+fn offline<
+    const STORE: usize,
+    const OUTBOUND: usize,
+    const INBOUND: usize,
+    const CONTROL: usize,
+    const INBOX: usize,
+>() -> Trace<STORE, OUTBOUND, INBOUND, CONTROL, INBOX> {
     let mut t = Trace::new(Version::V5);
     t.options.topic_aliases = TopicAliases { maximum: 2, topic: 8 };
     t

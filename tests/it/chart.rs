@@ -1,5 +1,5 @@
 //! What a chart of the simulator draws, line by line.
-#![cfg(all(feature = "sim", feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "sim", feature = "v311", feature = "v5"))]
 #![allow(clippy::unwrap_used, reason = "a fault here is a failed test")]
 
 use mqtt_session::sim::{Chart, Faults, Observer, Sight, Simulation};

@@ -1,5 +1,5 @@
 //! Every command in every phase; time, sizes, fragments and clones; what a server may demand and an application ask for.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -13,12 +13,12 @@ use std::thread;
 use crate::support::{self, encode, hex, to_hex};
 use mqtt_session::wire::{Auth, Connack, Packet, Properties};
 use mqtt_session::{
-    Acknowledge, Cause, Connect, Disconnect, Event, Handle, Inbox, Instant, LostSession, Message, Outcome, PacketId,
-    Property, Publish, QoS, ReasonCode, Refused, Role, Session, Step, Subscribe, Subscription, Unsubscribe, Version,
-    Violation,
+    Acknowledge, CloseReason, CommandError, Connect, Disconnect, Event, Handle, Inbox, Instant, LostSession, Message,
+    Outcome, PacketId, Property, Publish, QoS, ReasonCode, Role, Session, Step, Subscribe, Subscription, Unsubscribe,
+    Version, Violation,
 };
 
-const VERSIONS: [Version; 2] = [Version::V3, Version::V5];
+const VERSIONS: [Version; 2] = [Version::V311, Version::V5];
 const YEAR: u64 = 365 * 24 * 3600 * 1000;
 
 /// What a step was.
@@ -27,20 +27,20 @@ enum Seen {
     Event(String),
     Out(Vec<u8>),
     Wait(Option<u64>),
-    Close(Cause),
+    Close(CloseReason),
 }
 
 /// A session with an inbox, a clock, and a transport that takes everything, or so many bytes at once.
 #[derive(Clone)]
 struct Rig<
     const STORE: usize = 1024,
-    const SENT: usize = 8,
-    const HELD: usize = 8,
+    const OUTBOUND: usize = 8,
+    const INBOUND: usize = 8,
     const CONTROL: usize = 256,
     const INBOX: usize = 512,
 > {
     version: Version,
-    session: Session<STORE, SENT, HELD, CONTROL>,
+    session: Session<STORE, OUTBOUND, INBOUND, CONTROL>,
     inbox: Inbox<[u8; INBOX]>,
     now: u64,
     /// How many bytes a write takes, and a read brings.
@@ -51,8 +51,8 @@ struct Rig<
     handles: Vec<Handle>,
 }
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize, const INBOX: usize>
-    Rig<STORE, SENT, HELD, CONTROL, INBOX>
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize, const INBOX: usize>
+    Rig<STORE, OUTBOUND, INBOUND, CONTROL, INBOX>
 {
     fn new(version: Version) -> Self {
         let (session, inbox) = (Session::new(), Inbox::new());
@@ -67,7 +67,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         rig
     }
 
-    fn connect(&mut self, connect: Connect<'_>) -> Result<(), Refused> {
+    fn connect(&mut self, connect: Connect<'_>) -> Result<(), CommandError> {
         self.session.connect(&mut self.inbox, &connect)
     }
 
@@ -168,24 +168,24 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         self.settle()
     }
 
-    fn publish(&mut self, qos: QoS, payload: &str) -> Result<Option<PacketId>, Refused> {
+    fn publish(&mut self, qos: QoS, payload: &str) -> Result<Option<PacketId>, CommandError> {
         self.session.publish(&Publish { qos, ..Publish::new("t", payload.as_bytes()) })
     }
 
-    fn subscribe(&mut self, filter: &str) -> Result<PacketId, Refused> {
+    fn subscribe(&mut self, filter: &str) -> Result<PacketId, CommandError> {
         let subscriptions = [Subscription::new(filter, QoS::AtLeastOnce)];
         self.session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() })
     }
 
-    fn acknowledge(&mut self, handle: Handle) -> Result<(), Refused> {
+    fn acknowledge(&mut self, handle: Handle) -> Result<(), CommandError> {
         self.session.acknowledge(handle, ReasonCode::Success)
     }
 
-    fn disconnect(&mut self) -> Result<(), Refused> {
+    fn disconnect(&mut self) -> Result<(), CommandError> {
         self.session.disconnect(&Disconnect::default())
     }
 
-    fn authenticate(&mut self, reason_code: ReasonCode, method: &str, data: &[u8]) -> Result<(), Refused> {
+    fn authenticate(&mut self, reason_code: ReasonCode, method: &str, data: &[u8]) -> Result<(), CommandError> {
         let properties = [Property::AuthenticationMethod(method), Property::AuthenticationData(data)];
         self.session.authenticate(&Auth { reason_code, properties: Properties::of(&properties) })
     }
@@ -206,7 +206,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         let again = Connect { clean_start: false, properties, ..Connect::new(self.version, "c") };
         if self.connect(again).is_ok() {
             seen.extend(self.settle());
-            seen.extend(self.receive(&connack(self.version, self.version == Version::V3, &[])));
+            seen.extend(self.receive(&connack(self.version, self.version == Version::V311, &[])));
             seen.extend(self.after(100_000));
         }
         seen
@@ -240,7 +240,7 @@ fn written(seen: &[Seen]) -> String {
     seen.iter().fold(String::new(), |all, seen| if let Seen::Out(bytes) = seen { all + &to_hex(bytes) } else { all })
 }
 
-fn cause(seen: &[Seen]) -> Option<Cause> {
+fn cause(seen: &[Seen]) -> Option<CloseReason> {
     seen.iter().find_map(|seen| if let Seen::Close(cause) = seen { Some(*cause) } else { None })
 }
 
@@ -347,7 +347,7 @@ impl Stage {
                 rig.settle();
             }
             At::Leaving => rig.disconnect().unwrap(),
-            At::Failing if version == Version::V3 => return None,
+            At::Failing if version == Version::V311 => return None,
             At::Failing => {
                 rig.publish(QoS::AtMostOnce, "half written").unwrap();
                 rig.shown();
@@ -355,7 +355,7 @@ impl Stage {
                 rig.feed(&hex("3600"));
                 rig.shown();
             }
-            At::Parting if version == Version::V3 => {
+            At::Parting if version == Version::V311 => {
                 rig.disconnect().unwrap();
                 while rig.shown()[0] != 0xE0 {
                     rig.session.transmitted(usize::MAX);
@@ -452,15 +452,15 @@ const COMMANDS: [Command; 23] = [
 
 /// A handle of a session with more places: there is no such place here.
 fn foreign() -> Handle {
-    let mut rig = Rig::<64, 1, 16, 256>::new(Version::V3);
-    rig.connect(kept(Version::V3)).unwrap();
+    let mut rig = Rig::<64, 1, 16, 256>::new(Version::V311);
+    rig.connect(kept(Version::V311)).unwrap();
     rig.accept(false, &[]);
-    (1..=16).for_each(|id| drop(rig.receive(&message(Version::V3, 1, id, ""))));
+    (1..=16).for_each(|id| drop(rig.receive(&message(Version::V311, 1, id, ""))));
     rig.handles[15]
 }
 
 impl Command {
-    fn call(self, stage: &mut Stage) -> Result<(), Refused> {
+    fn call(self, stage: &mut Stage) -> Result<(), CommandError> {
         let Stage { qos1, qos2, dead, ref mut rig, .. } = *stage;
         let other = Connect { client_id: "d", ..kept(rig.version) };
         match self {
@@ -500,37 +500,39 @@ impl Command {
     }
 
     /// What must come of it; a rule of the standard may be any.
-    fn expected(self, version: Version, at: At) -> Result<(), Refused> {
+    fn expected(self, version: Version, at: At) -> Result<(), CommandError> {
         let accepted = match at {
-            At::Never => Err(Refused::Offline),
-            At::Leaving | At::Failing | At::Parting => Err(Refused::Closing),
+            At::Never => Err(CommandError::Offline),
+            At::Leaving | At::Failing | At::Parting => Err(CommandError::Closing),
             _ => Ok(()),
         };
         let online = match at {
-            At::Never | At::Connecting | At::Draining | At::Reporting | At::Closed => Err(Refused::Offline),
+            At::Never | At::Connecting | At::Draining | At::Reporting | At::Closed => Err(CommandError::Offline),
             _ => accepted,
         };
-        let forbidden = Err(Refused::Forbidden(Violation::TopicNameWildcard));
+        let forbidden = Err(CommandError::Forbidden(Violation::TopicNameWildcard));
         match self {
             Self::Connect | Self::ConnectOtherClean => Ok(()),
             Self::ConnectOther if at == At::Never => Ok(()),
-            Self::ConnectOther => Err(Refused::OtherSession),
-            Self::ConnectTooLarge => Err(Refused::TooLarge),
+            Self::ConnectOther => Err(CommandError::OtherSession),
+            Self::ConnectTooLarge => Err(CommandError::TooLarge),
             // Which of the two faults is told does not matter.
-            Self::ConnectReserved if version == Version::V3 && at != At::Never => Err(Refused::OtherSession),
-            Self::ConnectReserved => Err(Refused::Reserved),
+            Self::ConnectReserved if version == Version::V311 && at != At::Never => Err(CommandError::OtherSession),
+            Self::ConnectReserved => Err(CommandError::Reserved),
             Self::Publish(_) | Self::PublishWith => accepted,
-            Self::PublishTooLarge => accepted.and(Err(Refused::TooLarge)),
+            Self::PublishTooLarge => accepted.and(Err(CommandError::TooLarge)),
             Self::PublishForbidden => accepted.and(forbidden),
-            Self::PublishAlias => accepted.and(Err(Refused::Reserved)),
+            Self::PublishAlias => accepted.and(Err(CommandError::Reserved)),
             Self::Subscribe | Self::Unsubscribe | Self::Disconnect => online,
             Self::SubscribeNothing => online.and(forbidden),
-            Self::AcknowledgeQos1 if matches!(at, At::Connecting | At::Reporting | At::Closed) => Err(Refused::Dead),
-            Self::AcknowledgeQos1 | Self::AcknowledgeQos2 if at == At::Never => Err(Refused::Dead),
+            Self::AcknowledgeQos1 if matches!(at, At::Connecting | At::Reporting | At::Closed) => {
+                Err(CommandError::StaleHandle)
+            }
+            Self::AcknowledgeQos1 | Self::AcknowledgeQos2 if at == At::Never => Err(CommandError::StaleHandle),
             Self::AcknowledgeQos1 | Self::AcknowledgeQos2 => Ok(()),
-            Self::AcknowledgeDead | Self::AcknowledgeForeign => Err(Refused::Dead),
+            Self::AcknowledgeDead | Self::AcknowledgeForeign => Err(CommandError::StaleHandle),
             Self::Reauthenticate if version == Version::V5 && at == At::Online => Ok(()),
-            Self::Continue | Self::Reauthenticate | Self::OtherMethod => Err(Refused::NotAuthenticating),
+            Self::Continue | Self::Reauthenticate | Self::OtherMethod => Err(CommandError::NotAuthenticating),
         }
     }
 }
@@ -540,9 +542,9 @@ fn other_of(rig: &Rig) -> Connect<'static> {
     Connect { clean_start: true, ..kept(rig.version) }
 }
 
-fn same_refusal(one: Result<(), Refused>, other: Result<(), Refused>) -> bool {
+fn same_refusal(one: Result<(), CommandError>, other: Result<(), CommandError>) -> bool {
     match (one, other) {
-        (Err(Refused::Forbidden(_)), Err(Refused::Forbidden(_))) => true,
+        (Err(CommandError::Forbidden(_)), Err(CommandError::Forbidden(_))) => true,
         (one, other) => one == other,
     }
 }
@@ -589,7 +591,7 @@ fn what_was_accepted_comes_to_its_end() {
                 let end = rig.lose();
                 let never = stage.at == At::Never
                     && !matches!(command, Command::Connect | Command::ConnectOther | Command::ConnectOtherClean);
-                assert_eq!(cause(&end) == Some(Cause::NotConnected), never, "{:?} {command:?}", stage.at);
+                assert_eq!(cause(&end) == Some(CloseReason::NotConnected), never, "{:?} {command:?}", stage.at);
             }
         }
     }
@@ -600,7 +602,7 @@ fn only_what_was_never_shown_is_cancelled() {
     for mut stage in Stage::every() {
         let (version, at) = (stage.rig.version, stage.at);
         // 3.1.1 has no quota that would hold it back.
-        let gone = at == At::Never || (version == Version::V3 && at == At::Parting);
+        let gone = at == At::Never || (version == Version::V311 && at == At::Parting);
         assert!(!stage.rig.session.cancel(stage.shown), "{version:?} {at:?}");
         assert!(!stage.rig.session.cancel(PacketId::MAX), "{version:?} {at:?}");
         assert_eq!(stage.rig.session.cancel(stage.queued), !gone, "{version:?} {at:?}");
@@ -616,11 +618,11 @@ fn a_lost_transport_closes_every_phase() {
     for mut stage in Stage::every() {
         let (version, at) = (stage.rig.version, stage.at);
         let seen = stage.rig.lose();
-        let malformed = matches!(cause(&seen), Some(Cause::Violation(_)));
+        let malformed = matches!(cause(&seen), Some(CloseReason::Violation(_)));
         match (version, at) {
-            (_, At::Never) => assert_eq!(cause(&seen), Some(Cause::NotConnected)),
+            (_, At::Never) => assert_eq!(cause(&seen), Some(CloseReason::NotConnected)),
             (Version::V5, At::Failing | At::Parting) => assert!(malformed, "{at:?} {seen:?}"),
-            _ => assert_eq!(cause(&seen), Some(Cause::ConnectionLost), "{at:?}"),
+            _ => assert_eq!(cause(&seen), Some(CloseReason::ConnectionLost), "{at:?}"),
         }
         assert!(seen.iter().all(|seen| !matches!(seen, Seen::Out(_))), "{at:?}: {seen:?}");
         assert_eq!(stage.rig.settle(), [Seen::Close(cause(&seen).unwrap())], "Close is repeated");
@@ -677,7 +679,7 @@ fn a_refused_connect_leaves_the_inbox_alone() {
     let before = rig.clone();
     assert_eq!(
         rig.connect(Connect { password: Some(&[0; 300]), ..Connect::new(Version::V5, "c") }),
-        Err(Refused::TooLarge)
+        Err(CommandError::TooLarge)
     );
     assert_eq!(rig.inbox, before.inbox);
     rig.connect(Connect::new(Version::V5, "c")).unwrap();
@@ -713,7 +715,7 @@ fn a_clock_that_is_set_back_stops_nothing() {
             connecting.after(9_000);
             connecting.now -= back;
             assert_eq!(waits_until(&connecting.settle()), Some(connecting.now + 1_000));
-            assert_eq!(cause(&connecting.after(1_000)), Some(Cause::ConnackTimeout));
+            assert_eq!(cause(&connecting.after(1_000)), Some(CloseReason::ConnackTimeout));
 
             rig.accept(false, &[]);
             rig.after(20_000);
@@ -723,7 +725,7 @@ fn a_clock_that_is_set_back_stops_nothing() {
             rig.now -= back.min(rig.now);
             assert_eq!(waits_until(&rig.settle()), Some(rig.now + 10_000), "{version:?} {back}");
             let mut leaving = rig.clone();
-            assert_eq!(cause(&rig.after(10_000)), Some(Cause::PingTimeout));
+            assert_eq!(cause(&rig.after(10_000)), Some(CloseReason::PingTimeout));
 
             leaving.disconnect().unwrap();
             leaving.writes = 0;
@@ -766,12 +768,12 @@ fn time_that_jumps_meets_every_deadline() {
             let mut rig = Rig::<1024>::new(version);
             rig.connect(Connect::new(version, "c")).unwrap();
             rig.settle();
-            assert_eq!(cause(&rig.after(jump)), Some(Cause::ConnackTimeout), "{jump}");
+            assert_eq!(cause(&rig.after(jump)), Some(CloseReason::ConnackTimeout), "{jump}");
 
             let mut rig = Rig::<1024>::online(version);
             assert_eq!(written(&rig.after(jump)), "c000", "{jump}");
-            assert_eq!(cause(&rig.after(jump)), Some(Cause::PingTimeout), "{jump}");
-            assert_eq!(rig.after(1), [Seen::Close(Cause::PingTimeout)]);
+            assert_eq!(cause(&rig.after(jump)), Some(CloseReason::PingTimeout), "{jump}");
+            assert_eq!(rig.after(1), [Seen::Close(CloseReason::PingTimeout)]);
         }
     }
 }
@@ -849,7 +851,7 @@ fn a_farewell_long_after_the_last_poll_has_its_time() {
         rig.disconnect().unwrap();
         let seen = rig.settle();
         assert_eq!(written(&seen), "e000", "{version:?}");
-        assert_eq!(cause(&seen), Some(Cause::Disconnected));
+        assert_eq!(cause(&seen), Some(CloseReason::Disconnected));
     }
 }
 
@@ -888,7 +890,7 @@ fn what_waits_too_long_expires_and_what_was_shown_does_not() {
             let seen = rig.accept(false, &[]);
             assert_eq!(written(&seen).is_empty(), expires, "{qos:?} after {wait}");
             let in_flight = u16::from(qos != QoS::AtMostOnce && !expires);
-            assert_eq!(rig.session.in_flight(), in_flight, "{qos:?} after {wait}, before {:?}", before.session);
+            assert_eq!(rig.session.pending(), in_flight, "{qos:?} after {wait}, before {:?}", before.session);
         }
     }
     let mut rig = Rig::<1024>::new(Version::V5);
@@ -908,15 +910,15 @@ fn what_waits_too_long_expires_and_what_was_shown_does_not() {
 }
 
 /// One exchange of each kind, as far as the sizes allow.
-fn exchange<const STORE: usize, const SENT: usize, const HELD: usize>(version: Version) {
-    let mut rig = Rig::<STORE, SENT, HELD, 256>::online(version);
+fn exchange<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize>(version: Version) {
+    let mut rig = Rig::<STORE, OUTBOUND, INBOUND, 256>::online(version);
     let fits = |len: usize| len + 16 <= STORE;
     for (qos, len) in [(QoS::AtMostOnce, 5), (QoS::AtLeastOnce, 7), (QoS::ExactlyOnce, 7)] {
         let len = len + usize::from(version == Version::V5);
-        let slots = if qos == QoS::AtMostOnce { usize::MAX } else { SENT };
+        let slots = if qos == QoS::AtMostOnce { usize::MAX } else { OUTBOUND };
         let result = rig.session.publish(&Publish { qos, ..Publish::new("t", b"") });
         if !fits(len) || slots == 0 {
-            assert_eq!(result, Err(Refused::TooLarge), "{STORE} {SENT} {qos:?}");
+            assert_eq!(result, Err(CommandError::TooLarge), "{STORE} {OUTBOUND} {qos:?}");
             continue;
         }
         let id = result.unwrap();
@@ -926,7 +928,7 @@ fn exchange<const STORE: usize, const SENT: usize, const HELD: usize>(version: V
                 rig.receive(&answer(*first, id.get()));
             }
         }
-        assert_eq!(rig.session.in_flight(), 0);
+        assert_eq!(rig.session.pending(), 0);
     }
     // As many as there is room for; the next is refused, and there is room again once one of them is over.
     let mut ids = Vec::new();
@@ -934,32 +936,35 @@ fn exchange<const STORE: usize, const SENT: usize, const HELD: usize>(version: V
         ids.push(id);
     }
     let by_store = STORE / (21 + usize::from(version == Version::V5) + 2);
-    assert_eq!(ids.len(), SENT.min(by_store), "{STORE} {SENT}");
+    assert_eq!(ids.len(), OUTBOUND.min(by_store), "{STORE} {OUTBOUND}");
     rig.settle();
     if let Some(id) = ids.first() {
-        assert_eq!(rig.publish(QoS::AtLeastOnce, ""), Err(Refused::Full));
+        assert_eq!(rig.publish(QoS::AtLeastOnce, ""), Err(CommandError::Full));
         let seen = rig.receive(&answer(0x40, id.get()));
         assert_eq!(events(&seen), [format!("Acknowledged(Success) {id}").as_str(), "Writable"]);
         rig.session.publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("t", b"") }).unwrap();
     }
-    hold::<STORE, SENT, HELD>(version);
+    hold::<STORE, OUTBOUND, INBOUND>(version);
 }
 
 /// As many QoS 2 messages as there are places; one more is not taken, and not lost.
-fn hold<const STORE: usize, const SENT: usize, const HELD: usize>(version: Version) {
-    let mut rig = Rig::<STORE, SENT, HELD, 256>::online(version);
-    for id in (1..=u16::MAX).take(HELD) {
+fn hold<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize>(version: Version) {
+    let mut rig = Rig::<STORE, OUTBOUND, INBOUND, 256>::online(version);
+    for id in (1..=u16::MAX).take(INBOUND) {
         let seen = rig.receive(&message(version, 2, id, ""));
         assert_eq!(events(&seen).len(), 1);
         assert_eq!(written(&seen), to_hex(&answer(0x50, id)));
     }
-    if let Some(id) = u16::try_from(HELD + 1).ok().filter(|_| HELD < 65_535) {
+    if let Some(id) = u16::try_from(INBOUND + 1).ok().filter(|_| INBOUND < 65_535) {
         let seen = rig.clone().receive(&message(version, 2, id, ""));
-        let expected =
-            if version == Version::V3 || HELD == 0 { Cause::TooManyHeld } else { Cause::ReceiveMaximumExceeded };
+        let expected = if version == Version::V311 || INBOUND == 0 {
+            CloseReason::TooManyHeld
+        } else {
+            CloseReason::ReceiveMaximumExceeded
+        };
         assert_eq!((events(&seen).len(), cause(&seen)), (0, Some(expected)));
     }
-    if HELD != 0 {
+    if INBOUND != 0 {
         let seen = rig.receive(&answer(0x62, 1));
         assert_eq!(written(&seen), to_hex(&answer(0x70, 1)));
         assert_eq!(events(&rig.receive(&message(version, 2, 1, ""))).len(), 1);
@@ -994,15 +999,15 @@ fn a_connect_that_does_not_fit_is_refused() {
     for version in VERSIONS {
         let mut rig = Rig::<64, 1, 1, 13>::new(version);
         let before = rig.clone();
-        assert_eq!(rig.connect(Connect::new(version, "c")), Err(Refused::TooLarge));
+        assert_eq!(rig.connect(Connect::new(version, "c")), Err(CommandError::TooLarge));
         assert!(rig.session == before.session);
-        assert_eq!(rig.settle(), [Seen::Close(Cause::NotConnected)]);
-        assert_eq!(rig.publish(QoS::AtMostOnce, ""), Err(Refused::Offline));
+        assert_eq!(rig.settle(), [Seen::Close(CloseReason::NotConnected)]);
+        assert_eq!(rig.publish(QoS::AtMostOnce, ""), Err(CommandError::Offline));
     }
-    let mut rig = Rig::<64, 1, 1, 14>::new(Version::V3);
-    rig.connect(Connect::new(Version::V3, "")).unwrap();
+    let mut rig = Rig::<64, 1, 1, 14>::new(Version::V311);
+    rig.connect(Connect::new(Version::V311, "")).unwrap();
     rig.accept(false, &[]);
-    rig.receive(&message(Version::V3, 1, 7, ""));
+    rig.receive(&message(Version::V311, 1, 7, ""));
     assert_eq!(written(&rig.receive(&answer(0x62, 9))), "70020009");
     rig.disconnect().unwrap();
     assert_eq!(written(&rig.settle()), "e000");
@@ -1024,7 +1029,7 @@ fn small_inbox<const INBOX: usize>(version: Version) {
     seen.extend(rig.settle());
     let fits = INBOX >= connack(version, false, &[]).len();
     assert_eq!(events(&seen), ["Connected false"][..usize::from(fits)], "{version:?} {INBOX}");
-    let too_large = Some(Cause::Violation(Violation::PacketTooLarge));
+    let too_large = Some(CloseReason::Violation(Violation::PacketTooLarge));
     assert_eq!(cause(&seen), if fits { None } else { too_large }, "{version:?} {INBOX}");
     let written = written(&seen);
     assert!(written.is_empty() || written.starts_with("10"), "CONNECT comes first: {written}");
@@ -1111,12 +1116,12 @@ fn what_was_full_becomes_writable() {
     for version in VERSIONS {
         let mut rig = Rig::<64, 8, 8, 256>::online(version);
         rig.publish(QoS::AtMostOnce, "0123456789012345678901234567890123456789").unwrap();
-        assert!(rig.session.room() < 20);
-        assert_eq!(rig.publish(QoS::AtMostOnce, "0123456789"), Err(Refused::Full));
-        assert_eq!(rig.subscribe("0123456789"), Err(Refused::Full));
+        assert!(rig.session.free_space() < 20);
+        assert_eq!(rig.publish(QoS::AtMostOnce, "0123456789"), Err(CommandError::Full));
+        assert_eq!(rig.subscribe("0123456789"), Err(CommandError::Full));
         let seen = rig.settle();
         assert_eq!(events(&seen), ["Writable"]);
-        assert!(rig.session.room() >= 20);
+        assert!(rig.session.free_space() >= 20);
         rig.publish(QoS::AtMostOnce, "0123456789").unwrap();
         assert_eq!(events(&rig.settle()), [""; 0], "once for each refusal");
     }
@@ -1138,7 +1143,7 @@ fn congested(properties: &[Property<'_>]) -> Rig<256, 8, 8, 64> {
 #[test]
 fn a_full_queue_becomes_writable_too() {
     let mut rig = congested(&[Property::AuthenticationMethod("m")]);
-    assert_eq!(rig.authenticate(ReasonCode::Reauthenticate, "m", b"0123"), Err(Refused::Full));
+    assert_eq!(rig.authenticate(ReasonCode::Reauthenticate, "m", b"0123"), Err(CommandError::Full));
     rig.writes = usize::MAX;
     assert_eq!(events(&rig.settle()), ["Writable"]);
     rig.authenticate(ReasonCode::Reauthenticate, "m", b"0123").unwrap();
@@ -1155,14 +1160,14 @@ fn a_transport_that_takes_nothing_is_given_up() {
     rig.poll();
     rig.now += 60_000;
     let seen = [rig.poll(), rig.poll()];
-    assert_eq!(cause(&seen), Some(Cause::PingTimeout), "{seen:?}");
+    assert_eq!(cause(&seen), Some(CloseReason::PingTimeout), "{seen:?}");
 }
 
 #[test]
 fn pauses_are_filled_and_dead_links_noticed() {
     for version in VERSIONS {
         let mut rig = Rig::<1024>::new(version);
-        rig.connect(Connect { keep_alive: 80, patience: 4, ..Connect::new(version, "c") }).unwrap();
+        rig.connect(Connect { keep_alive: 80, response_timeout: 4, ..Connect::new(version, "c") }).unwrap();
         assert_eq!(waits_until(&rig.accept(false, &[])), Some(70_000));
         assert_eq!(written(&rig.after(69_999)), "");
         assert_eq!(written(&rig.after(1)), "c000");
@@ -1172,7 +1177,7 @@ fn pauses_are_filled_and_dead_links_noticed() {
         rig.receive(&message(version, 0, 0, ""));
         assert_eq!(cause(&rig.after(3_999)), None);
         let mut dead = rig.clone();
-        assert_eq!(cause(&dead.after(1)), Some(Cause::PingTimeout));
+        assert_eq!(cause(&dead.after(1)), Some(CloseReason::PingTimeout));
         rig.receive(&hex("d000"));
         let quiet = rig.after(60_000);
         assert_eq!((written(&quiet), cause(&quiet)), (String::new(), None));
@@ -1182,7 +1187,7 @@ fn pauses_are_filled_and_dead_links_noticed() {
             rig.after(3_000);
         }
         let seen = rig.after(0);
-        assert_eq!(cause(&seen), Some(Cause::PingTimeout), "{seen:?}");
+        assert_eq!(cause(&seen), Some(CloseReason::PingTimeout), "{seen:?}");
     }
 }
 
@@ -1214,7 +1219,11 @@ fn a_dead_handle_stays_dead() {
             rig.receive(&message(version, 1, id, ""));
             let newest = rig.handles.len() - 1;
             for (age, &handle) in rig.handles[..newest].iter().rev().enumerate() {
-                assert_eq!(rig.session.acknowledge(handle, ReasonCode::Success), Err(Refused::Dead), "{id}, {age}");
+                assert_eq!(
+                    rig.session.acknowledge(handle, ReasonCode::Success),
+                    Err(CommandError::StaleHandle),
+                    "{id}, {age}"
+                );
             }
             rig.acknowledge(rig.handles[newest]).unwrap();
             rig.settle();
@@ -1225,7 +1234,11 @@ fn a_dead_handle_stays_dead() {
             rig.receive(&message(version, 1, 1, ""));
             let newest = rig.handles.len() - 1;
             for (age, &handle) in rig.handles[..newest].iter().rev().enumerate() {
-                assert_eq!(rig.session.acknowledge(handle, ReasonCode::Success), Err(Refused::Dead), "{age}");
+                assert_eq!(
+                    rig.session.acknowledge(handle, ReasonCode::Success),
+                    Err(CommandError::StaleHandle),
+                    "{age}"
+                );
             }
             rig.acknowledge(rig.handles[newest]).unwrap();
             rig.settle();
@@ -1237,11 +1250,11 @@ fn a_dead_handle_stays_dead() {
 fn a_server_that_does_not_answer_is_given_up() {
     for version in VERSIONS {
         let mut rig = Rig::<1024>::new(version);
-        rig.connect(Connect { patience: 3, ..Connect::new(version, "c") }).unwrap();
+        rig.connect(Connect { response_timeout: 3, ..Connect::new(version, "c") }).unwrap();
         assert_eq!(waits_until(&rig.settle()), Some(3_000));
         assert_eq!(cause(&rig.after(2_998)), None);
         let seen = rig.after(2);
-        assert_eq!((cause(&seen), written(&seen)), (Some(Cause::ConnackTimeout), String::new()));
+        assert_eq!((cause(&seen), written(&seen)), (Some(CloseReason::ConnackTimeout), String::new()));
     }
 }
 
@@ -1249,14 +1262,14 @@ fn a_server_that_does_not_answer_is_given_up() {
 fn a_farewell_that_cannot_leave_is_given_up() {
     for version in VERSIONS {
         let mut rig = Rig::<1024>::online(version);
-        rig.connect(Connect { farewell: 2, ..Connect::new(version, "c") }).unwrap();
+        rig.connect(Connect { disconnect_timeout: 2, ..Connect::new(version, "c") }).unwrap();
         rig.accept(false, &[]);
         rig.disconnect().unwrap();
         assert_eq!(rig.shown(), hex("e000"));
         assert_eq!(rig.session.deadline().map(Instant::as_millis), Some(rig.now + 2_000));
         rig.now += 1_998;
         assert_eq!(rig.shown(), hex("e000"));
-        assert_eq!(cause(&rig.after(2)), Some(Cause::Disconnected));
+        assert_eq!(cause(&rig.after(2)), Some(CloseReason::Disconnected));
     }
 }
 
@@ -1265,12 +1278,12 @@ fn a_farewell_that_cannot_leave_is_given_up() {
 fn whoever_leaves_asks_no_more() {
     for version in VERSIONS {
         let mut rig = Rig::<1024>::online(version);
-        rig.connect(Connect { keep_alive: 4, farewell: 5, ..Connect::new(version, "c") }).unwrap();
+        rig.connect(Connect { keep_alive: 4, disconnect_timeout: 5, ..Connect::new(version, "c") }).unwrap();
         assert_eq!(waits_until(&rig.accept(false, &[])), Some(rig.now + 3_500));
         rig.disconnect().unwrap();
         assert_eq!(rig.shown(), hex("e000"));
         assert_eq!(rig.session.deadline().map(Instant::as_millis), Some(rig.now + 5_000));
-        assert_eq!(cause(&rig.settle()), Some(Cause::Disconnected));
+        assert_eq!(cause(&rig.settle()), Some(CloseReason::Disconnected));
         assert_eq!(rig.session.deadline(), None);
     }
 }
@@ -1340,7 +1353,7 @@ fn a_session_that_the_server_has_lost() {
     for version in VERSIONS {
         let lost = ["LostUnconfirmed 3", "Lost 1", "Lost 2"].map(str::to_owned).to_vec();
         assert_eq!(after_loss(version, LostSession::Report), (lost.clone(), queued(version).to_owned()));
-        let (events, written) = after_loss(version, LostSession::AsTheStandardSays);
+        let (events, written) = after_loss(version, LostSession::Standard);
         if version == Version::V5 {
             assert_eq!((events, written), (lost, queued(version).to_owned()));
         } else {
@@ -1393,20 +1406,20 @@ fn authentication_before_and_after_connack() {
     rig.connect(Connect { properties: &method, ..Connect::new(Version::V5, "c") }).unwrap();
     rig.settle();
     let early = rig.clone().authenticate(ReasonCode::ContinueAuthentication, "m", b"");
-    assert_eq!(early, Err(Refused::NotAuthenticating), "the server has asked nothing yet");
+    assert_eq!(early, Err(CommandError::NotAuthenticating), "the server has asked nothing yet");
     let challenge = hex("f00618041500016d");
     assert!(events(&rig.receive(&challenge))[0].starts_with("Authenticating"));
-    assert_eq!(rig.authenticate(ReasonCode::Reauthenticate, "m", b""), Err(Refused::NotAuthenticating));
-    assert_eq!(rig.authenticate(ReasonCode::ContinueAuthentication, "n", b""), Err(Refused::NotAuthenticating));
+    assert_eq!(rig.authenticate(ReasonCode::Reauthenticate, "m", b""), Err(CommandError::NotAuthenticating));
+    assert_eq!(rig.authenticate(ReasonCode::ContinueAuthentication, "n", b""), Err(CommandError::NotAuthenticating));
     rig.authenticate(ReasonCode::ContinueAuthentication, "m", b"x").unwrap();
     assert_eq!(written(&rig.settle()), "f00a18081500016d16000178");
     let twice = rig.clone().authenticate(ReasonCode::ContinueAuthentication, "m", b"");
-    assert_eq!(twice, Err(Refused::NotAuthenticating), "one answer to each question");
+    assert_eq!(twice, Err(CommandError::NotAuthenticating), "one answer to each question");
     rig.accept(false, &method);
-    assert_eq!(rig.authenticate(ReasonCode::ContinueAuthentication, "m", b""), Err(Refused::NotAuthenticating));
+    assert_eq!(rig.authenticate(ReasonCode::ContinueAuthentication, "m", b""), Err(CommandError::NotAuthenticating));
 
     rig.authenticate(ReasonCode::Reauthenticate, "m", b"y").unwrap();
-    assert_eq!(rig.clone().authenticate(ReasonCode::Reauthenticate, "m", b"y"), Err(Refused::NotAuthenticating));
+    assert_eq!(rig.clone().authenticate(ReasonCode::Reauthenticate, "m", b"y"), Err(CommandError::NotAuthenticating));
     assert_eq!(written(&rig.settle()), "f00a19081500016d16000179");
     rig.publish(QoS::AtMostOnce, "").unwrap();
     assert_eq!(written(&rig.settle()), "300400017400", "traffic goes on meanwhile");
@@ -1416,7 +1429,7 @@ fn authentication_before_and_after_connack() {
     assert_eq!(events(&rig.receive(&hex("f00600041500016d"))).len(), 1);
     rig.authenticate(ReasonCode::Reauthenticate, "m", b"again").unwrap();
     rig.settle();
-    assert_eq!(cause(&rig.receive(&hex("f00618041500016e"))), Some(Cause::AuthenticationMethodChanged));
+    assert_eq!(cause(&rig.receive(&hex("f00618041500016e"))), Some(CloseReason::AuthenticationMethodChanged));
 }
 
 /// Beside it there must be room for a farewell. One that is refused as full would be tried again for ever.
@@ -1429,7 +1442,7 @@ fn an_auth_that_never_fits_is_too_large() {
     for len in 0..110_usize {
         let mut rig = idle.clone();
         let result = rig.authenticate(ReasonCode::Reauthenticate, "m", &vec![b'd'; len]);
-        assert_eq!(result, if 11 + len + 9 <= 100 { Ok(()) } else { Err(Refused::TooLarge) }, "{len}");
+        assert_eq!(result, if 11 + len + 9 <= 100 { Ok(()) } else { Err(CommandError::TooLarge) }, "{len}");
     }
 }
 
@@ -1450,8 +1463,8 @@ fn what_never_fits_is_too_large_and_what_may_fit_is_full() {
         for len in 0..110_usize {
             let expected = |needed| match needed {
                 _ if needed <= free => Ok(()),
-                _ if needed <= 100 => Err(Refused::Full),
-                _ => Err(Refused::TooLarge),
+                _ if needed <= 100 => Err(CommandError::Full),
+                _ => Err(CommandError::TooLarge),
             };
             let auth = rig.clone().authenticate(ReasonCode::Reauthenticate, "m", &vec![b'd'; len]);
             assert_eq!(auth, expected(11 + len + 9), "AUTH, {len} bytes, {free} free");
@@ -1470,7 +1483,7 @@ fn what_is_as_long_as_the_server_takes_is_sent() {
         let mut rig = Rig::<1024>::new(Version::V5);
         rig.connect(Connect::new(Version::V5, "c")).unwrap();
         rig.accept(false, &[Property::MaximumPacketSize(limit)]);
-        let expected = if fits { Ok(()) } else { Err(Refused::TooLarge) };
+        let expected = if fits { Ok(()) } else { Err(CommandError::TooLarge) };
         // 30 09, the topic, no properties, and five bytes.
         assert_eq!(rig.publish(QoS::AtMostOnce, "12345").map(drop), expected);
         let properties = [Property::ReasonString("1234")];
@@ -1482,12 +1495,12 @@ fn what_is_as_long_as_the_server_takes_is_sent() {
 #[test]
 fn authentication_that_goes_wrong() {
     let method = [Property::AuthenticationMethod("m")];
-    let cases: [(&[Property<'_>], &str, Cause); 5] = [
-        (&[], "f00618041500016d", Cause::AuthenticationUnexpected),
-        (&method, "f00618041500016e", Cause::AuthenticationMethodChanged),
-        (&method, "f00600041500016d", Cause::AuthenticationUnexpected),
-        (&method, "2003000000", Cause::AuthenticationMethodChanged),
-        (&[], "20070000041500016d", Cause::AuthenticationMethodChanged),
+    let cases: [(&[Property<'_>], &str, CloseReason); 5] = [
+        (&[], "f00618041500016d", CloseReason::AuthenticationUnexpected),
+        (&method, "f00618041500016e", CloseReason::AuthenticationMethodChanged),
+        (&method, "f00600041500016d", CloseReason::AuthenticationUnexpected),
+        (&method, "2003000000", CloseReason::AuthenticationMethodChanged),
+        (&[], "20070000041500016d", CloseReason::AuthenticationMethodChanged),
     ];
     for (properties, answer, expected) in cases {
         let mut rig = Rig::<1024>::new(Version::V5);
@@ -1500,7 +1513,7 @@ fn authentication_that_goes_wrong() {
 
 #[test]
 fn what_the_server_does_not_support_is_refused_until_the_next_connection() {
-    type Call = fn(&mut Rig) -> Result<(), Refused>;
+    type Call = fn(&mut Rig) -> Result<(), CommandError>;
     let retained: Call = |rig| rig.session.publish(&Publish { retain: true, ..Publish::new("t", b"") }).map(drop);
     let identified: Call = |rig| {
         let subscriptions = [Subscription::new("f", QoS::AtMostOnce)];
@@ -1509,36 +1522,36 @@ fn what_the_server_does_not_support_is_refused_until_the_next_connection() {
     };
     let long: Call = |rig| rig.publish(QoS::AtMostOnce, "0123456789012345").map(drop);
     let long_filter: Call = |rig| rig.subscribe("0123456789012345").map(drop);
-    let cases: [(Property<'_>, Call, Refused); 9] = [
+    let cases: [(Property<'_>, Call, CommandError); 9] = [
         (
             Property::MaximumQos(QoS::AtLeastOnce),
             |rig| rig.publish(QoS::ExactlyOnce, "").map(drop),
-            Refused::QosUnsupported,
+            CommandError::QosUnsupported,
         ),
         (
             Property::MaximumQos(QoS::AtMostOnce),
             |rig| rig.publish(QoS::AtLeastOnce, "").map(drop),
-            Refused::QosUnsupported,
+            CommandError::QosUnsupported,
         ),
-        (Property::RetainAvailable(false), retained, Refused::RetainUnsupported),
+        (Property::RetainAvailable(false), retained, CommandError::RetainUnsupported),
         (
             Property::WildcardSubscriptionAvailable(false),
             |rig| rig.subscribe("a/#").map(drop),
-            Refused::WildcardUnsupported,
+            CommandError::WildcardUnsupported,
         ),
         (
             Property::WildcardSubscriptionAvailable(false),
             |rig| rig.subscribe("a/+/b").map(drop),
-            Refused::WildcardUnsupported,
+            CommandError::WildcardUnsupported,
         ),
         (
             Property::SharedSubscriptionAvailable(false),
             |rig| rig.subscribe("$share/g/f").map(drop),
-            Refused::SharedUnsupported,
+            CommandError::SharedUnsupported,
         ),
-        (Property::SubscriptionIdentifierAvailable(false), identified, Refused::SubscriptionIdentifierUnsupported),
-        (Property::MaximumPacketSize(20), long, Refused::TooLarge),
-        (Property::MaximumPacketSize(20), long_filter, Refused::TooLarge),
+        (Property::SubscriptionIdentifierAvailable(false), identified, CommandError::SubscriptionIdentifierUnsupported),
+        (Property::MaximumPacketSize(20), long, CommandError::TooLarge),
+        (Property::MaximumPacketSize(20), long_filter, CommandError::TooLarge),
     ];
     for (property, call, expected) in cases {
         let mut rig = Rig::new(Version::V5);
@@ -1590,11 +1603,11 @@ fn no_packet_exceeds_the_servers_maximum() {
     rig.connect(Connect { properties: &method, ..Connect::new(Version::V5, "c") }).unwrap();
     rig.accept(false, &[Property::AuthenticationMethod("m"), Property::MaximumPacketSize(20)]);
     let long = rig.authenticate(ReasonCode::Reauthenticate, "m", b"0123456789012345");
-    assert_eq!(long, Err(Refused::TooLarge), "AUTH");
+    assert_eq!(long, Err(CommandError::TooLarge), "AUTH");
     let properties = [Property::ReasonString("0123456789012345")];
     let properties = Properties::of(&properties);
     let long = rig.session.disconnect(&Disconnect { properties, ..Disconnect::default() });
-    assert_eq!(long, Err(Refused::TooLarge), "DISCONNECT");
+    assert_eq!(long, Err(CommandError::TooLarge), "DISCONNECT");
 
     let mut rig = Rig::<1024>::new(Version::V5);
     rig.connect(Connect::new(Version::V5, "c")).unwrap();
@@ -1651,8 +1664,8 @@ fn acknowledgements_too_late_neither_leave_nor_delay_the_end() {
 
         let mut rig = stage.rig_after_farewell();
         assert_eq!(
-            cause(&rig.settle()).and_then(Cause::reason_code),
-            cause(&plain.settle()).and_then(Cause::reason_code)
+            cause(&rig.settle()).and_then(CloseReason::reason_code),
+            cause(&plain.settle()).and_then(CloseReason::reason_code)
         );
     }
 }
@@ -1688,7 +1701,7 @@ fn disconnect_leaves_behind_what_needs_no_answer() {
             rig.publish(qos, "").unwrap();
         }
         rig.disconnect().unwrap();
-        assert_eq!(rig.publish(QoS::AtMostOnce, ""), Err(Refused::Closing));
+        assert_eq!(rig.publish(QoS::AtMostOnce, ""), Err(CommandError::Closing));
         let seen = rig.settle();
         let sent = match version {
             Version::V5 => "40020009".to_owned() + "300400017400" + "3206000174000100" + "e000",
@@ -1696,7 +1709,7 @@ fn disconnect_leaves_behind_what_needs_no_answer() {
         };
         assert_eq!(written(&seen), sent);
         assert_eq!(events(&seen), ["Lost 1"]);
-        assert_eq!(cause(&seen), Some(Cause::Disconnected));
+        assert_eq!(cause(&seen), Some(CloseReason::Disconnected));
     }
     for len in 30..48 {
         let mut rig = Rig::<1024, 8, 8, 64>::online(Version::V5);
@@ -1734,13 +1747,13 @@ fn whole_packets_are_taken_after_the_loss() {
 
 #[test]
 fn a_wait_leaves_room_to_receive() {
-    let mut rig = Rig::<1024, 8, 1, 64, 16>::new(Version::V3);
-    rig.connect(kept(Version::V3)).unwrap();
+    let mut rig = Rig::<1024, 8, 1, 64, 16>::new(Version::V311);
+    rig.connect(kept(Version::V311)).unwrap();
     rig.accept(false, &[]);
     // The first takes the only place, the second and a part of a third wait in the inbox, which is full then.
-    rig.receive(&message(Version::V3, 1, 1, ""));
-    rig.feed(&message(Version::V3, 1, 2, "01"));
-    rig.feed(&message(Version::V3, 1, 3, "0")[..7]);
+    rig.receive(&message(Version::V311, 1, 1, ""));
+    rig.feed(&message(Version::V311, 1, 2, "01"));
+    rig.feed(&message(Version::V311, 1, 3, "0")[..7]);
     let step = rig.session.poll(&mut rig.inbox, Instant::from_millis(rig.now));
     assert!(!matches!(step, Step::Wait(_)) || !rig.inbox.space().is_empty(), "waits, but cannot receive");
 }
@@ -1756,7 +1769,7 @@ fn outcomes_are_told_once() {
         rig.settle();
         let seen = rig.lose();
         assert_eq!(events(&seen), expected);
-        assert_eq!(rig.session.in_flight(), 0);
-        assert!(rig.settle() == [Seen::Close(Cause::ConnectionLost)]);
+        assert_eq!(rig.session.pending(), 0);
+        assert!(rig.settle() == [Seen::Close(CloseReason::ConnectionLost)]);
     }
 }

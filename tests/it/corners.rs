@@ -1,12 +1,12 @@
 //! Corners in which time, space and the order of things meet.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a fault here is a failed test")]
 #![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, reason = "numbers are small")]
 
 use mqtt_session::wire::Properties;
 use mqtt_session::{
-    Acknowledge, Cause, Connect, Disconnect, Inbox, Instant, LostSession, Property, Publish, QoS, ReasonCode, Refused,
-    Session, Step, Subscribe, Subscription, Version, server,
+    Acknowledge, CloseReason, CommandError, Connect, Disconnect, Inbox, Instant, LostSession, Property, Publish, QoS,
+    ReasonCode, Session, Step, Subscribe, Subscription, Version, server,
 };
 
 fn feed<const N: usize>(inbox: &mut Inbox<[u8; N]>, bytes: &[u8]) {
@@ -88,7 +88,7 @@ fn online<const A: usize, const B: usize, const C: usize, const D: usize>(
 fn a_slow_upload_is_no_silence() {
     let mut session: Session<4096, 4, 4> = Session::new();
     let mut inbox: Inbox<[u8; 256]> = Inbox::new();
-    session.connect(&mut inbox, &Connect { keep_alive: 8, ..Connect::new(Version::V3, "c") }).unwrap();
+    session.connect(&mut inbox, &Connect { keep_alive: 8, ..Connect::new(Version::V311, "c") }).unwrap();
     run(&mut session, &mut inbox, 0);
     feed(&mut inbox, &[0x20, 2, 0, 0]);
     run(&mut session, &mut inbox, 0);
@@ -115,7 +115,7 @@ fn a_slow_upload_is_no_silence() {
 fn something_is_sent_while_a_long_packet_trickles_in() {
     let mut session: Session<4096, 4, 4> = Session::new();
     let mut inbox: Inbox<[u8; 256]> = Inbox::new();
-    session.connect(&mut inbox, &Connect { keep_alive: 8, ..Connect::new(Version::V3, "c") }).unwrap();
+    session.connect(&mut inbox, &Connect { keep_alive: 8, ..Connect::new(Version::V311, "c") }).unwrap();
     run(&mut session, &mut inbox, 0);
     feed(&mut inbox, &[0x20, 2, 0, 0]);
     run(&mut session, &mut inbox, 0);
@@ -168,7 +168,7 @@ fn a_request_that_waits_for_room_is_heard_once() {
             Step::Wait(Some(d)) if d <= at(now) => {} // nothing comes of one more read
             Step::Wait(d) => panic!("wait {d:?}"),
             Step::Close(c) => {
-                assert_eq!(c, Cause::KeepAliveTimeout);
+                assert_eq!(c, CloseReason::KeepAliveTimeout);
                 assert!(now <= 20_000, "{now}");
                 return;
             }
@@ -185,7 +185,7 @@ fn a_message_that_waits_for_a_place_is_heard_once() {
     session
         .connect(
             &mut inbox,
-            &Connect { keep_alive: 8, acknowledgement: Acknowledge::Manually, ..Connect::new(Version::V3, "c") },
+            &Connect { keep_alive: 8, acknowledgement: Acknowledge::Manually, ..Connect::new(Version::V311, "c") },
         )
         .unwrap();
     run(&mut session, &mut inbox, 0);
@@ -206,7 +206,7 @@ fn a_message_that_waits_for_a_place_is_heard_once() {
             Step::Wait(Some(d)) if d <= at(now) => {} // nothing comes of one more read
             Step::Wait(d) => panic!("wait {d:?}"),
             Step::Close(c) => {
-                assert_eq!(c, Cause::PingTimeout);
+                assert_eq!(c, CloseReason::PingTimeout);
                 assert!(now <= 20_000, "{now}");
                 return;
             }
@@ -221,7 +221,10 @@ fn a_window_is_kept_when_all_is_sent_again() {
     let mut session: Session<1024, 8, 4> = Session::new();
     let mut inbox: Inbox<[u8; 256]> = Inbox::new();
     session
-        .connect(&mut inbox, &Connect { keep_alive: 0, window: 1, retry_interval: 5, ..Connect::new(Version::V3, "c") })
+        .connect(
+            &mut inbox,
+            &Connect { keep_alive: 0, max_inflight: 1, retry_interval: 5, ..Connect::new(Version::V311, "c") },
+        )
         .unwrap();
     run(&mut session, &mut inbox, 0);
     feed(&mut inbox, &[0x20, 2, 0, 0]);
@@ -246,7 +249,7 @@ fn a_window_is_kept_when_all_is_sent_again() {
 fn a_window_that_is_half_free_takes_what_is_sent_again() {
     let mut session: Session<1024, 3, 4> = Session::new();
     let mut inbox: Inbox<[u8; 256]> = Inbox::new();
-    let connect = Connect { keep_alive: 0, window: 2, retry_interval: 5, ..Connect::new(Version::V3, "c") };
+    let connect = Connect { keep_alive: 0, max_inflight: 2, retry_interval: 5, ..Connect::new(Version::V311, "c") };
     online(&mut session, &mut inbox, &connect);
     let ids = [b"AA", b"BB", b"CC"].map(|payload| {
         let publish = Publish { qos: QoS::ExactlyOnce, ..Publish::new("t", payload) };
@@ -272,7 +275,7 @@ fn what_is_published_anew_does_not_expire_in_the_old_version() {
         keep_alive: 0,
         retry_interval: 5,
         lost_session: LostSession::Republish,
-        ..Connect::new(Version::V3, "c")
+        ..Connect::new(Version::V311, "c")
     };
     online(&mut session, &mut inbox, &connect);
     session.publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("t", b"AA") }).unwrap();
@@ -298,11 +301,11 @@ fn writable_is_told_before_there_is_nothing_to_do() {
     let p = [Property::MessageExpiryInterval(1)];
     let publish = Publish { properties: Properties::of(&p), ..Publish::new("out", &[0; 20]) };
     session.publish(&publish).unwrap();
-    assert_eq!(session.publish(&publish), Err(Refused::Full));
+    assert_eq!(session.publish(&publish), Err(CommandError::Full));
     run(&mut session, &mut inbox, 0);
     let (ev, _) = run(&mut session, &mut inbox, 3000);
-    assert!(session.room() > 30);
-    assert!(ev.contains(&"Writable".to_string()), "room {} but Wait without Writable: {ev:?}", session.room());
+    assert!(session.free_space() > 30);
+    assert!(ev.contains(&"Writable".to_string()), "room {} but Wait without Writable: {ev:?}", session.free_space());
 }
 
 /// SUBACK must have as many codes as the request has filters.
@@ -311,7 +314,7 @@ fn requests_of_different_lengths_make_different_sessions() {
     let mk = |n: usize| {
         let mut session: Session<256, 8, 4> = Session::new();
         let mut inbox: Inbox<[u8; 256]> = Inbox::new();
-        session.connect(&mut inbox, &Connect { keep_alive: 0, ..Connect::new(Version::V3, "c") }).unwrap();
+        session.connect(&mut inbox, &Connect { keep_alive: 0, ..Connect::new(Version::V311, "c") }).unwrap();
         run(&mut session, &mut inbox, 0);
         feed(&mut inbox, &[0x20, 2, 0, 0]);
         run(&mut session, &mut inbox, 0);
@@ -352,7 +355,7 @@ fn a_neglected_request_does_not_replace_a_farewell() {
 fn a_repeat_that_is_due_does_not_spin() {
     let mut session: Session<1024, 8, 4> = Session::new();
     let mut inbox: Inbox<[u8; 256]> = Inbox::new();
-    online(&mut session, &mut inbox, &Connect { keep_alive: 0, retry_interval: 5, ..Connect::new(Version::V3, "c") });
+    online(&mut session, &mut inbox, &Connect { keep_alive: 0, retry_interval: 5, ..Connect::new(Version::V311, "c") });
     session.publish(&Publish { qos: QoS::ExactlyOnce, ..Publish::new("t", b"a") }).unwrap();
     assert!(matches!(session.poll(&mut inbox, at(0)), Step::Transmit(_)));
     session.transmitted(1);
@@ -367,7 +370,7 @@ fn a_repeat_that_is_due_does_not_spin() {
 fn a_farewell_without_time_has_a_second() {
     let mut session: Session<1024, 8, 4> = Session::new();
     let mut inbox: Inbox<[u8; 256]> = Inbox::new();
-    online(&mut session, &mut inbox, &Connect { farewell: 0, ..Connect::new(Version::V3, "c") });
+    online(&mut session, &mut inbox, &Connect { disconnect_timeout: 0, ..Connect::new(Version::V311, "c") });
     session.disconnect(&Disconnect::default()).unwrap();
     let (e, o) = run(&mut session, &mut inbox, 0);
     assert!(o == [0xe0, 0], "{e:?} {o:?}");

@@ -1,6 +1,6 @@
 //! What `Debug` shows, character by character: of bytes how many there are, of secrets nothing, of sessions what they are
 //! doing.
-#![cfg(all(feature = "v3", feature = "v5", feature = "server"))]
+#![cfg(all(feature = "v311", feature = "v5", feature = "server"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a fault here is a failed test")]
 
 use core::fmt::Debug;
@@ -9,8 +9,8 @@ use core::num::NonZeroU16;
 use mqtt_session::strategies::{Damage, Packets};
 use mqtt_session::wire::{self, Packet, Properties};
 use mqtt_session::{
-    Cause, Connect, Delivery, Event, Inbox, Instant, List, Message, Property, Publish, QoS, ReasonCode, Role, Session,
-    Step, Subscription, Version, Will, server,
+    CloseReason, Connect, Delivery, Event, Inbox, Instant, List, Message, Property, Publish, QoS, ReasonCode, Role,
+    Session, Step, Subscription, Version, Will, server,
 };
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -64,8 +64,8 @@ fn of_commands() {
         properties: [authentication_method(\"SCRAM\"), authentication_data([hidden])], .. }",
     );
     assert_shown(
-        &Connect::new(Version::V3, ""),
-        "Connect { version: V3, client_id: \"\", clean_start: true, keep_alive: 60, will: None, user_name: None, \
+        &Connect::new(Version::V311, ""),
+        "Connect { version: V311, client_id: \"\", clean_start: true, keep_alive: 60, will: None, user_name: None, \
         password: None, properties: [], .. }",
     );
     let properties = Properties::of(&[Property::CorrelationData(b"abc")]);
@@ -80,18 +80,18 @@ fn of_commands() {
 
 #[test]
 fn of_packets() {
-    let connect = wire::Connect {
+    let connect = wire::ConnectPacket {
         client_id: "meter-7",
         password: Some(b"hunter2"),
         properties: Properties::of(SECRETS),
-        ..wire::Connect::default()
+        ..wire::ConnectPacket::default()
     };
     assert_shown(
         &Packet::Connect(connect),
-        "Connect(Connect { clean_start: false, keep_alive: 0, client_id: \"meter-7\", will: None, user_name: None, \
+        "Connect(ConnectPacket { clean_start: false, keep_alive: 0, client_id: \"meter-7\", will: None, user_name: None, \
         password: Some([hidden]), properties: [authentication_method(\"SCRAM\"), authentication_data([hidden])] })",
     );
-    let publish = wire::Publish {
+    let publish = wire::PublishPacket {
         delivery: Delivery::AtMostOnce,
         retain: true,
         topic: "t",
@@ -100,7 +100,7 @@ fn of_packets() {
     };
     assert_shown(
         &publish,
-        "Publish { delivery: AtMostOnce, retain: true, topic: \"t\", properties: [], payload: [5 bytes] }",
+        "PublishPacket { delivery: AtMostOnce, retain: true, topic: \"t\", properties: [], payload: [5 bytes] }",
     );
     assert_shown(
         &List::of(&[Subscription::new("a/#", QoS::AtLeastOnce)]),
@@ -115,7 +115,7 @@ fn of_steps() {
     assert_shown(&Client::Transmit(b"hunter2"), "Transmit([7 bytes])");
     assert_shown(&Client::Wait(None), "Wait(None)");
     assert_shown(&Client::Wait(Some(Instant::from_millis(5))), "Wait(Some(Instant(5)))");
-    assert_shown(&Client::Close(Cause::PingTimeout), "Close(PingTimeout)");
+    assert_shown(&Client::Close(CloseReason::PingTimeout), "Close(PingTimeout)");
     assert_shown(&Client::Event(Event::Writable), "Event(Writable)");
     let message = Message {
         topic: "t",
@@ -175,13 +175,13 @@ fn of_the_other_end() {
 /// What a property test prints of a failure.
 #[test]
 fn of_strategies() {
-    let packets = Packets { properties: false, ..Packets::new(Version::V3, Role::Client) };
+    let packets = Packets { properties: false, ..Packets::new(Version::V311, Role::Client) };
     let pings = packets.of_type(wire::PacketType::Pingresp).unwrap();
     let encoded = pings.new_tree(&mut TestRunner::deterministic()).unwrap().current();
-    assert_shown(&encoded, "Encoded { version: V3, to: Client, packet: Pingresp, bytes: [d0, 00] }");
+    assert_shown(&encoded, "Encoded { version: V311, to: Client, packet: Pingresp, bytes: [d0, 00] }");
     let damaged = packets.damaged().new_tree(&mut TestRunner::deterministic()).unwrap().current();
     let (origin, damage, bytes) = (damaged.origin(), damaged.damage(), damaged.bytes());
-    let decoded = Packet::decode(Version::V3, Role::Client, bytes);
+    let decoded = Packet::decode(Version::V311, Role::Client, bytes);
     assert_shown(
         &damaged,
         &format!("Damaged {{ origin: {origin:?}, damage: {damage:?}, bytes: {bytes:02x?}, decoded: {decoded:?} }}"),

@@ -1,7 +1,7 @@
 //! The drivers over transports that take and bring bytes as they like: both ends, everything arrives once, deadlines are met,
 //! dropped futures lose nothing, and every failure has its name.
 #![cfg(all(
-    feature = "v3",
+    feature = "v311",
     feature = "v5",
     feature = "server",
     feature = "embedded-io",

@@ -1,17 +1,17 @@
 //! What a peer would refuse cannot be encoded.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(clippy::panic, reason = "a fault here is a failed test")]
 
 use crate::support::{CONNECTIONS, encode, hex};
 use mqtt_session::wire::{
-    AckType, Acknowledgement, Auth, Connack, Connect, Delivery, Disconnect, List, Packet, Properties, Publish,
-    RetainHandling, Suback, Subscribe, Unencodable, Unsuback, Unsubscribe,
+    AckType, Acknowledgement, Auth, Connack, ConnectPacket, Delivery, DisconnectPacket, List, Packet, Properties,
+    PublishPacket, RetainHandling, Suback, SubscribePacket, Unencodable, Unsuback, UnsubscribePacket,
 };
 use mqtt_session::{PacketId, Property, QoS, ReasonCode, Role, Subscription, Version, Violation, Will};
 
 use Role::{Client, Server};
 use Unencodable::{Forbidden, NotInVersion, TooLong};
-use Version::{V3, V5};
+use Version::{V5, V311};
 
 const ID: PacketId = PacketId::MIN;
 const LONG: &str = match str::from_utf8(&[b'a'; 65_536]) {
@@ -19,7 +19,7 @@ const LONG: &str = match str::from_utf8(&[b'a'; 65_536]) {
     Err(_) => "",
 };
 
-const CONNECT: Connect<'_> = Connect {
+const CONNECT: ConnectPacket<'_> = ConnectPacket {
     clean_start: true,
     keep_alive: 60,
     client_id: "c",
@@ -30,8 +30,13 @@ const CONNECT: Connect<'_> = Connect {
 };
 const WILL: Will<'_> =
     Will { topic: "w", payload: b"", qos: QoS::AtMostOnce, retain: false, properties: Properties::EMPTY };
-const PUBLISH: Publish<'_> =
-    Publish { delivery: Delivery::AtMostOnce, retain: false, topic: "t", properties: Properties::EMPTY, payload: b"" };
+const PUBLISH: PublishPacket<'_> = PublishPacket {
+    delivery: Delivery::AtMostOnce,
+    retain: false,
+    topic: "t",
+    properties: Properties::EMPTY,
+    payload: b"",
+};
 const CONNACK: Connack<'_> =
     Connack { session_present: false, reason_code: ReasonCode::Success, properties: Properties::EMPTY };
 const AUTH: Auth<'_> = Auth {
@@ -61,16 +66,16 @@ fn shown(packet: &Packet<'_>) -> String {
 }
 
 fn publish(topic: &str) -> Packet<'_> {
-    Packet::Publish(Publish { topic, ..PUBLISH })
+    Packet::Publish(PublishPacket { topic, ..PUBLISH })
 }
 
 fn subscribe<'a>(subscriptions: &'a [Subscription<'a>], properties: &'a [Property<'a>]) -> Packet<'a> {
     let (properties, subscriptions) = (properties.into(), subscriptions.into());
-    Packet::Subscribe(Subscribe { packet_id: ID, properties, subscriptions })
+    Packet::Subscribe(SubscribePacket { packet_id: ID, properties, subscriptions })
 }
 
 fn unsubscribe<'a>(filters: &'a [&'a str], properties: &'a [Property<'a>]) -> Packet<'a> {
-    Packet::Unsubscribe(Unsubscribe { packet_id: ID, properties: properties.into(), filters: filters.into() })
+    Packet::Unsubscribe(UnsubscribePacket { packet_id: ID, properties: properties.into(), filters: filters.into() })
 }
 
 fn suback<'a>(reason_codes: &'a [ReasonCode], properties: &'a [Property<'a>]) -> Packet<'a> {
@@ -82,7 +87,7 @@ fn unsuback<'a>(reason_codes: &'a [ReasonCode], properties: &'a [Property<'a>]) 
 }
 
 fn disconnect<'a>(reason_code: ReasonCode, properties: &'a [Property<'a>]) -> Packet<'a> {
-    Packet::Disconnect(Disconnect { reason_code, properties: properties.into() })
+    Packet::Disconnect(DisconnectPacket { reason_code, properties: properties.into() })
 }
 
 fn acknowledgement<'a>(kind: AckType, reason_code: ReasonCode, properties: &'a [Property<'a>]) -> Packet<'a> {
@@ -90,7 +95,7 @@ fn acknowledgement<'a>(kind: AckType, reason_code: ReasonCode, properties: &'a [
 }
 
 fn will(will: Will<'_>) -> Packet<'_> {
-    Packet::Connect(Connect { will: Some(will), ..CONNECT })
+    Packet::Connect(ConnectPacket { will: Some(will), ..CONNECT })
 }
 
 /// The packets that may carry properties, each with `properties`, and the end that receives them.
@@ -99,10 +104,10 @@ fn with_properties<'a>(properties: &'a [Property<'a>]) -> Vec<(Role, Packet<'a>)
     let success = ReasonCode::Success;
     let list = Properties::of(properties);
     let mut all = vec![
-        (Server, Packet::Connect(Connect { properties: list, ..CONNECT })),
+        (Server, Packet::Connect(ConnectPacket { properties: list, ..CONNECT })),
         (Server, will(Will { properties: list, ..WILL })),
         (Client, Packet::Connack(Connack { properties: list, ..CONNACK })),
-        (Client, Packet::Publish(Publish { properties: list, ..PUBLISH })),
+        (Client, Packet::Publish(PublishPacket { properties: list, ..PUBLISH })),
         (Server, subscribe(&[const { Subscription::new("f", QoS::AtMostOnce) }], properties)),
         (Client, suback(&[ReasonCode::Success], properties)),
         (Server, unsubscribe(&["f"], properties)),
@@ -127,11 +132,11 @@ fn topic_names() {
         for (version, to) in CONNECTIONS {
             refused(version, to, &publish(topic), Forbidden(rule));
         }
-        for version in [V3, V5] {
+        for version in [V311, V5] {
             refused(version, Server, &will(Will { topic, ..WILL }), Forbidden(rule));
         }
         let response = [Property::ResponseTopic(topic)];
-        let packet = Packet::Publish(Publish { properties: List::of(&response), ..PUBLISH });
+        let packet = Packet::Publish(PublishPacket { properties: List::of(&response), ..PUBLISH });
         refused(V5, Server, &packet, Forbidden(rule));
     }
 }
@@ -139,12 +144,12 @@ fn topic_names() {
 #[test]
 fn a_topic_alias_stands_in_for_the_topic_name_and_for_nothing_else() {
     let alias = Properties::of(&[Property::TopicAlias(1)]);
-    accepted(V5, Server, &Packet::Publish(Publish { topic: "", properties: alias, ..PUBLISH }));
+    accepted(V5, Server, &Packet::Publish(PublishPacket { topic: "", properties: alias, ..PUBLISH }));
     let text = Properties::of(&[Property::PayloadFormatIndicator(true)]);
-    let nameless = Packet::Publish(Publish { topic: "", properties: text, ..PUBLISH });
+    let nameless = Packet::Publish(PublishPacket { topic: "", properties: text, ..PUBLISH });
     refused(V5, Server, &nameless, Forbidden(Violation::TopicNameEmpty));
     assert_eq!(Packet::decode(V5, Server, &hex("30 05 0000 02 0101")), Err(Violation::TopicNameEmpty));
-    let wildcard = Packet::Publish(Publish { topic: "#", properties: alias, ..PUBLISH });
+    let wildcard = Packet::Publish(PublishPacket { topic: "#", properties: alias, ..PUBLISH });
     refused(V5, Server, &wildcard, Forbidden(Violation::TopicNameWildcard));
     let will = will(Will { topic: "", ..WILL });
     refused(V5, Server, &will, Forbidden(Violation::TopicNameEmpty));
@@ -153,17 +158,17 @@ fn a_topic_alias_stands_in_for_the_topic_name_and_for_nothing_else() {
 #[test]
 fn topic_filters() {
     let filters = [
-        (V3, "", Violation::TopicFilterEmpty),
+        (V311, "", Violation::TopicFilterEmpty),
         (V5, "", Violation::TopicFilterEmpty),
-        (V3, "a/#/b", Violation::MultiLevelWildcardMisplaced),
+        (V311, "a/#/b", Violation::MultiLevelWildcardMisplaced),
         (V5, "a#", Violation::MultiLevelWildcardMisplaced),
-        (V3, "a+/b", Violation::SingleLevelWildcardMisplaced),
+        (V311, "a+/b", Violation::SingleLevelWildcardMisplaced),
         (V5, "++", Violation::SingleLevelWildcardMisplaced),
         (V5, "$share//a", Violation::ShareNameEmpty),
         (V5, "$share/g", Violation::ShareNameMisplaced),
         (V5, "$share/g/", Violation::ShareNameMisplaced),
         (V5, "$share/#/a", Violation::ShareNameMisplaced),
-        (V3, "a\0b", Violation::StringContainsNull),
+        (V311, "a\0b", Violation::StringContainsNull),
         (V5, "a\0b", Violation::StringContainsNull),
     ];
     for (version, filter, rule) in filters {
@@ -187,48 +192,48 @@ fn subscription_options() {
         Subscription { retain_as_published: true, ..plain },
         Subscription { retain_handling: RetainHandling::DoNotSend, ..plain },
     ] {
-        refused(V3, Server, &subscribe(&[options], &[]), NotInVersion);
+        refused(V311, Server, &subscribe(&[options], &[]), NotInVersion);
         accepted(V5, Server, &subscribe(&[options], &[]));
     }
-    accepted(V3, Server, &subscribe(&[plain], &[]));
+    accepted(V311, Server, &subscribe(&[plain], &[]));
 }
 
 #[test]
 fn empty_lists() {
-    for version in [V3, V5] {
+    for version in [V311, V5] {
         refused(version, Server, &subscribe(&[], &[]), Forbidden(Violation::SubscribeEmpty));
         refused(version, Server, &unsubscribe(&[], &[]), Forbidden(Violation::UnsubscribeEmpty));
         refused(version, Client, &suback(&[], &[]), Forbidden(Violation::SubackEmpty));
     }
     refused(V5, Client, &unsuback(&[], &[]), Forbidden(Violation::UnsubackEmpty));
-    accepted(V3, Client, &unsuback(&[], &[]));
+    accepted(V311, Client, &unsuback(&[], &[]));
 }
 
 #[test]
 fn what_3_1_1_has_no_field_for() {
     for (to, packet) in with_properties(&[Property::UserProperty("", "")]) {
-        refused(V3, to, &packet, NotInVersion);
+        refused(V311, to, &packet, NotInVersion);
         accepted(V5, to, &packet);
     }
     let banned = Connack { reason_code: ReasonCode::Banned, ..CONNACK };
-    refused(V3, Client, &Packet::Connack(banned), NotInVersion);
-    refused(V3, Client, &acknowledgement(AckType::Puback, ReasonCode::NoMatchingSubscribers, &[]), NotInVersion);
-    refused(V3, Client, &acknowledgement(AckType::Pubrec, ReasonCode::QuotaExceeded, &[]), NotInVersion);
-    refused(V3, Server, &acknowledgement(AckType::Pubrel, ReasonCode::PacketIdentifierNotFound, &[]), NotInVersion);
-    refused(V3, Server, &acknowledgement(AckType::Pubcomp, ReasonCode::PacketIdentifierNotFound, &[]), NotInVersion);
-    refused(V3, Server, &disconnect(ReasonCode::DisconnectWithWill, &[]), NotInVersion);
-    refused(V3, Client, &unsuback(&[ReasonCode::Success], &[]), NotInVersion);
+    refused(V311, Client, &Packet::Connack(banned), NotInVersion);
+    refused(V311, Client, &acknowledgement(AckType::Puback, ReasonCode::NoMatchingSubscribers, &[]), NotInVersion);
+    refused(V311, Client, &acknowledgement(AckType::Pubrec, ReasonCode::QuotaExceeded, &[]), NotInVersion);
+    refused(V311, Server, &acknowledgement(AckType::Pubrel, ReasonCode::PacketIdentifierNotFound, &[]), NotInVersion);
+    refused(V311, Server, &acknowledgement(AckType::Pubcomp, ReasonCode::PacketIdentifierNotFound, &[]), NotInVersion);
+    refused(V311, Server, &disconnect(ReasonCode::DisconnectWithWill, &[]), NotInVersion);
+    refused(V311, Client, &unsuback(&[ReasonCode::Success], &[]), NotInVersion);
     let not_authorized = suback(&[ReasonCode::NotAuthorized], &[]);
-    refused(V3, Client, &not_authorized, Forbidden(Violation::SubackCodeReserved));
+    refused(V311, Client, &not_authorized, Forbidden(Violation::SubackCodeReserved));
     for to in [Client, Server] {
-        refused(V3, to, &Packet::Auth(AUTH), Forbidden(Violation::PacketTypeReserved));
+        refused(V311, to, &Packet::Auth(AUTH), Forbidden(Violation::PacketTypeReserved));
     }
 }
 
 #[test]
 fn packets_for_the_other_end() {
     let wrong = Forbidden(Violation::PacketNotForThisEnd);
-    for version in [V3, V5] {
+    for version in [V311, V5] {
         let filters = [Subscription::new("f", QoS::AtMostOnce)];
         let connect = Packet::Connect(CONNECT);
         for packet in [connect, subscribe(&filters, &[]), unsubscribe(&["f"], &[]), Packet::Pingreq] {
@@ -240,9 +245,9 @@ fn packets_for_the_other_end() {
             refused(version, Server, &packet, wrong);
         }
     }
-    refused(V3, Server, &unsuback(&[], &[]), wrong);
+    refused(V311, Server, &unsuback(&[], &[]), wrong);
     refused(V5, Server, &unsuback(&[ReasonCode::Success], &[]), wrong);
-    refused(V3, Client, &disconnect(ReasonCode::Success, &[]), wrong);
+    refused(V311, Client, &disconnect(ReasonCode::Success, &[]), wrong);
     accepted(V5, Client, &disconnect(ReasonCode::Success, &[]));
 }
 
@@ -275,7 +280,7 @@ fn recoded<'a>(packet: Packet<'a>, codes: &'a [ReasonCode; 1]) -> Packet<'a> {
         Packet::Acknowledgement(packet) => Packet::Acknowledgement(Acknowledgement { reason_code, ..packet }),
         Packet::Suback(packet) => Packet::Suback(Suback { reason_codes: List::of(codes), ..packet }),
         Packet::Unsuback(packet) => Packet::Unsuback(Unsuback { reason_codes: List::of(codes), ..packet }),
-        Packet::Disconnect(packet) => Packet::Disconnect(Disconnect { reason_code, ..packet }),
+        Packet::Disconnect(packet) => Packet::Disconnect(DisconnectPacket { reason_code, ..packet }),
         Packet::Auth(packet) => Packet::Auth(Auth { reason_code, ..packet }),
         other => other,
     }
@@ -283,18 +288,18 @@ fn recoded<'a>(packet: Packet<'a>, codes: &'a [ReasonCode; 1]) -> Packet<'a> {
 
 #[test]
 fn connect_that_contradicts_itself() {
-    let password = Packet::Connect(Connect { password: Some(b"p"), ..CONNECT });
-    refused(V3, Server, &password, Forbidden(Violation::PasswordWithoutUserName));
+    let password = Packet::Connect(ConnectPacket { password: Some(b"p"), ..CONNECT });
+    refused(V311, Server, &password, Forbidden(Violation::PasswordWithoutUserName));
     accepted(V5, Server, &password);
-    let nameless = Packet::Connect(Connect { clean_start: false, client_id: "", ..CONNECT });
-    refused(V3, Server, &nameless, Forbidden(Violation::ClientIdentifierEmpty));
+    let nameless = Packet::Connect(ConnectPacket { clean_start: false, client_id: "", ..CONNECT });
+    refused(V311, Server, &nameless, Forbidden(Violation::ClientIdentifierEmpty));
     accepted(V5, Server, &nameless);
-    accepted(V3, Server, &Packet::Connect(Connect { client_id: "", ..CONNECT }));
+    accepted(V311, Server, &Packet::Connect(ConnectPacket { client_id: "", ..CONNECT }));
 }
 
 #[test]
 fn session_present_in_a_refusal() {
-    for version in [V3, V5] {
+    for version in [V311, V5] {
         let present = Connack { session_present: true, ..CONNACK };
         accepted(version, Client, &Packet::Connack(present));
         let refusal = Packet::Connack(Connack { reason_code: ReasonCode::NotAuthorized, ..present });
@@ -305,8 +310,8 @@ fn session_present_in_a_refusal() {
 #[test]
 fn values_of_properties() {
     let connack = |of| (Client, Packet::Connack(Connack { properties: List::of(of), ..CONNACK }));
-    let connect = |of| (Server, Packet::Connect(Connect { properties: List::of(of), ..CONNECT }));
-    let publish = |to, of| (to, Packet::Publish(Publish { properties: List::of(of), ..PUBLISH }));
+    let connect = |of| (Server, Packet::Connect(ConnectPacket { properties: List::of(of), ..CONNECT }));
+    let publish = |to, of| (to, Packet::Publish(PublishPacket { properties: List::of(of), ..PUBLISH }));
     let auth = |of| (Server, Packet::Auth(Auth { properties: List::of(of), ..AUTH }));
     let filters = [Subscription::new("f", QoS::AtMostOnce)];
     let subscribe = |of| (Server, subscribe(&filters, of));
@@ -347,17 +352,17 @@ fn values_of_properties() {
 #[test]
 fn fields_longer_than_their_length_can_say() {
     let (fits, _) = LONG.split_at(65_535);
-    for version in [V3, V5] {
+    for version in [V311, V5] {
         let holders_of = |text: &'static str| {
             let will = Will { topic: text, payload: text.as_bytes(), ..WILL };
-            let named = Connect { user_name: Some(text), password: Some(text.as_bytes()), ..CONNECT };
+            let named = ConnectPacket { user_name: Some(text), password: Some(text.as_bytes()), ..CONNECT };
             let (user_name, password) = (Some("u"), named.password);
             [
-                Packet::Connect(Connect { client_id: text, ..CONNECT }),
-                Packet::Connect(Connect { user_name: named.user_name, ..CONNECT }),
-                Packet::Connect(Connect { user_name, password, ..CONNECT }),
-                Packet::Connect(Connect { will: Some(Will { topic: "w", ..will }), ..CONNECT }),
-                Packet::Connect(Connect { will: Some(Will { payload: b"", ..will }), ..CONNECT }),
+                Packet::Connect(ConnectPacket { client_id: text, ..CONNECT }),
+                Packet::Connect(ConnectPacket { user_name: named.user_name, ..CONNECT }),
+                Packet::Connect(ConnectPacket { user_name, password, ..CONNECT }),
+                Packet::Connect(ConnectPacket { will: Some(Will { topic: "w", ..will }), ..CONNECT }),
+                Packet::Connect(ConnectPacket { will: Some(Will { payload: b"", ..will }), ..CONNECT }),
                 publish(text),
                 subscribe(Vec::leak(vec![Subscription::new(text, QoS::AtMostOnce)]), &[]),
                 unsubscribe(Vec::leak(vec![text]), &[]),
@@ -371,11 +376,11 @@ fn fields_longer_than_their_length_can_say() {
     let long_type = [Property::ContentType(LONG)];
     let long_data = [Property::CorrelationData(LONG.as_bytes())];
     for list in [long_name, long_value, long_type, long_data] {
-        refused(V5, Client, &Packet::Publish(Publish { properties: List::of(&list), ..PUBLISH }), TooLong);
+        refused(V5, Client, &Packet::Publish(PublishPacket { properties: List::of(&list), ..PUBLISH }), TooLong);
     }
     for identifier in [268_435_456, u32::MAX] {
         let list = [Property::SubscriptionIdentifier(identifier)];
-        refused(V5, Client, &Packet::Publish(Publish { properties: List::of(&list), ..PUBLISH }), TooLong);
+        refused(V5, Client, &Packet::Publish(PublishPacket { properties: List::of(&list), ..PUBLISH }), TooLong);
     }
 }
 
@@ -383,9 +388,9 @@ fn fields_longer_than_their_length_can_say() {
 fn the_longest_packet() {
     let zeros = vec![0; 268_435_453];
     let (payload, _) = zeros.split_at(268_435_452);
-    let longest = |payload| Packet::Publish(Publish { payload, ..PUBLISH });
-    assert_eq!(longest(payload).encode(V3, Server, &mut []), Err(Unencodable::NoRoom(268_435_460)));
-    assert_eq!(longest(&zeros).encode(V3, Server, &mut []), Err(TooLong));
+    let longest = |payload| Packet::Publish(PublishPacket { payload, ..PUBLISH });
+    assert_eq!(longest(payload).encode(V311, Server, &mut []), Err(Unencodable::NoRoom(268_435_460)));
+    assert_eq!(longest(&zeros).encode(V311, Server, &mut []), Err(TooLong));
     assert_eq!(longest(payload).encode(V5, Server, &mut []), Err(TooLong), "a byte for the length of no properties");
 }
 

@@ -1,5 +1,5 @@
 //! The bodies of the fuzz targets over their seeds, as normal tests.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a fault here is a failed test")]
 #![allow(clippy::arithmetic_side_effects, reason = "lengths of small files")]
 

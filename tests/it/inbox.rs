@@ -1,5 +1,5 @@
 //! The inbox: which bytes are a packet, how many fit, and what it keeps of the past.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 
 use core::hash::{Hash, Hasher};
 use std::collections::hash_map::DefaultHasher;
@@ -9,7 +9,7 @@ use mqtt_session::wire::Packet;
 use mqtt_session::{Inbox, PacketId, Role, Version, Violation};
 
 use Role::Client;
-use Version::{V3, V5};
+use Version::{V5, V311};
 
 /// A PUBLISH of 7 bytes.
 const PUBLISH: &[u8] = b"\x30\x05\x00\x01txy";
@@ -31,15 +31,15 @@ fn a_packet_may_fill_the_capacity() {
     assert_eq!(inbox.capacity(), 7);
     for _ in 0..3 {
         assert_eq!(receive(&mut inbox, PUBLISH), b"");
-        assert_eq!(inbox.packet(V3, Client).unwrap().as_ref().map(payload), Some(&b"xy"[..]));
-        assert_eq!(inbox.packet(V3, Client), Ok(None));
+        assert_eq!(inbox.packet(V311, Client).unwrap().as_ref().map(payload), Some(&b"xy"[..]));
+        assert_eq!(inbox.packet(V311, Client), Ok(None));
         assert_eq!(inbox.space().len(), 7);
     }
 }
 
 #[test]
 fn a_packet_one_byte_larger_is_refused_from_its_header_alone() {
-    for version in [V3, V5] {
+    for version in [V311, V5] {
         let mut inbox = Inbox::<[u8; 6]>::new();
         receive(&mut inbox, PUBLISH.split_at(1).0);
         assert_eq!(inbox.packet(version, Client), Ok(None));
@@ -62,14 +62,14 @@ fn several_packets_in_one_read() {
     let mut inbox = Inbox::<[u8; 32]>::new();
     let id = PacketId::new(10).unwrap();
     receive(&mut inbox, &[PINGRESP, PUBLISH, &hex("4002000a"), &PUBLISH[..3]].concat());
-    assert_eq!(inbox.packet(V3, Client), Ok(Some(Packet::Pingresp)));
-    assert_eq!(inbox.packet(V3, Client).unwrap().as_ref().map(payload), Some(&b"xy"[..]));
-    let Ok(Some(Packet::Acknowledgement(puback))) = inbox.packet(V3, Client) else { panic!("a PUBACK") };
+    assert_eq!(inbox.packet(V311, Client), Ok(Some(Packet::Pingresp)));
+    assert_eq!(inbox.packet(V311, Client).unwrap().as_ref().map(payload), Some(&b"xy"[..]));
+    let Ok(Some(Packet::Acknowledgement(puback))) = inbox.packet(V311, Client) else { panic!("a PUBACK") };
     assert_eq!(puback.packet_id, id);
-    assert_eq!(inbox.packet(V3, Client), Ok(None));
+    assert_eq!(inbox.packet(V311, Client), Ok(None));
     assert_eq!(inbox.unread(), &PUBLISH[..3]);
     receive(&mut inbox, &PUBLISH[3..]);
-    assert_eq!(inbox.packet(V3, Client).unwrap().as_ref().map(payload), Some(&b"xy"[..]));
+    assert_eq!(inbox.packet(V311, Client).unwrap().as_ref().map(payload), Some(&b"xy"[..]));
     assert!(inbox.unread().is_empty());
 }
 
@@ -77,7 +77,7 @@ fn several_packets_in_one_read() {
 fn all_of_it_is_free_once_all_is_taken() {
     let mut inbox = Inbox::<[u8; 16]>::new();
     receive(&mut inbox, PINGRESP);
-    assert_eq!(inbox.packet(V3, Client), Ok(Some(Packet::Pingresp)));
+    assert_eq!(inbox.packet(V311, Client), Ok(Some(Packet::Pingresp)));
     assert_eq!(inbox.space().len(), 16);
 }
 
@@ -86,22 +86,22 @@ fn all_of_it_is_free_once_all_is_taken() {
 fn what_was_taken_makes_room_for_the_rest_of_a_packet() {
     let mut inbox = Inbox::<[u8; 7]>::new();
     assert_eq!(receive(&mut inbox, &[PINGRESP, &PUBLISH[..5]].concat()), b"");
-    assert_eq!(inbox.packet(V3, Client), Ok(Some(Packet::Pingresp)));
-    assert_eq!(inbox.packet(V3, Client), Ok(None));
+    assert_eq!(inbox.packet(V311, Client), Ok(Some(Packet::Pingresp)));
+    assert_eq!(inbox.packet(V311, Client), Ok(None));
     assert_eq!(inbox.space().len(), 2);
     assert_eq!(receive(&mut inbox, &PUBLISH[5..]), b"");
-    assert_eq!(inbox.packet(V3, Client).unwrap().as_ref().map(payload), Some(&b"xy"[..]));
+    assert_eq!(inbox.packet(V311, Client).unwrap().as_ref().map(payload), Some(&b"xy"[..]));
 }
 
 #[test]
 fn one_packet_in_many_reads() {
     let mut inbox = Inbox::<[u8; 16]>::new();
     for byte in PUBLISH.chunks(1) {
-        assert_eq!(inbox.packet(V3, Client), Ok(None));
-        assert_eq!(inbox.packet(V3, Client), Ok(None), "asking twice changes nothing");
+        assert_eq!(inbox.packet(V311, Client), Ok(None));
+        assert_eq!(inbox.packet(V311, Client), Ok(None), "asking twice changes nothing");
         receive(&mut inbox, byte);
     }
-    assert_eq!(inbox.packet(V3, Client).unwrap().as_ref().map(payload), Some(&b"xy"[..]));
+    assert_eq!(inbox.packet(V311, Client).unwrap().as_ref().map(payload), Some(&b"xy"[..]));
 }
 
 /// Whatever arrives, an inbox that waits has space.
@@ -133,13 +133,13 @@ fn small_capacities_never_wedge() {
 
 #[test]
 fn a_capacity_of_none_takes_no_packet() {
-    assert_eq!(Inbox::<[u8; 0]>::new().packet(V3, Client), Err(Violation::PacketTooLarge));
+    assert_eq!(Inbox::<[u8; 0]>::new().packet(V311, Client), Err(Violation::PacketTooLarge));
     let mut inbox = Inbox::<[u8; 2]>::new();
     receive(&mut inbox, &hex("d080"));
-    assert_eq!(inbox.packet(V3, Client), Err(Violation::PacketTooLarge), "a header that needs a third byte");
+    assert_eq!(inbox.packet(V311, Client), Err(Violation::PacketTooLarge), "a header that needs a third byte");
     let mut inbox = Inbox::<[u8; 3]>::new();
     receive(&mut inbox, &hex("d08000"));
-    assert_eq!(inbox.packet(V3, Client), Ok(Some(Packet::Pingresp)));
+    assert_eq!(inbox.packet(V311, Client), Ok(Some(Packet::Pingresp)));
 }
 
 #[test]
@@ -158,12 +158,12 @@ fn more_than_there_is_space_counts_as_all_of_it() {
 fn clear_forgets_half_a_packet() {
     let mut inbox = Inbox::<[u8; 8]>::new();
     receive(&mut inbox, &[PINGRESP, &PUBLISH[..4]].concat());
-    assert_eq!(inbox.packet(V3, Client), Ok(Some(Packet::Pingresp)));
+    assert_eq!(inbox.packet(V311, Client), Ok(Some(Packet::Pingresp)));
     inbox.clear();
     assert!(inbox.unread().is_empty());
     assert_eq!(inbox.space().len(), 8);
     receive(&mut inbox, PINGRESP);
-    assert_eq!(inbox.packet(V3, Client), Ok(Some(Packet::Pingresp)));
+    assert_eq!(inbox.packet(V311, Client), Ok(Some(Packet::Pingresp)));
 }
 
 #[test]
@@ -173,14 +173,14 @@ fn an_error_stays_and_takes_nothing() {
         let bytes = [&hex(bytes)[..], PINGRESP].concat();
         receive(&mut inbox, &bytes);
         for _ in 0..3 {
-            assert_eq!(inbox.packet(V3, Client), Err(rule));
+            assert_eq!(inbox.packet(V311, Client), Err(rule));
             assert_eq!(inbox.unread(), bytes);
         }
         receive(&mut inbox, PINGRESP);
-        assert_eq!(inbox.packet(V3, Client), Err(rule));
+        assert_eq!(inbox.packet(V311, Client), Err(rule));
         inbox.clear();
         receive(&mut inbox, PINGRESP);
-        assert_eq!(inbox.packet(V3, Client), Ok(Some(Packet::Pingresp)));
+        assert_eq!(inbox.packet(V311, Client), Ok(Some(Packet::Pingresp)));
     }
 }
 
@@ -188,8 +188,8 @@ fn an_error_stays_and_takes_nothing() {
 fn equal_is_what_is_unread() {
     let mut travelled = Inbox::<[u8; 16]>::new();
     receive(&mut travelled, &[PUBLISH, PINGRESP, b"\x30"].concat());
-    travelled.packet(V3, Client).unwrap();
-    travelled.packet(V3, Client).unwrap();
+    travelled.packet(V311, Client).unwrap();
+    travelled.packet(V311, Client).unwrap();
     let mut fresh = Inbox::<[u8; 16]>::new();
     assert_ne!(travelled, fresh);
     receive(&mut fresh, b"\x30");
@@ -214,7 +214,7 @@ fn debug_shows_no_bytes() {
 fn bytes_may_lie_anywhere() {
     fn pingresp(inbox: &mut Inbox) {
         assert_eq!(receive(inbox, PINGRESP), b"");
-        assert_eq!(inbox.packet(V3, Client), Ok(Some(Packet::Pingresp)));
+        assert_eq!(inbox.packet(V311, Client), Ok(Some(Packet::Pingresp)));
     }
     static EMPTY: Inbox<[u8; 4]> = Inbox::new();
     pingresp(&mut EMPTY.clone());
@@ -222,10 +222,10 @@ fn bytes_may_lie_anywhere() {
     let mut buffer = [0; 4];
     let mut borrowed = Inbox::over(&mut buffer[..]);
     receive(&mut borrowed, PINGRESP);
-    assert_eq!(borrowed.packet(V3, Client), Ok(Some(Packet::Pingresp)));
+    assert_eq!(borrowed.packet(V311, Client), Ok(Some(Packet::Pingresp)));
     let mut owned = Inbox::over(vec![0; 4]);
     receive(&mut owned, PINGRESP);
-    assert_eq!(owned.packet(V3, Client), Ok(Some(Packet::Pingresp)));
+    assert_eq!(owned.packet(V311, Client), Ok(Some(Packet::Pingresp)));
     let mut boxed: Box<Inbox> = Box::new(Inbox::<[u8; 3]>::new());
     pingresp(&mut boxed);
 }
@@ -235,10 +235,10 @@ fn bytes_may_lie_anywhere() {
 fn half_a_packet_survives_the_move_to_the_front() {
     let mut inbox = Inbox::<[u8; 9]>::new();
     assert_eq!(receive(&mut inbox, &[PUBLISH, PINGRESP].concat()), b"");
-    inbox.packet(V3, Client).unwrap();
+    inbox.packet(V311, Client).unwrap();
     assert_eq!(inbox.unread(), PINGRESP);
     assert_eq!(inbox.space().len(), 7);
     receive(&mut inbox, PUBLISH);
-    assert_eq!(inbox.packet(V3, Client), Ok(Some(Packet::Pingresp)));
-    assert_eq!(inbox.packet(V3, Client).unwrap().as_ref().map(payload), Some(&b"xy"[..]));
+    assert_eq!(inbox.packet(V311, Client), Ok(Some(Packet::Pingresp)));
+    assert_eq!(inbox.packet(V311, Client).unwrap().as_ref().map(payload), Some(&b"xy"[..]));
 }

@@ -1,6 +1,6 @@
 //! What comes at a bad moment: connections that are given up before anything of them is seen, answers before their
 //! questions, places that nobody can free.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -10,8 +10,8 @@
 
 use mqtt_session::wire::{Auth, Packet, Properties};
 use mqtt_session::{
-    Acknowledge, Cause, Connect, Event, Handle, Inbox, Instant, Oversized, PacketId, Property, Publish, QoS,
-    ReasonCode, Refused, Role, Session, Step, StrayPacket, Subscribe, Subscription, Version,
+    Acknowledge, CloseReason, CommandError, Connect, Event, Handle, Inbox, Instant, Oversized, PacketId, Property,
+    Publish, QoS, ReasonCode, Role, Session, Step, StrayPacket, Subscribe, Subscription, Version,
 };
 
 use crate::known_failures::trace::{
@@ -19,16 +19,16 @@ use crate::known_failures::trace::{
 };
 
 /// A session, its inbox, and what it did.
-struct Rig<const STORE: usize, const SENT: usize, const HELD: usize> {
-    session: Session<STORE, SENT, HELD>,
+struct Rig<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> {
+    session: Session<STORE, OUTBOUND, INBOUND>,
     inbox: Inbox<[u8; 128]>,
     events: Vec<String>,
     written: Vec<u8>,
     handles: Vec<Handle>,
-    closed: Option<Cause>,
+    closed: Option<CloseReason>,
 }
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize> Rig<STORE, SENT, HELD> {
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> Rig<STORE, OUTBOUND, INBOUND> {
     fn connecting(connect: &Connect<'_>) -> Self {
         let (session, inbox) = (Session::new(), Inbox::new());
         let mut rig = Self { session, inbox, events: vec![], written: vec![], handles: vec![], closed: None };
@@ -85,7 +85,7 @@ const CONNACK: [u8; 4] = [0x20, 2, 0, 0];
 
 #[test]
 fn requests_are_lost_once_however_often_the_connection_is_given_up() {
-    let connect = Connect::new(Version::V3, "c");
+    let connect = Connect::new(Version::V311, "c");
     let mut rig = Rig::<256, 4, 4>::connecting(&connect);
     rig.receive(&CONNACK);
     let requests = [rig.subscribe(), rig.subscribe()];
@@ -104,7 +104,7 @@ fn requests_are_lost_once_however_often_the_connection_is_given_up() {
 
 #[test]
 fn a_request_that_was_never_shown_cannot_be_answered() {
-    let mut rig = Rig::<120, 3, 4>::connecting(&Connect::new(Version::V3, "c"));
+    let mut rig = Rig::<120, 3, 4>::connecting(&Connect::new(Version::V311, "c"));
     rig.receive(&CONNACK);
     rig.publish(QoS::AtMostOnce, &[0; 20]);
     let Step::Transmit(_) = rig.session.poll(&mut rig.inbox, Instant::from_millis(0)) else { unreachable!() };
@@ -117,12 +117,12 @@ fn a_request_that_was_never_shown_cannot_be_answered() {
     rig.events.clear();
     rig.receive(&[0x90, 3, 0, 1, 0]);
     assert!(rig.events[0].starts_with("Subscribed { packet_id: 1"));
-    assert_eq!(rig.session.in_flight(), 0);
+    assert_eq!(rig.session.pending(), 0);
 }
 
 #[test]
 fn a_place_that_the_application_cannot_free_is_not_waited_for() {
-    let manual = Connect { acknowledgement: Acknowledge::Manually, ..Connect::new(Version::V3, "c") };
+    let manual = Connect { acknowledgement: Acknowledge::Manually, ..Connect::new(Version::V311, "c") };
     let mut rig = Rig::<256, 4, 1>::connecting(&manual);
     rig.receive(&CONNACK);
     rig.receive(&[0x34, 5, 0, 1, b't', 0, 1]);
@@ -133,19 +133,19 @@ fn a_place_that_the_application_cannot_free_is_not_waited_for() {
     let handle = rig.handles[0];
     rig.session.acknowledge(handle, ReasonCode::Success).unwrap();
     rig.run();
-    assert_eq!(rig.closed, Some(Cause::TooManyHeld));
+    assert_eq!(rig.closed, Some(CloseReason::TooManyHeld));
 }
 
 /// What frees its place is PUBREL, which is behind it in the stream, even where the application has yet to acknowledge.
 #[test]
 fn a_message_of_qos_2_does_not_wait_for_a_place() {
-    let manual = Connect { acknowledgement: Acknowledge::Manually, ..Connect::new(Version::V3, "c") };
+    let manual = Connect { acknowledgement: Acknowledge::Manually, ..Connect::new(Version::V311, "c") };
     let mut rig = Rig::<256, 4, 1>::connecting(&manual);
     rig.receive(&CONNACK);
     rig.receive(&[0x34, 5, 0, 1, b't', 0, 1]);
     assert_eq!(rig.closed, None);
     rig.receive(&[0x34, 5, 0, 1, b't', 0, 2]);
-    assert_eq!(rig.closed, Some(Cause::TooManyHeld));
+    assert_eq!(rig.closed, Some(CloseReason::TooManyHeld));
 }
 
 #[test]
@@ -155,8 +155,8 @@ fn the_older_version_is_spoken_though_something_was_queued() {
     let queued = rig.publish(QoS::AtLeastOnce, b"one").unwrap();
     rig.run();
     rig.receive(&[0x20, 2, 0, 1]);
-    assert_eq!(rig.closed, Some(Cause::UnsupportedVersion));
-    let older = Connect::new(Version::V3, "c");
+    assert_eq!(rig.closed, Some(CloseReason::UnsupportedVersion));
+    let older = Connect::new(Version::V311, "c");
     let keep = Connect { clean_start: false, ..older };
     assert!(rig.session.connect(&mut rig.inbox, &keep).is_err(), "what is queued was made for 5.0");
     rig.events.clear();
@@ -193,7 +193,7 @@ fn a_session_whose_connack_was_lost_is_not_resumed() {
             rig.connect(&connect);
         }
         rig.receive(&resumed);
-        assert_eq!(rig.closed, Some(Cause::SessionUnknown));
+        assert_eq!(rig.closed, Some(CloseReason::SessionUnknown));
         rig.written.clear();
         rig.connect(&connect);
         rig.run();
@@ -219,7 +219,7 @@ fn a_session_of_one_connection_may_not_be_resumed_though_connack_was_lost() {
     rig.run();
     rig.connect(&connect);
     rig.receive(&[0x20, 3, 1, 0, 0]);
-    assert_eq!(rig.closed, Some(Cause::SessionUnknown));
+    assert_eq!(rig.closed, Some(CloseReason::SessionUnknown));
 }
 
 #[test]
@@ -253,12 +253,12 @@ fn nothing_but_the_farewell_leaves_once_the_connection_has_failed() {
     rig.session.acknowledge(rig.handles[1], ReasonCode::Success).unwrap();
     rig.run();
     assert_eq!(rig.written, [0xE0, 1, 0x83]);
-    assert_eq!(rig.closed, Some(Cause::MaximumPacketSizeTooSmall));
+    assert_eq!(rig.closed, Some(CloseReason::MaximumPacketSizeTooSmall));
 }
 
 #[test]
 fn the_front_of_a_message_that_is_skipped_may_come_byte_by_byte() {
-    let connect = Connect { oversized: Oversized::Skipped, ..Connect::new(Version::V3, "c") };
+    let connect = Connect { oversized: Oversized::Skipped, ..Connect::new(Version::V311, "c") };
     let mut rig: Rig<64, 1, 1> = Rig::connecting(&connect);
     rig.run();
     rig.receive(&[0x20, 2, 0, 0]);
@@ -276,7 +276,7 @@ fn the_front_of_a_message_that_is_skipped_may_come_byte_by_byte() {
 #[test]
 fn how_the_last_message_was_acknowledged_is_no_part_of_a_session() {
     let mut sessions = [0x32, 0x34].map(|first| {
-        let mut rig: Rig<64, 1, 1> = Rig::connecting(&Connect::new(Version::V3, "c"));
+        let mut rig: Rig<64, 1, 1> = Rig::connecting(&Connect::new(Version::V311, "c"));
         rig.run();
         rig.receive(&[0x20, 2, 0, 0]);
         rig.receive(&[first, 5, 0, 1, b't', 0, 7]);
@@ -296,7 +296,7 @@ fn a_message_is_released_before_it_is_acknowledged() {
         t.receives(qos2(7, "a"));
         t.hands_out(qos2(7, "a"));
         t.receives(pubrel(7));
-        t.fails(Cause::AcknowledgementContradicts, 0x82);
+        t.fails(CloseReason::UnexpectedAcknowledgement, 0x82);
     }
 }
 
@@ -357,7 +357,7 @@ fn a_server_comes_to_take_no_pubrel() {
     t.connect();
     t.receives(connack(true, "27 00000003"));
     t.connected(true);
-    t.fails(Cause::MaximumPacketSizeTooSmall, 0x83);
+    t.fails(CloseReason::MaximumPacketSizeTooSmall, 0x83);
     // It is not lost by that.
     t.resumes();
     t.sends(pubrel(id));
@@ -393,7 +393,7 @@ fn an_authentication_takes_the_room_of_an_acknowledgement() {
                 t.sends(packet[..len].to_vec());
             }
             Err(refused) => {
-                assert_eq!((refused, len), (Refused::TooLarge, most), "{len} bytes of data");
+                assert_eq!((refused, len), (CommandError::TooLarge, most), "{len} bytes of data");
                 most += 1;
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! S are failures of senders, R of receivers, W those of decoders as the other end sees them, T those of a second collection.
 //! Tests that share a number are sides of one failure.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 
 mod answers;
 mod expiry;

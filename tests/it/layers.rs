@@ -20,7 +20,7 @@ const CRATE: &Layers = &[
     &["event", "report"],
     &["engine"],
     &["session", "server"],
-    &["end"],
+    &["endpoint"],
     &["io", "sim"],
     &["strategies"],
     &["lib"],

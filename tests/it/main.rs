@@ -30,7 +30,7 @@ mod server;
 mod statements;
 mod statics;
 mod strategies;
-#[cfg(all(feature = "v3", feature = "v5"))]
+#[cfg(all(feature = "v311", feature = "v5"))]
 #[path = "../support/mod.rs"]
 mod support;
 mod texts;

@@ -1,5 +1,5 @@
 //! Messages that are larger than the inbox: let pass where that was asked for, in 3.1.1, and refused otherwise.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,7 +10,8 @@
 
 use crate::known_failures::trace::{Bytes, puback, pubcomp, pubrec, pubrel, qos1, with_header};
 use mqtt_session::{
-    Acknowledge, Cause, Connect, Event, Inbox, Instant, Oversized, QoS, ReasonCode, Session, Step, Version, Violation,
+    Acknowledge, CloseReason, Connect, Event, Inbox, Instant, Oversized, QoS, ReasonCode, Session, Step, Version,
+    Violation,
 };
 
 const LEVELS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
@@ -20,17 +21,17 @@ const MODES: [Acknowledge; 2] = [Acknowledge::AfterHandling, Acknowledge::Manual
 const CAPACITY: usize = 32;
 
 /// A session, the bytes on their way to it, and what it did: events and written bytes in their order.
-struct Rig<const HELD: usize> {
-    session: Session<256, 4, HELD>,
+struct Rig<const INBOUND: usize> {
+    session: Session<256, 4, INBOUND>,
     inbox: Inbox<[u8; CAPACITY]>,
     version: Version,
     acknowledgement: Acknowledge,
     did: Vec<String>,
     handles: Vec<mqtt_session::Handle>,
-    closed: Option<Cause>,
+    closed: Option<CloseReason>,
 }
 
-impl<const HELD: usize> Rig<HELD> {
+impl<const INBOUND: usize> Rig<INBOUND> {
     fn new(version: Version, acknowledgement: Acknowledge) -> Self {
         let (session, inbox) = (Session::new(), Inbox::new());
         Self { session, inbox, version, acknowledgement, did: vec![], handles: vec![], closed: None }
@@ -38,7 +39,7 @@ impl<const HELD: usize> Rig<HELD> {
 
     /// A connection of 3.1.1 that skips what is too large.
     fn online(acknowledgement: Acknowledge) -> Self {
-        let mut rig = Self::new(Version::V3, acknowledgement);
+        let mut rig = Self::new(Version::V311, acknowledgement);
         rig.connects(Oversized::Skipped);
         rig
     }
@@ -137,7 +138,7 @@ fn skipped(topic: &str, qos: QoS, len: usize) -> String {
 }
 
 fn written(packet: impl Bytes) -> String {
-    format!("{:02X?}", packet.bytes(Version::V3))
+    format!("{:02X?}", packet.bytes(Version::V311))
 }
 
 /// What answers a message of this QoS at first.
@@ -161,7 +162,7 @@ fn what_is_too_large_is_told_acknowledged_and_dropped() {
                     expected.extend(answer(qos, 7));
                     rig.did(&expected);
                     if qos == QoS::ExactlyOnce {
-                        rig.receive(&pubrel(7).bytes(Version::V3), chunk);
+                        rig.receive(&pubrel(7).bytes(Version::V311), chunk);
                         rig.did(&[written(pubcomp(7))]);
                     }
                     assert!(rig.inbox.unread().is_empty() && rig.handles.is_empty());
@@ -208,9 +209,9 @@ fn what_follows_is_seen() {
                     let mut rig = Rig::<4>::online(acknowledgement);
                     let stream = [
                         large(qos, 7, "first", len),
-                        qos1(8, "m").bytes(Version::V3),
+                        qos1(8, "m").bytes(Version::V311),
                         large(QoS::AtLeastOnce, 9, "second", len),
-                        pubrel(99).bytes(Version::V3),
+                        pubrel(99).bytes(Version::V311),
                     ];
                     rig.receive(&stream.concat(), chunk);
                     if acknowledgement == Acknowledge::Manually {
@@ -249,7 +250,7 @@ fn a_repeat_before_pubrel_is_answered_and_not_told() {
                 rig.receive(&packet, 9);
                 rig.did(&[written(pubrec(7))]);
             }
-            rig.receive(&pubrel(7).bytes(Version::V3), 9);
+            rig.receive(&pubrel(7).bytes(Version::V311), 9);
             rig.did(&[written(pubcomp(7))]);
             rig.receive(&large(QoS::ExactlyOnce, 7, "new", 100), 9);
             rig.did(&[skipped("new", QoS::ExactlyOnce, 100), written(pubrec(7))]);
@@ -262,9 +263,9 @@ fn a_repeat_before_pubrel_is_answered_and_not_told() {
 fn acknowledgements_leave_in_the_order_of_the_messages() {
     for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
         let mut rig = Rig::<4>::online(Acknowledge::Manually);
-        rig.receive(&qos1(6, "m").bytes(Version::V3), 9);
+        rig.receive(&qos1(6, "m").bytes(Version::V311), 9);
         rig.receive(&large(qos, 7, "a/b", 100), 9);
-        rig.receive(&qos1(8, "m").bytes(Version::V3), 9);
+        rig.receive(&qos1(8, "m").bytes(Version::V311), 9);
         rig.did(&["t AtLeastOnce".to_owned(), skipped("a/b", qos, 100), "t AtLeastOnce".to_owned()]);
         rig.acknowledge(1);
         rig.did(&[]);
@@ -278,7 +279,7 @@ fn acknowledgements_leave_in_the_order_of_the_messages() {
 fn a_message_whose_turn_did_not_come_is_answered_on_the_next_connection() {
     let mut rig = Rig::<4>::online(Acknowledge::Manually);
     let packet = large(QoS::ExactlyOnce, 7, "a/b", 100);
-    rig.receive(&qos1(6, "m").bytes(Version::V3), 9);
+    rig.receive(&qos1(6, "m").bytes(Version::V311), 9);
     rig.receive(&packet, 9);
     rig.receive(&packet, 9);
     rig.did(&["t AtLeastOnce".to_owned(), skipped("a/b", QoS::ExactlyOnce, 100)]);
@@ -287,7 +288,7 @@ fn a_message_whose_turn_did_not_come_is_answered_on_the_next_connection() {
     rig.connects(Oversized::Skipped);
     rig.receive(&packet, 9);
     rig.did(&[written(pubrec(7))]);
-    rig.receive(&pubrel(7).bytes(Version::V3), 9);
+    rig.receive(&pubrel(7).bytes(Version::V311), 9);
     rig.did(&[written(pubcomp(7))]);
 }
 
@@ -299,21 +300,21 @@ fn a_message_without_a_place_is_not_acknowledged() {
     rig.did(&[skipped("a/b", QoS::ExactlyOnce, 100), written(pubrec(7))]);
     rig.receive(&large(QoS::ExactlyOnce, 8, "a/b", 100), 9);
     rig.did(&[]);
-    assert_eq!(rig.closed, Some(Cause::TooManyHeld));
+    assert_eq!(rig.closed, Some(CloseReason::TooManyHeld));
 }
 
 /// One of QoS 1 waits until the application has acknowledged another one, if the inbox has space for that long.
 #[test]
 fn a_message_may_wait_for_a_place() {
     let mut rig = Rig::<1>::online(Acknowledge::Manually);
-    rig.receive(&qos1(6, "m").bytes(Version::V3), 9);
+    rig.receive(&qos1(6, "m").bytes(Version::V311), 9);
     let packet = large(QoS::AtLeastOnce, 7, "a/b", 100);
     rig.receive(&packet[..20], 9);
     rig.did(&["t AtLeastOnce".to_owned()]);
     rig.acknowledge(0);
     rig.did(&[skipped("a/b", QoS::AtLeastOnce, 100), written(puback(6)), written(puback(7))]);
     rig.receive(&packet[20..], 9);
-    rig.receive(&qos1(8, "m").bytes(Version::V3), 9);
+    rig.receive(&qos1(8, "m").bytes(Version::V311), 9);
     rig.did(&["t AtLeastOnce".to_owned()]);
 }
 
@@ -323,11 +324,11 @@ fn a_topic_that_does_not_fit_is_refused() {
         let mut rig = Rig::<4>::online(Acknowledge::AfterHandling);
         let topic = "t".repeat(topic);
         rig.receive(&large(QoS::AtMostOnce, 0, &topic, 120), 3);
-        let too_large = Cause::Violation(Violation::PacketTooLarge);
+        let too_large = CloseReason::Violation(Violation::PacketTooLarge);
         assert_eq!(rig.closed, if fits { None } else { Some(too_large) });
         rig.did(if fits { vec![skipped(&topic, QoS::AtMostOnce, 120)] } else { vec![] }.as_slice());
         rig.connects(Oversized::Skipped);
-        rig.receive(&qos1(8, "m").bytes(Version::V3), 3);
+        rig.receive(&qos1(8, "m").bytes(Version::V311), 3);
         rig.did(&["t AtLeastOnce".to_owned(), written(puback(8))]);
     }
 }
@@ -347,7 +348,7 @@ fn a_cut_in_what_is_skipped_leaves_nothing_over() {
             let is_seen = !rig.did.is_empty();
             rig.connects(Oversized::Skipped);
             assert_eq!(rig.inbox, Inbox::new());
-            rig.receive(&qos1(8, "m").bytes(Version::V3), 13);
+            rig.receive(&qos1(8, "m").bytes(Version::V311), 13);
             rig.did(&["t AtLeastOnce".to_owned(), written(puback(8))]);
             // A message of QoS 2 is told once, and answered each time.
             rig.receive(&packet, 13);
@@ -361,10 +362,10 @@ fn a_cut_in_what_is_skipped_leaves_nothing_over() {
 fn nothing_is_skipped_where_that_was_not_asked_for() {
     for chunk in [1, 7, usize::MAX] {
         for qos in LEVELS {
-            let mut rig = Rig::<4>::new(Version::V3, Acknowledge::AfterHandling);
-            rig.connects(Oversized::Refused);
+            let mut rig = Rig::<4>::new(Version::V311, Acknowledge::AfterHandling);
+            rig.connects(Oversized::Disconnect);
             rig.receive(&large(qos, 7, "a/b", 100), chunk);
-            assert_eq!(rig.closed, Some(Cause::Violation(Violation::PacketTooLarge)));
+            assert_eq!(rig.closed, Some(CloseReason::Violation(Violation::PacketTooLarge)));
             rig.did(&[]);
         }
     }
@@ -373,12 +374,12 @@ fn nothing_is_skipped_where_that_was_not_asked_for() {
 /// There the server was told how much fits.
 #[test]
 fn version_5_refuses_in_any_case() {
-    for oversized in [Oversized::Refused, Oversized::Skipped] {
+    for oversized in [Oversized::Disconnect, Oversized::Skipped] {
         for chunk in [1, 7, usize::MAX] {
             let mut rig = Rig::<4>::new(Version::V5, Acknowledge::AfterHandling);
             rig.connects(oversized);
             rig.receive(&large(QoS::AtLeastOnce, 7, "a/b", 100), chunk);
-            assert_eq!(rig.closed, Some(Cause::Violation(Violation::PacketTooLarge)));
+            assert_eq!(rig.closed, Some(CloseReason::Violation(Violation::PacketTooLarge)));
             rig.did(&["[E0, 01, 95]".to_owned()]);
         }
     }
@@ -387,7 +388,7 @@ fn version_5_refuses_in_any_case() {
 /// [MQTT-3.2.0-1]: large or not.
 #[test]
 fn nothing_is_skipped_before_connack() {
-    let mut rig = Rig::<4>::new(Version::V3, Acknowledge::AfterHandling);
+    let mut rig = Rig::<4>::new(Version::V311, Acknowledge::AfterHandling);
     rig.begins(Oversized::Skipped);
     rig.did.clear();
     rig.receive(&large(QoS::AtLeastOnce, 7, "a/b", 100), 9);
@@ -400,7 +401,7 @@ fn nothing_is_skipped_before_connack() {
 fn a_packet_that_is_no_message_is_refused() {
     let mut rig = Rig::<4>::online(Acknowledge::AfterHandling);
     rig.receive(&[0x90, 100], 1);
-    assert_eq!(rig.closed, Some(Cause::Violation(Violation::PacketTooLarge)));
+    assert_eq!(rig.closed, Some(CloseReason::Violation(Violation::PacketTooLarge)));
     rig.did(&[]);
 }
 
@@ -410,7 +411,7 @@ fn a_large_message_that_breaks_a_rule_is_refused() {
     for packet in [large(QoS::AtMostOnce, 0, "a/#", 100), large(QoS::AtLeastOnce, 0, "a/b", 100)] {
         let mut rig = Rig::<4>::online(Acknowledge::AfterHandling);
         rig.receive(&packet, 9);
-        assert!(matches!(rig.closed, Some(Cause::Violation(_))));
+        assert!(matches!(rig.closed, Some(CloseReason::Violation(_))));
         rig.did(&[]);
     }
 }

@@ -1,10 +1,10 @@
 //! Which packets may carry which properties: table 2-4 of MQTT 5.0, decoded and encoded.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 
 use crate::support::{encode, encode_again, hex};
 use mqtt_session::wire::{
-    Acknowledgement, Auth, Connack, Connect, Disconnect, List, Packet, Properties, Publish, Suback, Subscribe,
-    Unencodable, Unsuback, Unsubscribe,
+    Acknowledgement, Auth, Connack, ConnectPacket, DisconnectPacket, List, Packet, Properties, PublishPacket, Suback,
+    SubscribePacket, Unencodable, Unsuback, UnsubscribePacket,
 };
 use mqtt_session::{Property, QoS, Role, Version, Violation, Will};
 
@@ -74,18 +74,18 @@ fn framed((_, _, first, before, behind): Frame, properties: &[u8]) -> Vec<u8> {
 /// A packet as another with other properties; of a CONNECT with a will, those of the will.
 fn with<'a>(packet: Packet<'a>, properties: Properties<'a>) -> Packet<'a> {
     match packet {
-        Packet::Connect(packet @ Connect { will: Some(will), .. }) => {
-            Packet::Connect(Connect { will: Some(Will { properties, ..will }), ..packet })
+        Packet::Connect(packet @ ConnectPacket { will: Some(will), .. }) => {
+            Packet::Connect(ConnectPacket { will: Some(Will { properties, ..will }), ..packet })
         }
-        Packet::Connect(packet) => Packet::Connect(Connect { properties, ..packet }),
+        Packet::Connect(packet) => Packet::Connect(ConnectPacket { properties, ..packet }),
         Packet::Connack(packet) => Packet::Connack(Connack { properties, ..packet }),
-        Packet::Publish(packet) => Packet::Publish(Publish { properties, ..packet }),
+        Packet::Publish(packet) => Packet::Publish(PublishPacket { properties, ..packet }),
         Packet::Acknowledgement(packet) => Packet::Acknowledgement(Acknowledgement { properties, ..packet }),
-        Packet::Subscribe(packet) => Packet::Subscribe(Subscribe { properties, ..packet }),
+        Packet::Subscribe(packet) => Packet::Subscribe(SubscribePacket { properties, ..packet }),
         Packet::Suback(packet) => Packet::Suback(Suback { properties, ..packet }),
-        Packet::Unsubscribe(packet) => Packet::Unsubscribe(Unsubscribe { properties, ..packet }),
+        Packet::Unsubscribe(packet) => Packet::Unsubscribe(UnsubscribePacket { properties, ..packet }),
         Packet::Unsuback(packet) => Packet::Unsuback(Unsuback { properties, ..packet }),
-        Packet::Disconnect(packet) => Packet::Disconnect(Disconnect { properties, ..packet }),
+        Packet::Disconnect(packet) => Packet::Disconnect(DisconnectPacket { properties, ..packet }),
         Packet::Auth(packet) => Packet::Auth(Auth { properties, ..packet }),
         other => other,
     }

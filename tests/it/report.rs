@@ -1,5 +1,5 @@
 //! What is told to loggers: every packet, event and refusal, and never a secret or a byte of a payload.
-#![cfg(all(feature = "log", feature = "server", feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "log", feature = "server", feature = "v311", feature = "v5"))]
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a fault here is a failed test")]
 
 use core::cell::RefCell;
@@ -8,8 +8,8 @@ use log::{LevelFilter, Log, Metadata, Record};
 use mqtt_session::server::{self, Accept};
 use mqtt_session::wire::{Auth, Suback};
 use mqtt_session::{
-    Cause, Connect, Disconnect, Event, Inbox, Instant, List, Message, Properties, Property, Publish, QoS, ReasonCode,
-    Refused, Session, Step, Subscribe, Subscription, Version, Will,
+    CloseReason, CommandError, Connect, Disconnect, Event, Inbox, Instant, List, Message, Properties, Property,
+    Publish, QoS, ReasonCode, Session, Step, Subscribe, Subscription, Version, Will,
 };
 
 type Client = Session<512, 4, 4>;
@@ -179,9 +179,11 @@ fn a_whole_connection() {
     });
     told.iter().for_each(|line| assert_discreet(line));
     let headings: Vec<_> = told.iter().map(|line| heading(line)).collect();
-    let passed = |packet: &str| [format!("TRACE sends {packet}"), format!("TRACE received {packet}")];
+    let passed = |packet: &str| {
+        [format!("TRACE sends {}", packet.trim_end_matches("Packet")), format!("TRACE received {packet}")]
+    };
     let expected = [
-        passed("Connect").to_vec(),
+        passed("ConnectPacket").to_vec(),
         vec!["DEBUG Connecting {".to_owned()],
         passed("Auth").to_vec(),
         vec!["DEBUG Authenticating Auth".to_owned()],
@@ -189,18 +191,18 @@ fn a_whole_connection() {
         vec!["DEBUG Authenticating Auth".to_owned()],
         passed("Connack").to_vec(),
         vec!["DEBUG Connected Connack".to_owned()],
-        passed("Subscribe").to_vec(),
+        passed("SubscribePacket").to_vec(),
         vec!["DEBUG Subscribing {".to_owned()],
         passed("Suback").to_vec(),
         vec!["DEBUG Subscribed {".to_owned()],
-        passed("Publish").to_vec(),
+        passed("PublishPacket").to_vec(),
         vec!["DEBUG Message Message".to_owned()],
         passed("Acknowledgement").to_vec(),
         passed("Acknowledgement").to_vec(),
         passed("Acknowledgement").to_vec(),
         vec!["DEBUG Published {".to_owned()],
-        passed("Disconnect").to_vec(),
-        vec!["DEBUG Disconnected Disconnect".to_owned()],
+        passed("DisconnectPacket").to_vec(),
+        vec!["DEBUG Disconnected DisconnectPacket".to_owned()],
         vec!["INFO the connection".to_owned(), "INFO the connection".to_owned()],
     ];
     assert_eq!(headings, expected.concat(), "{told:#?}");
@@ -238,8 +240,8 @@ fn run(session: &mut Client, inbox: &mut Inbox<[u8; 512]>) {
 fn refused_commands() {
     let told = told(|| {
         let (mut session, _) = connected();
-        assert_eq!(Client::new().publish(&message()), Err(Refused::Offline));
-        assert_eq!(session.publish(&Publish::new("t", &[7; 600])), Err(Refused::TooLarge));
+        assert_eq!(Client::new().publish(&message()), Err(CommandError::Offline));
+        assert_eq!(session.publish(&Publish::new("t", &[7; 600])), Err(CommandError::TooLarge));
         while session.publish(&message()).is_ok() {}
         assert!(session.subscribe(&Subscribe::default()).is_err());
     });
@@ -311,12 +313,17 @@ mod encoded {
         assert_discreet(message(), "t");
         assert_discreet(proof("first proof", ReasonCode::ContinueAuthentication), "SCRAM");
         let Connect { will, user_name, password, properties, .. } = connect();
-        let packet =
-            wire::Connect { will, user_name, password, properties: Properties::of(properties), ..Default::default() };
+        let packet = wire::ConnectPacket {
+            will,
+            user_name,
+            password,
+            properties: Properties::of(properties),
+            ..Default::default()
+        };
         assert_discreet(Packet::Connect(packet), USER);
         let Publish { topic, payload, properties, .. } = message();
         let delivery = Delivery::AtMostOnce;
-        let packet = wire::Publish { topic: "topic", payload, properties, delivery, retain: false };
+        let packet = wire::PublishPacket { topic: "topic", payload, properties, delivery, retain: false };
         assert_discreet(Packet::Publish(packet), "topic");
         let message = Message { topic, payload, properties, delivery, retain: false, remaining: 0, handle: None };
         assert_discreet(Event::Message(message.clone()), "t");
@@ -328,8 +335,8 @@ mod encoded {
         let steps: [Step<'static, Event<'static>>; 4] = [
             Step::Wait(None),
             Step::Wait(Some(Instant::from_millis(5))),
-            Step::Close(Cause::PingTimeout),
-            Step::Close(Cause::ConnackTimeout),
+            Step::Close(CloseReason::PingTimeout),
+            Step::Close(CloseReason::ConnackTimeout),
         ];
         let told = steps.map(alone);
         assert!(told.iter().enumerate().all(|(index, first)| !told[index + 1..].contains(first)), "{told:?}");

@@ -1,5 +1,5 @@
 //! What `room` says is what a publish takes: to the byte, in any state. And which messages are kept for a connection.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -12,8 +12,8 @@ use core::num::NonZeroU16;
 
 use crate::known_failures::trace::{self, Trace, both, pubrec, pubrel, qos0, qos1, qos2};
 use mqtt_session::{
-    Connect, Event, Inbox, Instant, Offline, PacketId, Property, Publish, QoS, Refused, Session, Step, TopicAliases,
-    Version,
+    CommandError, Connect, Event, Inbox, Instant, Offline, PacketId, Property, Publish, QoS, Session, Step,
+    TopicAliases, Version,
 };
 use proptest::prelude::*;
 
@@ -31,8 +31,8 @@ fn payload(version: Version, qos: QoS, len: usize) -> Option<Vec<u8>> {
 }
 
 /// Whether a packet of this length is taken now. The session is left as it was.
-fn takes<const STORE: usize, const SENT: usize, const HELD: usize>(
-    session: &Session<STORE, SENT, HELD>,
+fn takes<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize>(
+    session: &Session<STORE, OUTBOUND, INBOUND>,
     version: Version,
     qos: QoS,
     len: usize,
@@ -40,22 +40,22 @@ fn takes<const STORE: usize, const SENT: usize, const HELD: usize>(
     let payload = payload(version, qos, len)?;
     match session.clone().publish(&Publish { qos, ..Publish::new("t", &payload) }) {
         Ok(_) => Some(true),
-        Err(Refused::Full | Refused::TooLarge) => Some(false),
+        Err(CommandError::Full | CommandError::TooLarge) => Some(false),
         Err(refused) => panic!("{refused:?}"),
     }
 }
 
 /// So many bytes fit, and not one more; by way of any QoS for which there is an exchange left.
 #[track_caller]
-fn check<const STORE: usize, const SENT: usize, const HELD: usize>(
-    session: &mut Session<STORE, SENT, HELD>,
+fn check<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize>(
+    session: &mut Session<STORE, OUTBOUND, INBOUND>,
     version: Version,
 ) {
     let before = session.clone();
-    let room = session.room();
+    let room = session.free_space();
     assert!(*session == before && room <= STORE.saturating_sub(16));
     for qos in LEVELS {
-        if qos != QoS::AtMostOnce && usize::from(session.in_flight()) == SENT {
+        if qos != QoS::AtMostOnce && usize::from(session.pending()) == OUTBOUND {
             continue;
         }
         assert_ne!(takes(session, version, qos, room), Some(false), "{qos:?}: {room} bytes do not fit");
@@ -67,14 +67,14 @@ fn check<const STORE: usize, const SENT: usize, const HELD: usize>(
 
 #[test]
 fn an_empty_store_has_room_for_all_but_a_record() {
-    assert_eq!(Session::<0, 1, 1>::new().room(), 0);
-    assert_eq!(Session::<16, 1, 1>::new().room(), 0);
-    assert_eq!(Session::<17, 1, 1>::new().room(), 1);
-    assert_eq!(Session::<100, 1, 1>::new().room(), 84);
+    assert_eq!(Session::<0, 1, 1>::new().free_space(), 0);
+    assert_eq!(Session::<16, 1, 1>::new().free_space(), 0);
+    assert_eq!(Session::<17, 1, 1>::new().free_space(), 1);
+    assert_eq!(Session::<100, 1, 1>::new().free_space(), 84);
     for mut t in both() {
-        assert_eq!(t.session.room(), 1008);
+        assert_eq!(t.session.free_space(), 1008);
         t.connects();
-        assert_eq!(t.session.room(), 1008, "CONNECT lies elsewhere");
+        assert_eq!(t.session.free_space(), 1008, "CONNECT lies elsewhere");
         check(&mut t.session, t.version);
     }
 }
@@ -87,7 +87,7 @@ fn each_packet_takes_sixteen_bytes_besides_its_own() {
         for qos in LEVELS {
             let id = t.publish(qos, "payload");
             room -= 16 + if qos == QoS::AtMostOnce { 12 } else { 14 } + usize::from(t.is_v5());
-            assert_eq!(t.session.room(), room);
+            assert_eq!(t.session.free_space(), room);
             assert_eq!(id == 0, qos == QoS::AtMostOnce);
         }
         check(&mut t.session, t.version);
@@ -97,25 +97,25 @@ fn each_packet_takes_sixteen_bytes_besides_its_own() {
 /// Its bytes cannot move: what is free is what lies on one side of them.
 #[test]
 fn a_half_written_packet_divides_the_room() {
-    for mut t in [Trace::<200, 8, 8>::new(Version::V3), Trace::<200, 8, 8>::new(Version::V5)] {
+    for mut t in [Trace::<200, 8, 8>::new(Version::V311), Trace::<200, 8, 8>::new(Version::V5)] {
         t.connects();
         let first = t.publish(QoS::AtLeastOnce, "x");
         let id = t.publish(QoS::AtLeastOnce, "half written");
-        let room = t.session.room();
+        let room = t.session.free_space();
         t.sends(qos1(first, "x"));
         t.shows(qos1(id, "half written"), 1);
         t.receives(trace::puback(first));
         t.acknowledged(first);
         let record = 16 + 8 + usize::from(t.is_v5());
-        assert_eq!(t.session.room(), room, "in front of it there is less");
+        assert_eq!(t.session.free_space(), room, "in front of it there is less");
         check(&mut t.session, t.version);
         let packet = trace::Bytes::bytes(&qos1(id, "half written"), t.version);
         t.sends(packet[1..].to_vec());
-        assert_eq!(t.session.room(), room + record, "the store can be moved together");
+        assert_eq!(t.session.free_space(), room + record, "the store can be moved together");
         check(&mut t.session, t.version);
         t.receives(trace::puback(id));
         t.acknowledged(id);
-        assert_eq!(t.session.room(), 184);
+        assert_eq!(t.session.free_space(), 184);
     }
 }
 
@@ -201,7 +201,7 @@ impl Rig {
                 let topic_alias = NonZeroU16::new(alias).filter(|_| self.version == Version::V5);
                 match self.session.publish(&Publish { qos, topic_alias, ..Publish::new("t", &payload) }) {
                     Ok(Some(id)) => self.open.push((id, qos)),
-                    Ok(None) | Err(Refused::Full) => {}
+                    Ok(None) | Err(CommandError::Full) => {}
                     Err(refused) => panic!("{refused:?}"),
                 }
             }
@@ -237,7 +237,7 @@ proptest! {
 
     #[test]
     fn the_room_is_exact_in_any_state(is_v5 in any::<bool>(), actions in prop::collection::vec(action(), 0..60)) {
-        let mut rig = Rig::online(if is_v5 { Version::V5 } else { Version::V3 });
+        let mut rig = Rig::online(if is_v5 { Version::V5 } else { Version::V311 });
         for action in &actions {
             rig.apply(action);
             check(&mut rig.session, rig.version);
@@ -250,22 +250,22 @@ proptest! {
 fn a_message_of_qos_0_is_refused_without_connection_where_that_was_asked_for() {
     for mut t in both() {
         t.options.offline = Offline::Acknowledged;
-        assert_eq!(t.try_publish(QoS::AtMostOnce, "a"), Err(Refused::Offline));
+        assert_eq!(t.try_publish(QoS::AtMostOnce, "a"), Err(CommandError::Offline));
         for session_present in [false, true] {
             t.connect();
             let refused = t.session.clone();
-            assert_eq!(t.try_publish(QoS::AtMostOnce, "b"), Err(Refused::Offline));
+            assert_eq!(t.try_publish(QoS::AtMostOnce, "b"), Err(CommandError::Offline));
             assert!(t.session == refused, "refused, but something has changed");
             t.receives(trace::connack(session_present, ""));
-            assert_eq!(t.try_publish(QoS::AtMostOnce, "c"), Err(Refused::Offline), "CONNACK is not yet seen");
+            assert_eq!(t.try_publish(QoS::AtMostOnce, "c"), Err(CommandError::Offline), "CONNACK is not yet seen");
             t.connected(session_present);
             t.publish(QoS::AtMostOnce, "d");
             t.sends(qos0("d"));
             t.quiet();
             t.loses_link();
-            assert_eq!(t.try_publish(QoS::AtMostOnce, "e"), Err(Refused::Offline), "the loss is told");
-            t.closes(mqtt_session::Cause::ConnectionLost);
-            assert_eq!(t.try_publish(QoS::AtMostOnce, "f"), Err(Refused::Offline));
+            assert_eq!(t.try_publish(QoS::AtMostOnce, "e"), Err(CommandError::Offline), "the loss is told");
+            t.closes(mqtt_session::CloseReason::ConnectionLost);
+            assert_eq!(t.try_publish(QoS::AtMostOnce, "f"), Err(CommandError::Offline));
         }
         t.resumes();
         t.quiet();
@@ -280,14 +280,14 @@ fn a_message_of_qos_0_is_dropped_with_its_connection_where_that_was_asked_for() 
             for mut t in both() {
                 t.options.offline = offline;
                 t.connects();
-                let empty = t.session.room();
+                let empty = t.session.free_space();
                 t.publish(QoS::AtMostOnce, "first");
                 t.publish(QoS::AtMostOnce, "second");
                 if let Some(written) = written {
                     t.shows(qos0("first"), written);
                 }
                 t.cut();
-                assert_eq!(t.session.room() == empty, !is_kept);
+                assert_eq!(t.session.free_space() == empty, !is_kept);
                 t.resumes();
                 if is_kept && written.is_none() {
                     t.sends(qos0("first"));
@@ -334,7 +334,7 @@ fn dropping_messages_of_qos_0_drops_nothing_else() {
         let id = t.publish(QoS::AtLeastOnce, "c");
         t.loses_link();
         t.tells(&Event::RequestLost { packet_id: trace::packet_id(request) });
-        t.closes(mqtt_session::Cause::ConnectionLost);
+        t.closes(mqtt_session::CloseReason::ConnectionLost);
         t.resumes();
         t.sends(qos1(id, "c"));
         t.quiet();
@@ -362,9 +362,9 @@ fn what_is_queued_when_the_application_leaves_still_leaves() {
         t.connects();
         t.publish(QoS::AtMostOnce, "a");
         t.disconnect();
-        assert_eq!(t.try_publish(QoS::AtMostOnce, "b"), Err(Refused::Closing));
+        assert_eq!(t.try_publish(QoS::AtMostOnce, "b"), Err(CommandError::Closing));
         t.sends(qos0("a"));
         t.sends("E0 00");
-        t.closes(mqtt_session::Cause::Disconnected);
+        t.closes(mqtt_session::CloseReason::Disconnected);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Where a trace makes a choice that is no rule of the standards and ours is another, the trace is adapted, in
 //! [`adaptation`] and nowhere else.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a fault here is a failed test")]
 
 use core::num::NonZeroU16;
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::support::{self, encode, from_hex, report, rows, to_hex};
 use mqtt_session::wire::{Auth, Connack, Delivery, Packet, Properties};
 use mqtt_session::{
-    Acknowledge, Cause, Connect, Disconnect, Event, Handle, Inbox, Instant, Outcome, Property, Publish, QoS,
+    Acknowledge, CloseReason, Connect, Disconnect, Event, Handle, Inbox, Instant, Outcome, Property, Publish, QoS,
     ReasonCode, Role, Session, Step, Subscribe, Subscription, TopicAliases, Unsubscribe, Version,
 };
 use serde_json::{Value, json};
@@ -179,10 +179,10 @@ struct Told {
 }
 
 /// A session that follows a trace.
-struct Player<const HELD: usize> {
+struct Player<const INBOUND: usize> {
     version: Version,
     acknowledgement: Acknowledge,
-    session: Box<Session<8192, 64, HELD, 1024>>,
+    session: Box<Session<8192, 64, INBOUND, 1024>>,
     inbox: Box<Inbox>,
     now: u64,
     deadline: Option<u64>,
@@ -191,7 +191,7 @@ struct Player<const HELD: usize> {
     /// Since when nothing was written.
     silent: u64,
     online: bool,
-    closed: Option<Cause>,
+    closed: Option<CloseReason>,
     /// Milliseconds.
     keep_alive: u64,
     receive_maximum: u16,
@@ -236,9 +236,9 @@ fn play_scenario(scenario: &Value) -> Result<()> {
     with_constant!(places, [1, 2, 3, 4, 5, 8, 10, 16, 20, 32, 64], play(scenario, steps))?
 }
 
-fn play<const HELD: usize>(scenario: &Value, steps: &[Value]) -> Result<()> {
+fn play<const INBOUND: usize>(scenario: &Value, steps: &[Value]) -> Result<()> {
     let manually = scenario["manual_ack"].as_bool().ok_or("manual or not?")?;
-    let mut player = Player::<HELD>::new(version(scenario)?, manually)?;
+    let mut player = Player::<INBOUND>::new(version(scenario)?, manually)?;
     for (number, step) in adaptation::order(steps) {
         player.step(step).map_err(|fault| format!("step {number}, {step}: {fault}"))?;
     }
@@ -250,7 +250,7 @@ fn version(row: &Value) -> Result<Version> {
     level.and_then(Version::of_level).ok_or_else(|| format!("version {}", row["version"]))
 }
 
-impl<const HELD: usize> Player<HELD> {
+impl<const INBOUND: usize> Player<INBOUND> {
     fn new(version: Version, manually: bool) -> Result<Self> {
         Ok(Self {
             version,
@@ -348,7 +348,11 @@ impl<const HELD: usize> Player<HELD> {
             acknowledgement: self.acknowledgement,
             topic_aliases: TopicAliases { maximum: ALIASES, topic: ALIASED_TOPIC },
             // As long as a pause: a choice of the traces.
-            patience: if keep_alive == 0 { 10 } else { u8::try_from(keep_alive).map_err(|_| "too long a pause")? },
+            response_timeout: if keep_alive == 0 {
+                10
+            } else {
+                u8::try_from(keep_alive).map_err(|_| "too long a pause")?
+            },
             ..Connect::new(self.version, fields["client_id"].as_str().unwrap_or("c"))
         };
         self.session.connect(&mut self.inbox, &connect).map_err(|refused| refused.to_string())?;
@@ -379,7 +383,7 @@ impl<const HELD: usize> Player<HELD> {
     fn publish_too_early(&mut self, fields: &Value) -> Result<()> {
         let written = self.out.len();
         let Ok(id) = self.publish(fields) else { return self.pump() };
-        let waits = !self.online || (id.is_some() && self.session.in_flight() > self.receive_maximum);
+        let waits = !self.online || (id.is_some() && self.session.pending() > self.receive_maximum);
         self.pump()?;
         if !waits || self.out.len() != written {
             return Err("not refused, though nothing stands against sending it".to_owned());
@@ -388,7 +392,7 @@ impl<const HELD: usize> Player<HELD> {
             Some(id) if self.session.cancel(id) => Ok(()),
             Some(id) => Err(format!("{id} cannot be taken back")),
             None => {
-                let packet = mqtt_session::wire::Publish {
+                let packet = mqtt_session::wire::PublishPacket {
                     delivery: Delivery::AtMostOnce,
                     retain: fields["retain"] == true,
                     topic: fields["topic"].as_str().unwrap_or("a"),
@@ -560,8 +564,8 @@ impl<const HELD: usize> Player<HELD> {
     fn check_event(&mut self, name: &str, fields: &Value) -> Result<()> {
         match (name, self.closed) {
             ("error", Some(cause)) if is_protest(cause) => return Ok(()),
-            ("connection_lost", Some(Cause::Disconnected | Cause::ConnectionLost)) => return Ok(()),
-            ("timeout", Some(Cause::ConnackTimeout | Cause::PingTimeout)) => return Ok(()),
+            ("connection_lost", Some(CloseReason::Disconnected | CloseReason::ConnectionLost)) => return Ok(()),
+            ("timeout", Some(CloseReason::ConnackTimeout | CloseReason::PingTimeout)) => return Ok(()),
             ("error" | "connection_lost" | "timeout", closed) => return Err(format!("closed: {closed:?}")),
             _ => {}
         }
@@ -587,16 +591,16 @@ impl<const HELD: usize> Player<HELD> {
 }
 
 /// Whether a connection ended because the peer broke a rule.
-fn is_protest(cause: Cause) -> bool {
-    cause != Cause::Disconnected && cause.reason_code().is_some()
+fn is_protest(cause: CloseReason) -> bool {
+    cause != CloseReason::Disconnected && cause.reason_code().is_some()
 }
 
 fn told(version: Version, event: &Event<'_>, levels: &BTreeMap<u16, QoS>) -> Told {
     let code = |code: ReasonCode| json!(code as u8);
     let (names, fields): (&'static [&'static str], Value) = match event {
         Event::Connected(connack) => (&["connected"], json!({ "session_present": connack.session_present })),
-        Event::Refused(connack) => {
-            let returned = connack.reason_code.return_code().filter(|_| version == Version::V3);
+        Event::ConnectionRefused(connack) => {
+            let returned = connack.reason_code.return_code().filter(|_| version == Version::V311);
             (&["refused"], json!({ "code": returned.unwrap_or(connack.reason_code as u8) }))
         }
         Event::Disconnected(disconnect) => (&["disconnected"], json!({ "code": code(disconnect.reason_code) })),
@@ -678,7 +682,7 @@ fn check_row(row: &Value) -> Result<()> {
     with_constant!(places, [1, 2, 3, 4, 5, 8, 10, 16, 20, 32, 64], check_row_with(row))?
 }
 
-fn check_row_with<const HELD: usize>(row: &Value) -> Result<()> {
+fn check_row_with<const INBOUND: usize>(row: &Value) -> Result<()> {
     let context = &row["ctx"];
     known(
         context,
@@ -698,7 +702,7 @@ fn check_row_with<const HELD: usize>(row: &Value) -> Result<()> {
     )?;
     let bytes = from_hex(text(&row["hex"])?)?;
     let manually = !context["unacknowledged_inbound"].is_null();
-    let mut player = Player::<HELD>::new(version(row)?, manually)?;
+    let mut player = Player::<INBOUND>::new(version(row)?, manually)?;
     player.bring_into(context, &bytes).map_err(|fault| format!("before the row: {fault}"))?;
     player.events.clear();
     player.out.clear();
@@ -706,7 +710,7 @@ fn check_row_with<const HELD: usize>(row: &Value) -> Result<()> {
     player.check_outcome(row)
 }
 
-impl<const HELD: usize> Player<HELD> {
+impl<const INBOUND: usize> Player<INBOUND> {
     /// Brings the session into the state in which the row's bytes arrive.
     fn bring_into(&mut self, context: &Value, bytes: &[u8]) -> Result<()> {
         let resumed = !context["client_has_session"].is_null();
@@ -772,8 +776,8 @@ impl<const HELD: usize> Player<HELD> {
         &mut self,
         wanted: u16,
         mut call: impl FnMut(
-            &mut Session<8192, 64, HELD, 1024>,
-        ) -> core::result::Result<mqtt_session::PacketId, mqtt_session::Refused>,
+            &mut Session<8192, 64, INBOUND, 1024>,
+        ) -> core::result::Result<mqtt_session::PacketId, mqtt_session::CommandError>,
     ) -> Result<()> {
         let message = Publish { qos: QoS::AtLeastOnce, ..Publish::new("t", b"") };
         for _ in 0..u16::MAX {
@@ -817,7 +821,7 @@ impl<const HELD: usize> Player<HELD> {
     fn publish_as(&mut self, id: u16, qos: QoS) -> Result<()> {
         self.until_identifier(id, |session| {
             let id = session.publish(&Publish { qos, ..Publish::new("t", b"") })?;
-            id.ok_or(mqtt_session::Refused::Full)
+            id.ok_or(mqtt_session::CommandError::Full)
         })
     }
 
@@ -833,7 +837,7 @@ impl<const HELD: usize> Player<HELD> {
     }
 
     fn check_outcome(&self, row: &Value) -> Result<()> {
-        let protest = self.closed.filter(|cause| is_protest(*cause)).and_then(Cause::reason_code);
+        let protest = self.closed.filter(|cause| is_protest(*cause)).and_then(CloseReason::reason_code);
         let outcome = match protest {
             None if !self.inbox.unread().is_empty() => "incomplete",
             None => "ok",

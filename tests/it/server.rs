@@ -1,5 +1,5 @@
 //! The server's end as packet traces: what the client sends, what the application hears and says, and what must leave.
-#![cfg(all(feature = "server", feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "server", feature = "v311", feature = "v5"))]
 #![allow(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,

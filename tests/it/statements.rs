@@ -1,5 +1,5 @@
 //! Statements of the standards that no other test would miss; `conformance.md` says which test shows which statement.
-#![cfg(all(feature = "server", feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "server", feature = "v311", feature = "v5"))]
 #![allow(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,

@@ -1,5 +1,5 @@
 //! The public strategies keep to their limits, and what fails shrinks to something small.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a fault here is a failed test")]
 
 use core::fmt::Debug;
@@ -31,7 +31,7 @@ proptest! {
 
     #[test]
     fn packets_keep_to_their_limits(
-        encoded in select(vec![(Version::V3, Role::Client), (Version::V3, Role::Server), (Version::V5, Role::Server)])
+        encoded in select(vec![(Version::V311, Role::Client), (Version::V311, Role::Server), (Version::V5, Role::Server)])
             .prop_flat_map(|(version, to)| Packets { payload: 9, text: 5, properties: false, ..Packets::new(version, to) }.any()),
     ) {
         match encoded.packet() {
@@ -55,7 +55,7 @@ proptest! {
 
     #[test]
     fn operations_keep_to_their_limits(
-        list in Operations { by: Some(Role::Server), most: 9, topics: 2, payload: 30, within: 7, ..Operations::new(Version::V3) }.list(),
+        list in Operations { by: Some(Role::Server), most: 9, topics: 2, payload: 30, within: 7, ..Operations::new(Version::V311) }.list(),
         nothing in Operations { weights: Weights::NONE, ..Operations::new(Version::V5) }.one(),
     ) {
         prop_assert_eq!(nothing, Operation::Quiet);

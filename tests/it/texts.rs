@@ -1,5 +1,5 @@
 //! What people are told: the text of every refusal and every cause, word by word, and that no two are the same.
-#![cfg(all(feature = "v3", feature = "v5", feature = "embedded-io", feature = "embedded-io-async"))]
+#![cfg(all(feature = "v311", feature = "v5", feature = "embedded-io", feature = "embedded-io-async"))]
 #![allow(clippy::expect_used, reason = "a fault here is a failed test")]
 
 use core::error::Error as _;
@@ -9,76 +9,79 @@ use std::fs;
 use std::path::Path;
 
 use mqtt_session::wire::Unencodable;
-use mqtt_session::{Cause, ReasonCode, Refused, Violation, io};
+use mqtt_session::{CloseReason, CommandError, ReasonCode, Violation, io};
 use syn::Item;
 
 const ALONE: Violation = Violation::AuthenticationDataAlone;
 
-const REFUSED: &[(Refused, &str)] = &[
-    (Refused::Full, "there is no room now"),
-    (Refused::TooLarge, "it is larger than what there is room for"),
-    (Refused::Offline, "there is no connection"),
-    (Refused::Closing, "the connection is being closed"),
+const REFUSED: &[(CommandError, &str)] = &[
+    (CommandError::Full, "there is no room now"),
+    (CommandError::TooLarge, "it is larger than what there is room for"),
+    (CommandError::Offline, "there is no connection"),
+    (CommandError::Closing, "the connection is being closed"),
     (
-        Refused::Forbidden(ALONE),
+        CommandError::Forbidden(ALONE),
         "a peer would refuse it: There is authentication data without an authentication method.",
     ),
-    (Refused::NotInVersion, "the version of the connection has no such field"),
-    (Refused::QosUnsupported, "the server does not support this QoS"),
-    (Refused::RetainUnsupported, "the server does not retain messages"),
-    (Refused::TopicAliasUnsupported, "there is no such topic alias"),
-    (Refused::WildcardUnsupported, "the server has no wildcard subscriptions"),
-    (Refused::SubscriptionIdentifierUnsupported, "the server has no subscription identifiers"),
-    (Refused::SharedUnsupported, "the server has no shared subscriptions"),
-    (Refused::OtherSession, "the session belongs to another client identifier or version"),
-    (Refused::Dead, "the message is acknowledged or gone"),
-    (Refused::ExpiryRaised, "a session that ends with its connection cannot be kept"),
-    (Refused::NotAuthenticating, "there is no authentication to go on with"),
-    (Refused::Reserved, "the session sets this property itself"),
-    (Refused::Unasked, "there is nothing that this would answer"),
-    (Refused::ClientIdentifierMissing, "the client needs an identifier"),
+    (CommandError::NotInVersion, "the version of the connection has no such field"),
+    (CommandError::QosUnsupported, "the server does not support this QoS"),
+    (CommandError::RetainUnsupported, "the server does not retain messages"),
+    (CommandError::TopicAliasUnsupported, "there is no such topic alias"),
+    (CommandError::WildcardUnsupported, "the server has no wildcard subscriptions"),
+    (CommandError::SubscriptionIdentifierUnsupported, "the server has no subscription identifiers"),
+    (CommandError::SharedUnsupported, "the server has no shared subscriptions"),
+    (CommandError::OtherSession, "the session belongs to another client identifier or version"),
+    (CommandError::StaleHandle, "the message is acknowledged or gone"),
+    (CommandError::ExpiryRaised, "a session that ends with its connection cannot be kept"),
+    (CommandError::NotAuthenticating, "there is no authentication to go on with"),
+    (CommandError::Reserved, "the session sets this property itself"),
+    (CommandError::NothingToAnswer, "there is nothing that this would answer"),
+    (CommandError::ClientIdentifierMissing, "the client needs an identifier"),
 ];
 
-const CAUSES: &[(Cause, &str)] = &[
-    (Cause::NotConnected, "there was no connection yet"),
-    (Cause::ConnectionLost, "the transport was lost"),
-    (Cause::Disconnected, "disconnected as asked"),
-    (Cause::Refused(ReasonCode::Banned), "the server refused the connection: banned (0x8A)"),
-    (Cause::UnsupportedVersion, "the server does not speak this version"),
-    (Cause::DisconnectedByPeer(ReasonCode::ServerBusy), "the peer disconnected: server busy (0x89)"),
-    (Cause::DisconnectTimeout, "DISCONNECT did not leave in time"),
-    (Cause::ConnackTimeout, "CONNACK did not come in time"),
-    (Cause::PingTimeout, "the server does not answer"),
-    (Cause::Violation(ALONE), "the peer broke a rule: There is authentication data without an authentication method."),
-    (Cause::ConnackMissing, "a packet came before CONNACK"),
-    (Cause::ConnackRepeated, "a second CONNACK came"),
-    (Cause::SessionNotClean, "the server resumes a session though a clean start was asked for"),
-    (Cause::SessionUnknown, "the server resumes a session that is not known here"),
-    (Cause::ClientIdentifierMissing, "the server assigned no client identifier"),
-    (Cause::AuthenticationMethodChanged, "the authentication method is not that of CONNECT"),
-    (Cause::AuthenticationUnexpected, "AUTH came though none was due"),
-    (Cause::AcknowledgementContradicts, "an acknowledgement contradicts its exchange"),
-    (Cause::AnswerMismatched, "SUBACK or UNSUBACK does not answer its request"),
-    (Cause::PacketIdentifierReused, "the peer used a packet identifier again too early"),
-    (Cause::ReceiveMaximumExceeded, "more messages are unacknowledged than allowed"),
-    (Cause::TooManyHeld, "more messages are under way than there are places for"),
-    (Cause::TopicAliasTooHigh, "a topic alias is above the maximum"),
-    (Cause::TopicAliasUnknown, "a topic alias stands for no topic"),
-    (Cause::TopicTooLong, "the topic of an alias is longer than there is room for"),
-    (Cause::MaximumPacketSizeTooSmall, "the peer takes only packets too small for an acknowledgement"),
-    (Cause::DiagnosticsUnrequested, "the server sent diagnostics that were not asked for"),
-    (Cause::ConnectMissing, "the first packet is not CONNECT"),
-    (Cause::ConnectTimeout, "the client did not connect in time"),
-    (Cause::ConnectRepeated, "a second CONNECT came"),
-    (Cause::Rejected(ReasonCode::NotAuthorized), "the connection was refused: not authorized (0x87)"),
-    (Cause::KeepAliveTimeout, "nothing came in for too long"),
-    (Cause::QosUnsupported, "a message came with a QoS that is not supported"),
-    (Cause::RetainUnsupported, "a message to be retained came, which is not supported"),
-    (Cause::WildcardUnsupported, "a wildcard subscription was asked for, which is not supported"),
-    (Cause::SubscriptionIdentifierUnsupported, "a subscription identifier was given, which is not supported"),
-    (Cause::SharedUnsupported, "a shared subscription was asked for, which is not supported"),
-    (Cause::RequestTooLarge, "a request names more filters than can be answered"),
-    (Cause::ExpiryRaised, "a session that ends with its connection cannot be kept"),
+const CAUSES: &[(CloseReason, &str)] = &[
+    (CloseReason::NotConnected, "there was no connection yet"),
+    (CloseReason::ConnectionLost, "the transport was lost"),
+    (CloseReason::Disconnected, "disconnected as asked"),
+    (CloseReason::ConnectionRefused(ReasonCode::Banned), "the server refused the connection: banned (0x8A)"),
+    (CloseReason::UnsupportedVersion, "the server does not speak this version"),
+    (CloseReason::DisconnectedByPeer(ReasonCode::ServerBusy), "the peer disconnected: server busy (0x89)"),
+    (CloseReason::DisconnectTimeout, "DISCONNECT did not leave in time"),
+    (CloseReason::ConnackTimeout, "CONNACK did not come in time"),
+    (CloseReason::PingTimeout, "the server does not answer"),
+    (
+        CloseReason::Violation(ALONE),
+        "the peer broke a rule: There is authentication data without an authentication method.",
+    ),
+    (CloseReason::ConnackMissing, "a packet came before CONNACK"),
+    (CloseReason::ConnackRepeated, "a second CONNACK came"),
+    (CloseReason::SessionNotClean, "the server resumes a session though a clean start was asked for"),
+    (CloseReason::SessionUnknown, "the server resumes a session that is not known here"),
+    (CloseReason::ClientIdentifierMissing, "the server assigned no client identifier"),
+    (CloseReason::AuthenticationMethodChanged, "the authentication method is not that of CONNECT"),
+    (CloseReason::AuthenticationUnexpected, "AUTH came though none was due"),
+    (CloseReason::UnexpectedAcknowledgement, "an acknowledgement contradicts its exchange"),
+    (CloseReason::AnswerMismatched, "SUBACK or UNSUBACK does not answer its request"),
+    (CloseReason::PacketIdentifierReused, "the peer used a packet identifier again too early"),
+    (CloseReason::ReceiveMaximumExceeded, "more messages are unacknowledged than allowed"),
+    (CloseReason::TooManyHeld, "more messages are under way than there are places for"),
+    (CloseReason::TopicAliasTooHigh, "a topic alias is above the maximum"),
+    (CloseReason::TopicAliasUnknown, "a topic alias stands for no topic"),
+    (CloseReason::TopicTooLong, "the topic of an alias is longer than there is room for"),
+    (CloseReason::MaximumPacketSizeTooSmall, "the peer takes only packets too small for an acknowledgement"),
+    (CloseReason::DiagnosticsUnrequested, "the server sent diagnostics that were not asked for"),
+    (CloseReason::ConnectMissing, "the first packet is not CONNECT"),
+    (CloseReason::ConnectTimeout, "the client did not connect in time"),
+    (CloseReason::ConnectRepeated, "a second CONNECT came"),
+    (CloseReason::Rejected(ReasonCode::NotAuthorized), "the connection was refused: not authorized (0x87)"),
+    (CloseReason::KeepAliveTimeout, "nothing came in for too long"),
+    (CloseReason::QosUnsupported, "a message came with a QoS that is not supported"),
+    (CloseReason::RetainUnsupported, "a message to be retained came, which is not supported"),
+    (CloseReason::WildcardUnsupported, "a wildcard subscription was asked for, which is not supported"),
+    (CloseReason::SubscriptionIdentifierUnsupported, "a subscription identifier was given, which is not supported"),
+    (CloseReason::SharedUnsupported, "a shared subscription was asked for, which is not supported"),
+    (CloseReason::RequestTooLarge, "a request names more filters than can be answered"),
+    (CloseReason::ExpiryRaised, "a session that ends with its connection cannot be kept"),
 ];
 
 const UNENCODABLE: &[(Unencodable, &str)] = &[
@@ -173,12 +176,12 @@ fn variants(file: &str, name: &str) -> BTreeSet<String> {
 
 #[test]
 fn of_refusals() {
-    assert_texts("error.rs", "Refused", REFUSED);
+    assert_texts("error.rs", "CommandError", REFUSED);
 }
 
 #[test]
 fn of_causes() {
-    assert_texts("error.rs", "Cause", CAUSES);
+    assert_texts("error.rs", "CloseReason", CAUSES);
 }
 
 #[test]
@@ -221,7 +224,7 @@ fn of_the_ends_of_a_driver() {
     }
     let end = io::Error::Transport(fmt::Error);
     assert_eq!(end.to_string(), format!("the transport failed: {}", fmt::Error));
-    assert_eq!(end.cause(), Cause::ConnectionLost);
+    assert_eq!(end.cause(), CloseReason::ConnectionLost);
     assert_eq!(end.source().and_then(|source| source.downcast_ref()), Some(&fmt::Error));
 }
 
@@ -229,15 +232,15 @@ fn of_the_ends_of_a_driver() {
 #[test]
 fn of_what_becomes_of_them() {
     for (found, refused) in [
-        (Unencodable::NoRoom(9), Refused::TooLarge),
-        (Unencodable::TooLong, Refused::TooLarge),
-        (Unencodable::NotInVersion, Refused::NotInVersion),
-        (Unencodable::Forbidden(ALONE), Refused::Forbidden(ALONE)),
+        (Unencodable::NoRoom(9), CommandError::TooLarge),
+        (Unencodable::TooLong, CommandError::TooLarge),
+        (Unencodable::NotInVersion, CommandError::NotInVersion),
+        (Unencodable::Forbidden(ALONE), CommandError::Forbidden(ALONE)),
     ] {
-        assert_eq!(Refused::from(found), refused);
+        assert_eq!(CommandError::from(found), refused);
     }
-    assert_eq!(Cause::from(ALONE), Cause::Violation(ALONE));
-    assert_eq!(Cause::default(), Cause::NotConnected);
+    assert_eq!(CloseReason::from(ALONE), CloseReason::Violation(ALONE));
+    assert_eq!(CloseReason::default(), CloseReason::NotConnected);
 }
 
 /// Refusals and causes end there: none has another error behind it.

@@ -1,5 +1,5 @@
 //! The topic tree of the example broker: it reaches whom the definition of matching says, and leaves nothing behind.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a fault here is a failed test")]
 
 #[path = "../../examples/broker/topics.rs"]

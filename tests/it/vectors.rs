@@ -1,5 +1,5 @@
 //! Every row of the vector files that concerns packets alone.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 
 use std::collections::BTreeSet;
 
@@ -249,8 +249,8 @@ fn reason(version: Version, verdict: &Verdict) -> String {
     };
     let code = violation.reason_code();
     match (version, code.return_code()) {
-        (Version::V3, Some(code)) => format!("connack {code:#04x}"),
-        (Version::V3, None) => "close".to_owned(),
+        (Version::V311, Some(code)) => format!("connack {code:#04x}"),
+        (Version::V311, None) => "close".to_owned(),
         _ => format!("{:#04x}", code as u8),
     }
 }

@@ -1,6 +1,6 @@
 //! The link is cut after every byte of a conversation, in either direction, and the promise of each QoS is checked after
 //! the resume: at most once, at least once, exactly once, and one outcome for each publish. (promises 1 and 2)
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -157,7 +157,7 @@ impl Client {
 
 fn check(client: &Client, peer: &Peer, what: fmt::Arguments<'_>) {
     assert!(peer.is_settled(), "{what}: the server's messages are not settled");
-    assert_eq!(client.session.in_flight(), 0, "{what}: exchanges are left over");
+    assert_eq!(client.session.pending(), 0, "{what}: exchanges are left over");
     for (packet_id, outcomes) in &client.outcomes {
         assert_eq!(outcomes.as_slice(), [Outcome::Acknowledged(ReasonCode::Success)], "{what}: {packet_id}");
     }
@@ -216,7 +216,7 @@ impl Conversation {
 }
 
 fn every_setting(mut test: impl FnMut(&Conversation, Report)) {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         for acknowledge in [Acknowledge::AfterHandling, Acknowledge::Manually] {
             for report in [Report::Nothing, Report::Everything, Report::Truth] {
                 test(&Conversation::new(version, acknowledge), report);

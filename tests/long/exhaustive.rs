@@ -1,5 +1,5 @@
 //! Every string of up to three bytes, and every two bytes in many places, in both versions and for both ends.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(
     clippy::panic,
     clippy::arithmetic_side_effects,
@@ -13,14 +13,14 @@ use mqtt_session::{Role, Version, Violation};
 
 #[test]
 fn to_a_client_of_3_1_1() {
-    all_short_strings(Version::V3, Role::Client);
-    all_in_frames(Version::V3, Role::Client);
+    all_short_strings(Version::V311, Role::Client);
+    all_in_frames(Version::V311, Role::Client);
 }
 
 #[test]
 fn to_a_server_of_3_1_1() {
-    all_short_strings(Version::V3, Role::Server);
-    all_in_frames(Version::V3, Role::Server);
+    all_short_strings(Version::V311, Role::Server);
+    all_in_frames(Version::V311, Role::Server);
 }
 
 #[test]

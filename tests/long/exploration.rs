@@ -36,7 +36,7 @@
 //!
 //! The largest of them has 2.2 million states and takes less than a minute and 1 GB on two cores. `--nocapture` shows how many
 //! states each has, and the charts of the seeded defects.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -80,7 +80,7 @@ fn faulty(version: Version, client: &'static [QoS], server: &'static [QoS]) -> P
 
 /// Both versions.
 fn in_both(explore: impl Fn(Version)) {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         explore(version);
     }
 }

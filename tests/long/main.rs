@@ -6,6 +6,6 @@ mod exhaustive;
 mod exploration;
 mod promises;
 mod random;
-#[cfg(all(feature = "v3", feature = "v5"))]
+#[cfg(all(feature = "v311", feature = "v5"))]
 #[path = "../support/mod.rs"]
 mod support;

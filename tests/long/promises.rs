@@ -6,7 +6,7 @@
 //!
 //! `MQTT_CASES=20000 cargo test --release --all-features --test long promises::` makes a long run: so many cases for each property, 600 by
 //! default. `MQTT_SEED=7` chooses other cases.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a fault here is a failed test")]
 #![allow(clippy::arithmetic_side_effects, reason = "numbers are small")]
 #![allow(clippy::cast_possible_truncation, reason = "numbers are small")]
@@ -83,7 +83,7 @@ fn play((setup, operations): &Run, manner: Manner) -> (Seen, String) {
 /// Whether any connection of the run sends again after a time.
 fn retries(setup: &Setup, operations: &[Operation]) -> bool {
     let of_plan = |operation: &Operation| matches!(operation, Operation::Reconnect(plan) if plan.retry_interval != 0);
-    setup.version == Version::V3 && (setup.plan.retry_interval != 0 || operations.iter().any(of_plan))
+    setup.version == Version::V311 && (setup.plan.retry_interval != 0 || operations.iter().any(of_plan))
 }
 
 /// Holds random runs, perhaps adapted, against a property.
@@ -174,10 +174,10 @@ fn qos_2_exactly_once_manually() {
 
 /// Sessions end with their connections, which the client leaves while answers come in.
 fn with_hasty_departures(run: &mut Run) {
-    let v3 = run.0.version == Version::V3;
+    let v311 = run.0.version == Version::V311;
     run.0.faults.corrupt_once_in = 0;
     with_plans(run, |plan| {
-        plan.clean = v3;
+        plan.clean = v311;
         plan.expiry = 0;
         plan.server = ServerPlan::Accepts;
     });
@@ -235,11 +235,11 @@ fn no_peer_is_refused_that_counts_each_pubcomp() {
 /// way to acknowledge: a message that waits for the application does not hold up the session's own acknowledgements.
 fn without_skips(run: &mut Run) {
     let manual = run.0.plan.manual;
-    let v3 = run.0.version == Version::V3;
+    let v311 = run.0.version == Version::V311;
     with_plans(run, |plan| {
         plan.manual = manual;
         plan.retry_interval = 0;
-        if v3 {
+        if v311 {
             plan.inboxes = [512; 2];
         }
     });

@@ -1,5 +1,5 @@
 //! Random valid packets go there and back; damaged ones and noise are taken or refused, and nothing else happens.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a fault here is a failed test")]
 #![allow(clippy::arithmetic_side_effects, reason = "lengths and positions are small")]
 
@@ -10,8 +10,8 @@ use crate::support::build::Builder;
 use crate::support::{CONNECTIONS, Verdict, encode, encode_again, neutral, normal, receive};
 use bumpalo::Bump;
 use mqtt_session::strategies::{Damage, Encoded, Packets, reads};
-use mqtt_session::wire::{Delivery, Header, Packet, Properties, Publish};
-use mqtt_session::{Cause, Connect, Inbox, Instant, Property, Role, Session, Step, Version, Violation};
+use mqtt_session::wire::{Delivery, Header, Packet, Properties, PublishPacket};
+use mqtt_session::{CloseReason, Connect, Inbox, Instant, Property, Role, Session, Step, Version, Violation};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::{Union, ValueTree};
@@ -92,11 +92,11 @@ proptest! {
     /// A session names the rule that the decoder names.
     #[test]
     fn a_session_closes_for_what_is_malformed(
-        malformed in Union::new([Version::V3, Version::V5].map(|it| packets((it, Role::Client)).malformed())),
+        malformed in Union::new([Version::V311, Version::V5].map(|it| packets((it, Role::Client)).malformed())),
         reads in reads(),
     ) {
         let cause = closes_for(malformed.version(), &reads.pieces(malformed.bytes()));
-        prop_assert_eq!(cause, malformed.decode().err().map(Cause::from));
+        prop_assert_eq!(cause, malformed.decode().err().map(CloseReason::from));
     }
 
     /// The strategy itself has compared what was encoded with what is decoded.
@@ -160,7 +160,7 @@ proptest! {
 }
 
 /// What a connected client makes of bytes that come in so.
-fn closes_for(version: Version, pieces: &[&[u8]]) -> Option<Cause> {
+fn closes_for(version: Version, pieces: &[&[u8]]) -> Option<CloseReason> {
     let mut session: Session<256, 4, 4> = Session::new();
     let mut inbox: Inbox<[u8; 65_536]> = Inbox::new();
     session.connect(&mut inbox, &Connect { keep_alive: 0, ..Connect::new(version, "c") }).unwrap();
@@ -206,7 +206,7 @@ fn packets_and_damage_of_every_kind() {
 }
 
 fn publish<'a>(properties: Properties<'a>, payload: &'a [u8]) -> Packet<'a> {
-    Packet::Publish(Publish { delivery: Delivery::AtMostOnce, retain: false, topic: "t", properties, payload })
+    Packet::Publish(PublishPacket { delivery: Delivery::AtMostOnce, retain: false, topic: "t", properties, payload })
 }
 
 /// Remaining and property lengths on both sides of each step of a variable byte integer, and how many bytes that takes.
@@ -217,9 +217,9 @@ fn lengths_at_their_steps() {
     for (len, width) in steps {
         let payload = vec![0x5A; len - 3];
         let packet = publish(Properties::EMPTY, &payload);
-        let bytes = encode(Version::V3, Role::Client, &packet).unwrap();
+        let bytes = encode(Version::V311, Role::Client, &packet).unwrap();
         assert_eq!(bytes.len(), 1 + width + len);
-        assert_eq!(Packet::decode(Version::V3, Role::Client, &bytes), Ok(Some((packet, bytes.len()))));
+        assert_eq!(Packet::decode(Version::V311, Role::Client, &bytes), Ok(Some((packet, bytes.len()))));
 
         // User properties of 5 to 65,540 bytes each that take `len` bytes together.
         let count = len.div_ceil(65_540);
@@ -239,6 +239,6 @@ fn lengths_at_their_steps() {
 #[test]
 fn padded_lengths() {
     let padded = [0xD0, 0x80, 0x80, 0x80, 0x00];
-    assert_eq!(Packet::decode(Version::V3, Role::Client, &padded), Ok(Some((Packet::Pingresp, 5))));
+    assert_eq!(Packet::decode(Version::V311, Role::Client, &padded), Ok(Some((Packet::Pingresp, 5))));
     assert_eq!(Packet::decode(Version::V5, Role::Client, &padded), Err(Violation::IntegerPadded));
 }

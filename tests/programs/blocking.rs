@@ -1,5 +1,5 @@
 //! The example `blocking` as a process: against mosquitto, over a link that breaks, and against brokers that are of no use.
-#![cfg(all(feature = "v3", feature = "v5", feature = "embedded-io"))]
+#![cfg(all(feature = "v311", feature = "v5", feature = "embedded-io"))]
 #![allow(
     clippy::panic,
     clippy::expect_used,

@@ -2,7 +2,7 @@
 //!
 //! `MQTT_SEEDS=n` runs the tests with faults over n seeds instead of three, `MQTT_CUTS=n` the tools over n seeds instead of
 //! three.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(
     clippy::panic,
     clippy::expect_used,

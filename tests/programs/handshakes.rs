@@ -1,6 +1,6 @@
 //! The tool `subscribe` over a link that is cut behind each byte of what the broker says first: CONNACK, SUBACK, a message
 //! of QoS 2 and its PUBREL. It comes back, subscribes again where it must, and prints each message once.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(
     clippy::panic,
     clippy::expect_used,
@@ -223,7 +223,7 @@ fn length(version: Version) -> usize {
 #[test]
 fn the_subscriber_comes_back() {
     let mut cuts = Vec::new();
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         for behind in 0..=length(version) {
             for manner in [Manner::Closed, Manner::HalfClosed] {
                 cuts.extend([true, false].map(|kept| Cut { version, behind, manner, kept }));

@@ -4,7 +4,7 @@
 //!
 //! `MQTT_SEEDS=n` runs the tests with faults over n seeds instead of three, `MQTT_CUTS=n` the tools over n seeds instead of
 //! three, `MQTT_LONG=1` the idle connection for a minute.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(
     clippy::panic,
     clippy::expect_used,
@@ -32,17 +32,17 @@ pub(crate) mod wire;
 macro_rules! with_others {
     (in both { $($both:tt)* } in v5 { $($more:tt)* }) => {
         mod aedes {
-            with_others! { of Aedes v3 V3 { $($both)* } }
+            with_others! { of Aedes v3 V311 { $($both)* } }
             with_others! { of Aedes v5 V5 { others::unsupported_version; } }
         }
 
         mod amqtt {
-            with_others! { of Amqtt v3 V3 { $($both)* } }
+            with_others! { of Amqtt v3 V311 { $($both)* } }
             with_others! { of Amqtt v5 V5 { others::unsupported_version; } }
         }
 
         mod mqttv5 {
-            with_others! { of Mqttv5 v3 V3 { $($both)* } }
+            with_others! { of Mqttv5 v3 V311 { $($both)* } }
             with_others! { of Mqttv5 v5 V5 { $($both)* $($more)* } }
         }
     };

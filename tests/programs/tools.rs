@@ -1,6 +1,6 @@
 //! The command-line tools, as processes, where no broker is needed: wrong arguments, hosts that cannot be reached, brokers
 //! that refuse, stay silent, or send nonsense.
-#![cfg(all(feature = "v3", feature = "v5"))]
+#![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a fault here is a failed test")]
 
 use core::time::Duration;
@@ -185,7 +185,8 @@ fn a_refusal_is_told_in_words() {
 #[test]
 fn patience_ends() {
     let begin = Instant::now();
-    let tools = TOOLS.map(|tool| thread::spawn(move || (tool, run_against(tool, "5", &["--patience", "1"], see_off))));
+    let tools =
+        TOOLS.map(|tool| thread::spawn(move || (tool, run_against(tool, "5", &["--response_timeout", "1"], see_off))));
     for thread in tools {
         let (tool, output) = thread.join().unwrap();
         assert_fails(&output, 1, &format!("{tool}: CONNACK did not come in time"));
@@ -412,7 +413,8 @@ fn a_first_connection_that_is_lost_comes_again() {
 fn a_subscription_that_is_not_answered_is_told() {
     for tool in ["subscribe", "echo"] {
         for (version, connack) in [("311", &[0x20, 2, 0, 0][..]), ("5", &[0x20, 3, 0, 0, 0])] {
-            let output = run_against(tool, version, &["-i", "x", "--patience", "1", "-k", "600"], answer(connack));
+            let output =
+                run_against(tool, version, &["-i", "x", "--response_timeout", "1", "-k", "600"], answer(connack));
             let words = "the transport was lost (SUBACK did not come in time)";
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!((said.trim_end(), output.status.code()), (&*format!("{tool}: {words}"), Some(1)));

@@ -5,7 +5,7 @@ macro_rules! in_both_versions {
     (in both { $($module:ident::$name:ident;)* } in v5 { $($module5:ident::$name5:ident;)* }) => {
         mod v3 {
             use mqtt_session::Version;
-            $(#[test] fn $name() { super::$module::$name(Version::V3.into()); })*
+            $(#[test] fn $name() { super::$module::$name(Version::V311.into()); })*
         }
 
         mod v5 {

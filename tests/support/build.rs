@@ -2,8 +2,8 @@
 
 use bumpalo::Bump;
 use mqtt_session::wire::{
-    AckType, Acknowledgement, Auth, Connack, Connect, Delivery, Disconnect, List, Packet, Properties, Publish,
-    RetainHandling, Suback, Subscribe, Unsuback, Unsubscribe,
+    AckType, Acknowledgement, Auth, Connack, ConnectPacket, Delivery, DisconnectPacket, List, Packet, Properties,
+    PublishPacket, RetainHandling, Suback, SubscribePacket, Unsuback, UnsubscribePacket,
 };
 use mqtt_session::{PacketId, Property, QoS, ReasonCode, Subscription, Version, Will};
 use serde_json::Value;
@@ -34,7 +34,7 @@ impl<'a> Builder<'a> {
             "pubrec" => self.acknowledgement(AckType::Pubrec, of)?,
             "pubrel" => self.acknowledgement(AckType::Pubrel, of)?,
             "pubcomp" => self.acknowledgement(AckType::Pubcomp, of)?,
-            "subscribe" => Packet::Subscribe(Subscribe {
+            "subscribe" => Packet::Subscribe(SubscribePacket {
                 packet_id: packet_id(of)?,
                 properties: self.properties(of)?,
                 subscriptions: self.list(&of["filters"], |of| self.subscription(of))?,
@@ -44,7 +44,7 @@ impl<'a> Builder<'a> {
                 properties: self.properties(of)?,
                 reason_codes: self.list(&of["reason_codes"], reason_code)?,
             }),
-            "unsubscribe" => Packet::Unsubscribe(Unsubscribe {
+            "unsubscribe" => Packet::Unsubscribe(UnsubscribePacket {
                 packet_id: packet_id(of)?,
                 properties: self.properties(of)?,
                 filters: self.list(&of["filters"], |of| self.text(of))?,
@@ -56,7 +56,7 @@ impl<'a> Builder<'a> {
             }),
             "pingreq" => Packet::Pingreq,
             "pingresp" => Packet::Pingresp,
-            "disconnect" => Packet::Disconnect(Disconnect {
+            "disconnect" => Packet::Disconnect(DisconnectPacket {
                 reason_code: reason_code(&of["reason_code"])?,
                 properties: self.properties(of)?,
             }),
@@ -67,8 +67,8 @@ impl<'a> Builder<'a> {
         })
     }
 
-    fn connect(self, of: &Value) -> Result<Connect<'a>> {
-        Ok(Connect {
+    fn connect(self, of: &Value) -> Result<ConnectPacket<'a>> {
+        Ok(ConnectPacket {
             clean_start: flag(&of["clean_start"])?,
             keep_alive: number(&of["keep_alive"])?,
             client_id: self.text(&of["client_id"])?,
@@ -89,14 +89,14 @@ impl<'a> Builder<'a> {
         })
     }
 
-    fn publish(self, of: &Value) -> Result<Publish<'a>> {
+    fn publish(self, of: &Value) -> Result<PublishPacket<'a>> {
         let delivery = match (qos(&of["qos"])?, flag(&of["dup"])?) {
             (QoS::AtMostOnce, false) if of["packet_id"].is_null() => Delivery::AtMostOnce,
             (QoS::AtMostOnce, _) => return Err("QoS 0 has neither DUP nor a packet identifier".to_owned()),
             (QoS::AtLeastOnce, dup) => Delivery::AtLeastOnce { packet_id: packet_id(of)?, dup },
             (QoS::ExactlyOnce, dup) => Delivery::ExactlyOnce { packet_id: packet_id(of)?, dup },
         };
-        Ok(Publish {
+        Ok(PublishPacket {
             delivery,
             retain: flag(&of["retain"])?,
             topic: self.text(&of["topic"])?,
@@ -116,7 +116,7 @@ impl<'a> Builder<'a> {
 
     fn subscription(self, of: &Value) -> Result<Subscription<'a>> {
         let plain = Subscription::new(self.text(&of["filter"])?, qos(&of["qos"])?);
-        if self.version == Version::V3 {
+        if self.version == Version::V311 {
             return Ok(plain);
         }
         let retain_handling = match number::<u8>(&of["retain_handling"])? {
@@ -170,7 +170,7 @@ impl<'a> Builder<'a> {
 
     /// 3.1.1 has codes of its own for CONNACK.
     fn connack_code(self, of: &Value) -> Result<ReasonCode> {
-        if self.version == Version::V3 {
+        if self.version == Version::V311 {
             ReasonCode::of_return_code(number(of)?).ok_or_else(|| format!("{of} is no return code"))
         } else {
             reason_code(of)

@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 
 /// Each version with each end that receives.
 pub(crate) const CONNECTIONS: [(Version, Role); 4] = [
-    (Version::V3, Role::Client),
-    (Version::V3, Role::Server),
+    (Version::V311, Role::Client),
+    (Version::V311, Role::Server),
     (Version::V5, Role::Client),
     (Version::V5, Role::Server),
 ];

@@ -14,15 +14,15 @@ pub const LEVELS: [&str; 2] = ["s", "z"];
 
 /// The images that stand for a client, and the features of each.
 pub const CLIENTS: [(&str, &str); 9] = [
-    ("client", "v3"),
+    ("client", "v311"),
     ("client", "v5"),
-    ("client", "v3,v5"),
-    ("client_blocking", "v3,embedded-io"),
+    ("client", "v311,v5"),
+    ("client_blocking", "v311,embedded-io"),
     ("client_blocking", "v5,embedded-io"),
-    ("client_blocking", "v3,v5,embedded-io"),
-    ("client_async", "v3,embedded-io-async"),
+    ("client_blocking", "v311,v5,embedded-io"),
+    ("client_async", "v311,embedded-io-async"),
     ("client_async", "v5,embedded-io-async"),
-    ("client_async", "v3,v5,embedded-io-async"),
+    ("client_async", "v311,v5,embedded-io-async"),
 ];
 
 /// Where the package of the images lies.

@@ -75,14 +75,14 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
 fn measure() -> Result<Report, Box<dyn Error>> {
     let mut report = Report::default();
     for target in TARGETS {
-        let empty = Source { target, level: "s", name: "empty", features: "v3" }.link()?;
+        let empty = Source { target, level: "s", name: "empty", features: "v311" }.link()?;
         for (client, features) in CLIENTS {
             for level in LEVELS {
                 let image = Source { target, level, name: client, features }.link()?;
                 report.clients.push(Measured { target, client, features, level, image, empty: empty.flash() });
             }
         }
-        report.sizes.push((target, Source { target, level: "s", name: "sizes", features: "v3,v5" }.link()?));
+        report.sizes.push((target, Source { target, level: "s", name: "sizes", features: "v311,v5" }.link()?));
     }
     Ok(report)
 }

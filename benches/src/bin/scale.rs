@@ -26,8 +26,8 @@ const CONNECT: &[u8] = b"\x10\x0f\0\x04MQTT\x05\x02\0\x3c\0\0\x02ab";
 const PUBLISH: &[u8] = b"\x32\x2d\0\x14site/7/meter/1/power\0\x01\0twenty-byte payload.";
 
 /// A client at its place: what a broker needs of this crate for it.
-struct Seat<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize, const INBOX: usize> {
-    session: Session<STORE, SENT, HELD, CONTROL>,
+struct Seat<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize, const INBOX: usize> {
+    session: Session<STORE, OUTBOUND, INBOUND, CONTROL>,
     inbox: Inbox<[u8; INBOX]>,
 }
 
@@ -59,8 +59,8 @@ fn table() -> Result<String, Box<dyn Error>> {
     Ok(text)
 }
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize, const INBOX: usize>
-    Seat<STORE, SENT, HELD, CONTROL, INBOX>
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize, const INBOX: usize>
+    Seat<STORE, OUTBOUND, INBOUND, CONTROL, INBOX>
 {
     /// A line of the table.
     fn line(name: &str, sessions: usize) -> Result<String, Box<dyn Error>> {

@@ -37,7 +37,7 @@ struct Minimq {
 
 fn enter(work: &Work) -> Result<Box<dyn Lane>, &'static str> {
     let Setup { version, sent, held, packet } = work.setup();
-    if version == Version::V3 {
+    if version == Version::V311 {
         return Err("speaks 5.0 only");
     }
     if sent > PLACES || held > PLACES {

@@ -9,8 +9,8 @@ use crate::work::{self, Setup, Work};
 
 pub const ENTRY: Entry = Entry { name: "mqtt-session", enter };
 
-struct Ours<const STORE: usize, const SENT: usize, const HELD: usize, const INBOX: usize> {
-    session: Box<Session<STORE, SENT, HELD>>,
+struct Ours<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const INBOX: usize> {
+    session: Box<Session<STORE, OUTBOUND, INBOUND>>,
     inbox: Box<Inbox<[u8; INBOX]>>,
     link: Link,
 }
@@ -32,11 +32,13 @@ fn enter(work: &Work) -> Result<Box<dyn Lane>, &'static str> {
     })
 }
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const INBOX: usize> Ours<STORE, SENT, HELD, INBOX> {
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const INBOX: usize>
+    Ours<STORE, OUTBOUND, INBOUND, INBOX>
+{
     fn new(setup: Setup) -> Self {
         let mut ours = Self { session: Box::default(), inbox: Box::default(), link: Link::default() };
         let version = match setup.version {
-            work::Version::V3 => Version::V3,
+            work::Version::V311 => Version::V311,
             work::Version::V5 => Version::V5,
         };
         ours.session.connect(&mut *ours.inbox, &Connect::new(version, "bench")).expect("CONNECT fits");
@@ -48,8 +50,8 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const INBOX: usiz
     }
 }
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const INBOX: usize> Contestant
-    for Ours<STORE, SENT, HELD, INBOX>
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const INBOX: usize> Contestant
+    for Ours<STORE, OUTBOUND, INBOUND, INBOX>
 {
     fn publish(&mut self, qos: u8, topic: &'static str, payload: &[u8]) {
         let qos = if qos == 1 { QoS::AtLeastOnce } else { QoS::ExactlyOnce };

@@ -24,7 +24,7 @@ struct ProtocolCore {
 fn enter(work: &Work) -> Result<Box<dyn Lane>, &'static str> {
     let Setup { version, .. } = work.setup();
     let spoken = match version {
-        Version::V3 => mqtt::Version::V3_1_1,
+        Version::V311 => mqtt::Version::V3_1_1,
         Version::V5 => mqtt::Version::V5_0,
     };
     let mut connection = mqtt::Connection::new(spoken);
@@ -40,7 +40,7 @@ fn enter(work: &Work) -> Result<Box<dyn Lane>, &'static str> {
 
 fn connect(version: Version) -> Packet {
     match version {
-        Version::V3 => {
+        Version::V311 => {
             let connect = v3_1_1::Connect::builder().client_id("bench").expect("it is short").clean_session(false);
             connect.build().expect("CONNECT is sound").into()
         }
@@ -81,7 +81,7 @@ impl Contestant for ProtocolCore {
         let id = self.connection.acquire_packet_id().expect("there is an identifier");
         let qos = Qos::try_from(qos).expect("it is a QoS");
         let packet: Packet = match self.version {
-            Version::V3 => {
+            Version::V311 => {
                 let publish = v3_1_1::Publish::builder().topic_name(topic).expect("the topic is sound").qos(qos);
                 publish.packet_id(id).payload(payload).build().expect("PUBLISH is sound").into()
             }

@@ -19,7 +19,7 @@ struct Buffers {
     link: Link,
 }
 
-struct V3 {
+struct V311 {
     state: rumqttc::MqttState,
     buffers: Buffers,
 }
@@ -39,7 +39,7 @@ fn enter(work: &Work) -> Result<Box<dyn Lane>, &'static str> {
         link: Link::default(),
     };
     Ok(match version {
-        Version::V3 => lane(work, V3 { state: rumqttc::MqttState::new(window, false), buffers }),
+        Version::V311 => lane(work, V311 { state: rumqttc::MqttState::new(window, false), buffers }),
         Version::V5 => lane(work, V5 { state: rumqttc::v5::MqttState::new(window, false), buffers }),
     })
 }
@@ -61,7 +61,7 @@ impl Buffers {
     }
 }
 
-impl Contestant for V3 {
+impl Contestant for V311 {
     fn publish(&mut self, qos: u8, topic: &'static str, payload: &[u8]) {
         let qos = rumqttc::mqttbytes::qos(qos).expect("it is a QoS");
         let publish = rumqttc::Request::Publish(v4::Publish::new(topic, qos, payload));

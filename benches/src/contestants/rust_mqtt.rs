@@ -27,7 +27,7 @@ struct RustMqtt<const RECEIVE: usize, const SEND: usize> {
 /// Memory as for the window that is asked for.
 fn enter(work: &Work) -> Result<Box<dyn Lane>, &'static str> {
     let setup = work.setup();
-    if setup.version == Version::V3 {
+    if setup.version == Version::V311 {
         return Err("speaks 5.0 only");
     }
     Ok(match (setup.sent, setup.held) {

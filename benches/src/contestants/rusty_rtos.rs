@@ -95,7 +95,7 @@ impl Store for Kept {
 
 fn enter(work: &Work) -> Result<Box<dyn Lane>, &'static str> {
     let Setup { version, sent, held, packet } = work.setup();
-    if version == Version::V3 {
+    if version == Version::V311 {
         return Err("speaks 5.0 only");
     }
     let mut context = MqttContext::new(Box::leak(vec![0; packet + READ].into_boxed_slice()));

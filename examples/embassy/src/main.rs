@@ -21,8 +21,8 @@ use embassy_sync::channel::Channel;
 use embassy_time::{Duration, Instant as Reading, Timer, with_timeout};
 use mqtt_session::io::{AsyncClock, AsyncDriver, Error, Split};
 use mqtt_session::{
-    Cause, Connect, Disconnect, Event, Inbox, Instant, Message, Outcome, Publish, QoS, Refused, Session, Subscribe,
-    Subscription, Version,
+    CloseReason, CommandError, Connect, Disconnect, Event, Inbox, Instant, Message, Outcome, Publish, QoS, Session,
+    Subscribe, Subscription, Version,
 };
 use static_cell::StaticCell;
 
@@ -70,18 +70,18 @@ async fn run() -> Result<(), String> {
     let port = port.parse().map_err(|error| format!("{port}: {error}"))?;
     let socket = open(host, port).map_err(|error| format!("{host}:{port} cannot be reached: {error}"))?;
     match converse(&socket).await {
-        Ok(Error::Closed(Cause::Disconnected)) => Ok(()),
+        Ok(Error::Closed(CloseReason::Disconnected)) => Ok(()),
         Ok(error) => Err(error.to_string()),
         Err(refused) => Err(refused.to_string()),
     }
 }
 
 /// One connection; how it ended.
-async fn converse(socket: &Async<TcpStream>) -> Result<Error<io::Error>, Refused> {
+async fn converse(socket: &Async<TcpStream>) -> Result<Error<io::Error>, CommandError> {
     let name = format!("embassy-{}", std::process::id());
     let mut session: Session<1024, 8, 8> = Session::new();
     let mut inbox: Inbox<[u8; 1024]> = Inbox::new();
-    session.connect(&mut inbox, &Connect { patience: 3, ..Connect::new(Version::V5, &name) })?;
+    session.connect(&mut inbox, &Connect { response_timeout: 3, ..Connect::new(Version::V5, &name) })?;
     let halves = Split { reader: Half(socket), writer: Half(socket) };
     let mut driver = AsyncDriver::new(halves, Time);
     let (mut subscribed, mut received, mut acknowledged) = (false, [false; 3], 0);
@@ -98,7 +98,7 @@ async fn converse(socket: &Async<TcpStream>) -> Result<Error<io::Error>, Refused
         });
         // Whichever comes second is dropped, and loses nothing.
         match select(next, MEASURED.ready_to_receive()).await {
-            Either::First(Ok(Ok(()) | Err(Refused::Offline | Refused::Closing))) => {} // the end follows
+            Either::First(Ok(Ok(()) | Err(CommandError::Offline | CommandError::Closing))) => {} // the end follows
             Either::First(Ok(Err(refused))) => return Err(refused),
             Either::First(Err(end)) => return Ok(end),
             Either::Second(()) => {}
@@ -109,7 +109,7 @@ async fn converse(socket: &Async<TcpStream>) -> Result<Error<io::Error>, Refused
     }
 }
 
-fn subscribe(session: &mut Session<1024, 8, 8>, name: &str) -> Result<(), Refused> {
+fn subscribe(session: &mut Session<1024, 8, 8>, name: &str) -> Result<(), CommandError> {
     let subscriptions = [Subscription::new(name, QoS::ExactlyOnce)];
     session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }).map(drop)
 }

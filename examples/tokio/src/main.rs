@@ -14,8 +14,8 @@ use std::time::Duration;
 use embedded_io_adapters::tokio_1::FromTokio;
 use mqtt_session::io::{AsyncClock, AsyncDriver, Error, Split};
 use mqtt_session::{
-    Cause, Connect, Disconnect, Event, Inbox, Instant, Message, Outcome, Publish, QoS, Refused, Session, Subscribe,
-    Subscription, Version,
+    CloseReason, CommandError, Connect, Disconnect, Event, Inbox, Instant, Message, Outcome, Publish, QoS, Session,
+    Subscribe, Subscription, Version,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -48,18 +48,18 @@ async fn run() -> Result<(), String> {
     socket.set_nodelay(true).map_err(unreachable)?;
     // The place for TLS, for instance of `tokio-rustls`: `let socket = connector.connect(name, socket).await?;`
     match converse(socket).await {
-        Ok(Error::Closed(Cause::Disconnected)) => Ok(()),
+        Ok(Error::Closed(CloseReason::Disconnected)) => Ok(()),
         Ok(error) => Err(error.to_string()),
         Err(refused) => Err(refused.to_string()),
     }
 }
 
 /// One connection over any stream; how it ended.
-async fn converse<T: AsyncRead + AsyncWrite>(stream: T) -> Result<Error<io::Error>, Refused> {
+async fn converse<T: AsyncRead + AsyncWrite>(stream: T) -> Result<Error<io::Error>, CommandError> {
     let name = format!("tokio-{}", std::process::id());
     let mut session: Session<1024, 8, 8> = Session::new();
     let mut inbox: Inbox<[u8; 1024]> = Inbox::new();
-    session.connect(&mut inbox, &Connect { patience: 3, ..Connect::new(Version::V5, &name) })?;
+    session.connect(&mut inbox, &Connect { response_timeout: 3, ..Connect::new(Version::V5, &name) })?;
     // In halves, so that it is read while it is written.
     let (reader, writer) = tokio::io::split(stream);
     let halves = Split { reader: FromTokio::new(reader), writer: FromTokio::new(writer) };
@@ -77,20 +77,20 @@ async fn converse<T: AsyncRead + AsyncWrite>(stream: T) -> Result<Error<io::Erro
             if received == [true; 3] && acknowledged == 2 { session.disconnect(&Disconnect::default()) } else { Ok(()) }
         });
         match told.await {
-            Ok(Ok(()) | Err(Refused::Offline | Refused::Closing)) => {} // the end follows
+            Ok(Ok(()) | Err(CommandError::Offline | CommandError::Closing)) => {} // the end follows
             Ok(Err(refused)) => return Err(refused),
             Err(end) => return Ok(end),
         }
     }
 }
 
-fn subscribe(session: &mut Session<1024, 8, 8>, name: &str) -> Result<(), Refused> {
+fn subscribe(session: &mut Session<1024, 8, 8>, name: &str) -> Result<(), CommandError> {
     let subscriptions = [Subscription::new(name, QoS::ExactlyOnce)];
     session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }).map(drop)
 }
 
 /// A message of each QoS, with its QoS as payload.
-fn publish(session: &mut Session<1024, 8, 8>, name: &str) -> Result<(), Refused> {
+fn publish(session: &mut Session<1024, 8, 8>, name: &str) -> Result<(), CommandError> {
     for qos in LEVELS {
         session.publish(&Publish { qos, ..Publish::new(name, &[qos as u8]) })?;
     }

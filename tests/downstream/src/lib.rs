@@ -2,12 +2,12 @@
 #![no_std]
 
 use mqtt_session::{
-    Backoff, Cause, Connect, End, Event, Inbox, Instant, Publish, QoS, Refused, Session, Step, Version,
+    Backoff, CloseReason, CommandError, Connect, End, Event, Inbox, Instant, Publish, QoS, Session, Step, Version,
 };
 
-#[cfg(feature = "v3")]
-pub const VERSION: Version = Version::V3;
-#[cfg(all(feature = "v5", not(feature = "v3")))]
+#[cfg(feature = "v311")]
+pub const VERSION: Version = Version::V311;
+#[cfg(all(feature = "v5", not(feature = "v311")))]
 pub const VERSION: Version = Version::V5;
 
 pub type Meter = Session<256, 4, 4>;
@@ -18,7 +18,7 @@ pub fn turn(
     inbox: &mut Inbox,
     now: Instant,
     mut write: impl FnMut(&[u8]) -> usize,
-) -> Option<Cause> {
+) -> Option<CloseReason> {
     match session.poll(inbox, now) {
         Step::Event(Event::Message(message)) => drop(session.publish(&Publish::new("echo", message.payload))),
         Step::Event(_) | Step::Wait(_) => {}
@@ -31,7 +31,7 @@ pub fn turn(
     None
 }
 
-pub fn begin(session: &mut Meter, inbox: &mut Inbox) -> Result<(), Refused> {
+pub fn begin(session: &mut Meter, inbox: &mut Inbox) -> Result<(), CommandError> {
     session.connect(inbox, &Connect::new(VERSION, "meter-7"))?;
     session.publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("power", b"230 W") }).map(drop)
 }
@@ -57,7 +57,7 @@ pub fn tell(step: &Step<'_, Event<'_>>) {
 }
 
 #[cfg(feature = "embedded-io")]
-pub fn block<T, C>(transport: T, clock: C, session: &mut Meter, inbox: &mut Inbox) -> Result<(), Cause>
+pub fn block<T, C>(transport: T, clock: C, session: &mut Meter, inbox: &mut Inbox) -> Result<(), CloseReason>
 where
     T: embedded_io::Read + embedded_io::Write + embedded_io::ReadReady + embedded_io::WriteReady,
     C: mqtt_session::io::Clock,
@@ -67,7 +67,7 @@ where
 }
 
 #[cfg(feature = "embedded-io-async")]
-pub async fn wait<T, C>(transport: T, clock: C, session: &mut Meter, inbox: &mut Inbox) -> Result<(), Cause>
+pub async fn wait<T, C>(transport: T, clock: C, session: &mut Meter, inbox: &mut Inbox) -> Result<(), CloseReason>
 where
     T: embedded_io_async::Read + embedded_io_async::Write,
     C: mqtt_session::io::AsyncClock,

@@ -13,16 +13,16 @@ use mqtt_session::{
 use super::input::Input;
 
 const STORE: usize = 160;
-const SENT: usize = 3;
-const HELD: usize = 2;
+const OUTBOUND: usize = 3;
+const INBOUND: usize = 2;
 
 /// Whatever is called and whatever comes in: nothing panics, nothing is stuck, a clone goes the same way, and what a session
 /// wants to be transmitted is never empty.
 pub(crate) fn session(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     match input.flag() {
-        false => Rig::<Session<STORE, SENT, HELD, 120>>::default().run(input),
-        true => Rig::<server::Session<STORE, SENT, HELD, 120>>::default().run(input),
+        false => Rig::<Session<STORE, OUTBOUND, INBOUND, 120>>::default().run(input),
+        true => Rig::<server::Session<STORE, OUTBOUND, INBOUND, 120>>::default().run(input),
     }
 }
 
@@ -48,7 +48,7 @@ trait Either: Clone + PartialEq {
     fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Self::Event<'i>>;
     fn told(&mut self, event: &Self::Event<'_>, input: &mut Input<'_>) -> Option<Handle>;
     fn transmitted(&mut self, len: usize);
-    fn in_flight(&self) -> u16;
+    fn pending(&self) -> u16;
 }
 
 impl<S: Either> Rig<S> {
@@ -60,7 +60,7 @@ impl<S: Either> Rig<S> {
                 _ => self.receive(input.bytes(64)),
             }
             self.settle(&mut input);
-            assert!(usize::from(self.session.in_flight()) <= SENT);
+            assert!(usize::from(self.session.pending()) <= OUTBOUND);
         }
     }
 
@@ -107,7 +107,7 @@ impl<S: Either> Rig<S> {
     }
 }
 
-impl Either for Session<STORE, SENT, HELD, 120> {
+impl Either for Session<STORE, OUTBOUND, INBOUND, 120> {
     type Event<'i> = Event<'i>;
 
     fn command(&mut self, inbox: &mut Inbox<[u8; 128]>, input: &mut Input<'_>, handles: &[Handle]) {
@@ -172,16 +172,16 @@ impl Either for Session<STORE, SENT, HELD, 120> {
         self.transmitted(len);
     }
 
-    fn in_flight(&self) -> u16 {
-        self.in_flight()
+    fn pending(&self) -> u16 {
+        self.pending()
     }
 }
 
 fn connect(
-    session: &mut Session<STORE, SENT, HELD, 120>,
+    session: &mut Session<STORE, OUTBOUND, INBOUND, 120>,
     inbox: &mut Inbox<[u8; 128]>,
     input: &mut Input<'_>,
-) -> Result<(), mqtt_session::Refused> {
+) -> Result<(), mqtt_session::CommandError> {
     let properties = [Property::SessionExpiryInterval(input.byte().into()), Property::AuthenticationMethod("m")];
     let version = input.version();
     let most = if version == Version::V5 { usize::from(input.below(3)) } else { 0 };
@@ -192,22 +192,22 @@ fn connect(
         properties: &properties[..most],
         acknowledgement: if input.flag() { Acknowledge::Manually } else { Acknowledge::AfterHandling },
         lost_session: match input.below(3) {
-            0 => LostSession::AsTheStandardSays,
+            0 => LostSession::Standard,
             1 => LostSession::Report,
             _ => LostSession::Republish,
         },
         offline: if input.flag() { Offline::Acknowledged } else { Offline::Everything },
-        oversized: if input.flag() { Oversized::Skipped } else { Oversized::Refused },
+        oversized: if input.flag() { Oversized::Skipped } else { Oversized::Disconnect },
         topic_aliases: TopicAliases { maximum: input.below(3).into(), topic: input.below(9).into() },
         retry_interval: input.below(3),
-        patience: input.byte(),
-        farewell: input.byte(),
+        response_timeout: input.byte(),
+        disconnect_timeout: input.byte(),
         ..Connect::new(version, if input.flag() { "" } else { "c" })
     };
     session.connect(inbox, &connect)
 }
 
-impl Either for server::Session<STORE, SENT, HELD, 120> {
+impl Either for server::Session<STORE, OUTBOUND, INBOUND, 120> {
     type Event<'i> = server::Event<'i>;
 
     fn command(&mut self, inbox: &mut Inbox<[u8; 128]>, input: &mut Input<'_>, handles: &[Handle]) {
@@ -290,7 +290,7 @@ impl Either for server::Session<STORE, SENT, HELD, 120> {
         self.transmitted(len);
     }
 
-    fn in_flight(&self) -> u16 {
-        self.in_flight()
+    fn pending(&self) -> u16 {
+        self.pending()
     }
 }

@@ -41,7 +41,7 @@ impl<'a> Input<'a> {
     }
 
     pub(super) fn version(&mut self) -> Version {
-        if self.flag() { Version::V3 } else { Version::V5 }
+        if self.flag() { Version::V311 } else { Version::V5 }
     }
 
     pub(super) fn role(&mut self) -> Role {

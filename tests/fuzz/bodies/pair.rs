@@ -139,7 +139,7 @@ impl Pair {
         for step in 0.. {
             assert!(step < 20_000, "it does not come to an end");
             let is_idle = self.step();
-            let is_done = self.client.in_flight() == 0 && self.server.in_flight() == 0;
+            let is_done = self.client.pending() == 0 && self.server.pending() == 0;
             if self.client.is_online() && (is_idle || is_done) {
                 break;
             }

@@ -2,7 +2,7 @@
 
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::wire::Properties;
-use mqtt_session::{Connect, Inbox, Property, Publish, Refused, Session, TopicAliases, Version};
+use mqtt_session::{CommandError, Connect, Inbox, Property, Publish, Session, TopicAliases, Version};
 
 use super::trace::{Trace, aliased, packet_id, puback, qos0, qos1};
 use super::{LEVELS, message, offline, online, sent};
@@ -79,7 +79,7 @@ fn an_alias_too_high_is_refused_and_changes_nothing() {
             t.connects_with(false, theirs);
             let before = t.session.clone();
             let refused = t.tries(&Publish { qos, ..message("t", alias, b"x") });
-            assert_eq!(refused, Err(Refused::TopicAliasUnsupported), "{ours} {theirs:?} {alias}");
+            assert_eq!(refused, Err(CommandError::TopicAliasUnsupported), "{ours} {theirs:?} {alias}");
             assert!(t.session == before, "refused, but something has changed");
             t.quiet();
             let id = t.publish(AtLeastOnce, "y");
@@ -92,20 +92,20 @@ fn an_alias_too_high_is_refused_and_changes_nothing() {
 fn an_alias_as_a_property_is_refused() {
     let mut t = online();
     let properties = Properties::of(&[Property::TopicAlias(1)]);
-    assert_eq!(t.tries(&Publish { properties, ..Publish::new("t", b"") }), Err(Refused::Reserved));
-    assert_eq!(t.tries(&Publish { properties, ..message("t", 1, b"") }), Err(Refused::Reserved));
+    assert_eq!(t.tries(&Publish { properties, ..Publish::new("t", b"") }), Err(CommandError::Reserved));
+    assert_eq!(t.tries(&Publish { properties, ..message("t", 1, b"") }), Err(CommandError::Reserved));
     t.quiet();
 }
 
 #[test]
 fn version_3_1_1_has_no_aliases() {
-    let mut t = <Trace>::new(Version::V3);
+    let mut t = <Trace>::new(Version::V311);
     t.options.topic_aliases = TopicAliases { maximum: 2, topic: 8 };
     t.connects();
     for online in [true, false] {
         let before = t.session.clone();
         for qos in LEVELS {
-            assert_eq!(t.tries(&Publish { qos, ..message("t", 1, b"") }), Err(Refused::NotInVersion));
+            assert_eq!(t.tries(&Publish { qos, ..message("t", 1, b"") }), Err(CommandError::NotInVersion));
         }
         assert!(t.session == before);
         if online {
@@ -200,7 +200,7 @@ fn a_server_that_takes_only_small_packets_gets_the_form_that_fits() {
         t.sends(large.known_as(1).bytes());
         // It may have to be sent again with its topic.
         let longer = "0".repeat(limit - plain + 11);
-        assert_eq!(t.tries(&message("topic", 1, longer.as_bytes())), Err(Refused::TooLarge));
+        assert_eq!(t.tries(&message("topic", 1, longer.as_bytes())), Err(CommandError::TooLarge));
         t.quiet();
     }
 }
@@ -242,7 +242,7 @@ fn what_is_queued_when_the_application_leaves_has_its_alias() {
     t.disconnect();
     t.sends((aliased(AtMostOnce, 0, "a", 1, "x"), aliased(AtMostOnce, 0, "", 1, "")));
     t.sends("E0 00");
-    t.closes(mqtt_session::Cause::Disconnected);
+    t.closes(mqtt_session::CloseReason::Disconnected);
 }
 
 /// The bytes beside the aliases count, not all.
@@ -255,9 +255,9 @@ fn what_does_not_fit_beside_the_aliases_is_too_large() {
     assert_eq!(session.connect(&mut inbox, &connect), Ok(()), "24 bytes of 24");
     let mut session = before.clone();
     let connect = Connect { topic_aliases: TopicAliases { maximum: 1, topic: 16 }, ..connect };
-    assert_eq!(session.connect(&mut inbox, &connect), Err(Refused::TooLarge));
+    assert_eq!(session.connect(&mut inbox, &connect), Err(CommandError::TooLarge));
     let connect = Connect { topic_aliases: TopicAliases { maximum: u16::MAX, topic: u16::MAX }, ..connect };
-    assert_eq!(session.connect(&mut inbox, &connect), Err(Refused::TooLarge));
+    assert_eq!(session.connect(&mut inbox, &connect), Err(CommandError::TooLarge));
     assert!(session == before);
 }
 
@@ -267,7 +267,7 @@ fn a_disconnect_that_does_not_fit_beside_the_aliases_is_too_large() {
     let mut t = <Trace<1024, 8, 8, 100, 256>>::new(Version::V5);
     t.options.topic_aliases = TopicAliases { maximum: 2, topic: 28 };
     t.connects_with(false, "22 0002");
-    for (len, expected) in [(29, Err(Refused::TooLarge)), (28, Ok(()))] {
+    for (len, expected) in [(29, Err(CommandError::TooLarge)), (28, Ok(()))] {
         let reason = "r".repeat(len);
         let properties = [Property::ReasonString(&reason)];
         let disconnect =

@@ -4,7 +4,7 @@ use core::num::NonZeroU16;
 
 use mqtt_session::wire::{Connack, Packet, Properties};
 use mqtt_session::{
-    Connect, Event, Inbox, Instant, Outcome, PacketId, Property, Publish, QoS, ReasonCode, Refused, Role, Session,
+    CommandError, Connect, Event, Inbox, Instant, Outcome, PacketId, Property, Publish, QoS, ReasonCode, Role, Session,
     Step, TopicAliases, Version,
 };
 use proptest::prelude::*;
@@ -202,12 +202,12 @@ impl Pair {
                     self.numbers.insert(packet_id, number);
                 }
             }
-            Err(Refused::TopicAliasUnsupported) => {
+            Err(CommandError::TopicAliasUnsupported) => {
                 assert!(self.session.is_online() && alias > self.server.maximum.min(3));
                 assert!(self.session == before);
             }
-            Err(Refused::TooLarge) => assert!(self.session.is_online() && self.server.packet_size < 100),
-            Err(refused) => assert_eq!(refused, Refused::Full),
+            Err(CommandError::TooLarge) => assert!(self.session.is_online() && self.server.packet_size < 100),
+            Err(refused) => assert_eq!(refused, CommandError::Full),
         }
     }
 
@@ -247,7 +247,7 @@ impl Pair {
             self.write(usize::MAX, 7);
             self.read();
         }
-        assert_eq!((self.server.output.len(), self.session.in_flight()), (0, 0));
+        assert_eq!((self.server.output.len(), self.session.pending()), (0, 0));
         assert!(self.server.input.is_empty(), "half a packet is left over");
     }
 

@@ -1,7 +1,7 @@
 //! The server's aliases: messages arrive with their topics, and what cannot be resolved ends the connection.
 
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
-use mqtt_session::{Acknowledge, Cause, Event, Inbox, QoS, TopicAliases, Version};
+use mqtt_session::{Acknowledge, CloseReason, Event, Inbox, QoS, TopicAliases, Version};
 
 use super::trace::{Trace, aliased, dup, puback, pubcomp, pubrec, pubrel, with_header};
 
@@ -79,16 +79,16 @@ fn messages_of_every_qos_are_acknowledged_whatever_gives_their_topic() {
 #[test]
 fn what_cannot_be_resolved_ends_the_connection() {
     let zero = mqtt_session::Violation::TopicAliasZero;
-    let cases: [(u16, &str, u16, Cause, u8); 9] = [
-        (2, "", 1, Cause::TopicAliasUnknown, 0x82),
-        (2, "", 2, Cause::TopicAliasUnknown, 0x82),
-        (2, "a", 3, Cause::TopicAliasTooHigh, 0x94),
-        (2, "", 3, Cause::TopicAliasTooHigh, 0x94),
-        (2, "a", u16::MAX, Cause::TopicAliasTooHigh, 0x94),
-        (0, "a", 1, Cause::TopicAliasTooHigh, 0x94),
-        (2, "a", 0, Cause::Violation(zero), 0x94),
-        (2, "seven b", 1, Cause::TopicTooLong, 0x97),
-        (2, "seven b", 3, Cause::TopicAliasTooHigh, 0x94),
+    let cases: [(u16, &str, u16, CloseReason, u8); 9] = [
+        (2, "", 1, CloseReason::TopicAliasUnknown, 0x82),
+        (2, "", 2, CloseReason::TopicAliasUnknown, 0x82),
+        (2, "a", 3, CloseReason::TopicAliasTooHigh, 0x94),
+        (2, "", 3, CloseReason::TopicAliasTooHigh, 0x94),
+        (2, "a", u16::MAX, CloseReason::TopicAliasTooHigh, 0x94),
+        (0, "a", 1, CloseReason::TopicAliasTooHigh, 0x94),
+        (2, "a", 0, CloseReason::Violation(zero), 0x94),
+        (2, "seven b", 1, CloseReason::TopicTooLong, 0x97),
+        (2, "seven b", 3, CloseReason::TopicAliasTooHigh, 0x94),
     ];
     for (maximum, topic, alias, cause, code) in cases {
         for qos in [AtMostOnce, AtLeastOnce, ExactlyOnce] {
@@ -110,7 +110,7 @@ fn a_connection_knows_nothing_of_the_aliases_of_the_one_before() {
         }
         t.resumes();
         t.receives(aliased(AtMostOnce, 0, "", 1, "x"));
-        t.fails(Cause::TopicAliasUnknown, 0x82);
+        t.fails(CloseReason::TopicAliasUnknown, 0x82);
     }
 }
 
@@ -148,7 +148,7 @@ fn a_repeat_of_a_held_message_sets_the_alias() {
     t.receives(aliased(AtMostOnce, 0, "", 2, "y"));
     arrives(&mut t, "a", 2, "y");
     t.receives(aliased(AtMostOnce, 0, "", 1, "y"));
-    t.fails(Cause::TopicAliasUnknown, 0x82);
+    t.fails(CloseReason::TopicAliasUnknown, 0x82);
 }
 
 /// As a message does that is refused for its identifier.
@@ -189,7 +189,7 @@ fn the_capacity_is_what_the_aliases_leave() {
         t.event(|_, event| assert!(matches!(event, Event::Message(message) if message.topic == topic)));
     }
     t.receives("30 3D");
-    t.fails(Cause::Violation(mqtt_session::Violation::PacketTooLarge), 0x95);
+    t.fails(CloseReason::Violation(mqtt_session::Violation::PacketTooLarge), 0x95);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! A packet that leaves in two parts: whatever a write takes, and whenever the link or the peer fails.
 
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
-use mqtt_session::wire::{Packet, Publish};
-use mqtt_session::{Cause, Event, Role, Version, Violation};
+use mqtt_session::wire::{Packet, PublishPacket};
+use mqtt_session::{CloseReason, Event, Role, Version, Violation};
 
 use super::trace::{Bytes, Trace, aliased, dup, puback, pubrec, qos1, qos2};
 use super::{LEVELS, online, sent, write};
@@ -180,7 +180,7 @@ fn a_protocol_error_leaves_whole_packets() {
                 }
                 t.receives("36 00");
                 stream.extend(write(&mut t, usize::MAX, chunk));
-                t.closes(Cause::Violation(Violation::PublishQosReserved));
+                t.closes(CloseReason::Violation(Violation::PublishQosReserved));
                 let (packets, farewell) = stream.split_at(stream.len() - 3);
                 assert_eq!(farewell, [0xE0, 1, 0x81], "{written} {chunk} {stream:02X?}");
                 assert!(total >= packets.len() && all.concat()[..packets.len()] == *packets, "{stream:02X?}");
@@ -199,7 +199,7 @@ fn a_protocol_error_while_nothing_of_an_aliased_packet_is_shown() {
     let mut t = online();
     t.publish_as(1, AtLeastOnce, "t", "x");
     t.receives("36 00");
-    t.fails(Cause::Violation(Violation::PublishQosReserved), 0x81);
+    t.fails(CloseReason::Violation(Violation::PublishQosReserved), 0x81);
     t.resumes();
     t.sends(qos1(1, "x"));
     t.quiet();
@@ -216,7 +216,7 @@ fn a_message_cut_off_by_a_protocol_error_is_sent_again_with_its_topic() {
         assert_eq!(write(&mut t, written, 1), packet[..written]);
         t.receives("36 00");
         t.sends(packet[written..].to_vec());
-        t.fails(Cause::Violation(Violation::PublishQosReserved), 0x81);
+        t.fails(CloseReason::Violation(Violation::PublishQosReserved), 0x81);
         t.connects_with(true, "22 0001");
         t.sends(dup(packet.clone()));
         t.quiet();
@@ -229,7 +229,7 @@ fn what_leaves_in_two_parts_is_one_packet_to_a_decoder() {
     let mut t = online();
     t.publish_as(1, ExactlyOnce, "a/b", "payload");
     let bytes = write(&mut t, usize::MAX, 1);
-    let Ok(Some((Packet::Publish(Publish { topic, properties, payload, delivery, .. }), len))) =
+    let Ok(Some((Packet::Publish(PublishPacket { topic, properties, payload, delivery, .. }), len))) =
         Packet::decode(Version::V5, Role::Server, &bytes)
     else {
         panic!("{bytes:02X?}")

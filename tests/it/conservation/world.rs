@@ -7,15 +7,15 @@ use mqtt_session::sim::{Faults, Observer, Sight, Simulation, Turn};
 use mqtt_session::strategies::{Break, Link, Operation};
 use mqtt_session::wire::{Packet, Suback, Unsuback};
 use mqtt_session::{
-    AckType, Acknowledge, Connect, Disconnect, Event, Handle, Inbox, Instant, List, PacketId, Properties, Property,
-    Publish, QoS, ReasonCode, Refused, Role, Session, Subscribe, Subscription, Unsubscribe, Version,
+    AckType, Acknowledge, CommandError, Connect, Disconnect, Event, Handle, Inbox, Instant, List, PacketId, Properties,
+    Property, Publish, QoS, ReasonCode, Role, Session, Subscribe, Subscription, Unsubscribe, Version,
 };
 
 /// How many messages the client takes at once, and the server.
-pub(crate) const HELD: [u16; 2] = [4, 3];
+pub(crate) const INBOUND: [u16; 2] = [4, 3];
 
-type Client = Session<256, 4, { HELD[0] as usize }>;
-type Server = server::Session<256, 4, { HELD[1] as usize }>;
+type Client = Session<256, 4, { INBOUND[0] as usize }>;
+type Server = server::Session<256, 4, { INBOUND[1] as usize }>;
 
 /// What a run is about.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ impl World {
 
     /// Whether each end has under way what its application knows of, and neither has ever sent too much.
     pub(crate) fn check(&mut self) -> Result<(), String> {
-        let in_flight = [self.client.in_flight(), self.server.in_flight()].map(usize::from);
+        let in_flight = [self.client.pending(), self.server.pending()].map(usize::from);
         let known = self.under_way.each_ref().map(BTreeSet::len);
         if in_flight != known {
             return Err(format!("{in_flight:?} identifiers are taken, {known:?} are known"));
@@ -134,12 +134,12 @@ impl World {
             Role::Client => self.client.publish(&publish),
             Role::Server => self.server.publish(&publish),
         };
-        self.tally.full += usize::from(answer == Err(Refused::Full));
+        self.tally.full += usize::from(answer == Err(CommandError::Full));
         self.used(from, answer)
     }
 
     /// An identifier is taken, which must be free.
-    fn used(&mut self, by: Role, answer: Result<Option<PacketId>, Refused>) -> Result<(), String> {
+    fn used(&mut self, by: Role, answer: Result<Option<PacketId>, CommandError>) -> Result<(), String> {
         let Ok(Some(packet_id)) = answer else { return Ok(()) };
         self.tally.used += 1;
         let is_new = self.under_way[index(by)].insert(packet_id);
@@ -195,7 +195,7 @@ impl World {
             keep_alive: 0,
             properties: lasting,
             acknowledgement: acknowledgement(self.setup.manual[0]),
-            window: self.setup.window,
+            max_inflight: self.setup.window,
             ..Connect::new(self.setup.version, "c")
         };
         self.client.connect(&mut self.inboxes[0], &connect).expect("CONNECT fits");
@@ -243,7 +243,7 @@ impl World {
                 }
             }
             let is_online = self.client.is_online() && self.server.is_online();
-            if is_idle && is_online && self.client.in_flight() == 0 && self.server.in_flight() == 0 {
+            if is_idle && is_online && self.client.pending() == 0 && self.server.pending() == 0 {
                 return Ok(true);
             }
         }
@@ -260,8 +260,8 @@ impl World {
         self.settle()
     }
 
-    pub(crate) fn room(&self) -> [usize; 2] {
-        [self.client.room(), self.server.room()]
+    pub(crate) fn free_space(&self) -> [usize; 2] {
+        [self.client.free_space(), self.server.free_space()]
     }
 }
 

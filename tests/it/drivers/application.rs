@@ -2,8 +2,8 @@
 
 use mqtt_session::wire::Suback;
 use mqtt_session::{
-    Cause, Connect, Disconnect, Event, Inbox, List, Outcome, Properties, Publish, QoS, ReasonCode, Session, Subscribe,
-    Subscription, Version, server,
+    CloseReason, Connect, Disconnect, Event, Inbox, List, Outcome, Properties, Publish, QoS, ReasonCode, Session,
+    Subscribe, Subscription, Version, server,
 };
 
 const LEVELS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
@@ -100,6 +100,6 @@ pub(crate) fn answer(session: &mut Server, event: &server::Event<'_>) {
 }
 
 /// How the server's end of such a conversation ends.
-pub(crate) fn is_orderly(cause: Cause) -> bool {
-    matches!(cause, Cause::DisconnectedByPeer(ReasonCode::Success))
+pub(crate) fn is_orderly(cause: CloseReason) -> bool {
+    matches!(cause, CloseReason::DisconnectedByPeer(ReasonCode::Success))
 }

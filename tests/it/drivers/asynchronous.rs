@@ -6,7 +6,7 @@ use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
 use mqtt_session::io::{AsyncDriver, Error, Split, Transport};
-use mqtt_session::{Cause, Version};
+use mqtt_session::{CloseReason, Version};
 
 use super::application::{Answering, Asking, Seen, answer, is_orderly};
 use super::wire::{Fault, Habits, Socket, Time, wire};
@@ -123,7 +123,7 @@ fn converse(version: Version, seed: u64, habits: Habits, in_halves: bool, drops:
     } else {
         join(&time, ask(&mut asking, near, time.clone(), &dropper), serve(far, time.clone(), &dropper))
     };
-    assert_eq!((&asking.seen, near), (&Seen::everything(), Error::Closed(Cause::Disconnected)), "{drops:?}");
+    assert_eq!((&asking.seen, near), (&Seen::everything(), Error::Closed(CloseReason::Disconnected)), "{drops:?}");
     assert!(is_orderly(far.cause()), "{far}");
     dropper.polls.get()
 }
@@ -131,7 +131,7 @@ fn converse(version: Version, seed: u64, habits: Habits, in_halves: bool, drops:
 #[test]
 fn everything_arrives_in_pieces_of_any_size() {
     for (chunk, buffers) in (1..=70).flat_map(|chunk| [false, true].map(|buffers| (chunk, buffers))) {
-        for (version, in_halves) in [(Version::V3, false), (Version::V5, true)] {
+        for (version, in_halves) in [(Version::V311, false), (Version::V5, true)] {
             converse(version, 0, Habits { chunk, buffers, ..Habits::PLAIN }, in_halves, Drops::None);
         }
     }
@@ -141,7 +141,7 @@ fn everything_arrives_in_pieces_of_any_size() {
 fn everything_arrives_whatever_the_transport_does() {
     for seed in 0..200 {
         converse(Version::V5, seed, ROOMY, false, Drops::None);
-        converse(Version::V3, seed, Habits::DIFFICULT, true, Drops::None);
+        converse(Version::V311, seed, Habits::DIFFICULT, true, Drops::None);
     }
 }
 
@@ -160,7 +160,7 @@ fn a_dropped_future_loses_nothing_wherever_that_is() {
 fn nothing_is_lost_if_every_future_is_dropped() {
     for seed in 0..100 {
         converse(Version::V5, seed, Habits::DIFFICULT, true, Drops::All);
-        converse(Version::V3, seed, ROOMY, false, Drops::All);
+        converse(Version::V311, seed, ROOMY, false, Drops::All);
     }
 }
 

@@ -2,13 +2,13 @@
 
 use embedded_io::{ErrorType, Read, ReadReady, Write, WriteReady};
 use mqtt_session::io::{Driver, Error, TimesOut};
-use mqtt_session::{Cause, End, Event, Inbox, Instant, Version, server};
+use mqtt_session::{CloseReason, Endpoint, Event, Inbox, Instant, Version, server};
 
 use super::application::{Answering, Asking, Client, Seen, Server, answer, is_orderly};
 use super::wire::{Fault, Habits, Time, wire};
 
 /// Any blocking driver.
-trait Runs<S: End> {
+trait Runs<S: Endpoint> {
     /// A turn: what there is to do is done, and time may pass by a millisecond.
     fn turn(
         &mut self,
@@ -20,7 +20,7 @@ trait Runs<S: End> {
 
 impl<S, T> Runs<S> for Driver<T, Time>
 where
-    S: End,
+    S: Endpoint,
     T: Read + Write + ReadReady + WriteReady + ErrorType<Error = Fault>,
 {
     fn turn(
@@ -47,7 +47,7 @@ fn converse(version: Version, mut near: impl Runs<Client>, mut far: impl Runs<Se
             ends.1 = far.turn(&mut answering.session, &mut answering.inbox, handler).err();
         }
         if let (Some(near), Some(far)) = (ends.0, ends.1) {
-            assert_eq!((&*seen, near), (&Seen::everything(), Error::Closed(Cause::Disconnected)));
+            assert_eq!((&*seen, near), (&Seen::everything(), Error::Closed(CloseReason::Disconnected)));
             assert!(is_orderly(far.cause()), "{far}");
             return;
         }
@@ -70,7 +70,7 @@ fn with_both(version: Version, seed: u64, habits: Habits) {
 #[test]
 fn everything_arrives_in_pieces_of_any_size() {
     for (chunk, buffers) in (1..=70).flat_map(|chunk| [false, true].map(|buffers| (chunk, buffers))) {
-        for (version, times_out) in [(Version::V3, false), (Version::V5, true)] {
+        for (version, times_out) in [(Version::V311, false), (Version::V5, true)] {
             with_both(version, 0, Habits { chunk, buffers, times_out, ..Habits::PLAIN });
         }
     }
@@ -80,7 +80,7 @@ fn everything_arrives_in_pieces_of_any_size() {
 fn everything_arrives_whatever_the_transport_does() {
     for seed in 0..200 {
         with_both(Version::V5, seed, Habits::DIFFICULT);
-        with_both(Version::V3, seed, Habits { times_out: true, ..Habits::DIFFICULT });
+        with_both(Version::V311, seed, Habits { times_out: true, ..Habits::DIFFICULT });
     }
 }
 

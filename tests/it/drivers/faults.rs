@@ -8,7 +8,8 @@ use core::task::{Context, Poll, Waker};
 use embedded_io::ErrorKind;
 use mqtt_session::io::{AsyncClock, AsyncDriver, Clock, Driver, Error, Split, TimesOut};
 use mqtt_session::{
-    Cause, Connect, Disconnect, Event, Instant, Outcome, Publish, QoS, Refused, Unsubscribe, Version, Violation,
+    CloseReason, CommandError, Connect, Disconnect, Event, Instant, Outcome, Publish, QoS, Unsubscribe, Version,
+    Violation,
 };
 
 use super::application::{Asking, Client};
@@ -110,7 +111,7 @@ fn meet(how: How, habits: Habits, peer: impl Fn(&Socket)) -> (Error<Fault>, u64)
         assert!(matches!(event, Event::Connected(_)), "{event:?}");
         session.disconnect(&Disconnect::default()).unwrap();
     });
-    assert_eq!(next, Error::Closed(Cause::Disconnected), "{how:?}");
+    assert_eq!(next, Error::Closed(CloseReason::Disconnected), "{how:?}");
     assert!(far.unread().ends_with(&[0xE0, 0]));
     (end, taken)
 }
@@ -121,7 +122,7 @@ const CONNACK: [u8; 5] = [0x20, 3, 0, 0, 0];
 fn a_broker_that_does_not_answer() {
     for how in ALL {
         let (end, taken) = meet(how, Habits::PLAIN, |_| {});
-        assert_eq!(end, Error::Closed(Cause::ConnackTimeout), "{how:?}");
+        assert_eq!(end, Error::Closed(CloseReason::ConnackTimeout), "{how:?}");
         assert!((10_000..10_100).contains(&taken), "{how:?}: {taken} ms");
     }
 }
@@ -130,7 +131,7 @@ fn a_broker_that_does_not_answer() {
 fn a_broker_that_does_not_even_listen() {
     for how in ALL {
         let (end, taken) = meet(how, Habits { capacity: 7, ..Habits::PLAIN }, |_| {});
-        assert_eq!(end, Error::Closed(Cause::ConnackTimeout), "{how:?}");
+        assert_eq!(end, Error::Closed(CloseReason::ConnackTimeout), "{how:?}");
         assert!((10_000..10_100).contains(&taken), "{how:?}: {taken} ms");
     }
 }
@@ -150,8 +151,8 @@ fn meet_refusing(how: How) -> (Error<Fault>, Time) {
     let [near, far] = wire(0, Habits { times_out: true, ..Habits::PLAIN });
     far.inject(&[0x20, 3, 0, 0x87, 0]);
     let end = run(how, &mut asking, near, &time, |session, event| {
-        assert!(matches!(event, Event::Refused(_)), "{event:?}");
-        assert_eq!(session.disconnect(&Disconnect::default()), Err(Refused::Offline));
+        assert!(matches!(event, Event::ConnectionRefused(_)), "{event:?}");
+        assert_eq!(session.disconnect(&Disconnect::default()), Err(CommandError::Offline));
     });
     (end, time)
 }
@@ -160,7 +161,7 @@ fn meet_refusing(how: How) -> (Error<Fault>, Time) {
 fn a_broker_that_talks_nonsense() {
     for how in ALL {
         let (end, taken) = meet(how, Habits::PLAIN, |far| far.inject(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
-        assert!(matches!(end, Error::Closed(Cause::Violation(Violation::PacketFlagsReserved))), "{how:?}: {end}");
+        assert!(matches!(end, Error::Closed(CloseReason::Violation(Violation::PacketFlagsReserved))), "{how:?}: {end}");
         assert!(taken < 100);
     }
 }
@@ -169,7 +170,7 @@ fn a_broker_that_talks_nonsense() {
 fn a_broker_that_closes() {
     for how in ALL {
         let (end, taken) = meet(how, Habits::PLAIN, Socket::close);
-        assert_eq!(end, Error::Closed(Cause::ConnectionLost), "{how:?}");
+        assert_eq!(end, Error::Closed(CloseReason::ConnectionLost), "{how:?}");
         assert!(taken < 100);
     }
 }
@@ -185,7 +186,7 @@ fn a_transport_that_fails() {
             let (end, taken) = meet(how, Habits::PLAIN, |far| far.fail(operation, kind));
             assert_eq!(end, Error::Transport(Fault(kind)), "{how:?}");
             assert_eq!(end.to_string(), format!("the transport failed: {kind:?}"));
-            assert_eq!(end.cause(), Cause::ConnectionLost);
+            assert_eq!(end.cause(), CloseReason::ConnectionLost);
             assert!(taken < 100);
         }
     }
@@ -199,7 +200,7 @@ fn a_transport_that_cannot_say_whether_it_is_ready() {
         let (end, taken) = meet(How::Blocking, Habits::PLAIN, peer);
         assert_eq!((end, taken), (Error::Transport(Fault(ErrorKind::NotConnected)), 0));
         let (end, _) = meet(How::TimingOut, Habits::PLAIN, peer);
-        assert_eq!(end, Error::Closed(Cause::ConnackTimeout));
+        assert_eq!(end, Error::Closed(CloseReason::ConnackTimeout));
     }
 }
 
@@ -208,7 +209,7 @@ fn a_transport_that_cannot_say_whether_it_is_ready() {
 fn a_transport_that_writes_nothing() {
     for how in ALL {
         let (end, taken) = meet(how, Habits::PLAIN, Socket::take_nothing);
-        assert_eq!(end, Error::Closed(Cause::ConnectionLost), "{how:?}");
+        assert_eq!(end, Error::Closed(CloseReason::ConnectionLost), "{how:?}");
         assert!(taken < 100, "{how:?}: {taken} ms");
     }
 }
@@ -221,7 +222,10 @@ fn a_last_word_is_heard() {
             far.inject(&[0x20, 3, 0, 0, 0, 0xE0, 1, 0x8B]);
             far.close();
         });
-        assert!(matches!(end.cause(), Cause::DisconnectedByPeer(_) | Cause::Disconnected), "{how:?}: {end}");
+        assert!(
+            matches!(end.cause(), CloseReason::DisconnectedByPeer(_) | CloseReason::Disconnected),
+            "{how:?}: {end}"
+        );
     }
 }
 
@@ -240,7 +244,7 @@ fn a_farewell_that_nobody_takes() {
             far.stuff();
             session.disconnect(&Disconnect::default()).unwrap();
         });
-        assert_eq!(end, Error::Closed(Cause::DisconnectTimeout), "{how:?}");
+        assert_eq!(end, Error::Closed(CloseReason::DisconnectTimeout), "{how:?}");
         assert!((5_000..5_100).contains(&time.millis()), "{how:?}: {} ms", time.millis());
     }
 }
@@ -259,7 +263,7 @@ fn a_farewell_whose_flush_is_interrupted_for_ever() {
             far.fail(Operation::Flush, ErrorKind::Interrupted);
             session.disconnect(&Disconnect::default()).unwrap();
         });
-        assert_eq!(end, Error::Closed(Cause::DisconnectTimeout), "{how:?}");
+        assert_eq!(end, Error::Closed(CloseReason::DisconnectTimeout), "{how:?}");
         assert!((5_000..5_100).contains(&time.millis()), "{how:?}: {} ms", time.millis());
     }
 }
@@ -272,7 +276,7 @@ fn a_flood_of_messages_whose_answers_nobody_takes() {
     for how in ALL {
         let time = Time::default();
         let mut asking = Asking::new();
-        asking.connect(Version::V3);
+        asking.connect(Version::V311);
         let [near, far] = wire(0, habits);
         far.inject(&[0x20, 2, 0, 0]);
         let mut messages = 0;
@@ -284,7 +288,7 @@ fn a_flood_of_messages_whose_answers_nobody_takes() {
             Event::Message(_) => messages += 1,
             other => panic!("{other:?}"),
         });
-        assert_eq!(end, Error::Closed(Cause::PingTimeout), "{how:?}");
+        assert_eq!(end, Error::Closed(CloseReason::PingTimeout), "{how:?}");
         // In one piece it is not read while it is written, but before each time that it would be given up. And there is a
         // millisecond for one more write.
         let expected = if matches!(how, How::Whole) { 81_758 } else { 1_750 + 10_000 + 1 };
@@ -335,7 +339,7 @@ fn a_farewell_to_a_deaf_peer_that_talks_nonsense() {
             }
             _ => run(how, &mut asking, near, &time, handler),
         };
-        assert_eq!(end, Error::Closed(Cause::Violation(Violation::PacketTypeReserved)), "{how:?}");
+        assert_eq!(end, Error::Closed(CloseReason::Violation(Violation::PacketTypeReserved)), "{how:?}");
         assert!((5_000..5_100).contains(&time.millis()), "{how:?}: {} ms", time.millis());
     }
 }
@@ -358,7 +362,7 @@ fn a_buffered_farewell_with_losses_to_tell_behind_it() {
             Event::Published { outcome: Outcome::Lost, .. } => {}
             other => panic!("{other:?}"),
         });
-        assert_eq!(end, Error::Closed(Cause::Disconnected), "{how:?}");
+        assert_eq!(end, Error::Closed(CloseReason::Disconnected), "{how:?}");
         assert!(far.unread().ends_with(&[0xE0, 0]), "{how:?}");
     }
 }
@@ -427,7 +431,7 @@ fn a_farewell_whose_flush_is_interrupted_at_once() {
     };
     let time = Time::default();
     assert_eq!(complete(&time, leave()), Ok(()));
-    assert_eq!(complete(&time, leave()), Err(Error::Closed(Cause::DisconnectTimeout)));
+    assert_eq!(complete(&time, leave()), Err(Error::Closed(CloseReason::DisconnectTimeout)));
     let taken = driver.into_parts().1.0;
     assert!((5_000..5_100).contains(&taken), "{taken} ms");
 }
@@ -440,7 +444,7 @@ fn a_clock_that_only_tells_the_time() {
     let mut clock = Ticks(0);
     let mut driver = Driver::new(TimesOut(near), &mut clock);
     let end = driver.next(&mut asking.session, &mut asking.inbox, |_, event| panic!("{event:?}"));
-    assert_eq!(end, Err(Error::Closed(Cause::ConnackTimeout)));
+    assert_eq!(end, Err(Error::Closed(CloseReason::ConnackTimeout)));
     assert!((10_000..10_010).contains(&clock.0), "{} ms", clock.0);
 }
 
@@ -456,13 +460,13 @@ fn a_clock_that_is_lent() {
     let (mut asking, [near, _far]) = silent();
     let mut driver = Driver::new(near, &mut time);
     let end = driver.next(&mut asking.session, &mut asking.inbox, |_, event| panic!("{event:?}"));
-    assert_eq!((end, time.millis()), (Err(Error::Closed(Cause::ConnackTimeout)), 10_000));
+    assert_eq!((end, time.millis()), (Err(Error::Closed(CloseReason::ConnackTimeout)), 10_000));
 
     let (mut asking, [near, _far]) = silent();
     let passing = time.clone();
     let mut driver = AsyncDriver::new(near, &mut time);
     let end = complete(&passing, driver.next(&mut asking.session, &mut asking.inbox, |_, event| panic!("{event:?}")));
-    assert_eq!((end, passing.millis()), (Err(Error::Closed(Cause::ConnackTimeout)), 20_001));
+    assert_eq!((end, passing.millis()), (Err(Error::Closed(CloseReason::ConnackTimeout)), 20_001));
     assert_eq!(driver.into_parts().1.millis(), 20_001);
 }
 
@@ -519,7 +523,7 @@ fn what_a_driver_shows() {
 /// says nothing is given up in time.
 #[test]
 fn a_handler_that_takes_long_gives_nobody_up() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         for how in ALL {
             for buffers in [false, true] {
                 let time = Time::default();
@@ -551,7 +555,11 @@ fn a_handler_that_takes_long_gives_nobody_up() {
                     Event::Message(_) => {}
                     other => panic!("{other:?}"),
                 });
-                assert_eq!((end, messages), (Error::Closed(Cause::PingTimeout), 5), "{version:?} {how:?} {buffers}");
+                assert_eq!(
+                    (end, messages),
+                    (Error::Closed(CloseReason::PingTimeout), 5),
+                    "{version:?} {how:?} {buffers}"
+                );
                 let taken = time.millis();
                 assert!((360_000 + 10_000..360_000 + 14_000).contains(&taken), "{version:?} {how:?}: {taken} ms");
             }
@@ -562,7 +570,7 @@ fn a_handler_that_takes_long_gives_nobody_up() {
 /// T1. The same between two calls, and while PINGREQ is unanswered: it is asked, then nobody calls for a while.
 #[test]
 fn a_pause_between_two_calls_gives_nobody_up() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         for (buffers, answers) in [(false, true), (true, true), (false, false), (true, false)] {
             let time = Time::default();
             let mut asking = Asking::new();
@@ -591,7 +599,7 @@ fn a_pause_between_two_calls_gives_nobody_up() {
             }
             if !answers {
                 time.pass(15_000);
-                assert_eq!(call(time.millis() + 2), Err(Error::Closed(Cause::PingTimeout)));
+                assert_eq!(call(time.millis() + 2), Err(Error::Closed(CloseReason::PingTimeout)));
             }
         }
     }
@@ -671,7 +679,7 @@ impl embedded_io::WriteReady for Slow {
 
 #[test]
 fn a_farewell_behind_slow_writes() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         for buffers in [false, true] {
             let time = Time::default();
             let mut asking = Asking::new();
@@ -691,7 +699,7 @@ fn a_farewell_behind_slow_writes() {
                     break end;
                 }
             };
-            assert_eq!(end, Error::Closed(Cause::Disconnected), "{version:?}");
+            assert_eq!(end, Error::Closed(CloseReason::Disconnected), "{version:?}");
             assert!(far.unread().ends_with(&[0xE0, 0]), "{version:?}");
         }
     }

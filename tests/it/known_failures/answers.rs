@@ -3,8 +3,8 @@
 
 use mqtt_session::QoS::{AtLeastOnce, ExactlyOnce};
 use mqtt_session::{
-    AckType, Acknowledge, Cause, Disconnect, Event, Outcome, Oversized, ReasonCode, Refused, Unsubscribe, Version,
-    Violation,
+    AckType, Acknowledge, CloseReason, CommandError, Disconnect, Event, Outcome, Oversized, ReasonCode, Unsubscribe,
+    Version, Violation,
 };
 
 use super::trace::{
@@ -14,7 +14,7 @@ use super::trace::{
 
 const DISCONNECT: &str = "E0 00";
 
-fn manual<const HELD: usize>(version: Version) -> Trace<1024, 8, HELD> {
+fn manual<const INBOUND: usize>(version: Version) -> Trace<1024, 8, INBOUND> {
     let mut t = Trace::new(version);
     t.options.acknowledgement = Acknowledge::Manually;
     t
@@ -75,8 +75,8 @@ fn t07_acknowledgements_that_are_here_count_when_a_handler_disconnects() {
         subscribed(&mut t, 4);
         unsubscribed(&mut t, 5);
         t.sends((puback(7), pubrel(2), DISCONNECT));
-        t.closes(Cause::Disconnected);
-        assert_eq!(t.session.in_flight(), 1);
+        t.closes(CloseReason::Disconnected);
+        assert_eq!(t.session.pending(), 1);
         t.resumes();
         t.sends(pubrel(2));
         t.receives((pubcomp(2), qos2(8, "x").dup(), qos1(9, "z").dup()));
@@ -108,7 +108,7 @@ fn t07_acknowledgements_that_are_here_count_though_the_link_is_lost() {
             subscribed(&mut t, 4);
             unsubscribed(&mut t, 5);
             // Not all of DISCONNECT was written.
-            t.closes(Cause::ConnectionLost);
+            t.closes(CloseReason::ConnectionLost);
             t.resumes();
             t.sends(pubrel(2));
             t.quiet();
@@ -133,7 +133,7 @@ fn t07_nothing_leaves_behind_disconnect() {
         unsubscribed(&mut t, 5);
         t.stray(AckType::Pubrec, 99);
         t.sends("00");
-        t.closes(Cause::Disconnected);
+        t.closes(CloseReason::Disconnected);
     }
 }
 
@@ -154,7 +154,7 @@ fn t07_nothing_that_was_acknowledged_is_lost_with_a_short_session() {
         t.sends((pubrel(2), DISCONNECT));
         t.published(2, Outcome::LostUnconfirmed);
         t.published(3, Outcome::Lost);
-        t.closes(Cause::Disconnected);
+        t.closes(CloseReason::Disconnected);
     }
 }
 
@@ -170,7 +170,7 @@ fn t07_a_refusal_that_is_here_is_told_and_frees_quota() {
     handler_disconnects(&mut t, qos0("in"));
     t.published(1, Outcome::Rejected(ReasonCode::QuotaExceeded));
     t.sends((qos1(2, "b"), DISCONNECT));
-    t.closes(Cause::Disconnected);
+    t.closes(CloseReason::Disconnected);
 }
 
 /// T7. Behind a packet that is wrong nothing is read, and the farewell leaves as it was asked for.
@@ -188,7 +188,7 @@ fn t07_nothing_is_read_behind_a_fault() {
             handler_disconnects(&mut t, qos1(7, "in"));
             t.acknowledged(1);
             t.sends((puback(7), DISCONNECT));
-            t.closes(Cause::Disconnected);
+            t.closes(CloseReason::Disconnected);
         }
     }
 }
@@ -198,7 +198,7 @@ fn t07_nothing_is_read_behind_a_fault() {
 fn t07_a_large_message_is_not_skipped_while_leaving() {
     let large = with_header(0x32, &[b"\0\x01t\0\x08", &[b'p'; 300][..]].concat());
     let len = u32::try_from(large.len()).unwrap();
-    let mut t = <Trace>::new(Version::V3);
+    let mut t = <Trace>::new(Version::V311);
     t.options.oversized = Oversized::Skipped;
     t.connects();
     t.publish(AtLeastOnce, "a");
@@ -209,7 +209,7 @@ fn t07_a_large_message_is_not_skipped_while_leaving() {
     // The rest of it, and what is behind, comes in before the farewell is written.
     t.acknowledged(1);
     t.sends(DISCONNECT);
-    t.closes(Cause::Disconnected);
+    t.closes(CloseReason::Disconnected);
     t.resumes();
     t.receives(large);
     t.tells(&Event::Skipped { topic: "t", qos: AtLeastOnce, retain: false, len });
@@ -225,7 +225,7 @@ fn t07_nothing_is_read_after_an_error_of_the_peer() {
         t.publish(AtLeastOnce, "a");
         t.sends(qos1(1, "a"));
         t.receives(("D1 00", puback(1)));
-        t.fails(Cause::Violation(Violation::PacketFlagsReserved), 0x81);
+        t.fails(CloseReason::Violation(Violation::PacketFlagsReserved), 0x81);
         t.resumes();
         t.sends(qos1(1, "a").dup());
         t.quiet();
@@ -322,7 +322,7 @@ fn t08_a_message_that_was_received_may_be_lost_unconfirmed() {
     received(&mut t, ReasonCode::NoMatchingSubscribers, true);
     t.loses_link();
     t.published(1, Outcome::LostUnconfirmed);
-    t.closes(Cause::ConnectionLost);
+    t.closes(CloseReason::ConnectionLost);
 }
 
 /// T13. A peer that counts each PUBCOMP, as 4.9 says, may have one message more under way than we announced: PUBCOMP for a
@@ -373,7 +373,7 @@ fn t13_resumes_with_eight_under_way(t: &mut Trace, before: usize) {
     t.message(qos2(20, "new"));
     t.sends(pubrec(20));
     t.receives(qos1(21, "new"));
-    t.fails(Cause::ReceiveMaximumExceeded, 0x93);
+    t.fails(CloseReason::ReceiveMaximumExceeded, 0x93);
 }
 
 /// T13. Our PUBCOMP was lost, so that only the peer knows of the exchange: the same.
@@ -409,7 +409,7 @@ fn t13_a_pubcomp_that_has_not_left_raises_nothing() {
     t.receives((pubrel(1), qos2(2, "a"), qos2(3, "b")));
     t.message(qos2(2, "a"));
     t.sends((pubcomp(1), pubrec(2), "E0 01 93"));
-    t.closes(Cause::ReceiveMaximumExceeded);
+    t.closes(CloseReason::ReceiveMaximumExceeded);
 }
 
 /// T13. It ends with the connection.
@@ -425,7 +425,7 @@ fn t13_what_was_borne_is_forgotten_with_the_connection() {
     t.message(qos2(2, "a"));
     t.message(qos2(3, "b"));
     t.sends(([pubrec(2), pubrec(3)], "E0 01 93"));
-    t.closes(Cause::ReceiveMaximumExceeded);
+    t.closes(CloseReason::ReceiveMaximumExceeded);
 }
 
 /// T14. Message 1 was refused and 2 accepted, and both PUBRECs are lost: on the next connection 1 is new, and its PUBREC leaves
@@ -449,7 +449,7 @@ fn t14_a_repeated_pubrec_leaves_in_the_order_of_the_messages() {
             t.quiet();
             if repeats {
                 t.receives(qos2(2, "b").dup());
-                t.tells(&Event::Tolerated(Cause::PacketIdentifierReused));
+                t.tells(&Event::Tolerated(CloseReason::PacketIdentifierReused));
                 t.quiet();
             }
             let code = ReasonCode::of_byte(code).unwrap();
@@ -513,16 +513,16 @@ fn t16_a_code_of_another_table_refuses_the_message() {
         t.sends(qos2(1, "a"));
         t.receives(pubrec(1).code(code));
         t.published(1, Outcome::Rejected(told));
-        t.tells(&Event::Tolerated(Cause::Violation(rule)));
+        t.tells(&Event::Tolerated(CloseReason::Violation(rule)));
         t.sends(qos2(2, "b"));
         // With nobody waiting for it, too; and each time.
         t.receives([pubrec(9).code(code), pubrec(2).code(code)]);
         t.stray(AckType::Pubrec, 9);
-        t.tells(&Event::Tolerated(Cause::Violation(rule)));
+        t.tells(&Event::Tolerated(CloseReason::Violation(rule)));
         t.published(2, Outcome::Rejected(told));
-        t.tells(&Event::Tolerated(Cause::Violation(rule)));
+        t.tells(&Event::Tolerated(CloseReason::Violation(rule)));
         t.quiet();
-        assert_eq!(t.session.in_flight(), 0);
+        assert_eq!(t.session.pending(), 0);
     }
     for code in [0x01, 0x11, 0x7F] {
         let mut t = <Trace>::new(Version::V5);
@@ -530,7 +530,7 @@ fn t16_a_code_of_another_table_refuses_the_message() {
         t.publish(ExactlyOnce, "a");
         t.sends(qos2(1, "a"));
         t.receives(pubrec(1).code(code));
-        t.fails(Cause::Violation(rule), 0x82);
+        t.fails(CloseReason::Violation(rule), 0x82);
     }
 }
 
@@ -553,8 +553,8 @@ fn t16_a_message_that_was_refused_so_is_not_sent_again() {
     });
     assert!(refused);
     t.loses_link();
-    t.tells(&Event::Tolerated(Cause::Violation(Violation::PubrecCodeReserved)));
-    t.closes(Cause::ConnectionLost);
+    t.tells(&Event::Tolerated(CloseReason::Violation(Violation::PubrecCodeReserved)));
+    t.closes(CloseReason::ConnectionLost);
     t.resumes();
     t.quiet();
 }
@@ -567,7 +567,7 @@ fn t16_an_application_refuses_with_the_codes_of_the_table() {
     t.receives(qos2(7, "a"));
     let handle = t.hands_out(qos2(7, "a"));
     let wrong = t.session.acknowledge(handle, ReasonCode::ReceiveMaximumExceeded);
-    assert_eq!(wrong, Err(Refused::Forbidden(Violation::PubrecCodeReserved)));
+    assert_eq!(wrong, Err(CommandError::Forbidden(Violation::PubrecCodeReserved)));
     t.acknowledge(handle);
     t.sends(pubrec(7));
     t.quiet();
@@ -578,7 +578,7 @@ fn t16_an_application_refuses_with_the_codes_of_the_table() {
 #[test]
 fn t17_a_repeat_on_the_same_connection_is_borne() {
     for message in [qos1(7, "a"), qos2(7, "a")] {
-        for version in [Version::V3, Version::V5] {
+        for version in [Version::V311, Version::V5] {
             let mut t = manual::<2>(version);
             t.connects();
             t.receives(message);
@@ -586,7 +586,7 @@ fn t17_a_repeat_on_the_same_connection_is_borne() {
             for repeat in [message.dup(), message, message.dup()] {
                 t.receives(repeat);
                 if version == Version::V5 {
-                    t.tells(&Event::Tolerated(Cause::PacketIdentifierReused));
+                    t.tells(&Event::Tolerated(CloseReason::PacketIdentifierReused));
                 }
                 t.quiet();
             }
@@ -615,7 +615,7 @@ fn t17_a_repeat_on_the_same_connection_is_borne() {
 /// T17. The repeat came before the acknowledgement had left, though the application has given it, or its handler has run.
 #[test]
 fn t17_a_repeat_before_the_acknowledgement_has_left_is_borne() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         for manually in [false, true] {
             let mut t = Trace::<1024, 8, 2>::new(version);
             if manually {
@@ -630,8 +630,8 @@ fn t17_a_repeat_before_the_acknowledgement_has_left_is_borne() {
             }
             t.receives([qos1(7, "b").dup(), qos1(6, "a").dup()]);
             if version == Version::V5 {
-                t.tells(&Event::Tolerated(Cause::PacketIdentifierReused));
-                t.tells(&Event::Tolerated(Cause::PacketIdentifierReused));
+                t.tells(&Event::Tolerated(CloseReason::PacketIdentifierReused));
+                t.tells(&Event::Tolerated(CloseReason::PacketIdentifierReused));
             }
             t.sends([puback(6), puback(7)]);
             t.quiet();
@@ -655,7 +655,7 @@ fn t17_a_repeat_before_a_refusal_has_left_is_borne() {
         let handle = t.hands_out(qos2(7, "a"));
         assert_eq!(t.session.acknowledge(handle, ReasonCode::QuotaExceeded), Ok(()));
         t.receives(qos2(7, "a").dup());
-        t.tells(&Event::Tolerated(Cause::PacketIdentifierReused));
+        t.tells(&Event::Tolerated(CloseReason::PacketIdentifierReused));
         t.sends(pubrec(7).code(0x97));
         t.quiet();
     }
@@ -672,7 +672,7 @@ fn t17_a_server_that_repeats_all_the_time_makes_progress() {
         t.receives((qos1(id, "a"), [repeat; 4]));
         t.message(qos1(id, "a"));
         for _ in 0..4 {
-            t.tells(&Event::Tolerated(Cause::PacketIdentifierReused));
+            t.tells(&Event::Tolerated(CloseReason::PacketIdentifierReused));
         }
         t.sends(puback(id));
         t.quiet();
@@ -707,6 +707,6 @@ fn a_connection_over_a_living_one_announces_all_places_that_will_be_free() {
         }
         t.quiet();
         t.receives(qos1(99, "n"));
-        t.fails(Cause::ReceiveMaximumExceeded, 0x93);
+        t.fails(CloseReason::ReceiveMaximumExceeded, 0x93);
     }
 }

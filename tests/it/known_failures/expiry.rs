@@ -4,21 +4,21 @@ use std::sync::Mutex;
 
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::wire::Properties;
-use mqtt_session::{Event, Outcome, Property, Publish, QoS, Refused, Version};
+use mqtt_session::{CommandError, Event, Outcome, Property, Publish, QoS, Version};
 
 use super::trace::{TOPIC, Trace, puback, with_header};
 
 /// Publishes with a Message Expiry Interval.
-fn expiring<const STORE: usize, const SENT: usize>(
-    t: &mut Trace<STORE, SENT>,
+fn expiring<const STORE: usize, const OUTBOUND: usize>(
+    t: &mut Trace<STORE, OUTBOUND>,
     qos: QoS,
     seconds: u32,
-) -> Result<u16, Refused> {
+) -> Result<u16, CommandError> {
     let properties = [Property::MessageExpiryInterval(seconds)];
     t.tries(&Publish { qos, properties: Properties::of(&properties), ..Publish::new(TOPIC, b"e") })
 }
 
-fn lasting<const STORE: usize, const SENT: usize>(t: &mut Trace<STORE, SENT>) -> u16 {
+fn lasting<const STORE: usize, const OUTBOUND: usize>(t: &mut Trace<STORE, OUTBOUND>) -> u16 {
     t.publish(AtLeastOnce, "lasts")
 }
 
@@ -44,8 +44,8 @@ fn t05_what_expires_behind_a_lasting_message_gives_its_room_back() {
         t.cut();
         lasting(&mut t);
         let ids = [expiring(&mut t, qos, 1).unwrap(), expiring(&mut t, qos, 1).unwrap()];
-        assert_eq!(expiring(&mut t, qos, 1), Err(Refused::Full));
-        t.closes(mqtt_session::Cause::ConnectionLost);
+        assert_eq!(expiring(&mut t, qos, 1), Err(CommandError::Full));
+        t.closes(mqtt_session::CloseReason::ConnectionLost);
         let due = t.session.deadline().expect("a message expires");
         assert_eq!(due.as_millis(), 2_000, "the clock stood at 1,000");
         t.passes(1_000);
@@ -55,7 +55,7 @@ fn t05_what_expires_behind_a_lasting_message_gives_its_room_back() {
         assert!(expiring(&mut t, qos, 9).is_ok());
         t.tells(&Event::Writable);
         t.published(ids[1], Outcome::Expired);
-        t.closes(mqtt_session::Cause::ConnectionLost);
+        t.closes(mqtt_session::CloseReason::ConnectionLost);
     }
 }
 
@@ -69,8 +69,8 @@ fn t05_what_expires_without_an_outcome_gives_its_room_back() {
     for _ in 0..2 {
         expiring(&mut t, AtMostOnce, 1).unwrap();
     }
-    assert_eq!(expiring(&mut t, AtMostOnce, 1), Err(Refused::Full));
-    t.closes(mqtt_session::Cause::ConnectionLost);
+    assert_eq!(expiring(&mut t, AtMostOnce, 1), Err(CommandError::Full));
+    t.closes(mqtt_session::CloseReason::ConnectionLost);
     t.passes(1_000);
     t.tells(&Event::Writable);
     assert!(expiring(&mut t, AtLeastOnce, 1).is_ok());
@@ -167,7 +167,7 @@ fn t06_an_interval_of_0_expires_offline() {
         t.connects();
         t.cut();
         let id = expiring(&mut t, AtLeastOnce, 0).unwrap();
-        t.closes(mqtt_session::Cause::ConnectionLost);
+        t.closes(mqtt_session::CloseReason::ConnectionLost);
         t.passes(2_000);
         t.published(id, Outcome::Expired);
     }
@@ -184,7 +184,7 @@ fn no_message_is_too_many_to_expire() {
     session.connect(&mut inbox, &connect).unwrap();
     let now = mqtt_session::Instant::from_millis(0);
     session.connection_lost();
-    let room = session.room();
+    let room = session.free_space();
     let properties = [Property::MessageExpiryInterval(1)];
     let publish = Publish { properties: Properties::of(&properties), ..Publish::new("t", b"") };
     let mut count = 0;
@@ -195,5 +195,5 @@ fn no_message_is_too_many_to_expire() {
     while !matches!(session.poll(&mut inbox, now), mqtt_session::Step::Close(_)) {}
     let later = now.after_millis(1_000);
     while !matches!(session.poll(&mut inbox, later), mqtt_session::Step::Close(_)) {}
-    assert_eq!(session.room(), room);
+    assert_eq!(session.free_space(), room);
 }

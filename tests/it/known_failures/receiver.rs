@@ -1,7 +1,9 @@
 //! Failures of receivers: duplicates, losses, acknowledgements, and packets in pieces.
 
 use mqtt_session::QoS::{AtLeastOnce, ExactlyOnce};
-use mqtt_session::{Acknowledge, Cause, Event, Oversized, QoS, ReasonCode, Refused, TopicAliases, Version, Violation};
+use mqtt_session::{
+    Acknowledge, CloseReason, CommandError, Event, Oversized, QoS, ReasonCode, TopicAliases, Version, Violation,
+};
 
 use super::trace::{
     Bytes, Trace, aliased, both, connack, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2, with_header,
@@ -148,7 +150,7 @@ fn r06_more_than_receive_maximum_is_refused() {
     t.message(qos2(1, "a"));
     t.message(qos2(2, "b"));
     t.sends(vec![0x50, 2, 0, 1, 0x50, 2, 0, 2, 0xE0, 1, 0x93]);
-    t.closes(Cause::ReceiveMaximumExceeded);
+    t.closes(CloseReason::ReceiveMaximumExceeded);
     nothing_is_lost(&mut t);
 }
 
@@ -165,7 +167,7 @@ fn r06_a_table_full_of_earlier_identifiers_loses_nothing() {
     t.announced = 1;
     t.resumes();
     t.receives(qos2(3, "c"));
-    t.fails(Cause::TooManyHeld, 0x97);
+    t.fails(CloseReason::TooManyHeld, 0x97);
     nothing_is_lost(&mut t);
 }
 
@@ -201,19 +203,19 @@ fn r06_a_pubcomp_of_an_earlier_connection_raises_the_quota_of_the_peer() {
     t.receives([qos2(3, "c").dup(), qos1(8, "g"), qos1(9, "h")]);
     t.message(qos1(8, "g"));
     t.sends(vec![0x50, 2, 0, 3, 0x40, 2, 0, 8, 0xE0, 1, 0x93]);
-    t.closes(Cause::ReceiveMaximumExceeded);
+    t.closes(CloseReason::ReceiveMaximumExceeded);
 }
 
 #[test]
 fn r06_in_3_1_1_a_full_table_closes_and_loses_nothing() {
-    let mut t = Trace::<256, 2, 2, 256, 256>::new(Version::V3);
+    let mut t = Trace::<256, 2, 2, 256, 256>::new(Version::V311);
     t.connects();
     t.receives([qos2(1, "a"), qos2(2, "b")]);
     t.message(qos2(1, "a"));
     t.message(qos2(2, "b"));
     t.sends([pubrec(1), pubrec(2)]);
     t.receives(qos2(3, "c"));
-    t.closes(Cause::TooManyHeld);
+    t.closes(CloseReason::TooManyHeld);
     nothing_is_lost(&mut t);
 }
 
@@ -221,7 +223,7 @@ fn r06_in_3_1_1_a_full_table_closes_and_loses_nothing() {
 /// of it did not leave, it would do so on each connection, and nothing would ever change.
 #[test]
 fn r06_the_answers_leave_before_a_full_table_closes() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<256, 2, 2, 256, 256>::new(version);
         t.connects();
         t.receives([qos2(1, "a"), qos2(2, "b")]);
@@ -234,7 +236,7 @@ fn r06_the_answers_leave_before_a_full_table_closes() {
         let answers = [0x50, 2, 0, 1, 0x50, 2, 0, 2];
         let farewell: &[u8] = if t.is_v5() { &[0xE0, 1, 0x97] } else { &[] };
         t.sends([&answers, farewell].concat());
-        t.closes(Cause::TooManyHeld);
+        t.closes(CloseReason::TooManyHeld);
         nothing_is_lost(&mut t);
     }
 }
@@ -248,7 +250,7 @@ fn r06_the_answers_leave_where_too_much_is_sent_again() {
     t.message(qos1(1, "a"));
     t.message(qos1(2, "b"));
     t.sends(vec![0x40, 2, 0, 1, 0x40, 2, 0, 2, 0xE0, 1, 0x93]);
-    t.closes(Cause::ReceiveMaximumExceeded);
+    t.closes(CloseReason::ReceiveMaximumExceeded);
     t.resumes();
     t.receives(qos1(3, "c").dup());
     t.message(qos1(3, "c").dup());
@@ -290,7 +292,7 @@ fn r07_a_message_waits_for_the_application() {
         t.receives(pubrel(7));
         t.sends(pubcomp(7));
         t.quiet();
-        assert_eq!(t.session.acknowledge(handle, ReasonCode::Success), Err(Refused::Dead));
+        assert_eq!(t.session.acknowledge(handle, ReasonCode::Success), Err(CommandError::StaleHandle));
     }
 }
 
@@ -355,11 +357,11 @@ fn r10_a_handle_of_qos_1_dies_with_its_connection() {
         t.receives(qos1(7, "a"));
         let old = t.hands_out(qos1(7, "a"));
         t.cut();
-        assert_eq!(t.session.acknowledge(old, ReasonCode::Success), Err(Refused::Dead));
+        assert_eq!(t.session.acknowledge(old, ReasonCode::Success), Err(CommandError::StaleHandle));
         t.resumes();
         t.receives(qos1(7, "other"));
         let new = t.hands_out(qos1(7, "other"));
-        assert_eq!(t.session.acknowledge(old, ReasonCode::Success), Err(Refused::Dead));
+        assert_eq!(t.session.acknowledge(old, ReasonCode::Success), Err(CommandError::StaleHandle));
         t.quiet();
         t.acknowledge(new);
         t.sends(puback(7));
@@ -380,10 +382,10 @@ fn r10_a_handle_of_qos_2_dies_with_its_session() {
             t.options.clean_start = clean_start;
             t.announced = if clean_start { 8 } else { 7 };
             t.connects();
-            assert_eq!(t.session.acknowledge(old, ReasonCode::Success), Err(Refused::Dead));
+            assert_eq!(t.session.acknowledge(old, ReasonCode::Success), Err(CommandError::StaleHandle));
             t.receives(qos2(7, "other"));
             let new = t.hands_out(qos2(7, "other"));
-            assert_eq!(t.session.acknowledge(old, ReasonCode::Success), Err(Refused::Dead));
+            assert_eq!(t.session.acknowledge(old, ReasonCode::Success), Err(CommandError::StaleHandle));
             t.quiet();
             t.acknowledge(new);
             t.sends(pubrec(7));
@@ -481,7 +483,7 @@ fn r04_an_identifier_that_the_server_gave_up_ends_one_connection_only() {
     t.cut();
     t.resumes();
     t.receives(qos1(7, "b"));
-    t.closes(Cause::PacketIdentifierReused);
+    t.closes(CloseReason::PacketIdentifierReused);
     t.resumes();
     t.receives(qos1(7, "b").dup());
     t.message(qos1(7, "b").dup());
@@ -500,11 +502,11 @@ fn r04b_an_unacknowledged_identifier_that_the_server_gave_up_ends_one_connection
     t.cut();
     t.resumes();
     t.receives(qos1(7, "b"));
-    t.closes(Cause::PacketIdentifierReused);
+    t.closes(CloseReason::PacketIdentifierReused);
     t.resumes();
     t.receives(qos1(7, "b").dup());
     let handle = t.hands_out(qos1(7, "b").dup());
-    assert_eq!(t.session.acknowledge(dead, ReasonCode::Success), Err(Refused::Dead));
+    assert_eq!(t.session.acknowledge(dead, ReasonCode::Success), Err(CommandError::StaleHandle));
     t.acknowledge(handle);
     t.sends(puback(7));
     t.quiet();
@@ -528,10 +530,10 @@ fn r11_dup_says_nothing_of_what_we_have_seen() {
 #[test]
 fn r12_a_refused_alias_records_no_identifier() {
     let cases = [
-        (0, aliased(ExactlyOnce, 7, "t", 1, "a"), Cause::TopicAliasTooHigh, 0x94),
-        (2, aliased(ExactlyOnce, 7, "t", 3, "a"), Cause::TopicAliasTooHigh, 0x94),
-        (2, aliased(ExactlyOnce, 7, "", 2, "a"), Cause::TopicAliasUnknown, 0x82),
-        (2, aliased(ExactlyOnce, 7, "a topic", 2, "a"), Cause::TopicTooLong, 0x97),
+        (0, aliased(ExactlyOnce, 7, "t", 1, "a"), CloseReason::TopicAliasTooHigh, 0x94),
+        (2, aliased(ExactlyOnce, 7, "t", 3, "a"), CloseReason::TopicAliasTooHigh, 0x94),
+        (2, aliased(ExactlyOnce, 7, "", 2, "a"), CloseReason::TopicAliasUnknown, 0x82),
+        (2, aliased(ExactlyOnce, 7, "a topic", 2, "a"), CloseReason::TopicTooLong, 0x97),
     ];
     for manually in [false, true] {
         for (maximum, refused, cause, code) in &cases {
@@ -596,7 +598,7 @@ fn r14_several_packets_in_one_read_are_all_seen() {
 /// What had come before the loss is still handed out, more than could be answered, and whatever has no answer.
 #[test]
 fn r14_whole_packets_are_seen_after_the_loss_of_the_link() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<256, 2, 12, 30, 256>::new(version);
         t.connects();
         t.publish(AtLeastOnce, "out");
@@ -613,7 +615,7 @@ fn r14_whole_packets_are_seen_after_the_loss_of_the_link() {
             t.message(qos0("x"));
         }
         t.acknowledged(1);
-        t.closes(Cause::ConnectionLost);
+        t.closes(CloseReason::ConnectionLost);
         t.resumes();
         t.quiet();
     }
@@ -653,7 +655,7 @@ fn r15_a_packet_larger_than_the_inbox_is_refused() {
         t.event(|_, event| assert!(matches!(event, Event::Message(_)), "{event:?}"));
         t.quiet();
         t.receives("30 FE 01");
-        t.fails(Cause::Violation(Violation::PacketTooLarge), 0x95);
+        t.fails(CloseReason::Violation(Violation::PacketTooLarge), 0x95);
         t.resumes();
         t.quiet();
     }
@@ -663,7 +665,7 @@ fn r15_a_packet_larger_than_the_inbox_is_refused() {
 #[test]
 fn r15_a_packet_larger_than_the_inbox_is_skipped() {
     for (qos, answer) in [(QoS::AtMostOnce, None), (AtLeastOnce, Some(puback(7))), (ExactlyOnce, Some(pubrec(7)))] {
-        let mut t = <Trace>::new(Version::V3);
+        let mut t = <Trace>::new(Version::V311);
         t.options.oversized = Oversized::Skipped;
         t.connects();
         let id: &[u8] = if answer.is_some() { &[0, 7] } else { &[] };
@@ -693,10 +695,10 @@ fn r16_a_huge_packet_is_refused_from_its_header() {
     for mut t in both() {
         t.connects();
         t.receives("30 FF FF FF 7F");
-        t.fails(Cause::Violation(Violation::PacketTooLarge), 0x95);
+        t.fails(CloseReason::Violation(Violation::PacketTooLarge), 0x95);
         t.connect();
         t.receives("30 FF FF FF 7F");
-        t.fails(Cause::Violation(Violation::PacketTooLarge), 0x95);
+        t.fails(CloseReason::Violation(Violation::PacketTooLarge), 0x95);
     }
 }
 
@@ -722,7 +724,7 @@ fn r17_what_is_too_short_is_refused() {
         for (bytes, violation, code) in wrong {
             t.connects();
             t.receives(bytes);
-            t.fails(Cause::Violation(violation), code);
+            t.fails(CloseReason::Violation(violation), code);
         }
     }
 }
@@ -730,13 +732,13 @@ fn r17_what_is_too_short_is_refused() {
 /// However many messages come while nothing can be written, each one that is handed out is acknowledged.
 #[test]
 fn r18_a_message_waits_until_its_acknowledgement_fits() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<64, 2, 16, 30, 256>::new(version);
         t.connects();
         // The store is full, too.
         t.publish(AtLeastOnce, "a");
         t.sends(qos1(1, "a"));
-        assert!(t.session.room() < 40);
+        assert!(t.session.free_space() < 40);
         let messages: [_; 12] = core::array::from_fn(|index| {
             let id = u16::try_from(index).unwrap_or(0) + 1;
             if index % 2 == 0 { qos1(id, "in") } else { qos2(id, "in") }
@@ -764,7 +766,7 @@ fn r18_a_message_waits_until_its_acknowledgement_fits() {
 /// inbox, and is handed out once there is one.
 #[test]
 fn r18_a_message_waits_until_the_application_has_a_place() {
-    let mut t = Trace::<64, 2, 2, 256, 64>::new(Version::V3);
+    let mut t = Trace::<64, 2, 2, 256, 64>::new(Version::V311);
     t.options.acknowledgement = Acknowledge::Manually;
     t.connects();
     let messages = [1, 2, 3, 4, 5].map(|id| qos1(id, "a"));

@@ -4,7 +4,7 @@ use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::wire::AckType::{Puback, Pubcomp, Pubrec};
 use mqtt_session::wire::{List, Properties};
 use mqtt_session::{
-    Cause, Disconnect, Event, LostSession, Outcome, Property, ReasonCode, Refused, TopicAliases, Version,
+    CloseReason, CommandError, Disconnect, Event, LostSession, Outcome, Property, ReasonCode, TopicAliases, Version,
 };
 
 use super::trace::{
@@ -25,7 +25,7 @@ fn s01_pubrec_with_error_ends_the_exchange() {
     t.published(1, Outcome::Rejected(ReasonCode::QuotaExceeded));
     t.sends(qos2(2, "b"));
     t.quiet();
-    assert_eq!(t.session.in_flight(), 1);
+    assert_eq!(t.session.pending(), 1);
     t.receives(pubrec(1));
     t.stray(Pubrec, 1);
     t.sends(pubrel(1).code(0x92));
@@ -170,7 +170,7 @@ fn s07_after_pubrec_only_pubrel_is_resumed() {
 /// of order.
 #[test]
 fn s08_what_is_unanswered_is_resumed_in_its_order() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<1024, 4, 4, 256, 256>::new(version);
         t.connects();
         for (qos, payload) in [(AtLeastOnce, "a"), (ExactlyOnce, "b"), (AtLeastOnce, "c"), (ExactlyOnce, "d")] {
@@ -223,7 +223,7 @@ fn s08_pubrels_are_resumed_in_the_order_of_their_pubrecs() {
 /// The session of 5.0 that the server has lost: one outcome for each message that was in flight.
 #[test]
 fn s13_messages_in_flight_are_lost_with_the_session() {
-    for policy in [LostSession::AsTheStandardSays, LostSession::Report] {
+    for policy in [LostSession::Standard, LostSession::Report] {
         let mut t = <Trace>::new(Version::V5);
         t.options.lost_session = policy;
         in_flight_and_queued(&mut t);
@@ -236,7 +236,7 @@ fn s13_messages_in_flight_are_lost_with_the_session() {
         t.receives(puback(4));
         t.acknowledged(4);
         t.quiet();
-        assert_eq!(t.session.in_flight(), 0);
+        assert_eq!(t.session.pending(), 0);
     }
 }
 
@@ -267,8 +267,8 @@ fn s13_messages_in_flight_are_published_anew_by_policy() {
 /// 3.1.1 resumes whatever Session Present says, unless the application wants otherwise. [MQTT-4.4.0-1]
 #[test]
 fn s13_in_3_1_1_messages_in_flight_are_sent_again_or_reported() {
-    for policy in [LostSession::AsTheStandardSays, LostSession::Report] {
-        let mut t = <Trace>::new(Version::V3);
+    for policy in [LostSession::Standard, LostSession::Report] {
+        let mut t = <Trace>::new(Version::V311);
         t.options.lost_session = policy;
         in_flight_and_queued(&mut t);
         t.connects();
@@ -287,7 +287,7 @@ fn s13_in_3_1_1_messages_in_flight_are_sent_again_or_reported() {
 /// A clean start gives the session up: the same, but before the connection.
 #[test]
 fn s13_a_clean_start_loses_what_is_in_flight() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = <Trace>::new(version);
         in_flight_and_queued(&mut t);
         t.options.clean_start = true;
@@ -314,7 +314,7 @@ fn s13_a_short_session_loses_what_is_in_flight() {
         t.sends(qos2(1, "a"));
         t.loses_link();
         t.published(1, Outcome::Lost);
-        t.closes(Cause::ConnectionLost);
+        t.closes(CloseReason::ConnectionLost);
         t.publish(ExactlyOnce, "b");
         t.connects();
         t.sends(qos2(2, "b"));
@@ -343,7 +343,7 @@ fn in_flight_and_queued(t: &mut Trace) {
 
 #[test]
 fn s15_a_late_acknowledgement_completes_no_new_message() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<256, 1, 1, 256, 256>::new(version);
         t.connects();
         t.publish(AtLeastOnce, "a");
@@ -362,7 +362,7 @@ fn s15_a_late_acknowledgement_completes_no_new_message() {
         t.stray(Pubcomp, second);
         t.sends(qos2(third, "c"));
         t.quiet();
-        assert_eq!(t.session.in_flight(), 1);
+        assert_eq!(t.session.pending(), 1);
     }
 }
 
@@ -378,7 +378,7 @@ fn s16_the_acknowledgement_of_the_other_qos_is_an_error() {
                 t.publish(qos, "a");
                 t.sends(publish);
                 t.receives(wrong);
-                t.fails(Cause::AcknowledgementContradicts, 0x82);
+                t.fails(CloseReason::UnexpectedAcknowledgement, 0x82);
                 t.resumes();
                 t.sends(publish.dup());
                 t.quiet();
@@ -396,7 +396,7 @@ fn s16_puback_after_pubrec_is_an_error() {
         t.receives(pubrec(1));
         t.sends(pubrel(1));
         t.receives(puback(1));
-        t.fails(Cause::AcknowledgementContradicts, 0x82);
+        t.fails(CloseReason::UnexpectedAcknowledgement, 0x82);
         t.resumes();
         t.sends(pubrel(1));
         t.quiet();
@@ -473,7 +473,7 @@ fn s21_the_rest_of_a_packet_is_not_sent_on_the_next_connection() {
             t.shows(subscribe(id, "f"), written);
             t.loses_link();
             t.tells(&Event::RequestLost { packet_id: packet_id(id) });
-            t.closes(Cause::ConnectionLost);
+            t.closes(CloseReason::ConnectionLost);
             t.resumes();
             t.sends(qos1(1, "a").dup());
             t.quiet();
@@ -526,7 +526,7 @@ fn s23_a_refusal_carries_identifier_and_code() {
             properties: Properties::EMPTY,
         });
         t.quiet();
-        assert_eq!(t.session.in_flight(), 0);
+        assert_eq!(t.session.pending(), 0);
     }
 }
 
@@ -605,7 +605,7 @@ fn s25_a_second_connack_is_an_error_and_the_state_is_kept() {
             t.publish(AtLeastOnce, "a");
             t.sends(qos1(1, "a"));
             t.receives(connack(session_present, ""));
-            t.fails(Cause::ConnackRepeated, 0x82);
+            t.fails(CloseReason::ConnackRepeated, 0x82);
             t.resumes();
             t.sends(qos1(1, "a").dup());
             t.receives(puback(1));
@@ -627,7 +627,7 @@ fn s26_nothing_may_come_before_connack() {
         for packet in early {
             t.connect();
             t.receives(packet);
-            t.fails(Cause::ConnackMissing, 0x82);
+            t.fails(CloseReason::ConnackMissing, 0x82);
         }
         t.connects();
         t.quiet();
@@ -663,7 +663,7 @@ fn s26_nothing_leaves_before_connack() {
 #[test]
 fn s28_a_half_written_publish_is_pinned() {
     for (publish, qos) in [(qos1(1, "first"), AtLeastOnce), (qos2(1, "first"), ExactlyOnce)] {
-        for version in [Version::V3, Version::V5] {
+        for version in [Version::V311, Version::V5] {
             // Two packets fit, but not three.
             let mut t = Trace::<60, 4, 4, 256, 256>::new(version);
             t.connects();
@@ -733,8 +733,8 @@ fn s31_the_refusal_of_an_older_server_is_understood() {
     let mut t = <Trace>::new(Version::V5);
     t.connect();
     t.receives("20 02 00 01");
-    t.closes(Cause::UnsupportedVersion);
-    let mut older = <Trace>::new(Version::V3);
+    t.closes(CloseReason::UnsupportedVersion);
+    let mut older = <Trace>::new(Version::V311);
     older.session = t.session;
     older.connects();
     older.quiet();
@@ -748,7 +748,7 @@ fn s32_what_needs_no_answer_leaves_before_disconnect() {
         t.publish(AtLeastOnce, "b");
         t.disconnect();
         t.sends((qos0("a"), qos1(1, "b"), "E0 00"));
-        t.closes(Cause::Disconnected);
+        t.closes(CloseReason::Disconnected);
         t.resumes();
         t.sends(qos1(1, "b").dup());
         t.quiet();
@@ -767,7 +767,7 @@ fn s32_disconnect_within_a_handler_acknowledges_its_message() {
             });
             assert_eq!(done, Ok(()));
             t.sends((message.answer(), "E0 00"));
-            t.closes(Cause::Disconnected);
+            t.closes(CloseReason::Disconnected);
         }
     }
 }
@@ -781,7 +781,7 @@ fn s32_disconnect_leaves_after_a_long_silence() {
         t.publish(AtMostOnce, "a");
         t.disconnect();
         t.sends((qos0("a"), "E0 00"));
-        t.closes(Cause::Disconnected);
+        t.closes(CloseReason::Disconnected);
     }
 }
 
@@ -804,7 +804,7 @@ fn s32_a_long_disconnect_displaces_no_acknowledgement() {
             assert_eq!(t.session.disconnect(&farewell), Ok(()));
         }
         t.sends(&packet);
-        t.closes(Cause::Disconnected);
+        t.closes(CloseReason::Disconnected);
     }
 }
 
@@ -827,10 +827,10 @@ fn s32_a_refused_disconnect_is_told_when_to_try_again() {
         t.message(qos1(id, payload));
     }
     t.shows([puback(1), puback(2), puback(3), puback(4)], 0);
-    assert_eq!(t.session.disconnect(&farewell), Err(Refused::Full));
+    assert_eq!(t.session.disconnect(&farewell), Err(CommandError::Full));
     t.sends([puback(1), puback(2), puback(3), puback(4)]);
     t.tells(&Event::Writable);
     assert_eq!(t.session.disconnect(&farewell), Ok(()));
     t.sends(("E0 1A 00 18 1F 0015", text_of(&text)));
-    t.closes(Cause::Disconnected);
+    t.closes(CloseReason::Disconnected);
 }

@@ -5,7 +5,7 @@ use std::thread;
 
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::wire::Properties;
-use mqtt_session::{Event, Publish, Refused, Subscribe, Subscription, Version};
+use mqtt_session::{CommandError, Event, Publish, Subscribe, Subscription, Version};
 
 use super::trace::{
     Bytes, TOPIC, Trace, both, connack, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2, suback, subscribe,
@@ -97,11 +97,12 @@ fn s10_quota_counts_until_pubcomp() {
 fn s11_limits_end_with_their_connection() {
     let mut t = <Trace>::new(Version::V5);
     t.connects_with(false, "21 0001  27 00000014  24 01  25 00  28 00  29 00  2A 00  13 000A");
-    assert_eq!(t.try_publish(ExactlyOnce, "a"), Err(Refused::QosUnsupported));
-    assert_eq!(t.try_publish(AtMostOnce, "more than 20 bytes"), Err(Refused::TooLarge));
+    assert_eq!(t.try_publish(ExactlyOnce, "a"), Err(CommandError::QosUnsupported));
+    assert_eq!(t.try_publish(AtMostOnce, "more than 20 bytes"), Err(CommandError::TooLarge));
     let retained = Publish { retain: true, ..Publish::new(TOPIC, b"r") };
-    assert_eq!(t.session.publish(&retained), Err(Refused::RetainUnsupported));
-    for (filter, refused) in [("#", Refused::WildcardUnsupported), ("$share/g/t", Refused::SharedUnsupported)] {
+    assert_eq!(t.session.publish(&retained), Err(CommandError::RetainUnsupported));
+    for (filter, refused) in [("#", CommandError::WildcardUnsupported), ("$share/g/t", CommandError::SharedUnsupported)]
+    {
         let subscriptions = [Subscription::new(filter, AtMostOnce)];
         let request = Subscribe { subscriptions: &subscriptions, properties: Properties::EMPTY };
         assert_eq!(t.session.subscribe(&request), Err(refused));
@@ -135,7 +136,7 @@ fn s11_limits_end_with_their_connection() {
 /// More PUBRELs than there is room for at once.
 #[test]
 fn s12_every_pubrec_gets_its_pubrel() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<512, 9, 1, 30, 256>::new(version);
         t.connects();
         for id in 1..=9 {
@@ -157,7 +158,7 @@ fn s12_every_pubrec_gets_its_pubrel() {
 
 #[test]
 fn s12_every_pubrel_is_resumed() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<512, 9, 1, 30, 256>::new(version);
         t.connects();
         for id in 1..=9 {
@@ -202,15 +203,15 @@ fn s13b_a_pubcomp_for_a_carried_over_pubrel_raises_no_quota() {
 /// Also when the identifiers have gone around: 0 and those in flight are left out. A small table goes around sooner.
 #[test]
 fn s14_identifiers_in_flight_are_skipped() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         take_turns::<3>(version, 2 * 4096);
         take_turns::<16>(version, 15 * 4096 - 1);
     }
 }
 
 /// All slots but one go through `all` identifiers, while one exchange is kept in flight.
-fn take_turns<const SENT: usize>(version: Version, all: usize) {
-    let mut t = Trace::<256, SENT, 1, 256, 256>::new(version);
+fn take_turns<const OUTBOUND: usize>(version: Version, all: usize) {
+    let mut t = Trace::<256, OUTBOUND, 1, 256, 256>::new(version);
     t.connects();
     t.publish(ExactlyOnce, "kept");
     t.sends(qos2(1, "kept"));
@@ -241,20 +242,20 @@ fn take_turns<const SENT: usize>(version: Version, all: usize) {
 
 #[test]
 fn s19_a_full_window_refuses_and_recovers() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<256, 2, 2, 256, 256>::new(version);
         t.connects();
         t.publish(AtLeastOnce, "a");
         t.publish(ExactlyOnce, "b");
         t.sends((qos1(1, "a"), qos2(2, "b")));
         for _ in 0..3 {
-            assert_eq!(t.try_publish(AtLeastOnce, "c"), Err(Refused::Full));
+            assert_eq!(t.try_publish(AtLeastOnce, "c"), Err(CommandError::Full));
             t.quiet();
         }
-        assert_eq!(t.session.in_flight(), 2);
+        assert_eq!(t.session.pending(), 2);
         t.receives(pubrec(2));
         t.sends(pubrel(2));
-        assert_eq!(t.try_publish(AtLeastOnce, "c"), Err(Refused::Full));
+        assert_eq!(t.try_publish(AtLeastOnce, "c"), Err(CommandError::Full));
         t.receives(puback(1));
         t.acknowledged(1);
         t.tells(&Event::Writable);
@@ -269,7 +270,7 @@ fn s19_a_full_window_refuses_and_recovers() {
 /// What is free lies in pieces, but is found.
 #[test]
 fn s19_a_full_store_refuses_and_recovers() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let len = qos1(1, "payload").bytes(version).len() + 16;
         assert!((26..=32).contains(&len));
         let mut t = Trace::<96, 8, 1, 256, 256>::new(version);
@@ -278,8 +279,8 @@ fn s19_a_full_store_refuses_and_recovers() {
             t.publish(AtLeastOnce, "payload");
             t.sends(qos1(id, "payload"));
         }
-        assert_eq!(t.try_publish(ExactlyOnce, "refused"), Err(Refused::Full));
-        assert_eq!(t.try_publish(AtMostOnce, "refused"), Err(Refused::Full));
+        assert_eq!(t.try_publish(ExactlyOnce, "refused"), Err(CommandError::Full));
+        assert_eq!(t.try_publish(AtMostOnce, "refused"), Err(CommandError::Full));
         t.quiet();
         t.receives(puback(2));
         t.acknowledged(2);
@@ -297,13 +298,13 @@ fn s19_a_full_store_refuses_and_recovers() {
 
 #[test]
 fn s20_a_full_store_does_not_block_a_connection() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<64, 8, 2, 256, 256>::new(version);
         t.connects();
         t.publish(AtLeastOnce, "a");
         t.publish(ExactlyOnce, "b");
         t.sends((qos1(1, "a"), qos2(2, "b")));
-        assert!(t.session.room() < 20);
+        assert!(t.session.free_space() < 20);
         t.cut();
         t.resumes();
         t.sends((qos1(1, "a").dup(), qos2(2, "b").dup()));
@@ -340,7 +341,7 @@ fn s20_a_pause_before_a_connection_costs_no_patience() {
 /// The table is as large as there are identifiers. It is too large for the stack of a test.
 #[test]
 fn s27_the_last_identifier_is_the_last() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let child = thread::Builder::new().stack_size(64 << 20).spawn(move || all_identifiers(version));
         let joined = child.map(thread::JoinHandle::join);
         assert!(matches!(joined, Ok(Ok(()))), "{version:?}");
@@ -356,10 +357,10 @@ fn all_identifiers(version: Version) {
         t.sends(qos1(id, ""));
         assert!(id != 0 && !core::mem::replace(&mut seen[usize::from(id)], true), "{id}");
     }
-    assert_eq!(t.try_publish(AtLeastOnce, ""), Err(Refused::Full));
+    assert_eq!(t.try_publish(AtLeastOnce, ""), Err(CommandError::Full));
     let subscriptions = [Subscription::new("f", AtMostOnce)];
     let request = Subscribe { subscriptions: &subscriptions, properties: Properties::EMPTY };
-    assert_eq!(t.session.subscribe(&request), Err(Refused::Full));
+    assert_eq!(t.session.subscribe(&request), Err(CommandError::Full));
     t.quiet();
     t.receives(puback(777));
     t.acknowledged(777);

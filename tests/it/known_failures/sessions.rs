@@ -1,7 +1,7 @@
 //! What becomes of a session when an attempt to connect fails: what is known here is kept, what is not known is not resumed.
 
 use mqtt_session::QoS::ExactlyOnce;
-use mqtt_session::{Cause, Connect, Instant, Outcome, Property, ReasonCode, Refused, Step, Version};
+use mqtt_session::{CloseReason, CommandError, Connect, Instant, Outcome, Property, ReasonCode, Step, Version};
 
 use super::trace::{Trace, both, connack, pubcomp, pubrec, pubrel, qos2};
 
@@ -29,13 +29,13 @@ const FAILING: [(&str, Attempt); 7] = [
         t.sends(connect_packet(t));
         t.quiet();
         t.passes(60_000);
-        t.closes(Cause::ConnackTimeout);
+        t.closes(CloseReason::ConnackTimeout);
     }),
     ("no CONNACK at all", |t| {
         t.begins();
         t.sends(connect_packet(t));
         t.receives("D0 00");
-        t.fails(Cause::ConnackMissing, 0x82);
+        t.fails(CloseReason::ConnackMissing, 0x82);
     }),
 ];
 
@@ -43,8 +43,8 @@ fn refused(t: &mut Trace, v5: &str, v3: &str, code: ReasonCode) {
     t.begins();
     t.sends(connect_packet(t));
     t.receives(if t.is_v5() { v5 } else { v3 });
-    t.event(|_, event| assert!(matches!(event, mqtt_session::Event::Refused(_)), "{event:?}"));
-    t.closes(Cause::Refused(code));
+    t.event(|_, event| assert!(matches!(event, mqtt_session::Event::ConnectionRefused(_)), "{event:?}"));
+    t.closes(CloseReason::ConnectionRefused(code));
 }
 
 /// The CONNECT of the options, with their client identifier.
@@ -88,7 +88,7 @@ fn t12_a_session_that_is_not_known_is_never_resumed() {
             }
             t.connect();
             t.receives(connack(true, ""));
-            t.fails(Cause::SessionUnknown, 0x82);
+            t.fails(CloseReason::SessionUnknown, 0x82);
             // Not even an attempt that fails changes that.
             starts_clean(&mut t);
             t.cut();
@@ -114,16 +114,16 @@ fn t12_an_attempt_of_another_kind_makes_no_session_known() {
         t.options.client_id = "c";
         t.connect();
         t.receives(connack(true, ""));
-        t.fails(Cause::SessionUnknown, 0x82);
+        t.fails(CloseReason::SessionUnknown, 0x82);
 
-        let mut t = <Trace>::new(Version::V3);
+        let mut t = <Trace>::new(Version::V311);
         attempt(&mut t);
         t.version = Version::V5;
         t.options.version = Version::V5;
         t.options.properties = &[Property::SessionExpiryInterval(u32::MAX)];
         t.connect();
         t.receives(connack(true, ""));
-        t.fails(Cause::SessionUnknown, 0x82);
+        t.fails(CloseReason::SessionUnknown, 0x82);
         assert!(!t.session.is_online(), "{name}");
     }
 }
@@ -143,7 +143,7 @@ fn t12_a_known_session_survives_failed_attempts() {
             for _ in 0..2 {
                 attempt(&mut t);
                 let other = Connect { client_id: "d", ..t.options };
-                assert_eq!(t.session.connect(&mut t.inbox, &other), Err(Refused::OtherSession));
+                assert_eq!(t.session.connect(&mut t.inbox, &other), Err(CommandError::OtherSession));
             }
             t.resumes();
             t.sends((pubrel(ids[0]), qos2(ids[1], "a").dup()));
@@ -173,7 +173,7 @@ fn t12_a_clean_start_that_is_not_confirmed_stays_one() {
             starts_clean(&mut t);
             // A server that goes on with its session all the same is not believed.
             t.receives(connack(true, ""));
-            t.fails(Cause::SessionUnknown, 0x82);
+            t.fails(CloseReason::SessionUnknown, 0x82);
             starts_clean(&mut t);
             t.receives(connack(false, ""));
             t.connected(false);
@@ -186,7 +186,7 @@ fn t12_a_clean_start_that_is_not_confirmed_stays_one() {
                 // That session ends with its connection.
                 t.loses_link();
                 t.published(next, Outcome::Lost);
-                t.closes(Cause::ConnectionLost);
+                t.closes(CloseReason::ConnectionLost);
                 t.connects();
                 let next = publishes(&mut t);
                 t.cut();
@@ -206,7 +206,7 @@ fn t12_session_present_after_a_clean_start_is_an_error_in_each_attempt() {
         for _ in 0..3 {
             t.connect();
             t.receives(connack(true, ""));
-            t.fails(Cause::SessionNotClean, 0x82);
+            t.fails(CloseReason::SessionNotClean, 0x82);
         }
         t.connects();
         t.quiet();
@@ -217,10 +217,10 @@ fn t12_session_present_after_a_clean_start_is_an_error_in_each_attempt() {
 #[test]
 fn in_3_1_1_a_session_that_is_not_known_may_be_resumed() {
     for (name, attempt) in FAILING {
-        let mut t = <Trace>::new(Version::V3);
+        let mut t = <Trace>::new(Version::V311);
         t.resumes();
         assert!(t.session.is_online(), "{name}");
-        let mut t = <Trace>::new(Version::V3);
+        let mut t = <Trace>::new(Version::V311);
         attempt(&mut t);
         t.resumes();
         assert!(t.session.is_online(), "{name}");
@@ -239,10 +239,10 @@ fn a_session_that_was_to_end_with_a_disconnect_is_not_resumed() {
         assert_eq!(t.session.disconnect(&disconnect), Ok(()));
         t.shows("E0 07 00 05 11 00000000", written);
         t.loses_link();
-        t.closes(Cause::ConnectionLost);
+        t.closes(CloseReason::ConnectionLost);
         t.connect();
         t.receives(connack(true, ""));
-        t.fails(Cause::SessionUnknown, 0x82);
+        t.fails(CloseReason::SessionUnknown, 0x82);
         starts_clean(&mut t);
         t.receives(connack(false, ""));
         t.connected(false);
@@ -260,7 +260,7 @@ fn an_assigned_client_identifier_that_nobody_needs_changes_nothing() {
     t.sends(qos2(id, "a").dup());
     t.cut();
     let other = Connect { client_id: "x", ..t.options };
-    assert_eq!(t.session.connect(&mut t.inbox, &other), Err(Refused::OtherSession));
+    assert_eq!(t.session.connect(&mut t.inbox, &other), Err(CommandError::OtherSession));
     t.resumes();
     t.sends(qos2(id, "a").dup());
     t.receives(pubrec(id));
@@ -284,7 +284,7 @@ fn an_assigned_client_identifier_is_that_of_the_session() {
     t.connected(false);
     let id = publishes(&mut t);
     t.cut();
-    assert_eq!(t.session.connect(&mut t.inbox, &t.options), Err(Refused::OtherSession));
+    assert_eq!(t.session.connect(&mut t.inbox, &t.options), Err(CommandError::OtherSession));
     t.options = named;
     t.resumes();
     t.sends(qos2(id, "a").dup());
@@ -305,6 +305,6 @@ fn client_identifiers_are_told_apart_by_more_than_32_bits() {
         t.connected(false);
         t.cut();
         let other = Connect { client_id: ALIKE[1], ..t.options };
-        assert_eq!(t.session.connect(&mut t.inbox, &other), Err(Refused::OtherSession));
+        assert_eq!(t.session.connect(&mut t.inbox, &other), Err(CommandError::OtherSession));
     }
 }

@@ -7,7 +7,9 @@
     reason = "a fault here is a failed test"
 )]
 
-use mqtt_session::{Cause, Connect, Event, Inbox, Instant, Outcome, Publish, QoS, ReasonCode, Session, Step, Version};
+use mqtt_session::{
+    CloseReason, Connect, Event, Inbox, Instant, Outcome, Publish, QoS, ReasonCode, Session, Step, Version,
+};
 
 use super::trace::{Trace, both, connack, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2};
 
@@ -28,7 +30,7 @@ struct Loop {
 enum Came {
     Event(String),
     Waits(u64),
-    Closed(Cause),
+    Closed(CloseReason),
 }
 
 impl Loop {
@@ -79,7 +81,7 @@ impl Loop {
 const PINGRESP: [u8; 2] = [0xD0, 0];
 
 fn both_versions() -> [Version; 2] {
-    [Version::V3, Version::V5]
+    [Version::V311, Version::V5]
 }
 
 /// T1
@@ -103,7 +105,7 @@ fn who_took_long_reads_before_the_server_is_given_up() {
             own.run();
             own.now += pause;
             own.reads = 0;
-            assert_eq!(own.run(), Came::Closed(Cause::PingTimeout));
+            assert_eq!(own.run(), Came::Closed(CloseReason::PingTimeout));
             assert_eq!(own.reads, 1, "one read");
         }
     }
@@ -137,7 +139,7 @@ fn who_took_long_reads_before_connack_is_missed() {
         own.run();
         own.now += 15_000;
         own.reads = 0;
-        assert_eq!((own.run(), own.reads), (Came::Closed(Cause::ConnackTimeout), 1));
+        assert_eq!((own.run(), own.reads), (Came::Closed(CloseReason::ConnackTimeout), 1));
     }
 }
 
@@ -205,7 +207,7 @@ fn who_does_not_read_on_purpose_keeps_the_connection() {
             match own.session.poll(&mut own.inbox, now) {
                 Step::Transmit(_) => {}
                 Step::Wait(_) => own.session.reading_paused(),
-                Step::Close(cause) => break assert_eq!(cause, Cause::PingTimeout),
+                Step::Close(cause) => break assert_eq!(cause, CloseReason::PingTimeout),
                 other => panic!("{other:?}"),
             }
             own.now += 100;
@@ -220,8 +222,8 @@ fn the_time_of_the_application_is_not_the_servers() {
     use mqtt_session::Property;
     use mqtt_session::wire::{Auth, Properties};
     let method = [Property::AuthenticationMethod("m")];
-    for patience in [1, 10] {
-        let connect = Connect { properties: &method, patience, ..Connect::new(Version::V5, "c") };
+    for response_timeout in [1, 10] {
+        let connect = Connect { properties: &method, response_timeout, ..Connect::new(Version::V5, "c") };
         let mut own = Loop::new(&connect);
         own.run();
         for _ in 0..3 {
@@ -230,7 +232,7 @@ fn the_time_of_the_application_is_not_the_servers() {
             own.now += 60_000;
             let auth = Auth { reason_code: ReasonCode::ContinueAuthentication, properties: Properties::of(&method) };
             own.session.authenticate(&auth).expect("it is due");
-            assert_eq!(own.run(), Came::Waits(own.now + u64::from(patience) * 1000));
+            assert_eq!(own.run(), Came::Waits(own.now + u64::from(response_timeout) * 1000));
         }
     }
 }
@@ -248,7 +250,7 @@ fn a_farewell_leaves_behind_a_write_that_took_long() {
             while matches!(came, Came::Event(_)) {
                 came = own.run();
             }
-            assert_eq!(came, Came::Closed(Cause::Disconnected), "{version:?}");
+            assert_eq!(came, Came::Closed(CloseReason::Disconnected), "{version:?}");
             assert_eq!(own.written[own.written.len() - 2..], [0xE0, 0]);
         }
     }
@@ -267,7 +269,7 @@ fn the_wait_for_an_answer_begins_behind_the_write() {
         own.now += 52_500;
         assert_eq!(own.run(), Came::Waits(own.now + 10_000));
         own.now += 10_000;
-        assert_eq!(own.run(), Came::Closed(Cause::PingTimeout));
+        assert_eq!(own.run(), Came::Closed(CloseReason::PingTimeout));
     }
 }
 
@@ -288,7 +290,7 @@ fn a_farewell_that_does_not_leave_has_a_name() {
                 }
                 own.now += 1_000;
             };
-            assert_eq!(cause, Cause::DisconnectTimeout, "{version:?}");
+            assert_eq!(cause, CloseReason::DisconnectTimeout, "{version:?}");
             let taken = own.now - begun;
             assert!((longest..=longest + 2_000).contains(&taken), "{version:?} {bytes}: {taken}");
         }
@@ -300,11 +302,11 @@ fn a_farewell_that_does_not_leave_has_a_name() {
         let mut lost = own.session.clone();
         lost.connection_lost();
         let step = lost.poll(&mut own.inbox, Instant::from_millis(own.now));
-        assert!(matches!(step, Step::Close(Cause::ConnectionLost)), "{step:?}");
+        assert!(matches!(step, Step::Close(CloseReason::ConnectionLost)), "{step:?}");
         own.session.transmitted(1);
         own.session.connection_lost();
         let step = own.session.poll(&mut own.inbox, Instant::from_millis(own.now));
-        assert!(matches!(step, Step::Close(Cause::Disconnected)), "{step:?}");
+        assert!(matches!(step, Step::Close(CloseReason::Disconnected)), "{step:?}");
     }
 }
 
@@ -312,7 +314,7 @@ fn a_farewell_that_does_not_leave_has_a_name() {
 #[test]
 fn a_patience_of_0_is_one_second() {
     for mut t in both() {
-        t.options.patience = 0;
+        t.options.response_timeout = 0;
         t.options.keep_alive = 8;
         t.connect();
         t.quiet();
@@ -330,16 +332,16 @@ fn a_patience_of_0_is_one_second() {
         t.sends("C0 00");
         t.quiet();
         t.passes(1_000);
-        t.closes(Cause::PingTimeout);
+        t.closes(CloseReason::PingTimeout);
     }
 }
 
 /// A trace of 3.1.1 that sends again after 20 seconds.
 fn repeating(window: u16) -> Trace {
-    let mut t = <Trace>::new(Version::V3);
+    let mut t = <Trace>::new(Version::V311);
     t.options.retry_interval = 20;
     t.options.keep_alive = 0;
-    t.options.window = window;
+    t.options.max_inflight = window;
     t.connects();
     t
 }
@@ -562,7 +564,7 @@ fn each_goes_by_its_own_age_whatever_happens() {
     let mut repeats = 0;
     for seed in 0..60 {
         let mut random = mqtt_session::sim::Random::new(seed);
-        let connect = Connect { keep_alive: 0, retry_interval: 5, ..Connect::new(Version::V3, "c") };
+        let connect = Connect { keep_alive: 0, retry_interval: 5, ..Connect::new(Version::V311, "c") };
         let mut own = Loop::online(&connect);
         own.now = 100_000_000;
         let (mut ages, mut passed) = (Ages::default(), 0);

@@ -34,8 +34,8 @@ use core::num::NonZeroU16;
 
 use mqtt_session::wire::{AckType, Delivery, Properties};
 use mqtt_session::{
-    Cause, Connect, Event, Handle, Inbox, Instant, Outcome, PacketId, Property, Publish, QoS, ReasonCode, Refused,
-    Session, Step, StrayPacket, Subscribe, Subscription, Version,
+    CloseReason, CommandError, Connect, Event, Handle, Inbox, Instant, Outcome, PacketId, Property, Publish, QoS,
+    ReasonCode, Session, Step, StrayPacket, Subscribe, Subscription, Version,
 };
 
 /// The topic of every message that is not written by hand.
@@ -44,18 +44,18 @@ pub(crate) const TOPIC: &str = "t";
 /// A session of one client and what is around it.
 pub(crate) struct Trace<
     const STORE: usize = 1024,
-    const SENT: usize = 8,
-    const HELD: usize = 8,
+    const OUTBOUND: usize = 8,
+    const INBOUND: usize = 8,
     const CONTROL: usize = 256,
     const INBOX: usize = 256,
 > {
     /// What the next connection asks for. CONNECT is checked byte by byte, but not with a will, a user name, a password
     /// or other properties than at first.
     pub(crate) options: Connect<'static>,
-    /// The Receive Maximum that the next 5.0 CONNECT must announce: `HELD` unless the test knows of held messages.
+    /// The Receive Maximum that the next 5.0 CONNECT must announce: `INBOUND` unless the test knows of held messages.
     pub(crate) announced: u16,
     pub(crate) version: Version,
-    pub(crate) session: Session<STORE, SENT, HELD, CONTROL>,
+    pub(crate) session: Session<STORE, OUTBOUND, INBOUND, CONTROL>,
     pub(crate) inbox: Inbox<[u8; INBOX]>,
     now: Instant,
     /// What the peer has sent and the inbox had no space for yet.
@@ -68,16 +68,16 @@ enum Seen {
     Event(String),
     Transmit(Vec<u8>),
     Wait(Option<Instant>),
-    Close(Cause),
+    Close(CloseReason),
 }
 
 /// A trace of each version.
 pub(crate) fn both() -> [Trace; 2] {
-    [Trace::new(Version::V3), Trace::new(Version::V5)]
+    [Trace::new(Version::V311), Trace::new(Version::V5)]
 }
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize, const INBOX: usize>
-    Trace<STORE, SENT, HELD, CONTROL, INBOX>
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize, const INBOX: usize>
+    Trace<STORE, OUTBOUND, INBOUND, CONTROL, INBOX>
 {
     /// A session that was never connected. No keep alive, so that nothing happens by itself.
     pub(crate) fn new(version: Version) -> Self {
@@ -86,7 +86,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         let options = Connect { clean_start: false, keep_alive: 0, properties, ..Connect::new(version, "c") };
         Self {
             options,
-            announced: u16::try_from(HELD).unwrap_or(u16::MAX).max(1),
+            announced: u16::try_from(INBOUND).unwrap_or(u16::MAX).max(1),
             version,
             session: Session::new(),
             inbox: Inbox::new(),
@@ -145,7 +145,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     #[track_caller]
     pub(crate) fn cut(&mut self) {
         self.loses_link();
-        self.closes(Cause::ConnectionLost);
+        self.closes(CloseReason::ConnectionLost);
     }
 
     /// The transport is lost. What was received and not yet read by the session is still in the inbox.
@@ -157,7 +157,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
 
     /// The connection ends for the peer's fault: in 5.0 with this reason code in a DISCONNECT, in 3.1.1 without a word.
     #[track_caller]
-    pub(crate) fn fails(&mut self, cause: Cause, code: u8) {
+    pub(crate) fn fails(&mut self, cause: CloseReason, code: u8) {
         if self.is_v5() {
             self.sends(vec![0xE0, 0x01, code]);
         }
@@ -166,7 +166,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
 
     /// The connection is over and stays so.
     #[track_caller]
-    pub(crate) fn closes(&mut self, cause: Cause) {
+    pub(crate) fn closes(&mut self, cause: CloseReason) {
         for _ in 0..2 {
             let seen = self.see();
             self.expect(matches!(seen, Seen::Close(found) if found == cause), || {
@@ -302,7 +302,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     #[track_caller]
     pub(crate) fn event<R>(
         &mut self,
-        handle: impl FnOnce(&mut Session<STORE, SENT, HELD, CONTROL>, Event<'_>) -> R,
+        handle: impl FnOnce(&mut Session<STORE, OUTBOUND, INBOUND, CONTROL>, Event<'_>) -> R,
     ) -> R {
         self.read();
         let now = self.now;
@@ -383,7 +383,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     }
 
     /// Publishes a message, which may be refused.
-    pub(crate) fn try_publish(&mut self, qos: QoS, payload: &str) -> Result<u16, Refused> {
+    pub(crate) fn try_publish(&mut self, qos: QoS, payload: &str) -> Result<u16, CommandError> {
         self.tries(&Publish { qos, ..Publish::new(TOPIC, payload.as_bytes()) })
     }
 
@@ -398,7 +398,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     }
 
     /// Publishes this message, which may be refused.
-    pub(crate) fn tries(&mut self, publish: &Publish<'_>) -> Result<u16, Refused> {
+    pub(crate) fn tries(&mut self, publish: &Publish<'_>) -> Result<u16, CommandError> {
         self.log.push(format!("{publish:?}"));
         self.session.publish(publish).map(|id| id.map_or(0, PacketId::get))
     }

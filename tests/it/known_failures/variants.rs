@@ -9,14 +9,14 @@
 
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::wire::Properties;
-use mqtt_session::{Cause, Event, LostSession, Outcome, Property, Publish, QoS, Refused, Version};
+use mqtt_session::{CloseReason, CommandError, Event, LostSession, Outcome, Property, Publish, QoS, Version};
 
 use super::trace::{
     TOPIC, Trace, both, connack, packet_id, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2, with_header,
 };
 
 /// Publishes with a Message Expiry Interval.
-fn expiring(t: &mut Trace, qos: QoS, seconds: u32) -> Result<u16, Refused> {
+fn expiring(t: &mut Trace, qos: QoS, seconds: u32) -> Result<u16, CommandError> {
     let properties = [Property::MessageExpiryInterval(seconds)];
     t.tries(&Publish { qos, properties: Properties::of(&properties), ..Publish::new(TOPIC, b"e") })
 }
@@ -47,7 +47,7 @@ fn t10_a_pubrel_that_is_queued_during_a_write_is_before_a_publish() {
 /// T3, T4: nobody could answer before the message had left. Its age counts from the last poll that found bytes of it unwritten.
 #[test]
 fn t03_a_message_ages_from_when_it_has_left() {
-    let mut t = <Trace>::new(Version::V3);
+    let mut t = <Trace>::new(Version::V311);
     t.options.retry_interval = 10;
     t.connects();
     let id = t.publish(AtLeastOnce, "a");
@@ -67,7 +67,7 @@ fn t03_a_message_ages_from_when_it_has_left() {
 /// T3: a PUBREL that waits behind a slow write is not queued twice.
 #[test]
 fn t03_a_pubrel_that_has_not_left_is_not_repeated() {
-    let mut t = <Trace>::new(Version::V3);
+    let mut t = <Trace>::new(Version::V311);
     t.options.retry_interval = 10;
     t.connects();
     let released = t.publish(ExactlyOnce, "a");
@@ -77,7 +77,7 @@ fn t03_a_pubrel_that_has_not_left_is_not_repeated() {
     t.shows(qos0("slow"), 1);
     t.receives(pubrec(released));
     t.looks();
-    t.shows(super::trace::Bytes::bytes(&qos0("slow"), Version::V3)[1..].to_vec(), 0);
+    t.shows(super::trace::Bytes::bytes(&qos0("slow"), Version::V311)[1..].to_vec(), 0);
     t.passes(15_000);
     t.sends_rest_of(qos0("slow"), 1);
     t.sends(pubrel(released));
@@ -89,10 +89,10 @@ fn t03_a_pubrel_that_has_not_left_is_not_repeated() {
 fn t03_what_is_published_anew_does_not_expire() {
     for hours in [0, 1, 24 * 13, 24 * 24, 24 * 60] {
         for window in [1, 8] {
-            let mut t = <Trace>::new(Version::V3);
+            let mut t = <Trace>::new(Version::V311);
             t.options.retry_interval = 10;
             t.options.lost_session = LostSession::Republish;
-            t.options.window = window;
+            t.options.max_inflight = window;
             t.passes(hours * 3_600_000);
             t.connects();
             let ids = [t.publish(AtLeastOnce, "a"), t.publish(ExactlyOnce, "b")];
@@ -101,7 +101,7 @@ fn t03_what_is_published_anew_does_not_expire() {
                 t.sends(qos2(ids[1], "b"));
             }
             t.cut();
-            t.options.window = 8;
+            t.options.max_inflight = 8;
             t.connects();
             t.tells(&Event::Republished { lost: packet_id(ids[0]), packet_id: packet_id(9) });
             let second = if window == 8 {
@@ -113,7 +113,7 @@ fn t03_what_is_published_anew_does_not_expire() {
             t.sends((qos1(9, "a"), qos2(second, "b")));
             t.cut();
             t.passes(3_600_000);
-            t.closes(Cause::ConnectionLost);
+            t.closes(CloseReason::ConnectionLost);
             assert_eq!(t.session.deadline(), None);
         }
     }
@@ -122,7 +122,7 @@ fn t03_what_is_published_anew_does_not_expire() {
 /// T7, T3: leaving takes no notice of what is old enough to be sent again.
 #[test]
 fn t07_leaving_repeats_nothing() {
-    let mut t = <Trace>::new(Version::V3);
+    let mut t = <Trace>::new(Version::V311);
     t.options.retry_interval = 10;
     t.connects();
     let id = t.publish(AtLeastOnce, "a");
@@ -135,7 +135,7 @@ fn t07_leaving_repeats_nothing() {
     t.receives(pubcomp(released));
     t.acknowledged(released);
     t.sends("E000");
-    t.closes(Cause::Disconnected);
+    t.closes(CloseReason::Disconnected);
 }
 
 /// T5: what has expired, and whatever comes next.
@@ -156,12 +156,12 @@ fn t05_what_has_expired_is_told_whatever_comes_between() {
                 t.disconnect();
                 t.published(ids[1], Outcome::Expired);
                 t.sends("E000");
-                t.closes(Cause::Disconnected);
+                t.closes(CloseReason::Disconnected);
             }
             1 => {
                 t.loses_link();
                 t.published(ids[1], Outcome::Expired);
-                t.closes(Cause::ConnectionLost);
+                t.closes(CloseReason::ConnectionLost);
             }
             2 => {
                 t.receives("F0");
@@ -186,9 +186,10 @@ fn t05_what_has_expired_is_told_whatever_comes_between() {
                 t.sends(qos2(9, "a"));
             }
             _ => {
-                t.options = mqtt_session::Connect { clean_start: true, ..mqtt_session::Connect::new(Version::V3, "c") };
+                t.options =
+                    mqtt_session::Connect { clean_start: true, ..mqtt_session::Connect::new(Version::V311, "c") };
                 t.options.keep_alive = 0;
-                t.version = Version::V3;
+                t.version = Version::V311;
                 t.begins();
                 t.published(shown, Outcome::Lost);
                 t.published(ids[1], Outcome::Expired);
@@ -224,7 +225,7 @@ fn t05_what_is_half_written_does_not_expire() {
 #[test]
 fn t07_an_acknowledgement_counts_behind_a_message_that_has_no_place() {
     for clean_start in [false, true] {
-        let mut t = Trace::<1024, 8, 1>::new(Version::V3);
+        let mut t = Trace::<1024, 8, 1>::new(Version::V311);
         t.options.acknowledgement = mqtt_session::Acknowledge::Manually;
         t.options.clean_start = clean_start;
         t.connects();
@@ -238,7 +239,7 @@ fn t07_an_acknowledgement_counts_behind_a_message_that_has_no_place() {
         if clean_start {
             t.published(ids[1], Outcome::Lost);
         }
-        t.closes(Cause::ConnectionLost);
+        t.closes(CloseReason::ConnectionLost);
         assert!(t.session.acknowledge(handle, mqtt_session::ReasonCode::Success).is_err());
     }
 }
@@ -247,7 +248,7 @@ fn t07_an_acknowledgement_counts_behind_a_message_that_has_no_place() {
 #[test]
 fn t02_an_acknowledgement_counts_though_the_limit_is_over() {
     for mut t in both() {
-        t.options.farewell = 5;
+        t.options.disconnect_timeout = 5;
         t.connects();
         let id = t.publish(AtLeastOnce, "a");
         t.sends(qos1(id, "a"));
@@ -331,12 +332,12 @@ mod courses {
                 keep_alive: if policy & 1 == 0 { 0 } else { 4 },
                 properties: if version == Version::V5 { LASTING } else { &[] },
                 retry_interval: if policy & 2 == 0 { 0 } else { 3 },
-                lost_session: if policy & 4 == 0 { LostSession::AsTheStandardSays } else { LostSession::Republish },
+                lost_session: if policy & 4 == 0 { LostSession::Standard } else { LostSession::Republish },
                 offline: if policy & 8 == 0 { Offline::Everything } else { Offline::Acknowledged },
                 acknowledgement: if policy & 16 == 0 { Acknowledge::AfterHandling } else { Acknowledge::Manually },
-                window: 2,
-                patience: 2,
-                farewell: 1,
+                max_inflight: 2,
+                response_timeout: 2,
+                disconnect_timeout: 1,
                 ..Connect::new(version, "c")
             };
             format!("{:?}", self.session.connect(&mut self.inbox, &connect))
@@ -404,7 +405,7 @@ mod courses {
     fn whoever_sleeps_until_the_deadline_does_not_wake_in_vain() {
         for case in 0..600 {
             let mut draw = Draw(case);
-            let (version, policy) = (if case % 2 == 0 { Version::V3 } else { Version::V5 }, draw.below(32));
+            let (version, policy) = (if case % 2 == 0 { Version::V311 } else { Version::V5 }, draw.below(32));
             let mut run = Run::new();
             for _ in 0..draw.below(60) + 5 {
                 let (word, small) = word(&mut draw);
@@ -449,7 +450,7 @@ mod courses {
         let (mut pairs, mut different) = (0, 0);
         for case in 0..100 {
             let mut draw = Draw(case);
-            let (version, policy) = (if case % 2 == 0 { Version::V3 } else { Version::V5 }, draw.below(32));
+            let (version, policy) = (if case % 2 == 0 { Version::V311 } else { Version::V5 }, draw.below(32));
             let mut run = Run::new();
             let mut seen: Vec<(u64, Run)> = Vec::new();
             for _ in 0..80 {

@@ -1,7 +1,7 @@
 //! What most decoders accept: each is refused with its reason code, and nothing behind it is read.
 
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce};
-use mqtt_session::{Cause, Version, Violation};
+use mqtt_session::{CloseReason, Version, Violation};
 
 use super::trace::{Bytes, Trace, both, puback, qos0, qos1};
 
@@ -14,7 +14,7 @@ fn refuses(version: Version, bytes: &str, violation: Violation, code: u8) {
     t.sends(qos1(1, "a"));
     t.receives((bytes, puback(1)));
     t.publish(AtLeastOnce, "waits");
-    t.fails(Cause::Violation(violation), code);
+    t.fails(CloseReason::Violation(violation), code);
     t.resumes();
     t.sends((qos1(1, "a").dup(), qos1(2, "waits")));
     t.quiet();
@@ -22,13 +22,13 @@ fn refuses(version: Version, bytes: &str, violation: Violation, code: u8) {
 
 #[test]
 fn w_dup_with_qos_0() {
-    refuses(Version::V3, "38 03 0001 74", Violation::DupWithoutQos, 0x81);
+    refuses(Version::V311, "38 03 0001 74", Violation::DupWithoutQos, 0x81);
     refuses(Version::V5, "38 04 0001 74 00", Violation::DupWithoutQos, 0x81);
 }
 
 #[test]
 fn w_qos_3() {
-    refuses(Version::V3, "36 05 0001 74 0001", Violation::PublishQosReserved, 0x81);
+    refuses(Version::V311, "36 05 0001 74 0001", Violation::PublishQosReserved, 0x81);
     refuses(Version::V5, "36 06 0001 74 0001 00", Violation::PublishQosReserved, 0x81);
 }
 
@@ -51,7 +51,7 @@ fn w_reserved_flags() {
         "21 02 0000",
         "D1 00",
     ] {
-        for version in [Version::V3, Version::V5] {
+        for version in [Version::V311, Version::V5] {
             refuses(version, bytes, Violation::PacketFlagsReserved, 0x81);
         }
     }
@@ -63,7 +63,7 @@ fn w_padded_integers() {
     refuses(Version::V5, "30 84 00 0001 74 00", Violation::IntegerPadded, 0x81);
     refuses(Version::V5, "30 05 0001 74 80 00", Violation::IntegerPadded, 0x81);
     refuses(Version::V5, "D0 80 80 00", Violation::IntegerPadded, 0x81);
-    let mut t = <Trace>::new(Version::V3);
+    let mut t = <Trace>::new(Version::V311);
     t.connects();
     t.receives("30 84 00 0001 74 61");
     t.message(qos0("a"));
@@ -72,7 +72,7 @@ fn w_padded_integers() {
 
 #[test]
 fn w_integers_of_five_bytes() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         refuses(version, "30 80 80 80 80 01", Violation::IntegerTooLong, 0x81);
     }
 }
@@ -87,7 +87,7 @@ fn w_strings() {
         ("0002 C080", Violation::StringNotUtf8),
         ("0001 FF", Violation::StringNotUtf8),
     ] {
-        for (version, properties) in [(Version::V3, ""), (Version::V5, "00")] {
+        for (version, properties) in [(Version::V311, ""), (Version::V5, "00")] {
             let body = format!("{topic}{properties}").replace(' ', "");
             refuses(version, &format!("30 {:02X} {body}", body.len() / 2), violation, 0x81);
         }
@@ -113,7 +113,7 @@ fn w_bytes_behind_the_last_field() {
         refuses(Version::V5, bytes, Violation::TrailingBytes, 0x81);
     }
     for bytes in ["40 03 0001 00", "50 03 0001 00", "62 03 0001 00", "70 03 0001 00", "B0 03 0001 00", "D0 01 00"] {
-        refuses(Version::V3, bytes, Violation::TrailingBytes, 0x81);
+        refuses(Version::V311, bytes, Violation::TrailingBytes, 0x81);
     }
 }
 
@@ -132,7 +132,7 @@ fn w_a_malformed_connack() {
         for (bytes, violation) in wrong {
             t.connect();
             t.receives(bytes);
-            t.fails(Cause::Violation(violation), 0x81);
+            t.fails(CloseReason::Violation(violation), 0x81);
         }
         t.connects();
         t.quiet();
@@ -150,7 +150,7 @@ fn w_a_half_written_packet_is_finished_before_the_farewell() {
     t.receives((qos1(7, "in"), "D0 01 00"));
     t.message(qos1(7, "in"));
     t.sends(qos1(1, "a").bytes(t.version).split_off(4));
-    t.fails(Cause::Violation(Violation::TrailingBytes), 0x81);
+    t.fails(CloseReason::Violation(Violation::TrailingBytes), 0x81);
     t.resumes();
     t.sends((qos1(1, "a").dup(), qos0("b")));
     t.receives([qos1(7, "in").dup(), qos1(8, "in")]);
@@ -159,7 +159,7 @@ fn w_a_half_written_packet_is_finished_before_the_farewell() {
     t.shows([puback(7), puback(8)], 3);
     t.receives("D0 01 00");
     t.sends("07");
-    t.fails(Cause::Violation(Violation::TrailingBytes), 0x81);
+    t.fails(CloseReason::Violation(Violation::TrailingBytes), 0x81);
 }
 
 /// A fixed vector: an encoder and a decoder with the same mistake agree with each other.

@@ -2,7 +2,7 @@
 
 use mqtt_session::QoS::{AtLeastOnce, ExactlyOnce};
 use mqtt_session::server::Event;
-use mqtt_session::{AckType, Cause, Disconnect, Outcome, ReasonCode, Version, Violation};
+use mqtt_session::{AckType, CloseReason, Disconnect, Outcome, ReasonCode, Version, Violation};
 
 use super::packets::{Pub, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2};
 use super::trace::{Hello, LASTING, PASSING, Trace, both};
@@ -43,8 +43,8 @@ fn t07_acknowledgements_that_are_here_count_when_a_handler_disconnects() {
         t.acknowledged(1);
         t.acknowledged(3);
         t.sends((puback(7), pubrel(2), farewell(&t)));
-        t.closes(Cause::Disconnected);
-        assert_eq!(t.session.in_flight(), 1);
+        t.closes(CloseReason::Disconnected);
+        assert_eq!(t.session.pending(), 1);
         t.resumes();
         t.sends(pubrel(2));
         t.receives((pubcomp(2), qos2(8, "x").dup()));
@@ -65,7 +65,7 @@ fn t07_acknowledgements_that_are_here_count_though_the_link_is_lost() {
         t.loses_link();
         t.acknowledged(1);
         t.acknowledged(3);
-        t.closes(Cause::ConnectionLost);
+        t.closes(CloseReason::ConnectionLost);
         t.resumes();
         t.sends(pubrel(2));
         t.quiet();
@@ -84,14 +84,14 @@ fn t07_nothing_that_was_acknowledged_is_lost_with_a_short_session() {
         t.sends((pubrel(2), farewell(&t)));
         t.published(3, Outcome::LostUnconfirmed);
         t.published(2, Outcome::LostUnconfirmed);
-        t.closes(Cause::Disconnected);
+        t.closes(CloseReason::Disconnected);
     }
 }
 
 /// T7. The client has disconnected, and that is here: its will is taken back. [MQTT-3.14.4-3]
 #[test]
 fn t07_a_disconnect_that_is_here_takes_the_will_back() {
-    for (client_leaves, version) in [true, false].into_iter().flat_map(|it| [(it, Version::V3), (it, Version::V5)]) {
+    for (client_leaves, version) in [true, false].into_iter().flat_map(|it| [(it, Version::V311), (it, Version::V5)]) {
         let mut t = <Trace>::new(version);
         t.hello = Hello { will: Some(""), ..LASTING };
         t.connects();
@@ -99,11 +99,11 @@ fn t07_a_disconnect_that_is_here_takes_the_will_back() {
         handler_disconnects(&mut t, qos0("in"));
         if client_leaves {
             t.disconnected(ReasonCode::Success);
-            t.closes(Cause::DisconnectedByPeer(ReasonCode::Success));
+            t.closes(CloseReason::DisconnectedByPeer(ReasonCode::Success));
         } else {
             t.sends(farewell(&t));
             t.will_due(0);
-            t.closes(Cause::Disconnected);
+            t.closes(CloseReason::Disconnected);
         }
     }
 }
@@ -157,7 +157,7 @@ fn t13_a_peer_that_counts_each_pubcomp_is_borne() {
     t.message(qos2(18, "new"));
     t.sends(pubrec(18));
     t.receives(qos1(19, "new"));
-    t.fails(Cause::ReceiveMaximumExceeded, 0x93);
+    t.fails(CloseReason::ReceiveMaximumExceeded, 0x93);
 }
 
 /// T14. Message 1 was refused and 2 accepted, and both PUBRECs are lost. [MQTT-4.6.0-3]
@@ -193,10 +193,10 @@ fn t16_a_code_of_another_table_refuses_the_message() {
     t.sends((qos2(1, "a"), qos2(2, "b")));
     t.receives(pubrec(1).code(0x93));
     t.published(1, Outcome::Rejected(ReasonCode::ReceiveMaximumExceeded));
-    t.tells(&Event::Tolerated(Cause::Violation(Violation::PubrecCodeReserved)));
+    t.tells(&Event::Tolerated(CloseReason::Violation(Violation::PubrecCodeReserved)));
     t.quiet();
     t.receives(pubrec(2).code(0x01));
-    t.fails(Cause::Violation(Violation::PubrecCodeReserved), 0x82);
+    t.fails(CloseReason::Violation(Violation::PubrecCodeReserved), 0x82);
 }
 
 /// T17. The client sends a message again on the same connection before it is acknowledged.
@@ -211,7 +211,7 @@ fn t17_a_repeat_on_the_same_connection_is_borne() {
             for _ in 0..20 {
                 t.receives(message.dup());
                 if t.is_v5() {
-                    t.tells(&Event::Tolerated(Cause::PacketIdentifierReused));
+                    t.tells(&Event::Tolerated(CloseReason::PacketIdentifierReused));
                 }
                 t.quiet();
             }
@@ -235,8 +235,8 @@ fn t17_a_repeat_while_it_is_handled_is_borne() {
         t.message(qos1(6, "a"));
         t.message(qos1(7, "b"));
         if t.is_v5() {
-            t.tells(&Event::Tolerated(Cause::PacketIdentifierReused));
-            t.tells(&Event::Tolerated(Cause::PacketIdentifierReused));
+            t.tells(&Event::Tolerated(CloseReason::PacketIdentifierReused));
+            t.tells(&Event::Tolerated(CloseReason::PacketIdentifierReused));
         }
         t.sends([puback(6), puback(7)]);
         t.receives(qos1(6, "a").dup());

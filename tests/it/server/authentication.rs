@@ -2,7 +2,7 @@
 
 use mqtt_session::server::{Accept, Event};
 use mqtt_session::wire::{Auth, Properties};
-use mqtt_session::{Cause, Property, ReasonCode, Refused, Version};
+use mqtt_session::{CloseReason, CommandError, Property, ReasonCode, Version};
 
 use super::packets::{Bytes, puback, qos0, qos1, qos2};
 use super::trace::{Hello, LASTING, Trace};
@@ -13,7 +13,7 @@ const CONTINUE: &str = "F0 06 18 04 15 0001 6D";
 const AGAIN: &str = "F0 06 19 04 15 0001 6D";
 const SUCCESS: &str = "F0 06 00 04 15 0001 6D";
 
-fn authenticate(t: &mut Trace, reason_code: ReasonCode, method: &str) -> Result<(), Refused> {
+fn authenticate(t: &mut Trace, reason_code: ReasonCode, method: &str) -> Result<(), CommandError> {
     let properties = [Property::AuthenticationMethod(method)];
     t.session.authenticate(&Auth { reason_code, properties: Properties::of(&properties) })
 }
@@ -72,9 +72,9 @@ fn a_method_may_need_no_exchange() {
     let mut t = <Trace>::new(Version::V5);
     t.hello = METHOD;
     t.asks(false);
-    assert_eq!(t.session.accept(&t.accept), Err(Refused::NotAuthenticating));
+    assert_eq!(t.session.accept(&t.accept), Err(CommandError::NotAuthenticating));
     let other = Accept { properties: &[Property::AuthenticationMethod("n")], ..t.accept };
-    assert_eq!(t.session.accept(&other), Err(Refused::NotAuthenticating));
+    assert_eq!(t.session.accept(&other), Err(CommandError::NotAuthenticating));
     t.accept.properties = &[Property::AuthenticationMethod("m"), Property::AuthenticationData(b"d")];
     t.said = "15 0001 6D 16 0001 64";
     t.accepts();
@@ -89,7 +89,7 @@ fn an_exchange_may_end_in_rejection() {
     authenticating(&mut t, ReasonCode::ContinueAuthentication);
     t.rejects(ReasonCode::BadAuthenticationMethod);
     t.sends("20 03 00 8C 00");
-    t.closes(Cause::Rejected(ReasonCode::BadAuthenticationMethod));
+    t.closes(CloseReason::Rejected(ReasonCode::BadAuthenticationMethod));
     t.asks(false);
 }
 
@@ -99,7 +99,7 @@ fn a_neglected_step_is_rejected() {
     t.receives(CONTINUE);
     authenticating(&mut t, ReasonCode::ContinueAuthentication);
     t.sends("20 03 00 88 00");
-    t.closes(Cause::Rejected(ReasonCode::ServerUnavailable));
+    t.closes(CloseReason::Rejected(ReasonCode::ServerUnavailable));
 }
 
 /// The stored session waits for the outcome.
@@ -124,17 +124,17 @@ fn a_session_goes_on_once_its_client_is_known() {
                 t.passes(9_999);
                 t.quiet();
                 t.passes(1);
-                t.closes(Cause::ConnectTimeout);
+                t.closes(CloseReason::ConnectTimeout);
             }
             "wrong" => {
                 t.receives("C0 00");
                 t.sends("20 03 00 82 00");
-                t.closes(Cause::AuthenticationUnexpected);
+                t.closes(CloseReason::AuthenticationUnexpected);
             }
             "left" => {
                 t.receives("E0 07 00 05 11 00000000");
                 t.disconnected(ReasonCode::NORMAL_DISCONNECTION);
-                t.closes(Cause::DisconnectedByPeer(ReasonCode::NORMAL_DISCONNECTION));
+                t.closes(CloseReason::DisconnectedByPeer(ReasonCode::NORMAL_DISCONNECTION));
             }
             _ => {
                 t.receives(CONTINUE);
@@ -144,7 +144,7 @@ fn a_session_goes_on_once_its_client_is_known() {
         if way == "rejected" {
             t.rejects(ReasonCode::NotAuthorized);
             t.sends("20 03 00 87 00");
-            t.closes(Cause::Rejected(ReasonCode::NotAuthorized));
+            t.closes(CloseReason::Rejected(ReasonCode::NotAuthorized));
         }
     }
     t.accepts();
@@ -159,12 +159,12 @@ fn a_session_goes_on_once_its_client_is_known() {
 #[test]
 fn a_wrong_step_before_connack_is_refused_aloud() {
     for (bytes, cause) in [
-        ("F0 06 18 04 15 0001 6E", Cause::AuthenticationMethodChanged),
-        (AGAIN, Cause::AuthenticationUnexpected),
-        ("C0 00", Cause::AuthenticationUnexpected),
-        ("30 04 0001 74 00", Cause::AuthenticationUnexpected),
-        ("82 07 0001 00 0001 61 00", Cause::AuthenticationUnexpected),
-        ("10 0E 0004 4D515454 05 02 0000 00 0001 63", Cause::AuthenticationUnexpected),
+        ("F0 06 18 04 15 0001 6E", CloseReason::AuthenticationMethodChanged),
+        (AGAIN, CloseReason::AuthenticationUnexpected),
+        ("C0 00", CloseReason::AuthenticationUnexpected),
+        ("30 04 0001 74 00", CloseReason::AuthenticationUnexpected),
+        ("82 07 0001 00 0001 61 00", CloseReason::AuthenticationUnexpected),
+        ("10 0E 0004 4D515454 05 02 0000 00 0001 63", CloseReason::AuthenticationUnexpected),
     ] {
         let mut t = asked();
         t.receives(bytes);
@@ -180,13 +180,13 @@ fn without_a_method_there_is_no_exchange() {
     t.asks(false);
     let before = t.session.clone();
     for code in [ReasonCode::ContinueAuthentication, ReasonCode::Success, ReasonCode::Reauthenticate] {
-        assert_eq!(authenticate(&mut t, code, "m"), Err(Refused::NotAuthenticating));
+        assert_eq!(authenticate(&mut t, code, "m"), Err(CommandError::NotAuthenticating));
     }
     assert!(t.session == before);
     t.accepts();
     t.sends(t.connack(false));
     t.receives(AGAIN);
-    t.fails(Cause::AuthenticationUnexpected, 0x82);
+    t.fails(CloseReason::AuthenticationUnexpected, 0x82);
 }
 
 /// What the server cannot say, when it is not its turn, and of another method.
@@ -196,25 +196,25 @@ fn a_wrong_step_of_the_server_is_refused() {
     t.hello = METHOD;
     t.asks(false);
     let before = t.session.clone();
-    assert_eq!(authenticate(&mut t, ReasonCode::Success, "m"), Err(Refused::NotAuthenticating));
-    assert_eq!(authenticate(&mut t, ReasonCode::Reauthenticate, "m"), Err(Refused::NotAuthenticating));
-    assert_eq!(authenticate(&mut t, ReasonCode::ContinueAuthentication, "n"), Err(Refused::NotAuthenticating));
+    assert_eq!(authenticate(&mut t, ReasonCode::Success, "m"), Err(CommandError::NotAuthenticating));
+    assert_eq!(authenticate(&mut t, ReasonCode::Reauthenticate, "m"), Err(CommandError::NotAuthenticating));
+    assert_eq!(authenticate(&mut t, ReasonCode::ContinueAuthentication, "n"), Err(CommandError::NotAuthenticating));
     let long = "x".repeat(300);
     let properties = [Property::AuthenticationMethod("m"), Property::AuthenticationData(long.as_bytes())];
     let auth = Auth { reason_code: ReasonCode::ContinueAuthentication, properties: Properties::of(&properties) };
-    assert_eq!(t.session.authenticate(&auth), Err(Refused::TooLarge));
+    assert_eq!(t.session.authenticate(&auth), Err(CommandError::TooLarge));
     assert!(t.session == before);
     authenticate(&mut t, ReasonCode::ContinueAuthentication, "m").unwrap();
     let before = t.session.clone();
-    assert_eq!(authenticate(&mut t, ReasonCode::ContinueAuthentication, "m"), Err(Refused::NotAuthenticating));
-    assert_eq!(t.session.accept(&t.accept), Err(Refused::Unasked));
-    assert_eq!(t.session.reject(ReasonCode::NotAuthorized, &[]), Err(Refused::Unasked));
+    assert_eq!(authenticate(&mut t, ReasonCode::ContinueAuthentication, "m"), Err(CommandError::NotAuthenticating));
+    assert_eq!(t.session.accept(&t.accept), Err(CommandError::NothingToAnswer));
+    assert_eq!(t.session.reject(ReasonCode::NotAuthorized, &[]), Err(CommandError::NothingToAnswer));
     assert!(t.session == before);
 
     let mut t = online();
-    assert_eq!(authenticate(&mut t, ReasonCode::Reauthenticate, "m"), Err(Refused::NotAuthenticating));
-    assert_eq!(authenticate(&mut t, ReasonCode::ContinueAuthentication, "m"), Err(Refused::NotAuthenticating));
-    assert_eq!(authenticate(&mut t, ReasonCode::Success, "m"), Err(Refused::NotAuthenticating));
+    assert_eq!(authenticate(&mut t, ReasonCode::Reauthenticate, "m"), Err(CommandError::NotAuthenticating));
+    assert_eq!(authenticate(&mut t, ReasonCode::ContinueAuthentication, "m"), Err(CommandError::NotAuthenticating));
+    assert_eq!(authenticate(&mut t, ReasonCode::Success, "m"), Err(CommandError::NotAuthenticating));
 }
 
 /// [MQTT-4.12.1-1]
@@ -233,7 +233,7 @@ fn a_client_may_authenticate_again() {
         t.message(qos0("a"));
         authenticating(&mut t, ReasonCode::ContinueAuthentication);
         authenticate(&mut t, ReasonCode::Success, "m").unwrap();
-        assert_eq!(authenticate(&mut t, ReasonCode::Success, "m"), Err(Refused::NotAuthenticating));
+        assert_eq!(authenticate(&mut t, ReasonCode::Success, "m"), Err(CommandError::NotAuthenticating));
         t.sends((CONTINUE, SUCCESS));
         t.quiet();
     }
@@ -246,16 +246,16 @@ fn a_client_may_authenticate_again() {
     authenticating(&mut t, ReasonCode::Reauthenticate);
     t.disconnect(ReasonCode::NotAuthorized);
     t.sends("E0 01 87");
-    t.closes(Cause::Disconnected);
+    t.closes(CloseReason::Disconnected);
 }
 
 #[test]
 fn a_wrong_step_after_connack_is_an_error() {
     for (first, bytes, cause) in [
-        ("", CONTINUE, Cause::AuthenticationUnexpected),
-        ("", "F0 06 19 04 15 0001 6E", Cause::AuthenticationMethodChanged),
-        (AGAIN, AGAIN, Cause::AuthenticationUnexpected),
-        (AGAIN, CONTINUE, Cause::AuthenticationUnexpected),
+        ("", CONTINUE, CloseReason::AuthenticationUnexpected),
+        ("", "F0 06 19 04 15 0001 6E", CloseReason::AuthenticationMethodChanged),
+        (AGAIN, AGAIN, CloseReason::AuthenticationUnexpected),
+        (AGAIN, CONTINUE, CloseReason::AuthenticationUnexpected),
     ] {
         let mut t = online();
         t.receives((first, bytes));
@@ -270,12 +270,12 @@ fn a_wrong_step_after_connack_is_an_error() {
     authenticate(&mut t, ReasonCode::ContinueAuthentication, "m").unwrap();
     t.sends(CONTINUE);
     t.receives(AGAIN);
-    t.fails(Cause::AuthenticationUnexpected, 0x82);
+    t.fails(CloseReason::AuthenticationUnexpected, 0x82);
     for (bytes, code) in [("F0 00", 0x82), (SUCCESS, 0x82), ("F1 00", 0x81), ("F0 02 18 00", 0x82)] {
         let mut t = online();
         t.receives(bytes);
         t.sends(vec![0xE0, 1, code]);
-        assert!(matches!(t.see(), super::trace::Seen::Close(Cause::Violation(_))));
+        assert!(matches!(t.see(), super::trace::Seen::Close(CloseReason::Violation(_))));
     }
 }
 
@@ -324,5 +324,5 @@ fn an_authentication_takes_the_room_of_an_answer() {
         assert!(matches!(event, Event::Subscribing { .. }), "{event:?}");
         session.authenticate(&auth).unwrap();
     });
-    t.fails(Cause::RequestTooLarge, 0x97);
+    t.fails(CloseReason::RequestTooLarge, 0x97);
 }

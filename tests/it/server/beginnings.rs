@@ -2,7 +2,7 @@
 
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::server::Event;
-use mqtt_session::{Cause, Outcome, Property, ReasonCode, Version};
+use mqtt_session::{CloseReason, Outcome, Property, ReasonCode, Version};
 
 use super::packets::{puback, pubrec, qos0, qos1, qos2};
 use super::trace::{Hello, LASTING, Trace, both};
@@ -82,12 +82,12 @@ fn t11_however_the_connection_ends() {
         ("DISCONNECT", |t| {
             t.receives("E0 00");
             t.event(|_, event| assert!(matches!(event, Event::Disconnected(_))));
-            t.closes(Cause::DisconnectedByPeer(ReasonCode::Success));
+            t.closes(CloseReason::DisconnectedByPeer(ReasonCode::Success));
         }),
         ("the application", |t| {
             t.session.disconnect(&mqtt_session::Disconnect::default()).unwrap();
             t.loses_link();
-            t.closes(Cause::ConnectionLost);
+            t.closes(CloseReason::ConnectionLost);
         }),
         ("time", |t| {
             t.session.disconnect(&mqtt_session::Disconnect::default()).unwrap();
@@ -97,7 +97,7 @@ fn t11_however_the_connection_ends() {
             // The caller may write once more.
             let _ = t.see();
             t.passes(1);
-            t.closes(Cause::DisconnectTimeout);
+            t.closes(CloseReason::DisconnectTimeout);
         }),
     ];
     for (name, ending) in endings {
@@ -145,7 +145,7 @@ fn t11_what_was_queued_is_lost() {
         t.publish(AtMostOnce, "zero");
         t.loses_link();
         t.published(2, Outcome::Lost);
-        t.closes(Cause::ConnectionLost);
+        t.closes(CloseReason::ConnectionLost);
         t.hello = LASTING;
         t.connects();
         t.quiet();
@@ -158,7 +158,7 @@ fn t11_disconnect_keeps_no_session_that_nobody_was_told_of() {
     let mut t = accepted(<Trace>::new(Version::V5));
     t.receives("E0 07 00 05 11 00000064");
     t.event(|_, event| assert!(matches!(event, Event::Disconnected(_))));
-    t.closes(Cause::DisconnectedByPeer(ReasonCode::Success));
+    t.closes(CloseReason::DisconnectedByPeer(ReasonCode::Success));
     t.connects();
 }
 

@@ -4,7 +4,8 @@ use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::server::{Accept, Event, Session};
 use mqtt_session::wire::{Auth, List, Properties, Suback, Unsuback};
 use mqtt_session::{
-    Acknowledge, Cause, Disconnect, Handle, Inbox, Instant, Property, Publish, QoS, ReasonCode, Refused, Step, Version,
+    Acknowledge, CloseReason, CommandError, Disconnect, Handle, Inbox, Instant, Property, Publish, QoS, ReasonCode,
+    Step, Version,
 };
 
 use super::packets::{Bytes, packet_id, puback, pubrec, pubrel, qos0, qos1, qos2, subscribe};
@@ -56,7 +57,7 @@ fn stage(version: Version, at: At) -> Option<(Trace, [Handle; 2])> {
         At::Opened | At::Asked | At::Rejected => {
             t.loses_link();
             t.will_due(0);
-            t.closes(Cause::ConnectionLost);
+            t.closes(CloseReason::ConnectionLost);
             t.opens();
             if at != At::Opened {
                 t.receives(t.hello);
@@ -72,7 +73,7 @@ fn stage(version: Version, at: At) -> Option<(Trace, [Handle; 2])> {
             t.asked(5, 1);
         }
         At::Leaving => t.disconnect(ReasonCode::Success),
-        At::Failing | At::Parting if version == Version::V3 => return None,
+        At::Failing | At::Parting if version == Version::V311 => return None,
         At::Failing => {
             t.publish(AtMostOnce, "half");
             t.shows(qos0("half"), 1);
@@ -91,17 +92,17 @@ fn stage(version: Version, at: At) -> Option<(Trace, [Handle; 2])> {
         At::Closed => {
             t.loses_link();
             t.will_due(0);
-            t.closes(Cause::ConnectionLost);
+            t.closes(CloseReason::ConnectionLost);
         }
     }
     Some((t, handles))
 }
 
-type Call = fn(&mut Trace, [Handle; 2]) -> Result<(), Refused>;
+type Call = fn(&mut Trace, [Handle; 2]) -> Result<(), CommandError>;
 
-type Expected = fn(Version, At) -> Result<(), Refused>;
+type Expected = fn(Version, At) -> Result<(), CommandError>;
 
-fn publish(t: &mut Trace, qos: QoS) -> Result<(), Refused> {
+fn publish(t: &mut Trace, qos: QoS) -> Result<(), CommandError> {
     t.try_publish(qos, "x").map(drop)
 }
 
@@ -113,25 +114,25 @@ fn commands() -> Vec<(&'static str, Call, Expected)> {
     };
     const CODES: &[ReasonCode] = &[ReasonCode::Success];
     let published: Expected = |_, at| match at {
-        Never => Err(Refused::Offline),
-        Rejected | Leaving | Failing | Parting => Err(Refused::Closing),
+        Never => Err(CommandError::Offline),
+        Rejected | Leaving | Failing | Parting => Err(CommandError::Closing),
         _ => Ok(()),
     };
     vec![
         (
             "accept",
             |t, _| t.session.accept(&Accept::default()),
-            |_, at| if at == Asked { Ok(()) } else { Err(Refused::Unasked) },
+            |_, at| if at == Asked { Ok(()) } else { Err(CommandError::NothingToAnswer) },
         ),
         (
             "accept with a limit",
             |t, _| t.session.accept(&Accept { properties: &[Property::ReceiveMaximum(1)], ..Accept::default() }),
-            |_, at| if at == Asked { Err(Refused::Reserved) } else { Err(Refused::Unasked) },
+            |_, at| if at == Asked { Err(CommandError::Reserved) } else { Err(CommandError::NothingToAnswer) },
         ),
         (
             "reject",
             |t, _| t.session.reject(ReasonCode::NotAuthorized, &[]),
-            |_, at| if at == Asked { Ok(()) } else { Err(Refused::Unasked) },
+            |_, at| if at == Asked { Ok(()) } else { Err(CommandError::NothingToAnswer) },
         ),
         (
             "suback",
@@ -142,7 +143,7 @@ fn commands() -> Vec<(&'static str, Call, Expected)> {
                     reason_codes: List::of(CODES),
                 })
             },
-            |_, at| if at == Requested { Ok(()) } else { Err(Refused::Unasked) },
+            |_, at| if at == Requested { Ok(()) } else { Err(CommandError::NothingToAnswer) },
         ),
         (
             "unsuback",
@@ -153,7 +154,7 @@ fn commands() -> Vec<(&'static str, Call, Expected)> {
                     reason_codes: List::of(CODES),
                 })
             },
-            |_, _| Err(Refused::Unasked),
+            |_, _| Err(CommandError::NothingToAnswer),
         ),
         (
             "authenticate",
@@ -163,7 +164,7 @@ fn commands() -> Vec<(&'static str, Call, Expected)> {
                     properties: Properties::of(&[Property::AuthenticationMethod("m")]),
                 })
             },
-            |_, _| Err(Refused::NotAuthenticating),
+            |_, _| Err(CommandError::NotAuthenticating),
         ),
         ("publish 0", |t, _| publish(t, AtMostOnce), published),
         ("publish 1", |t, _| publish(t, AtLeastOnce), published),
@@ -172,31 +173,31 @@ fn commands() -> Vec<(&'static str, Call, Expected)> {
             "publish too much",
             |t, _| t.session.publish(&Publish::new("t", &[0; 1024])).map(drop),
             |_, at| match at {
-                Never => Err(Refused::Offline),
-                Rejected | Leaving | Failing | Parting => Err(Refused::Closing),
-                _ => Err(Refused::TooLarge),
+                Never => Err(CommandError::Offline),
+                Rejected | Leaving | Failing | Parting => Err(CommandError::Closing),
+                _ => Err(CommandError::TooLarge),
             },
         ),
         (
             "acknowledge 1",
             |t, handles| t.session.acknowledge(handles[0], ReasonCode::Success),
             |_, at| match at {
-                Never | Opened | Asked | Rejected | Reporting | Closed => Err(Refused::Dead),
+                Never | Opened | Asked | Rejected | Reporting | Closed => Err(CommandError::StaleHandle),
                 _ => Ok(()),
             },
         ),
         (
             "acknowledge 2",
             |t, handles| t.session.acknowledge(handles[1], ReasonCode::Success),
-            |_, at| if at == Never { Err(Refused::Dead) } else { Ok(()) },
+            |_, at| if at == Never { Err(CommandError::StaleHandle) } else { Ok(()) },
         ),
         (
             "disconnect",
             |t, _| t.session.disconnect(&Disconnect::default()),
             |_, at| match at {
                 Online | Requested => Ok(()),
-                Rejected | Leaving | Failing | Parting => Err(Refused::Closing),
-                Never | Opened | Asked | Draining | Reporting | Closed => Err(Refused::Offline),
+                Rejected | Leaving | Failing | Parting => Err(CommandError::Closing),
+                Never | Opened | Asked | Draining | Reporting | Closed => Err(CommandError::Offline),
             },
         ),
     ]
@@ -224,7 +225,7 @@ fn future(mut t: Trace) -> Vec<String> {
 #[test]
 fn every_command_in_every_phase() {
     let mut faults = Vec::new();
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         for at in EVERYWHERE {
             let Some((before, handles)) = stage(version, at) else { continue };
             for (name, call, expected) in commands() {
@@ -318,7 +319,7 @@ fn fragments_and_clones_change_nothing() {
         bytes.sort_unstable();
         bytes
     };
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         for acknowledgement in [Acknowledge::AfterHandling, Acknowledge::Manually] {
             let whole = day(version, acknowledgement, Link { reads: usize::MAX, writes: usize::MAX, clones: false });
             assert!(whole.0.len() > 10, "{whole:?}");
@@ -338,10 +339,10 @@ fn fragments_and_clones_change_nothing() {
 /// No place for messages in flight, in either direction.
 #[test]
 fn the_smallest_sessions() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<64, 0, 0, 64, 64>::new(version);
         t.connects();
-        assert_eq!(t.try_publish(AtLeastOnce, "a"), Err(Refused::TooLarge));
+        assert_eq!(t.try_publish(AtLeastOnce, "a"), Err(CommandError::TooLarge));
         t.publish(AtMostOnce, "a");
         t.sends(qos0("a"));
         t.receives((qos1(1, "b"), qos0("c")));
@@ -349,24 +350,24 @@ fn the_smallest_sessions() {
         t.message(qos0("c"));
         t.sends(puback(1));
         t.receives(qos2(2, "d"));
-        t.fails(Cause::TooManyHeld, 0x97);
+        t.fails(CloseReason::TooManyHeld, 0x97);
 
         let mut t = Trace::<64, 1, 1, 64, 64>::new(version);
         t.connects();
         t.publish(ExactlyOnce, "a");
-        assert_eq!(t.try_publish(AtLeastOnce, "b"), Err(Refused::Full));
+        assert_eq!(t.try_publish(AtLeastOnce, "b"), Err(CommandError::Full));
         t.sends(qos2(1, "a"));
         t.tells(&Event::Writable);
         t.receives(qos2(2, "d"));
         t.message(qos2(2, "d"));
         t.sends(pubrec(2));
         t.receives(qos2(3, "e"));
-        let cause = if t.is_v5() { Cause::ReceiveMaximumExceeded } else { Cause::TooManyHeld };
+        let cause = if t.is_v5() { CloseReason::ReceiveMaximumExceeded } else { CloseReason::TooManyHeld };
         t.fails(cause, 0x93);
 
         let mut t = Trace::<0, 0, 0, 64, 64>::new(version);
         t.connects();
-        assert_eq!(t.try_publish(AtMostOnce, ""), Err(Refused::TooLarge));
+        assert_eq!(t.try_publish(AtMostOnce, ""), Err(CommandError::TooLarge));
         t.receives("C0 00");
         t.sends("D0 00");
     }
@@ -375,15 +376,15 @@ fn the_smallest_sessions() {
 /// A packet as long as there is room fits, and one of a byte more does not.
 #[test]
 fn room_is_exact_to_the_byte() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<128, 2, 1, 64, 64>::new(version);
         t.connects();
-        for (used, refused) in [(0, Refused::TooLarge), (40, Refused::Full)] {
+        for (used, refused) in [(0, CommandError::TooLarge), (40, CommandError::Full)] {
             if used != 0 {
                 t.publish(AtLeastOnce, &"x".repeat(used));
             }
             // Type and length, topic, property length.
-            let payload = t.session.room() - if t.is_v5() { 6 } else { 5 };
+            let payload = t.session.free_space() - if t.is_v5() { 6 } else { 5 };
             let fits = |payload| t.clone().try_publish(AtMostOnce, &"x".repeat(payload));
             assert_eq!((fits(payload), fits(payload + 1)), (Ok(0), Err(refused)), "{version:?}, {used} bytes");
         }
@@ -404,7 +405,7 @@ fn clocks_that_jump() {
         t.now = 9_999;
         assert_eq!(t.quiet(), Some(10_000));
         t.now = u64::MAX;
-        t.fails(Cause::KeepAliveTimeout, 0x8D);
+        t.fails(CloseReason::KeepAliveTimeout, 0x8D);
         t.opens();
         t.receives(t.hello);
         t.connecting(true);

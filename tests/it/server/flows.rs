@@ -6,7 +6,8 @@ use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::server::Event;
 use mqtt_session::wire::Properties;
 use mqtt_session::{
-    Cause, Disconnect, Message, Oversized, Property, Publish, ReasonCode, Refused, TopicAliases, Version, Violation,
+    CloseReason, CommandError, Disconnect, Message, Oversized, Property, Publish, ReasonCode, TopicAliases, Version,
+    Violation,
 };
 
 use super::packets::{puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2, with_header};
@@ -41,7 +42,7 @@ fn the_application_acknowledges_as_it_likes() {
         t.quiet();
         if t.is_v5() {
             let wrong = t.session.acknowledge(first, ReasonCode::Banned);
-            assert_eq!(wrong, Err(Refused::Forbidden(Violation::PubackCodeReserved)));
+            assert_eq!(wrong, Err(CommandError::Forbidden(Violation::PubackCodeReserved)));
             t.session.acknowledge(first, ReasonCode::NoMatchingSubscribers).unwrap();
             t.session.acknowledge(second, ReasonCode::NotAuthorized).unwrap();
             t.sends([puback(1).code(0x10), pubrec(2).code(0x87)]);
@@ -49,12 +50,12 @@ fn the_application_acknowledges_as_it_likes() {
             t.sends(pubcomp(2).code(0x92));
         } else {
             let wrong = t.session.acknowledge(first, ReasonCode::NotAuthorized);
-            assert_eq!(wrong, Err(Refused::NotInVersion));
+            assert_eq!(wrong, Err(CommandError::NotInVersion));
             t.acknowledge(first);
             t.acknowledge(second);
             t.sends([puback(1), pubrec(2)]);
         }
-        assert_eq!(t.session.acknowledge(first, ReasonCode::Success), Err(Refused::Dead));
+        assert_eq!(t.session.acknowledge(first, ReasonCode::Success), Err(CommandError::StaleHandle));
         t.quiet();
     }
 }
@@ -66,14 +67,14 @@ fn messages_leave_and_come_to_their_end() {
         t.publish(AtMostOnce, "a");
         t.publish(AtLeastOnce, "b");
         t.publish(ExactlyOnce, "c");
-        assert_eq!(t.session.in_flight(), 2);
+        assert_eq!(t.session.pending(), 2);
         t.sends((qos0("a"), qos1(1, "b"), qos2(2, "c")));
         t.receives([pubrec(2), puback(1)]);
         t.acknowledged(1);
         t.sends(pubrel(2));
         t.receives(pubcomp(2));
         t.acknowledged(2);
-        assert_eq!(t.session.in_flight(), 0);
+        assert_eq!(t.session.pending(), 0);
         t.quiet();
     }
 }
@@ -147,7 +148,7 @@ fn more_than_our_receive_maximum_ends_the_connection() {
     t.receives(qos1(3, "c"));
     t.hands_out(qos1(3, "c"));
     t.receives(qos1(4, "d"));
-    t.fails(Cause::ReceiveMaximumExceeded, 0x93);
+    t.fails(CloseReason::ReceiveMaximumExceeded, 0x93);
     // A repeat of what is held is counted once, and QoS 0 never.
     let mut t = Trace::<256, 2, 2, 256, 256>::new(Version::V5);
     t.connects();
@@ -164,7 +165,7 @@ fn more_than_our_receive_maximum_ends_the_connection() {
     t.receives([qos1(4, "e"), qos1(5, "f")]);
     t.message(qos1(4, "e"));
     t.sends(puback(4));
-    t.fails(Cause::ReceiveMaximumExceeded, 0x93);
+    t.fails(CloseReason::ReceiveMaximumExceeded, 0x93);
 }
 
 /// [MQTT-3.2.2-11]
@@ -183,7 +184,7 @@ fn a_qos_above_the_maximum_ends_the_connection() {
             t.connects();
             t.receives(message);
             if qos > maximum {
-                t.fails(Cause::QosUnsupported, 0x9B);
+                t.fails(CloseReason::QosUnsupported, 0x9B);
                 t.accept.properties = &[];
                 t.said = "";
                 t.resumes();
@@ -210,7 +211,7 @@ fn a_retained_message_may_not_be_available() {
         t.receives((qos0("a"), retained));
         t.message(qos0("a"));
         if said == "25 00" {
-            t.fails(Cause::RetainUnsupported, 0x9A);
+            t.fails(CloseReason::RetainUnsupported, 0x9A);
         } else {
             t.event(|_, event| assert!(matches!(event, Event::Message(Message { retain: true, .. }))));
         }
@@ -228,7 +229,7 @@ fn a_packet_larger_than_the_inbox_ends_the_connection() {
         t.receives(fits);
         t.event(|_, event| assert!(matches!(event, Event::Message(_))));
         t.receives("30 FE 01");
-        t.fails(Cause::Violation(Violation::PacketTooLarge), 0x95);
+        t.fails(CloseReason::Violation(Violation::PacketTooLarge), 0x95);
         t.resumes();
     }
 }
@@ -236,7 +237,7 @@ fn a_packet_larger_than_the_inbox_ends_the_connection() {
 /// In 3.1.1 it may be let pass: acknowledged, reported, and nothing after it is lost.
 #[test]
 fn in_3_1_1_a_large_message_may_be_skipped() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = <Trace>::new(version);
         t.accept.oversized = Oversized::Skipped;
         t.connects();
@@ -250,7 +251,7 @@ fn in_3_1_1_a_large_message_may_be_skipped() {
             t.receives(large[7..].to_vec());
         } else {
             t.receives(large);
-            t.fails(Cause::Violation(Violation::PacketTooLarge), 0x95);
+            t.fails(CloseReason::Violation(Violation::PacketTooLarge), 0x95);
             continue;
         }
         t.tells(&Event::Skipped { topic: "t", qos: ExactlyOnce, retain: true, len: 408 });
@@ -260,7 +261,7 @@ fn in_3_1_1_a_large_message_may_be_skipped() {
         t.quiet();
         // What is no message is too large all the same.
         t.receives("82 FF 7F");
-        t.closes(Cause::Violation(Violation::PacketTooLarge));
+        t.closes(CloseReason::Violation(Violation::PacketTooLarge));
     }
 }
 
@@ -288,22 +289,22 @@ fn topic_aliases_of_the_client() {
     t.message_of("t1", "2");
     t.sends([pubrec(8), pubrec(8)]);
     t.receives("30 08 0001 61 03 23 0003 31");
-    t.fails(Cause::TopicAliasTooHigh, 0x94);
+    t.fails(CloseReason::TopicAliasTooHigh, 0x94);
     t.asks(true);
     t.accepts();
     t.sends("20 0E 01 00 0B 21 0007 27 000000F6 22 0002");
     t.receives("30 07 0000 03 23 0001 32");
-    t.fails(Cause::TopicAliasUnknown, 0x82);
+    t.fails(CloseReason::TopicAliasUnknown, 0x82);
     t.asks(true);
     t.accepts();
     t.sends("20 0E 01 00 0B 21 0007 27 000000F6 22 0002");
     t.receives("30 0B 0004 61616161 03 23 0001 32");
-    t.fails(Cause::TopicTooLong, 0x97);
+    t.fails(CloseReason::TopicTooLong, 0x97);
     t.asks(true);
     t.accepts();
     t.sends("20 0E 01 00 0B 21 0007 27 000000F6 22 0002");
     t.receives("30 07 0001 61 03 23 0000");
-    t.fails(Cause::Violation(Violation::TopicAliasZero), 0x94);
+    t.fails(CloseReason::Violation(Violation::TopicAliasZero), 0x94);
 }
 
 /// Ours: as many as the client takes and there are bytes for.
@@ -319,7 +320,7 @@ fn topic_aliases_of_the_server() {
     t.session.publish(&publish(2, "d")).unwrap();
     t.session.publish(&publish(1, "abc")).unwrap();
     t.session.publish(&publish(1, "long")).unwrap();
-    assert_eq!(t.session.publish(&publish(3, "abc")), Err(Refused::TopicAliasUnsupported));
+    assert_eq!(t.session.publish(&publish(3, "abc")), Err(CommandError::TopicAliasUnsupported));
     t.sends((
         "30 0A 0003 616263 03 23 0002 78",
         "30 07 0000 03 23 0002 78",
@@ -329,25 +330,25 @@ fn topic_aliases_of_the_server() {
     t.cut();
     t.hello.properties = "22 0009";
     t.connects();
-    assert_eq!(t.session.publish(&publish(6, "abc")), Err(Refused::TopicAliasUnsupported));
+    assert_eq!(t.session.publish(&publish(6, "abc")), Err(CommandError::TopicAliasUnsupported));
     t.session.publish(&publish(2, "abc")).unwrap();
     t.sends("30 0A 0003 616263 03 23 0002 78");
     t.quiet();
 
-    let mut t = <Trace>::new(Version::V3);
+    let mut t = <Trace>::new(Version::V311);
     t.connects();
-    assert_eq!(t.session.publish(&publish(1, "abc")), Err(Refused::NotInVersion));
+    assert_eq!(t.session.publish(&publish(1, "abc")), Err(CommandError::NotInVersion));
 }
 
 /// Aliases that leave no room to answer are not set aside.
 #[test]
 fn aliases_leave_room_for_answers() {
-    let mut t = <Trace>::new(Version::V3);
+    let mut t = <Trace>::new(Version::V311);
     t.asks(false);
     let before = t.session.clone();
     let aliases = TopicAliases { maximum: 1, topic: 256 - 2 - 13 };
     let accept = mqtt_session::server::Accept { topic_aliases: aliases, ..t.accept };
-    assert_eq!(t.session.accept(&accept), Err(Refused::TooLarge));
+    assert_eq!(t.session.accept(&accept), Err(CommandError::TooLarge));
     assert!(t.session == before);
     t.accept.topic_aliases = TopicAliases { topic: 256 - 2 - 14, ..aliases };
     t.accepts();
@@ -378,7 +379,7 @@ fn what_a_server_must_not_receive_ends_the_connection() {
         for (packet, violation, code) in packets {
             t.receives((qos0("before"), packet, qos0("behind")));
             t.message(qos0("before"));
-            t.fails(Cause::Violation(violation), code);
+            t.fails(CloseReason::Violation(violation), code);
             t.resumes();
         }
         if t.is_v5() {
@@ -389,15 +390,15 @@ fn what_a_server_must_not_receive_ends_the_connection() {
                 ("30 06 0001 74 02 0B 01", Violation::SubscriptionIdentifierFromClient),
             ] {
                 t.receives(packet);
-                t.fails(Cause::Violation(violation), 0x82);
+                t.fails(CloseReason::Violation(violation), 0x82);
                 t.resumes();
             }
         } else {
             t.receives("F0 00");
-            t.closes(Cause::Violation(Violation::PacketTypeReserved));
+            t.closes(CloseReason::Violation(Violation::PacketTypeReserved));
             t.resumes();
             t.receives("E0 01 00");
-            t.closes(Cause::Violation(Violation::TrailingBytes));
+            t.closes(CloseReason::Violation(Violation::TrailingBytes));
         }
     }
 }
@@ -411,7 +412,7 @@ fn nothing_follows_a_disconnect() {
         t.receives((qos1(1, "a"), "E0 00", qos0("behind")));
         t.message(qos1(1, "a"));
         t.disconnected(ReasonCode::NORMAL_DISCONNECTION);
-        t.closes(Cause::DisconnectedByPeer(ReasonCode::NORMAL_DISCONNECTION));
+        t.closes(CloseReason::DisconnectedByPeer(ReasonCode::NORMAL_DISCONNECTION));
         t.resumes();
         t.sends(qos1(1, "out"));
         t.quiet();
@@ -435,15 +436,15 @@ fn the_server_leaves_behind_what_it_has_to_say() {
             let code = Disconnect { reason_code: ReasonCode::UseAnotherServer, ..Disconnect::default() };
             t.session.disconnect(&code).unwrap();
         }
-        assert_eq!(t.try_publish(AtMostOnce, "late"), Err(Refused::Closing));
-        assert_eq!(t.session.disconnect(&Disconnect::default()), Err(Refused::Closing));
+        assert_eq!(t.try_publish(AtMostOnce, "late"), Err(CommandError::Closing));
+        assert_eq!(t.session.disconnect(&Disconnect::default()), Err(CommandError::Closing));
         assert!(!t.session.is_online());
         t.receives(qos0("unread"));
         t.sends((puback(1), qos0("a"), qos1(1, "b")));
         if t.is_v5() {
             t.sends("E0 0A 9C 08 1F 0001 72 1C 0001 73");
         }
-        t.closes(Cause::Disconnected);
+        t.closes(CloseReason::Disconnected);
         t.resumes();
         t.sends(qos1(1, "b").dup());
         t.quiet();
@@ -458,11 +459,11 @@ fn a_server_says_only_what_servers_say() {
     let before = t.session.clone();
     for code in [ReasonCode::DisconnectWithWill, ReasonCode::UnsupportedProtocolVersion, ReasonCode::Banned] {
         let refused = t.session.disconnect(&Disconnect { reason_code: code, ..Disconnect::default() });
-        assert_eq!(refused, Err(Refused::Forbidden(Violation::DisconnectCodeReserved)), "{code:?}");
+        assert_eq!(refused, Err(CommandError::Forbidden(Violation::DisconnectCodeReserved)), "{code:?}");
     }
     let properties = Properties::of(&[Property::SessionExpiryInterval(1)]);
     let refused = t.session.disconnect(&Disconnect { properties, ..Disconnect::default() });
-    assert_eq!(refused, Err(Refused::Forbidden(Violation::SessionExpiryFromServer)));
+    assert_eq!(refused, Err(CommandError::Forbidden(Violation::SessionExpiryFromServer)));
     assert!(t.session == before);
 }
 
@@ -472,8 +473,8 @@ fn a_client_that_takes_no_acknowledgement_is_left() {
     let mut t = <Trace>::new(Version::V5);
     t.hello.properties = "27 00000003";
     t.asks(false);
-    assert_eq!(t.session.accept(&t.accept), Err(Refused::TooLarge));
-    t.closes(Cause::Rejected(ReasonCode::ServerUnavailable));
+    assert_eq!(t.session.accept(&t.accept), Err(CommandError::TooLarge));
+    t.closes(CloseReason::Rejected(ReasonCode::ServerUnavailable));
 }
 
 /// An identifier of the other QoS. [MQTT-2.2.1-4]
@@ -492,7 +493,7 @@ fn an_identifier_in_use_is_refused() {
                 t.sends(first.answer());
                 t.quiet();
             } else {
-                t.closes(Cause::PacketIdentifierReused);
+                t.closes(CloseReason::PacketIdentifierReused);
             }
         }
     }
@@ -509,7 +510,7 @@ fn a_repeat_before_the_acknowledgement_is_due_is_told_in_version_5() {
             let handle = t.hands_out(message);
             t.receives(message.dup());
             if t.is_v5() {
-                t.tells(&Event::Tolerated(Cause::PacketIdentifierReused));
+                t.tells(&Event::Tolerated(CloseReason::PacketIdentifierReused));
             }
             t.quiet();
             t.acknowledge(handle);

@@ -1,6 +1,6 @@
 //! One and a half times the keep alive without a packet.
 
-use mqtt_session::{Cause, Property, Version};
+use mqtt_session::{CloseReason, Property, Version};
 
 use super::packets::{Bytes, puback, qos0, qos1};
 use super::trace::{Trace, both};
@@ -18,7 +18,7 @@ fn silence_ends_the_connection_after_one_and_a_half_intervals() {
             t.passes(limit - 1);
             assert_eq!(t.quiet(), until);
             t.passes(1);
-            t.fails(Cause::KeepAliveTimeout, 0x8D);
+            t.fails(CloseReason::KeepAliveTimeout, 0x8D);
             t.resumes();
         }
     }
@@ -47,7 +47,7 @@ fn packets_count_and_bytes_do_not() {
             assert_eq!(t.quiet(), until);
         }
         t.passes(10_000);
-        t.fails(Cause::KeepAliveTimeout, 0x8D);
+        t.fails(CloseReason::KeepAliveTimeout, 0x8D);
     }
 }
 
@@ -61,7 +61,7 @@ fn what_is_sent_does_not_count() {
         t.publish(mqtt_session::QoS::AtLeastOnce, "a");
         t.sends(qos1(1, "a"));
         t.passes(1_000);
-        t.fails(Cause::KeepAliveTimeout, 0x8D);
+        t.fails(CloseReason::KeepAliveTimeout, 0x8D);
     }
 }
 
@@ -136,10 +136,10 @@ fn a_stalled_farewell_has_its_time() {
     // It is tried once more.
     t.shows(&rest, 0);
     t.passes(1);
-    t.closes(Cause::KeepAliveTimeout);
+    t.closes(CloseReason::KeepAliveTimeout);
 
     let mut t = <Trace>::new(Version::V5);
-    t.accept.farewell = 1;
+    t.accept.disconnect_timeout = 1;
     t.hello.keep_alive = 10;
     t.connects();
     t.passes(15_000);
@@ -148,7 +148,7 @@ fn a_stalled_farewell_has_its_time() {
     t.passes(1_000);
     t.shows("01 8D", 0);
     t.passes(1);
-    t.closes(Cause::KeepAliveTimeout);
+    t.closes(CloseReason::KeepAliveTimeout);
 }
 
 #[test]

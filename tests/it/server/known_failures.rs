@@ -6,7 +6,9 @@ use std::thread;
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::server::Event;
 use mqtt_session::wire::AckType::{Puback, Pubcomp, Pubrec};
-use mqtt_session::{Cause, Outcome, Property, Publish, QoS, ReasonCode, Refused, TopicAliases, Version, Violation};
+use mqtt_session::{
+    CloseReason, CommandError, Outcome, Property, Publish, QoS, ReasonCode, TopicAliases, Version, Violation,
+};
 
 use super::packets::{Bytes, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2};
 use super::trace::{PASSING, Trace, both};
@@ -32,7 +34,7 @@ fn s01_pubrec_with_error_ends_the_exchange() {
     t.published(1, Outcome::Rejected(ReasonCode::QuotaExceeded));
     t.sends(qos2(2, "b"));
     t.quiet();
-    assert_eq!(t.session.in_flight(), 1);
+    assert_eq!(t.session.pending(), 1);
     t.receives(pubrec(1));
     t.stray(Pubrec, 1);
     t.sends(pubrel(1).code(0x92));
@@ -170,7 +172,7 @@ fn s07_after_pubrec_only_pubrel_is_resumed() {
 
 #[test]
 fn s08_what_is_unanswered_is_resumed_in_its_order() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<1024, 4, 4, 256, 256>::new(version);
         t.connects();
         for (qos, payload) in [(AtLeastOnce, "a"), (ExactlyOnce, "b"), (AtLeastOnce, "c"), (ExactlyOnce, "d")] {
@@ -297,12 +299,12 @@ fn s11_limits_are_not_those_of_the_connection_before() {
     t.publish(AtMostOnce, "more than sixteen bytes");
     t.sends((qos1(1, "a"), qos1(2, "b"), qos0("more than sixteen bytes")));
     let aliased = Publish { topic_alias: core::num::NonZeroU16::new(1), ..Publish::new("t", b"") };
-    assert_eq!(t.session.publish(&aliased), Err(Refused::TopicAliasUnsupported));
+    assert_eq!(t.session.publish(&aliased), Err(CommandError::TopicAliasUnsupported));
 }
 
 #[test]
 fn s12_every_message_is_released() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<1024, 20, 4, 30, 256>::new(version);
         t.connects();
         for id in 1..=20 {
@@ -326,7 +328,7 @@ fn s12_every_message_is_released() {
 /// An identifier in flight is passed over, however often the others go round.
 #[test]
 fn s14_an_identifier_in_flight_is_not_given_again() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<256, 2, 1, 64, 64>::new(version);
         t.connects();
         let kept = t.publish(ExactlyOnce, "kept");
@@ -347,7 +349,7 @@ fn s14_an_identifier_in_flight_is_not_given_again() {
 
 #[test]
 fn s15_a_late_acknowledgement_completes_no_new_message() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<256, 1, 1, 256, 256>::new(version);
         t.connects();
         t.publish(AtLeastOnce, "a");
@@ -358,7 +360,7 @@ fn s15_a_late_acknowledgement_completes_no_new_message() {
         t.sends(qos2(second, "b"));
         t.receives(puback(1));
         t.stray(Puback, 1);
-        assert_eq!(t.session.in_flight(), 1);
+        assert_eq!(t.session.pending(), 1);
     }
 }
 
@@ -373,7 +375,7 @@ fn s16_the_acknowledgement_of_the_other_qos_is_an_error() {
                 t.publish(qos, "a");
                 t.sends(publish);
                 t.receives(wrong);
-                t.fails(Cause::AcknowledgementContradicts, 0x82);
+                t.fails(CloseReason::UnexpectedAcknowledgement, 0x82);
                 t.resumes();
                 t.sends(publish.dup());
                 t.quiet();
@@ -427,19 +429,19 @@ fn s18_one_identifier_in_both_directions_is_resumed_in_both() {
 
 #[test]
 fn s19_a_full_store_refuses_and_takes_again() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<64, 8, 1, 64, 64>::new(version);
         t.connects();
         t.publish(AtLeastOnce, "a");
         t.publish(AtLeastOnce, "b");
-        let before = t.session.room();
-        assert_eq!(t.try_publish(AtLeastOnce, "c"), Err(Refused::Full));
-        assert_eq!(t.session.room(), before);
-        assert_eq!(t.session.in_flight(), 2);
+        let before = t.session.free_space();
+        assert_eq!(t.try_publish(AtLeastOnce, "c"), Err(CommandError::Full));
+        assert_eq!(t.session.free_space(), before);
+        assert_eq!(t.session.pending(), 2);
         t.sends(qos1(1, "a"));
         t.tells(&Event::Writable);
         t.sends(qos1(2, "b"));
-        assert_eq!(t.try_publish(AtLeastOnce, "c"), Err(Refused::Full));
+        assert_eq!(t.try_publish(AtLeastOnce, "c"), Err(CommandError::Full));
         t.receives(puback(1));
         t.acknowledged(1);
         t.tells(&Event::Writable);
@@ -525,15 +527,15 @@ fn s24_what_was_sent_under_an_alias_is_sent_again_with_its_topic() {
 #[test]
 fn s27_every_identifier_in_flight() {
     let all = || {
-        for version in [Version::V3, Version::V5] {
+        for version in [Version::V311, Version::V5] {
             let mut t = Box::new(Trace::<{ 30 * 65_535 }, 65_535, 1, 64, 64>::new(version));
             t.connects();
             let publish = Publish { qos: AtLeastOnce, ..Publish::new("t", b"a") };
             for _ in 0..65_535 {
                 t.session.publish(&publish).unwrap();
             }
-            assert_eq!(t.session.publish(&publish), Err(Refused::Full));
-            assert_eq!(t.session.in_flight(), 65_535);
+            assert_eq!(t.session.publish(&publish), Err(CommandError::Full));
+            assert_eq!(t.session.pending(), 65_535);
             t.sends(qos1(1, "a"));
             t.tells(&Event::Writable);
             t.receives(puback(1));
@@ -548,7 +550,7 @@ fn s27_every_identifier_in_flight() {
 #[test]
 fn s28_a_half_written_packet_survives_its_acknowledgement() {
     for (qos, packet, ack) in [(AtLeastOnce, qos1(1, "half"), puback(1)), (ExactlyOnce, qos2(1, "half"), pubrec(1))] {
-        for version in [Version::V3, Version::V5] {
+        for version in [Version::V311, Version::V5] {
             let mut t = Trace::<64, 8, 1, 64, 64>::new(version);
             t.connects();
             t.publish(qos, "half");
@@ -699,7 +701,7 @@ fn r05_held_identifiers_survive_a_reconnect() {
 /// The client breaks our Receive Maximum, or fills the table with what an earlier connection left, or knows of none.
 #[test]
 fn r06_a_full_table_loses_nothing() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<256, 2, 2, 256, 256>::new(version);
         t.connects();
         t.receives([qos2(1, "a"), qos2(2, "b"), qos2(3, "c")]);
@@ -709,14 +711,14 @@ fn r06_a_full_table_loses_nothing() {
         t.sends([pubrec(1), pubrec(2)]);
         if t.is_v5() {
             t.sends("E0 01 93");
-            t.closes(Cause::ReceiveMaximumExceeded);
+            t.closes(CloseReason::ReceiveMaximumExceeded);
         } else {
-            t.closes(Cause::TooManyHeld);
+            t.closes(CloseReason::TooManyHeld);
         }
         t.announced = 1;
         t.resumes();
         t.receives(qos2(3, "c").dup());
-        t.fails(Cause::TooManyHeld, 0x97);
+        t.fails(CloseReason::TooManyHeld, 0x97);
         t.resumes();
         t.receives(pubrel(1));
         t.sends(pubcomp(1));
@@ -741,7 +743,7 @@ fn r07_a_message_waits_for_the_application() {
         t.receives(pubrel(7));
         t.sends(pubcomp(7));
         t.quiet();
-        assert_eq!(t.session.acknowledge(handle, ReasonCode::Success), Err(Refused::Dead));
+        assert_eq!(t.session.acknowledge(handle, ReasonCode::Success), Err(CommandError::StaleHandle));
     }
 }
 
@@ -791,14 +793,14 @@ fn r10_a_handle_dies_with_what_its_message_belongs_to() {
         t.receives((qos1(7, "a"), qos2(8, "b")));
         let (first, second) = (t.hands_out(qos1(7, "a")), t.hands_out(qos2(8, "b")));
         t.cut();
-        assert_eq!(t.session.acknowledge(first, ReasonCode::Success), Err(Refused::Dead));
+        assert_eq!(t.session.acknowledge(first, ReasonCode::Success), Err(CommandError::StaleHandle));
         t.hello.clean = true;
         t.connects();
-        assert_eq!(t.session.acknowledge(second, ReasonCode::Success), Err(Refused::Dead));
+        assert_eq!(t.session.acknowledge(second, ReasonCode::Success), Err(CommandError::StaleHandle));
         t.receives((qos1(7, "c"), qos2(8, "d")));
         let new = (t.hands_out(qos1(7, "c")), t.hands_out(qos2(8, "d")));
         for old in [first, second] {
-            assert_eq!(t.session.acknowledge(old, ReasonCode::Success), Err(Refused::Dead));
+            assert_eq!(t.session.acknowledge(old, ReasonCode::Success), Err(CommandError::StaleHandle));
         }
         t.quiet();
         t.acknowledge(new.0);
@@ -851,9 +853,9 @@ fn r11_dup_says_nothing_of_what_we_have_seen() {
 #[test]
 fn r12_a_refused_alias_records_no_identifier() {
     for (bytes, cause, code) in [
-        ("34 09 0001 74 0007 03 23 0003 61", Cause::TopicAliasTooHigh, 0x94),
-        ("34 08 0000 0007 03 23 0001 61", Cause::TopicAliasUnknown, 0x82),
-        ("34 0C 0004 74747474 0007 03 23 0001 61", Cause::TopicTooLong, 0x97),
+        ("34 09 0001 74 0007 03 23 0003 61", CloseReason::TopicAliasTooHigh, 0x94),
+        ("34 08 0000 0007 03 23 0001 61", CloseReason::TopicAliasUnknown, 0x82),
+        ("34 0C 0004 74747474 0007 03 23 0001 61", CloseReason::TopicTooLong, 0x97),
     ] {
         let mut t = <Trace>::new(Version::V5);
         t.inbox.set_topic_aliases(TopicAliases { maximum: 2, topic: 3 });
@@ -922,7 +924,7 @@ fn r14_several_packets_in_one_read_and_one_in_many() {
 
 #[test]
 fn r14_whole_packets_are_seen_after_the_loss_of_the_link() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<256, 2, 12, 30, 256>::new(version);
         t.connects();
         t.publish(AtLeastOnce, "out");
@@ -938,7 +940,7 @@ fn r14_whole_packets_are_seen_after_the_loss_of_the_link() {
             t.message(qos0("x"));
         }
         t.acknowledged(1);
-        t.closes(Cause::ConnectionLost);
+        t.closes(CloseReason::ConnectionLost);
         t.resumes();
         t.quiet();
     }
@@ -949,13 +951,13 @@ fn r16_a_huge_packet_is_refused_from_its_header() {
     for mut t in both() {
         t.connects();
         t.receives("30 FF FF FF 7F");
-        t.fails(Cause::Violation(Violation::PacketTooLarge), 0x95);
+        t.fails(CloseReason::Violation(Violation::PacketTooLarge), 0x95);
         t.resumes();
         t.receives("30 FE 01");
-        t.fails(Cause::Violation(Violation::PacketTooLarge), 0x95);
+        t.fails(CloseReason::Violation(Violation::PacketTooLarge), 0x95);
         t.opens();
         t.receives("10 FF FF FF 7F");
-        t.closes(Cause::Violation(Violation::PacketTooLarge));
+        t.closes(CloseReason::Violation(Violation::PacketTooLarge));
     }
 }
 
@@ -983,7 +985,7 @@ fn r17_what_is_too_short_is_refused() {
         t.connects();
         for (bytes, violation, code) in wrong {
             t.receives(bytes);
-            t.fails(Cause::Violation(violation), code);
+            t.fails(CloseReason::Violation(violation), code);
             t.resumes();
         }
         t.opens();
@@ -995,7 +997,7 @@ fn r17_what_is_too_short_is_refused() {
 /// However many messages come while nothing can be written, each one that is handed out is acknowledged.
 #[test]
 fn r18_a_message_waits_until_its_acknowledgement_fits() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<64, 2, 16, 30, 256>::new(version);
         t.connects();
         let messages: [_; 12] = core::array::from_fn(|index| {
@@ -1073,7 +1075,7 @@ fn ages(qos: QoS, first: u64, second: u64, says: [u32; 2]) {
     let properties = [Property::MessageExpiryInterval(100)];
     let properties = mqtt_session::wire::Properties::of(&properties);
     t.session.publish(&Publish { qos, properties, ..Publish::new("t", b"e") }).unwrap();
-    t.closes(Cause::ConnectionLost);
+    t.closes(CloseReason::ConnectionLost);
     t.passes(first);
     t.asks(true);
     t.accepts();

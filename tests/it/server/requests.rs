@@ -3,7 +3,9 @@
 use mqtt_session::QoS::{AtLeastOnce, ExactlyOnce};
 use mqtt_session::server::Event;
 use mqtt_session::wire::{List, Properties, RetainHandling, Suback, Unsuback};
-use mqtt_session::{Cause, Disconnect, Property, QoS, ReasonCode, Refused, Subscription, Version, Violation};
+use mqtt_session::{
+    CloseReason, CommandError, Disconnect, Property, QoS, ReasonCode, Subscription, Version, Violation,
+};
 
 use super::packets::{Bytes, packet_id, puback, qos0, qos1, subscribe, with_header};
 use super::trace::{Trace, both, text};
@@ -83,7 +85,7 @@ fn a_subscription_arrives_as_it_was_asked_for() {
     t.sends("B0 08 000B 04 1F 0001 72 11");
     t.quiet();
 
-    let mut t = <Trace>::new(Version::V3);
+    let mut t = <Trace>::new(Version::V311);
     t.connects();
     t.receives("82 0C 000A 0003 612F23 02 0001 62 01");
     t.event(|session, event| {
@@ -107,33 +109,33 @@ fn only_what_answers_is_accepted_and_only_once() {
     use ReasonCode::Success as OK;
     for mut t in both() {
         t.connects();
-        assert_eq!(t.session.suback(&suback(10, &[OK])), Err(Refused::Unasked));
+        assert_eq!(t.session.suback(&suback(10, &[OK])), Err(CommandError::NothingToAnswer));
         for subscribes in [true, false] {
             t.receives(request(t.version, subscribes, 10, 2));
             t.asked(10, 2);
             let before = t.session.clone();
             for (id, given) in [(10, &[OK][..]), (10, &[OK, OK, OK]), (11, &[OK, OK]), (10, &[])] {
-                assert_eq!(t.session.suback(&suback(id, given)), Err(Refused::Unasked));
-                assert_eq!(t.session.unsuback(&unsuback(id, given)), Err(Refused::Unasked));
+                assert_eq!(t.session.suback(&suback(id, given)), Err(CommandError::NothingToAnswer));
+                assert_eq!(t.session.unsuback(&unsuback(id, given)), Err(CommandError::NothingToAnswer));
             }
             if subscribes {
-                assert_eq!(t.session.unsuback(&unsuback(10, &[OK, OK])), Err(Refused::Unasked));
+                assert_eq!(t.session.unsuback(&unsuback(10, &[OK, OK])), Err(CommandError::NothingToAnswer));
                 let bad = t.session.suback(&suback(10, &[OK, ReasonCode::Banned]));
-                assert_eq!(bad, Err(Refused::Forbidden(Violation::SubackCodeReserved)));
+                assert_eq!(bad, Err(CommandError::Forbidden(Violation::SubackCodeReserved)));
             } else {
-                assert_eq!(t.session.suback(&suback(10, &[OK, OK])), Err(Refused::Unasked));
+                assert_eq!(t.session.suback(&suback(10, &[OK, OK])), Err(CommandError::NothingToAnswer));
                 if t.is_v5() {
                     let bad = t.session.unsuback(&unsuback(10, &[OK, ReasonCode::Banned]));
-                    assert_eq!(bad, Err(Refused::Forbidden(Violation::UnsubackCodeReserved)));
+                    assert_eq!(bad, Err(CommandError::Forbidden(Violation::UnsubackCodeReserved)));
                 }
             }
             assert!(t.session == before);
             if subscribes {
                 t.session.suback(&suback(10, &[OK, OK])).unwrap();
-                assert_eq!(t.session.suback(&suback(10, &[OK, OK])), Err(Refused::Unasked));
+                assert_eq!(t.session.suback(&suback(10, &[OK, OK])), Err(CommandError::NothingToAnswer));
             } else {
                 t.session.unsuback(&unsuback(10, &[OK, OK])).unwrap();
-                assert_eq!(t.session.unsuback(&unsuback(10, &[OK, OK])), Err(Refused::Unasked));
+                assert_eq!(t.session.unsuback(&unsuback(10, &[OK, OK])), Err(CommandError::NothingToAnswer));
             }
             t.sends(answer(t.version, subscribes, 10, 2, 0));
             t.quiet();
@@ -150,8 +152,11 @@ fn a_neglected_request_has_failed() {
             t.receives(request(t.version, subscribes, 10, 3));
             t.asked(10, 3);
             t.sends(answer(t.version, subscribes, 10, 3, 0x80));
-            assert_eq!(t.session.suback(&suback(10, &[ReasonCode::Success; 3])), Err(Refused::Unasked));
-            assert_eq!(t.session.unsuback(&unsuback(10, &[ReasonCode::Success; 3])), Err(Refused::Unasked));
+            assert_eq!(t.session.suback(&suback(10, &[ReasonCode::Success; 3])), Err(CommandError::NothingToAnswer));
+            assert_eq!(
+                t.session.unsuback(&unsuback(10, &[ReasonCode::Success; 3])),
+                Err(CommandError::NothingToAnswer)
+            );
             t.quiet();
         }
     }
@@ -182,7 +187,7 @@ fn several_requests_in_one_read_are_answered_in_turn() {
 /// To the byte: what can be answered is handed out, one filter more is not.
 #[test]
 fn a_request_larger_than_any_answer_ends_the_connection() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         // 64 bytes less what is kept for a farewell, less the frame of the answer.
         let most = 64 - 9 - if version == Version::V5 { 5 } else { 4 };
         for subscribes in [true, false] {
@@ -192,14 +197,14 @@ fn a_request_larger_than_any_answer_ends_the_connection() {
             t.asked(5, most);
             t.sends(answer(version, subscribes, 5, most, 0x80));
             t.receives((request(version, subscribes, 6, most + 1), qos0("a")));
-            if version == Version::V3 && !subscribes {
+            if version == Version::V311 && !subscribes {
                 // There are no codes.
                 t.asked(6, most + 1);
                 t.message(qos0("a"));
                 t.sends(answer(version, subscribes, 6, 0, 0));
                 continue;
             }
-            t.fails(Cause::RequestTooLarge, 0x97);
+            t.fails(CloseReason::RequestTooLarge, 0x97);
         }
     }
 }
@@ -222,21 +227,21 @@ fn a_request_whose_answer_the_client_does_not_take_ends_the_connection() {
         } else {
             t.session.unsuback(&Unsuback { packet_id, properties, reason_codes })
         };
-        assert_eq!(refused, Err(Refused::TooLarge));
+        assert_eq!(refused, Err(CommandError::TooLarge));
         t.sends(answer(t.version, subscribes, 5, 8, 0x80));
         t.receives(request(t.version, subscribes, 6, 9));
-        t.fails(Cause::RequestTooLarge, 0x97);
+        t.fails(CloseReason::RequestTooLarge, 0x97);
     }
 }
 
 /// Nothing is written, so answers pile up; what finds no room stays in the inbox until there is some.
 #[test]
 fn a_request_waits_for_room() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         for subscribes in [true, false] {
             let mut t = Trace::<64, 1, 1, 40, 256>::new(version);
             t.connects();
-            let filters = if version == Version::V3 && !subscribes { 1 } else { 12 };
+            let filters = if version == Version::V311 && !subscribes { 1 } else { 12 };
             let len = answer(version, subscribes, 1, filters, 0).len();
             let fit = (40 - 9) / len;
             for id in 1..=4 {
@@ -288,8 +293,8 @@ fn an_answer_fits_to_the_byte_or_is_refused() {
             let needed = 9 + len + 9;
             let expected = match needed {
                 _ if needed <= free => Ok(()),
-                _ if needed <= 64 => Err(Refused::Full),
-                _ => Err(Refused::TooLarge),
+                _ if needed <= 64 => Err(CommandError::Full),
+                _ => Err(CommandError::TooLarge),
             };
             assert_eq!(t.session.clone().suback(&reply), expected, "{len} bytes, {free} free");
         }
@@ -314,9 +319,9 @@ fn an_answer_may_be_shortened() {
         }),
         reason_codes: List::of(&[ReasonCode::Success]),
     };
-    assert_eq!(t.session.suback(&reply("longer")), Err(Refused::TooLarge));
+    assert_eq!(t.session.suback(&reply("longer")), Err(CommandError::TooLarge));
     assert!(t.session == before);
-    assert_eq!(t.session.suback(&reply("long")), Err(Refused::Full));
+    assert_eq!(t.session.suback(&reply("long")), Err(CommandError::Full));
     assert_eq!(t.session.suback(&reply("short")), Ok(()));
     t.sends(([0xD0, 0].repeat(15), "90 0C 0005 08 1F 0005 73686F7274 00"));
     t.tells(&Event::Writable);
@@ -346,17 +351,17 @@ fn diagnostics_are_left_out_where_the_client_wants_none() {
 #[test]
 fn subscriptions_that_are_not_available_are_refused() {
     for (bytes, cause, code) in [
-        ("82 09 0001 00 0003 612F2B 00", Cause::WildcardUnsupported, 0xA2),
-        ("82 07 0001 00 0001 23 00", Cause::WildcardUnsupported, 0xA2),
-        ("82 0B 0001 00 0001 61 00 0001 2B 00", Cause::WildcardUnsupported, 0xA2),
-        ("82 10 0001 00 000A 2473686172652F672F61 00", Cause::SharedUnsupported, 0x9E),
-        ("82 09 0001 02 0B 05 0001 61 00", Cause::SubscriptionIdentifierUnsupported, 0xA1),
+        ("82 09 0001 00 0003 612F2B 00", CloseReason::WildcardUnsupported, 0xA2),
+        ("82 07 0001 00 0001 23 00", CloseReason::WildcardUnsupported, 0xA2),
+        ("82 0B 0001 00 0001 61 00 0001 2B 00", CloseReason::WildcardUnsupported, 0xA2),
+        ("82 10 0001 00 000A 2473686172652F672F61 00", CloseReason::SharedUnsupported, 0x9E),
+        ("82 09 0001 02 0B 05 0001 61 00", CloseReason::SubscriptionIdentifierUnsupported, 0xA1),
     ] {
         let mut t = <Trace>::new(Version::V5);
         // Of the three only the one that is asked for is not available.
         (t.accept.properties, t.said) = match cause {
-            Cause::WildcardUnsupported => (&[Property::WildcardSubscriptionAvailable(false)], "28 00"),
-            Cause::SharedUnsupported => (&[Property::SharedSubscriptionAvailable(false)], "2A 00"),
+            CloseReason::WildcardUnsupported => (&[Property::WildcardSubscriptionAvailable(false)], "28 00"),
+            CloseReason::SharedUnsupported => (&[Property::SharedSubscriptionAvailable(false)], "2A 00"),
             _ => (&[Property::SubscriptionIdentifierAvailable(false)], "29 00"),
         };
         t.connects();
@@ -397,11 +402,11 @@ fn a_request_on_a_lost_link_is_told_and_not_answered() {
         t.loses_link();
         t.asked(5, 1);
         t.session.suback(&suback(5, &[ReasonCode::Success])).unwrap();
-        assert_eq!(t.session.suback(&suback(5, &[ReasonCode::Success])), Err(Refused::Unasked));
+        assert_eq!(t.session.suback(&suback(5, &[ReasonCode::Success])), Err(CommandError::NothingToAnswer));
         t.asked(6, 1);
         t.asked(7, 1);
-        t.closes(Cause::ConnectionLost);
-        assert_eq!(t.session.suback(&suback(7, &[ReasonCode::Success])), Err(Refused::Unasked));
+        t.closes(CloseReason::ConnectionLost);
+        assert_eq!(t.session.suback(&suback(7, &[ReasonCode::Success])), Err(CommandError::NothingToAnswer));
         t.resumes();
         t.quiet();
     }
@@ -416,7 +421,7 @@ fn a_request_dies_with_its_link() {
         t.asked(5, 1);
         t.loses_link();
         t.session.suback(&suback(5, &[ReasonCode::Success])).unwrap();
-        t.closes(Cause::ConnectionLost);
+        t.closes(CloseReason::ConnectionLost);
         t.resumes();
         t.quiet();
     }
@@ -438,7 +443,7 @@ fn a_request_is_answered_before_the_server_leaves() {
             if t.is_v5() {
                 t.sends("E0 00");
             }
-            t.closes(Cause::Disconnected);
+            t.closes(CloseReason::Disconnected);
         }
     }
 }
@@ -446,7 +451,7 @@ fn a_request_is_answered_before_the_server_leaves() {
 /// However many acknowledgements the application gives while it has a request, the answer of the request has its room.
 #[test]
 fn the_answer_of_a_neglected_request_comes_first() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let mut t = Trace::<64, 1, 8, 30, 256>::new(version).manual();
         t.connects();
         let messages = [1, 2, 3, 4, 5].map(|id| qos1(id, "a"));

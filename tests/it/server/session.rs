@@ -2,7 +2,9 @@
 
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::server::{Accept, Event};
-use mqtt_session::{Acknowledge, Cause, Instant, Offline, Outcome, Property, Publish, ReasonCode, Refused, Version};
+use mqtt_session::{
+    Acknowledge, CloseReason, CommandError, Instant, Offline, Outcome, Property, Publish, ReasonCode, Version,
+};
 
 use super::packets::{puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2};
 use super::trace::{Hello, LASTING, PASSING, Trace, both};
@@ -40,7 +42,7 @@ fn goes_on(t: &mut Trace) {
     t.receives(pubcomp(2));
     t.acknowledged(2);
     t.quiet();
-    assert_eq!(t.session.in_flight(), 0);
+    assert_eq!(t.session.pending(), 0);
 }
 
 /// Nothing is: what was to be delivered is lost, and what was held is forgotten.
@@ -55,7 +57,7 @@ fn begins_anew(t: &mut Trace) {
     t.receives(qos2(7, "new"));
     t.message(qos2(7, "new"));
     t.sends(pubrec(7));
-    assert_eq!(t.session.in_flight(), 0);
+    assert_eq!(t.session.pending(), 0);
     assert_eq!(t.publish(AtLeastOnce, "f"), 5);
     t.sends(qos1(5, "f"));
     t.quiet();
@@ -94,7 +96,7 @@ fn a_session_goes_on_for_its_client_alone() {
 fn a_session_goes_on_in_its_version_alone() {
     for mut t in both() {
         leave_behind(&mut t);
-        t.version = if t.is_v5() { Version::V3 } else { Version::V5 };
+        t.version = if t.is_v5() { Version::V311 } else { Version::V5 };
         begins_anew(&mut t);
         t.cut();
         t.announced = 7;
@@ -114,13 +116,13 @@ fn a_clean_start_gives_a_session_up() {
         t.hello.clean = false;
         if t.is_v5() {
             // Clean Start says nothing of the end of the session.
-            t.closes(Cause::ConnectionLost);
+            t.closes(CloseReason::ConnectionLost);
             t.announced = 7;
             t.resumes();
             t.sends(qos1(5, "f").dup());
         } else {
             t.published(5, Outcome::Lost);
-            t.closes(Cause::ConnectionLost);
+            t.closes(CloseReason::ConnectionLost);
             t.connects();
         }
         t.quiet();
@@ -139,7 +141,7 @@ fn a_session_goes_on_until_it_expires() {
         if present { goes_on(&mut t) } else { begins_anew(&mut t) }
     }
     for properties in ["11 FFFFFFFF", ""] {
-        let mut t = <Trace>::new(if properties.is_empty() { Version::V3 } else { Version::V5 });
+        let mut t = <Trace>::new(if properties.is_empty() { Version::V311 } else { Version::V5 });
         t.hello.properties = properties;
         leave_behind(&mut t);
         assert_eq!(t.session.expires_at(), None);
@@ -164,10 +166,10 @@ fn a_session_may_end_with_its_connection() {
         t.loses_link();
         t.published(2, Outcome::LostUnconfirmed);
         t.published(1, Outcome::Lost);
-        t.closes(Cause::ConnectionLost);
+        t.closes(CloseReason::ConnectionLost);
         assert_eq!(t.session.expires_at(), None);
         assert!(!t.session.is_lasting());
-        assert_eq!(t.session.in_flight(), 0);
+        assert_eq!(t.session.pending(), 0);
         t.hello = LASTING;
         t.connects();
         t.receives(qos2(7, "in"));
@@ -236,7 +238,7 @@ fn a_session_that_was_to_end_cannot_be_kept_by_disconnect() {
         t.said = said;
         t.connects();
         t.receives("E0 07 00 05 11 0000001E");
-        t.fails(Cause::ExpiryRaised, 0x82);
+        t.fails(CloseReason::ExpiryRaised, 0x82);
         t.asks(!said.is_empty());
         // To repeat that it ends is no fault.
         let mut t = <Trace>::new(Version::V5);
@@ -244,7 +246,7 @@ fn a_session_that_was_to_end_cannot_be_kept_by_disconnect() {
         t.connects();
         t.receives("E0 07 00 05 11 00000000");
         t.disconnected(ReasonCode::NORMAL_DISCONNECTION);
-        t.closes(Cause::DisconnectedByPeer(ReasonCode::NORMAL_DISCONNECTION));
+        t.closes(CloseReason::DisconnectedByPeer(ReasonCode::NORMAL_DISCONNECTION));
         assert_eq!(t.session.expires_at(), None);
     }
 }
@@ -267,7 +269,7 @@ fn a_session_has_no_end_while_there_is_a_connection() {
     t.shows("E0 01 8B", 2);
     assert_eq!(waits(&t), None);
     t.sends("8B");
-    t.closes(Cause::Disconnected);
+    t.closes(CloseReason::Disconnected);
     assert_eq!(waits(&t), Some(t.now + 10_000));
 
     let mut t = online(Version::V5);
@@ -278,7 +280,7 @@ fn a_session_has_no_end_while_there_is_a_connection() {
     let mut t = online(Version::V5);
     t.loses_link();
     assert_eq!(waits(&t), None);
-    t.closes(Cause::ConnectionLost);
+    t.closes(CloseReason::ConnectionLost);
     assert_eq!(waits(&t), Some(t.now + 10_000));
     // The next transport is nobody's yet.
     t.opens();
@@ -304,7 +306,7 @@ fn a_rejected_connect_leaves_the_session_as_it_was() {
     ];
     for mut t in both() {
         leave_behind(&mut t);
-        for version in [t.version, if t.is_v5() { Version::V3 } else { Version::V5 }] {
+        for version in [t.version, if t.is_v5() { Version::V311 } else { Version::V5 }] {
             for hello in asks {
                 for way in ["reject", "neglect", "lose", "expire", "break"] {
                     let mut other = t.clone();
@@ -331,9 +333,9 @@ fn a_rejected_connect_leaves_the_session_as_it_was() {
                     }
                     let connack = match (way, version) {
                         ("lose" | "expire", _) => "",
-                        ("reject", Version::V3) => "20 02 00 05",
+                        ("reject", Version::V311) => "20 02 00 05",
                         ("reject", _) => "20 03 00 87 00",
-                        (_, Version::V3) => "20 02 00 03",
+                        (_, Version::V311) => "20 02 00 03",
                         _ => "20 03 00 88 00",
                     };
                     other.sends(connack);
@@ -359,7 +361,7 @@ fn a_rejected_connect_does_not_put_off_the_end() {
     t.asks(true);
     t.rejects(ReasonCode::ServerBusy);
     t.sends("20 03 00 89 00");
-    t.closes(Cause::Rejected(ReasonCode::ServerBusy));
+    t.closes(CloseReason::Rejected(ReasonCode::ServerBusy));
     assert_eq!(t.session.expires_at(), end);
     t.passes(1_000);
     begins_anew(&mut t);
@@ -378,7 +380,7 @@ fn a_session_is_taken_over() {
         } else {
             t.disconnect(ReasonCode::Success);
         }
-        t.closes(Cause::Disconnected);
+        t.closes(CloseReason::Disconnected);
         t.resumes();
         t.sends(qos2(1, "a").dup());
         t.quiet();
@@ -411,12 +413,12 @@ fn a_session_that_ended_is_told_on_the_next_transport() {
 #[test]
 fn messages_wait_for_the_client() {
     for mut t in both() {
-        assert_eq!(t.try_publish(AtLeastOnce, "never"), Err(Refused::Offline), "no version is agreed on");
+        assert_eq!(t.try_publish(AtLeastOnce, "never"), Err(CommandError::Offline), "no version is agreed on");
         t.accept.offline = Offline::Acknowledged;
         t.connects();
         t.publish(AtMostOnce, "not written");
         t.cut();
-        assert_eq!(t.try_publish(AtMostOnce, "x"), Err(Refused::Offline));
+        assert_eq!(t.try_publish(AtMostOnce, "x"), Err(CommandError::Offline));
         t.publish(AtLeastOnce, "a");
         t.publish(ExactlyOnce, "b");
         t.resumes();
@@ -431,7 +433,7 @@ fn messages_wait_for_the_client() {
 /// The clock is no part of what a session means.
 #[test]
 fn sessions_that_ended_at_different_times_are_equal() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let ended = |millis| {
             let mut t = <Trace>::new(version);
             t.passes(millis);
@@ -457,7 +459,7 @@ fn a_message_that_waits_too_long_expires() {
     };
     t.session.publish(&publish).unwrap();
     t.publish(AtLeastOnce, "b");
-    t.closes(Cause::ConnectionLost);
+    t.closes(CloseReason::ConnectionLost);
     t.passes(5_999);
     t.asks(true);
     t.accepts();
@@ -475,7 +477,7 @@ fn limits_are_those_of_the_present_connection() {
     for payload in ["a", "b", "c"] {
         t.publish(AtLeastOnce, payload);
     }
-    assert_eq!(t.try_publish(AtLeastOnce, "this is too long a text"), Err(Refused::TooLarge));
+    assert_eq!(t.try_publish(AtLeastOnce, "this is too long a text"), Err(CommandError::TooLarge));
     t.sends(qos1(1, "a"));
     t.quiet();
     t.cut();
@@ -508,7 +510,7 @@ fn a_handle_outlives_its_connection_as_its_message_does() {
         t.receives((qos1(1, "a"), qos2(2, "b")));
         let (first, second) = (t.hands_out(qos1(1, "a")), t.hands_out(qos2(2, "b")));
         t.cut();
-        assert_eq!(t.session.acknowledge(first, ReasonCode::Success), Err(Refused::Dead));
+        assert_eq!(t.session.acknowledge(first, ReasonCode::Success), Err(CommandError::StaleHandle));
         t.acknowledge(second);
         t.announced = 7;
         t.accept.acknowledgement = Acknowledge::AfterHandling;

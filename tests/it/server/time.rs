@@ -1,7 +1,7 @@
 //! T: time limits of the server's end.
 
-use mqtt_session::server::Silence;
-use mqtt_session::{Cause, Instant, QoS, Step, Version};
+use mqtt_session::server::Liveness;
+use mqtt_session::{CloseReason, Instant, QoS, Step, Version};
 
 use super::packets::{Bytes, qos0, qos1};
 use super::trace::{Seen, Trace, both};
@@ -29,7 +29,7 @@ fn what_lies_in_the_transport_is_read_before_a_client_is_given_up() {
         }
         t.passes(20_000);
         assert!(is_one_more_read(&mut t));
-        t.fails(Cause::KeepAliveTimeout, 0x8D);
+        t.fails(CloseReason::KeepAliveTimeout, 0x8D);
     }
 }
 
@@ -50,7 +50,7 @@ fn what_lies_in_the_transport_is_read_before_connect_is_missed() {
         t.quiet();
         t.passes(20_000);
         assert!(is_one_more_read(&mut t));
-        t.closes(Cause::ConnectTimeout);
+        t.closes(CloseReason::ConnectTimeout);
     }
 }
 
@@ -96,7 +96,7 @@ fn a_farewell_leaves_behind_a_write_that_took_long() {
     t.shows("E0 01 8B", 1);
     t.passes(6_000);
     t.transmits(2);
-    t.closes(Cause::Disconnected);
+    t.closes(CloseReason::Disconnected);
 
     // The peer's fault is what counts where that farewell does not leave.
     for mut t in both() {
@@ -109,7 +109,7 @@ fn a_farewell_leaves_behind_a_write_that_took_long() {
             t.passes(5_000);
             t.see();
             t.passes(1);
-            t.closes(Cause::DisconnectTimeout);
+            t.closes(CloseReason::DisconnectTimeout);
         }
     }
 }
@@ -117,23 +117,23 @@ fn a_farewell_leaves_behind_a_write_that_took_long() {
 /// A large packet that comes slowly.
 #[test]
 fn bytes_count_where_that_is_asked_for() {
-    for silence in [Silence::NoPacket, Silence::NoByte] {
+    for silence in [Liveness::Packets, Liveness::Bytes] {
         for mut t in both() {
-            t.accept.silence = silence;
+            t.accept.liveness = silence;
             t.hello.keep_alive = 10;
             t.connects();
             let packet = qos1(1, "a message that takes its time").bytes(t.version);
             let (last, front) = packet.split_last().unwrap();
             for (number, byte) in front.iter().enumerate() {
                 t.receives(vec![*byte]);
-                if silence == Silence::NoPacket && number == 15 {
+                if silence == Liveness::Packets && number == 15 {
                     break;
                 }
                 t.quiet();
                 t.passes(1_000);
             }
-            if silence == Silence::NoPacket {
-                t.fails(Cause::KeepAliveTimeout, 0x8D);
+            if silence == Liveness::Packets {
+                t.fails(CloseReason::KeepAliveTimeout, 0x8D);
                 continue;
             }
             t.receives(vec![*last]);
@@ -142,7 +142,7 @@ fn bytes_count_where_that_is_asked_for() {
             t.passes(14_999);
             t.quiet();
             t.passes(1);
-            t.fails(Cause::KeepAliveTimeout, 0x8D);
+            t.fails(CloseReason::KeepAliveTimeout, 0x8D);
         }
     }
 }

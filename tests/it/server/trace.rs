@@ -17,10 +17,10 @@
 //! What the next CONNECT says lies in [`Trace::hello`], how it is accepted in [`Trace::accept`].
 
 use mqtt_session::server::{Accept, Event, Session};
-use mqtt_session::wire::{AckType, Connect, Properties};
+use mqtt_session::wire::{AckType, ConnectPacket, Properties};
 use mqtt_session::{
-    Acknowledge, Cause, Disconnect, Handle, Inbox, Instant, Message, Outcome, PacketId, Publish, QoS, ReasonCode,
-    Refused, Step, StrayPacket, Version,
+    Acknowledge, CloseReason, CommandError, Disconnect, Handle, Inbox, Instant, Message, Outcome, PacketId, Publish,
+    QoS, ReasonCode, Step, StrayPacket, Version,
 };
 
 use super::packets::{Bytes, Pub, TOPIC, connack, packet_id, to_hex, var_int, with_header};
@@ -77,8 +77,8 @@ pub(crate) fn text(text: &str) -> Vec<u8> {
 #[derive(Clone)]
 pub(crate) struct Trace<
     const STORE: usize = 1024,
-    const SENT: usize = 8,
-    const HELD: usize = 8,
+    const OUTBOUND: usize = 8,
+    const INBOUND: usize = 8,
     const CONTROL: usize = 256,
     const INBOX: usize = 256,
 > {
@@ -89,7 +89,7 @@ pub(crate) struct Trace<
     /// The Receive Maximum that CONNACK must announce.
     pub(crate) announced: u16,
     pub(crate) version: Version,
-    pub(crate) session: Session<STORE, SENT, HELD, CONTROL>,
+    pub(crate) session: Session<STORE, OUTBOUND, INBOUND, CONTROL>,
     pub(crate) inbox: Inbox<[u8; INBOX]>,
     pub(crate) now: u64,
     on_the_way: Vec<u8>,
@@ -101,16 +101,16 @@ pub(crate) enum Seen {
     Event(String),
     Transmit(Vec<u8>),
     Wait(Option<Instant>),
-    Close(Cause),
+    Close(CloseReason),
 }
 
 /// A trace of each version.
 pub(crate) fn both() -> [Trace; 2] {
-    [Trace::new(Version::V3), Trace::new(Version::V5)]
+    [Trace::new(Version::V311), Trace::new(Version::V5)]
 }
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize, const INBOX: usize>
-    Trace<STORE, SENT, HELD, CONTROL, INBOX>
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize, const INBOX: usize>
+    Trace<STORE, OUTBOUND, INBOUND, CONTROL, INBOX>
 {
     /// A session that nobody has connected to, and a clock that stands still.
     pub(crate) fn new(version: Version) -> Self {
@@ -118,7 +118,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
             hello: LASTING,
             accept: Accept::default(),
             said: "",
-            announced: u16::try_from(HELD).unwrap_or(u16::MAX).max(1),
+            announced: u16::try_from(INBOUND).unwrap_or(u16::MAX).max(1),
             version,
             session: Session::new(),
             inbox: Inbox::new(),
@@ -181,7 +181,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         let (hello, version) = (self.hello, self.version);
         let same = self.event(|_, event| match event {
             Event::Connecting { version: found, connect, session_present: present } => {
-                let Connect { clean_start, keep_alive, client_id, will, .. } = connect;
+                let ConnectPacket { clean_start, keep_alive, client_id, will, .. } = connect;
                 (found, clean_start, keep_alive, client_id, will.is_some(), present)
                     == (version, hello.clean, hello.keep_alive, hello.client, hello.will.is_some(), session_present)
             }
@@ -218,7 +218,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     #[track_caller]
     pub(crate) fn cut(&mut self) {
         self.loses_link();
-        self.closes(Cause::ConnectionLost);
+        self.closes(CloseReason::ConnectionLost);
     }
 
     pub(crate) fn loses_link(&mut self) {
@@ -229,7 +229,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
 
     /// The connection ends for the client's fault: in 5.0 with this reason code in a DISCONNECT, in 3.1.1 without a word.
     #[track_caller]
-    pub(crate) fn fails(&mut self, cause: Cause, code: u8) {
+    pub(crate) fn fails(&mut self, cause: CloseReason, code: u8) {
         if self.is_v5() {
             self.sends(vec![0xE0, 0x01, code]);
         }
@@ -238,7 +238,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
 
     /// The connection is over and stays so.
     #[track_caller]
-    pub(crate) fn closes(&mut self, cause: Cause) {
+    pub(crate) fn closes(&mut self, cause: CloseReason) {
         for _ in 0..2 {
             let seen = self.see();
             self.expect(matches!(seen, Seen::Close(found) if found == cause), || {
@@ -314,7 +314,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
     #[track_caller]
     pub(crate) fn event<R>(
         &mut self,
-        handle: impl FnOnce(&mut Session<STORE, SENT, HELD, CONTROL>, Event<'_>) -> R,
+        handle: impl FnOnce(&mut Session<STORE, OUTBOUND, INBOUND, CONTROL>, Event<'_>) -> R,
     ) -> R {
         self.read();
         let now = Instant::from_millis(self.now);
@@ -418,7 +418,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: us
         }
     }
 
-    pub(crate) fn try_publish(&mut self, qos: QoS, payload: &str) -> Result<u16, Refused> {
+    pub(crate) fn try_publish(&mut self, qos: QoS, payload: &str) -> Result<u16, CommandError> {
         self.log.push(format!("publish {qos:?} {payload}"));
         let publish = Publish { qos, ..Publish::new(TOPIC, payload.as_bytes()) };
         self.session.publish(&publish).map(|id| id.map_or(0, PacketId::get))

@@ -3,7 +3,7 @@
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::server::Event;
 use mqtt_session::wire::{Auth, Properties};
-use mqtt_session::{Cause, Property, ReasonCode, Version};
+use mqtt_session::{CloseReason, Property, ReasonCode, Version};
 
 use super::packets::{puback, pubrec, pubrel, qos0, qos1, qos2};
 use super::trace::{LASTING, Trace, both};
@@ -62,7 +62,7 @@ fn t11_disconnect_that_says_how_long_makes_no_session_known() {
         t.shows(connack.clone(), written);
         t.receives("E0 07 00 05 11 00000064");
         t.disconnected(ReasonCode::Success);
-        t.closes(Cause::DisconnectedByPeer(ReasonCode::Success));
+        t.closes(CloseReason::DisconnectedByPeer(ReasonCode::Success));
         t.connects_with(written == connack.len());
     }
 }
@@ -79,7 +79,7 @@ fn t11_disconnect_that_says_how_long_keeps_a_session_that_is_known() {
     t.accepts();
     t.receives("E0 07 00 05 11 00000064");
     t.disconnected(ReasonCode::Success);
-    t.closes(Cause::DisconnectedByPeer(ReasonCode::Success));
+    t.closes(CloseReason::DisconnectedByPeer(ReasonCode::Success));
     t.resumes();
 }
 
@@ -114,7 +114,7 @@ fn sessions_that_end_at_different_times_differ() {
     b.passes(50_000);
     b.cut();
     a.passes(50_000);
-    a.closes(Cause::ConnectionLost);
+    a.closes(CloseReason::ConnectionLost);
     assert_ne!(a.session.expires_at(), b.session.expires_at());
     assert!(a.session != b.session);
 }
@@ -122,7 +122,7 @@ fn sessions_that_end_at_different_times_differ() {
 /// T7: as at the client's end.
 #[test]
 fn t07_an_acknowledgement_counts_behind_a_message_that_has_no_place() {
-    let mut t = Trace::<1024, 8, 1>::new(Version::V3).manual();
+    let mut t = Trace::<1024, 8, 1>::new(Version::V311).manual();
     t.connects();
     let id = t.publish(AtLeastOnce, "a");
     t.sends(qos1(id, "a"));
@@ -131,7 +131,7 @@ fn t07_an_acknowledgement_counts_behind_a_message_that_has_no_place() {
     t.quiet();
     t.loses_link();
     t.acknowledged(id);
-    t.closes(Cause::ConnectionLost);
+    t.closes(CloseReason::ConnectionLost);
 }
 
 /// T15: half written, cut, and sent again with what is left, from each byte on; the clock is set back meanwhile.
@@ -150,7 +150,7 @@ fn t15_a_message_that_was_half_written_ages_too() {
         t.passes(30_000);
         t.cut();
         t.now -= 20_000;
-        t.closes(Cause::ConnectionLost);
+        t.closes(CloseReason::ConnectionLost);
         t.passes(10_000);
         t.asks(true);
         t.accepts();

@@ -7,8 +7,8 @@ use std::env;
 use mqtt_session::server::{Accept, Event, Session};
 use mqtt_session::wire::{AckType, Acknowledgement, Delivery, Packet, Properties, Suback, Unsuback};
 use mqtt_session::{
-    Acknowledge, Cause, Handle, Inbox, Instant, PacketId, Property, Publish, ReasonCode, Role, Step, TopicAliases,
-    Version,
+    Acknowledge, CloseReason, Handle, Inbox, Instant, PacketId, Property, Publish, ReasonCode, Role, Step,
+    TopicAliases, Version,
 };
 use serde_json::Value;
 
@@ -76,7 +76,7 @@ struct Mirror {
     aliases: u16,
     awaits_accept: bool,
     pending: Option<u16>,
-    closed: Option<Cause>,
+    closed: Option<CloseReason>,
 }
 
 type Result<T> = core::result::Result<T, String>;
@@ -179,7 +179,7 @@ impl Mirror {
     }
 
     fn act(&mut self, packet: &Packet<'_>) -> Result<()> {
-        let refused = |refused: mqtt_session::Refused| refused.to_string();
+        let refused = |refused: mqtt_session::CommandError| refused.to_string();
         match packet {
             Packet::Connack(connack) if core::mem::take(&mut self.awaits_accept) => {
                 let properties: Vec<_> = connack.properties.iter().filter(|it| !is_announced(it)).collect();
@@ -403,7 +403,7 @@ fn outcome(row: &Value) -> (&'static str, Vec<u8>) {
             },
             Step::Close(cause) => {
                 let outcome = match cause {
-                    Cause::ConnectMissing | Cause::ConnectRepeated => "protocol-error",
+                    CloseReason::ConnectMissing | CloseReason::ConnectRepeated => "protocol-error",
                     cause => match cause.reason_code() {
                         Some(ReasonCode::MalformedPacket) => "malformed",
                         Some(ReasonCode::PacketTooLarge) => "packet-too-large",

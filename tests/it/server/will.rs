@@ -2,7 +2,7 @@
 
 use mqtt_session::QoS::AtLeastOnce;
 use mqtt_session::server::Event;
-use mqtt_session::{Acknowledge, Cause, Outcome, Property, ReasonCode, Version, Violation};
+use mqtt_session::{Acknowledge, CloseReason, Outcome, Property, ReasonCode, Version, Violation};
 
 use super::packets::{packet_id, qos0, qos1};
 use super::trace::{Hello, LASTING, PASSING, Trace, both};
@@ -25,7 +25,7 @@ fn a_lost_link_makes_the_will_due() {
         t.loses_link();
         t.message(qos0("a"));
         t.will_due(0);
-        t.closes(Cause::ConnectionLost);
+        t.closes(CloseReason::ConnectionLost);
         // Once.
         t.hello.will = None;
         t.resumes();
@@ -39,13 +39,13 @@ fn a_clean_end_takes_the_will_back() {
     for mut t in with_will() {
         t.receives("E0 00");
         t.disconnected(ReasonCode::NORMAL_DISCONNECTION);
-        t.closes(Cause::DisconnectedByPeer(ReasonCode::NORMAL_DISCONNECTION));
+        t.closes(CloseReason::DisconnectedByPeer(ReasonCode::NORMAL_DISCONNECTION));
         t.resumes();
         // Also if the link is lost with it.
         t.receives("E0 00");
         t.loses_link();
         t.disconnected(ReasonCode::NORMAL_DISCONNECTION);
-        t.closes(Cause::DisconnectedByPeer(ReasonCode::NORMAL_DISCONNECTION));
+        t.closes(CloseReason::DisconnectedByPeer(ReasonCode::NORMAL_DISCONNECTION));
     }
 }
 
@@ -60,7 +60,7 @@ fn a_disconnect_may_ask_for_the_will() {
         t.receives(vec![0xE0, 1, byte]);
         t.disconnected(code);
         t.will_due(0);
-        t.closes(Cause::DisconnectedByPeer(code));
+        t.closes(CloseReason::DisconnectedByPeer(code));
     }
 }
 
@@ -72,7 +72,7 @@ fn a_fault_of_the_client_makes_the_will_due() {
             t.sends("E0 01 81");
         }
         t.will_due(0);
-        t.closes(Cause::Violation(Violation::PublishQosReserved));
+        t.closes(CloseReason::Violation(Violation::PublishQosReserved));
     }
 }
 
@@ -86,7 +86,7 @@ fn silence_makes_the_will_due() {
             t.sends("E0 01 8D");
         }
         t.will_due(0);
-        t.closes(Cause::KeepAliveTimeout);
+        t.closes(CloseReason::KeepAliveTimeout);
     }
 }
 
@@ -101,7 +101,7 @@ fn the_end_by_the_server_makes_the_will_due() {
             t.disconnect(ReasonCode::Success);
         }
         t.will_due(0);
-        t.closes(Cause::Disconnected);
+        t.closes(CloseReason::Disconnected);
         t.resumes();
         // Over a new transport alone.
         t.opens();
@@ -166,10 +166,10 @@ fn a_will_that_was_never_accepted_is_never_due() {
         t.asks(false);
         t.rejects(ReasonCode::NotAuthorized);
         t.sends(if t.is_v5() { "20 03 00 87 00" } else { "20 02 00 05" });
-        t.closes(Cause::Rejected(ReasonCode::NotAuthorized));
+        t.closes(CloseReason::Rejected(ReasonCode::NotAuthorized));
         t.asks(false);
         t.sends(if t.is_v5() { "20 03 00 88 00" } else { "20 02 00 03" });
-        t.closes(Cause::Rejected(ReasonCode::ServerUnavailable));
+        t.closes(CloseReason::Rejected(ReasonCode::ServerUnavailable));
         t.asks(false);
         t.cut();
     }
@@ -190,7 +190,7 @@ fn the_will_is_told_before_the_losses() {
         t.loses_link();
         t.will_due(0);
         t.published(packet_id(1).get(), Outcome::Lost);
-        t.closes(Cause::ConnectionLost);
+        t.closes(CloseReason::ConnectionLost);
     }
 }
 
@@ -205,6 +205,6 @@ fn a_will_is_told_once_whoever_comes_next() {
         t.connecting(true);
         t.rejects(ReasonCode::NotAuthorized);
         t.sends(if t.is_v5() { "20 03 00 87 00" } else { "20 02 00 05" });
-        t.closes(Cause::Rejected(ReasonCode::NotAuthorized));
+        t.closes(CloseReason::Rejected(ReasonCode::NotAuthorized));
     }
 }

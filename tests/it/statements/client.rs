@@ -3,8 +3,8 @@
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::wire::{AckType, Auth, Properties};
 use mqtt_session::{
-    Acknowledge, Cause, Connect, Disconnect, Event, Instant, Outcome, Property, Publish, QoS, ReasonCode, Refused,
-    Step, StrayPacket, Subscribe, Subscription, Unsubscribe, Version,
+    Acknowledge, CloseReason, CommandError, Connect, Disconnect, Event, Instant, Outcome, Property, Publish, QoS,
+    ReasonCode, Step, StrayPacket, Subscribe, Subscription, Unsubscribe, Version,
 };
 
 use super::packets::{
@@ -13,8 +13,8 @@ use super::packets::{
 };
 
 /// Begins a connection, whatever CONNECT says.
-fn begins<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize, const INBOX: usize>(
-    t: &mut Trace<STORE, SENT, HELD, CONTROL, INBOX>,
+fn begins<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize, const INBOX: usize>(
+    t: &mut Trace<STORE, OUTBOUND, INBOUND, CONTROL, INBOX>,
 ) {
     t.begins();
     // The clock of a trace stands still here.
@@ -40,7 +40,7 @@ fn auth<'a>(reason_code: ReasonCode, properties: &'a [Property<'a>]) -> Auth<'a>
 #[test]
 fn nothing_is_said_to_a_server_that_refuses() {
     for code in 1..=5 {
-        let mut t = <Trace>::new(Version::V3);
+        let mut t = <Trace>::new(Version::V311);
         t.connect();
         t.receives((vec![0x20, 2, 0, code], qos1(1, "unread")));
         is_refused(&mut t, ReasonCode::of_return_code(code).unwrap());
@@ -59,10 +59,10 @@ fn nothing_is_said_to_a_server_that_refuses() {
 
 #[track_caller]
 fn is_refused(t: &mut Trace, code: ReasonCode) {
-    let told = t.event(|_, event| matches!(event, Event::Refused(connack) if connack.reason_code == code));
+    let told = t.event(|_, event| matches!(event, Event::ConnectionRefused(connack) if connack.reason_code == code));
     assert!(told, "{code:?}");
     let version = code == ReasonCode::UnsupportedProtocolVersion;
-    t.closes(if version { Cause::UnsupportedVersion } else { Cause::Refused(code) });
+    t.closes(if version { CloseReason::UnsupportedVersion } else { CloseReason::ConnectionRefused(code) });
     t.connects();
     t.quiet();
 }
@@ -79,7 +79,7 @@ fn a_session_after_a_clean_start_is_an_error() {
             t.options.clean_start = true;
             t.connect();
             t.receives(connack(true, ""));
-            t.fails(Cause::SessionNotClean, 0x82);
+            t.fails(CloseReason::SessionNotClean, 0x82);
             t.connects();
             t.quiet();
         }
@@ -92,7 +92,7 @@ fn a_client_without_a_name_takes_the_one_it_is_given() {
     t.options.client_id = "";
     begins(&mut t);
     t.receives(connack(false, ""));
-    t.fails(Cause::ClientIdentifierMissing, 0x82);
+    t.fails(CloseReason::ClientIdentifierMissing, 0x82);
 
     connects_to(&mut t, false, "12 0003 6E6577");
     t.publish(AtLeastOnce, "a");
@@ -100,7 +100,7 @@ fn a_client_without_a_name_takes_the_one_it_is_given() {
     t.cut();
     for other in ["", "old"] {
         let connect = Connect { client_id: other, ..t.options };
-        assert_eq!(t.session.connect(&mut t.inbox, &connect), Err(Refused::OtherSession), "{other:?}");
+        assert_eq!(t.session.connect(&mut t.inbox, &connect), Err(CommandError::OtherSession), "{other:?}");
     }
     t.options.client_id = "new";
     connects_to(&mut t, true, "");
@@ -108,7 +108,7 @@ fn a_client_without_a_name_takes_the_one_it_is_given() {
     t.quiet();
 
     // 3.1.1 tells no name.
-    let mut t = <Trace>::new(Version::V3);
+    let mut t = <Trace>::new(Version::V311);
     t.options.client_id = "";
     t.options.clean_start = true;
     connects_to(&mut t, false, "");
@@ -132,7 +132,7 @@ fn nothing_is_said_to_a_server_that_disconnects() {
         t.message(qos1(7, "in"));
         let told = t.event(|_, event| matches!(event, Event::Disconnected(said) if said.reason_code == *code));
         assert!(told, "{code:?}");
-        t.closes(Cause::DisconnectedByPeer(*code));
+        t.closes(CloseReason::DisconnectedByPeer(*code));
         t.resumes();
         t.sends((qos1(1, "a").dup(), qos0("waits")));
         t.quiet();
@@ -165,7 +165,7 @@ fn diagnostics_that_were_not_asked_for_are_an_error() {
         ] {
             let mut t = online(false);
             t.receives(bytes);
-            t.fails(Cause::DiagnosticsUnrequested, 0x82);
+            t.fails(CloseReason::DiagnosticsUnrequested, 0x82);
         }
         let mut t = online(true);
         let again = auth(ReasonCode::Reauthenticate, &[Property::AuthenticationMethod("m")]);
@@ -174,19 +174,19 @@ fn diagnostics_that_were_not_asked_for_are_an_error() {
         let answer = [Bytes::bytes("15 0001 6D", Version::V5), property.clone()].concat();
         let answer = with_header(0xF0, &[&[0x18, u8::try_from(answer.len()).unwrap()], &answer[..]].concat());
         t.receives(answer.clone());
-        t.fails(Cause::DiagnosticsUnrequested, 0x82);
+        t.fails(CloseReason::DiagnosticsUnrequested, 0x82);
         // Before CONNACK as well.
         t.begins();
         assert!(matches!(t.session.poll(&mut t.inbox, Instant::from_millis(1_000)), Step::Transmit(_)));
         t.session.transmitted(usize::MAX);
         t.receives(answer);
-        t.fails(Cause::DiagnosticsUnrequested, 0x82);
+        t.fails(CloseReason::DiagnosticsUnrequested, 0x82);
     }
     let mut t = online(false);
     t.receives(("30 0A 0001 74 06 26 0001 6B 0000", "E0 0C 8B 0A 1F 0001 72 26 0001 6B 0000"));
     t.event(|_, event| assert!(matches!(event, Event::Message(_)), "{event:?}"));
     t.event(|_, event| assert!(matches!(event, Event::Disconnected(_)), "{event:?}"));
-    t.closes(Cause::DisconnectedByPeer(ReasonCode::ServerShuttingDown));
+    t.closes(CloseReason::DisconnectedByPeer(ReasonCode::ServerShuttingDown));
 }
 
 /// Whoever says nothing of it asks for them.
@@ -252,7 +252,7 @@ fn has_place(t: &Trace<256, 1, 1, 256, 256>) -> bool {
     match t.session.clone().publish(&Publish { qos: AtLeastOnce, ..Publish::new(TOPIC, b"") }) {
         Ok(_) => true,
         Err(refused) => {
-            assert_eq!(refused, Refused::Full);
+            assert_eq!(refused, CommandError::Full);
             false
         }
     }
@@ -261,8 +261,8 @@ fn has_place(t: &Trace<256, 1, 1, 256, 256>) -> bool {
 /// PUBACK, PUBCOMP, a PUBREC that refuses, SUBACK, UNSUBACK; not a PUBREC that accepts.
 #[test]
 fn an_identifier_is_free_after_the_last_answer() {
-    let [v3, v5] = [&[0x00][..], &[0x00, 0x80]];
-    for (version, codes) in [(Version::V3, v3), (Version::V5, v5)] {
+    let [v311, v5] = [&[0x00][..], &[0x00, 0x80]];
+    for (version, codes) in [(Version::V311, v311), (Version::V5, v5)] {
         for &code in codes {
             let mut t = Trace::<256, 1, 1, 256, 256>::new(version);
             t.connects();
@@ -304,8 +304,8 @@ fn an_identifier_is_free_after_the_last_answer() {
 
 /// Ends the subscription of "f", and the packet leaves.
 #[track_caller]
-fn unsubscribes<const SENT: usize, const HELD: usize, const STORE: usize>(
-    t: &mut Trace<STORE, SENT, HELD, 256, 256>,
+fn unsubscribes<const OUTBOUND: usize, const INBOUND: usize, const STORE: usize>(
+    t: &mut Trace<STORE, OUTBOUND, INBOUND, 256, 256>,
 ) -> u16 {
     let request = Unsubscribe { filters: &["f"], ..Unsubscribe::default() };
     let id = t.session.unsubscribe(&request).unwrap().get();
@@ -329,7 +329,7 @@ fn unsuback(id: u16) -> impl Bytes {
 /// SUBACK belongs to SUBSCRIBE and UNSUBACK to UNSUBSCRIBE, with a code for each filter.
 #[test]
 fn an_answer_that_does_not_fit_its_request_is_an_error() {
-    for version in [Version::V3, Version::V5] {
+    for version in [Version::V311, Version::V5] {
         let with_request = |is_subscribe: bool| {
             let mut t = Trace::<256, 1, 1, 256, 256>::new(version);
             t.connects();
@@ -356,7 +356,7 @@ fn an_answer_that_does_not_fit_its_request_is_an_error() {
                 t.sends("E0 01 82");
             }
             t.tells(&Event::RequestLost { packet_id: packet_id(1) });
-            t.closes(Cause::AnswerMismatched);
+            t.closes(CloseReason::AnswerMismatched);
         }
     }
 }
@@ -488,7 +488,7 @@ fn the_last_word_on_the_end_of_a_session_counts() {
                 let farewell = Disconnect { properties: Properties::of(&properties), ..Disconnect::default() };
                 let left = t.session.disconnect(&farewell);
                 if disconnect == Some(9) && asked == 0 {
-                    assert_eq!(left, Err(Refused::ExpiryRaised), "{what}");
+                    assert_eq!(left, Err(CommandError::ExpiryRaised), "{what}");
                     continue;
                 }
                 assert_eq!(left, Ok(()), "{what}");
@@ -497,8 +497,8 @@ fn the_last_word_on_the_end_of_a_session_counts() {
                 if !is_kept {
                     t.published(1, Outcome::Lost);
                 }
-                t.closes(Cause::Disconnected);
-                assert_eq!(t.session.in_flight(), u16::from(is_kept), "{what}");
+                t.closes(CloseReason::Disconnected);
+                assert_eq!(t.session.pending(), u16::from(is_kept), "{what}");
             }
         }
     }
@@ -517,8 +517,8 @@ fn without_a_method_nothing_is_authenticated() {
             }
             let before = t.session.clone();
             for code in [ReasonCode::ContinueAuthentication, ReasonCode::Reauthenticate, ReasonCode::Success] {
-                assert_eq!(t.session.authenticate(&auth(code, &properties)), Err(Refused::NotAuthenticating));
-                assert_eq!(t.session.authenticate(&auth(code, &[])), Err(Refused::NotAuthenticating));
+                assert_eq!(t.session.authenticate(&auth(code, &properties)), Err(CommandError::NotAuthenticating));
+                assert_eq!(t.session.authenticate(&auth(code, &[])), Err(CommandError::NotAuthenticating));
             }
             assert!(t.session == before);
             t.quiet();
@@ -592,15 +592,15 @@ fn diagnostics_that_do_not_fit_are_refused() {
         t.options.properties = &[Property::AuthenticationMethod("m")];
         connects_to(&mut t, false, "15 0001 6D 27 0000000A");
         let long = [method, diagnostic];
-        assert_eq!(t.session.authenticate(&auth(ReasonCode::Reauthenticate, &long)), Err(Refused::TooLarge));
+        assert_eq!(t.session.authenticate(&auth(ReasonCode::Reauthenticate, &long)), Err(CommandError::TooLarge));
         t.session.authenticate(&auth(ReasonCode::Reauthenticate, &long[..1])).unwrap();
         t.sends("F0 06 19 04 15 0001 6D");
         let properties = [diagnostic];
         let farewell = Disconnect { properties: Properties::of(&properties), ..Disconnect::default() };
-        assert_eq!(t.session.disconnect(&farewell), Err(Refused::TooLarge), "{diagnostic:?}");
+        assert_eq!(t.session.disconnect(&farewell), Err(CommandError::TooLarge), "{diagnostic:?}");
         t.disconnect();
         t.sends("E0 00");
-        t.closes(Cause::Disconnected);
+        t.closes(CloseReason::Disconnected);
     }
 }
 
@@ -666,7 +666,7 @@ fn an_error_ends_the_connection() {
                 t.sends(vec![0xE0, 1, code]);
             }
             let closed = t.session.poll(&mut t.inbox, Instant::from_millis(1_000));
-            assert!(matches!(closed, Step::Close(Cause::Violation(_))), "{packet}");
+            assert!(matches!(closed, Step::Close(CloseReason::Violation(_))), "{packet}");
         }
     }
 }

@@ -8,7 +8,7 @@ use super::trace::text;
 use crate::support::{CONNECTIONS, encode, hex, to_hex};
 
 use Role::{Client, Server};
-use Version::{V3, V5};
+use Version::{V5, V311};
 
 /// A packet, what it is, and which end of which version receives it.
 type Row = (&'static str, Version, Role, Vec<u8>);
@@ -50,7 +50,7 @@ fn strings(bytes: &[u8]) -> Vec<Row> {
             row("second filter of UNSUBSCRIBE", version, Server, 0xA2, &[&[0, 1], none, c, held]),
         ]
     };
-    [V3, V5].into_iter().flat_map(in_version).collect()
+    [V311, V5].into_iter().flat_map(in_version).collect()
 }
 
 /// Every packet with a string as a property, with this one.
@@ -120,10 +120,10 @@ fn a_zero_width_no_break_space_is_kept() {
 /// Present is what its flag says: one field too few is missing, one too many is left over. They come in one order.
 #[test]
 fn the_payload_of_connect_follows_its_flags() {
-    for version in [V3, V5] {
+    for version in [V311, V5] {
         for flags in 0..8_u8 {
             let [will, user_name, password] = [1, 2, 4].map(|bit| flags & bit != 0);
-            if version == V3 && password && !user_name {
+            if version == V311 && password && !user_name {
                 continue;
             }
             let mut fields = vec![text("client")];
@@ -278,9 +278,9 @@ fn no_identifier_is_0() {
 #[test]
 fn codes_of_3_1_1_that_are_reserved() {
     for code in 0..=u8::MAX {
-        let connack = Packet::decode(V3, Client, &[0x20, 2, 0, code]).map(|packet| packet.is_some());
+        let connack = Packet::decode(V311, Client, &[0x20, 2, 0, code]).map(|packet| packet.is_some());
         assert_eq!(connack, if code <= 5 { Ok(true) } else { Err(Violation::ConnackCodeReserved) }, "{code}");
-        let suback = Packet::decode(V3, Client, &[0x90, 4, 0, 1, 0, code]).map(|packet| packet.is_some());
+        let suback = Packet::decode(V311, Client, &[0x90, 4, 0, 1, 0, code]).map(|packet| packet.is_some());
         let granted = matches!(code, 0 | 1 | 2 | 0x80);
         assert_eq!(suback, if granted { Ok(true) } else { Err(Violation::SubackCodeReserved) }, "{code}");
     }
@@ -290,8 +290,8 @@ fn codes_of_3_1_1_that_are_reserved() {
 #[test]
 fn subscription_options_are_as_the_table_has_them() {
     for options in 0..=u8::MAX {
-        let v3 = with_header(0x82, &[0, 1, 0, 1, b'f', options]);
-        let found = Packet::decode(V3, Server, &v3).map(|packet| packet.is_some());
+        let v311 = with_header(0x82, &[0, 1, 0, 1, b'f', options]);
+        let found = Packet::decode(V311, Server, &v311).map(|packet| packet.is_some());
         let expected = if options < 3 { Ok(true) } else { Err(Violation::SubscriptionOptionsReserved) };
         assert_eq!(found, expected, "{options:#04x}");
 
@@ -312,7 +312,7 @@ fn subscription_options_are_as_the_table_has_them() {
 #[test]
 fn connack_has_one_flag() {
     for flags in 0..=u8::MAX {
-        for (version, packet) in [(V3, vec![0x20, 2, flags, 0]), (V5, vec![0x20, 3, flags, 0, 0])] {
+        for (version, packet) in [(V311, vec![0x20, 2, flags, 0]), (V5, vec![0x20, 3, flags, 0, 0])] {
             let found = Packet::decode(version, Client, &packet).map(|packet| packet.is_some());
             assert_eq!(found, if flags < 2 { Ok(true) } else { Err(Violation::ConnackFlagsReserved) }, "{flags:#04x}");
         }
@@ -330,6 +330,6 @@ fn packets_of_fixed_length_are_not_shorter() {
         }
     }
     for packet in ["B0 00", "B0 01 00", "20 00", "20 01 00"] {
-        assert_eq!(Packet::decode(V3, Client, &hex(packet)), Err(Violation::FieldTruncated), "{packet}");
+        assert_eq!(Packet::decode(V311, Client, &hex(packet)), Err(Violation::FieldTruncated), "{packet}");
     }
 }

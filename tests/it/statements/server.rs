@@ -3,7 +3,7 @@
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::server::{Accept, Event};
 use mqtt_session::wire::{Auth, List, Properties, Suback, Unsuback};
-use mqtt_session::{Cause, Disconnect, Property, Publish, ReasonCode, Refused, Subscription, Version};
+use mqtt_session::{CloseReason, CommandError, Disconnect, Property, Publish, ReasonCode, Subscription, Version};
 
 use super::packets::{
     Bytes, packet_id, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2, subscribe, to_hex, with_header,
@@ -98,7 +98,7 @@ fn a_will_is_told_as_it_came() {
             let pairs: Vec<_> = found.properties.user_properties().collect();
             assert_eq!(pairs, [("b", "1"), ("a", "2"), ("b", "1")]);
             let mut passed = [0; 128];
-            let publish = mqtt_session::wire::Publish {
+            let publish = mqtt_session::wire::PublishPacket {
                 delivery: mqtt_session::Delivery::AtMostOnce,
                 retain: false,
                 topic: "a/b",
@@ -121,7 +121,7 @@ fn diagnostics_that_do_not_fit_are_refused() {
         let mut t = <Trace>::new(Version::V5);
         t.hello.properties = "11 FFFFFFFF 27 00000018";
         t.asks(false);
-        assert_eq!(t.session.accept(&Accept { properties: &said, ..t.accept }), Err(Refused::TooLarge));
+        assert_eq!(t.session.accept(&Accept { properties: &said, ..t.accept }), Err(CommandError::TooLarge));
         t.accepts();
         t.sends(t.connack(false));
         t.cut();
@@ -133,21 +133,21 @@ fn diagnostics_that_do_not_fit_are_refused() {
         t.asked(5, 1);
         let packet_id = packet_id(5);
         let full = t.session.suback(&Suback { packet_id, properties, reason_codes });
-        assert_eq!(full, Err(Refused::TooLarge));
+        assert_eq!(full, Err(CommandError::TooLarge));
         t.session.suback(&Suback { packet_id, properties: Properties::EMPTY, reason_codes }).unwrap();
         t.asked(6, 1);
         let packet_id = super::packets::packet_id(6);
         let full = t.session.unsuback(&Unsuback { packet_id, properties, reason_codes });
-        assert_eq!(full, Err(Refused::TooLarge));
+        assert_eq!(full, Err(CommandError::TooLarge));
         t.session.unsuback(&Unsuback { packet_id, properties: Properties::EMPTY, reason_codes }).unwrap();
         t.sends("90 04 0005 00 00 B0 04 0006 00 00");
         let farewell = Disconnect { reason_code: ReasonCode::ServerBusy, properties };
-        assert_eq!(t.session.disconnect(&farewell), Err(Refused::TooLarge));
+        assert_eq!(t.session.disconnect(&farewell), Err(CommandError::TooLarge));
         t.disconnect(ReasonCode::ServerBusy);
         t.sends("E0 01 89");
-        t.closes(Cause::Disconnected);
+        t.closes(CloseReason::Disconnected);
         t.asks(true);
-        assert_eq!(t.session.reject(ReasonCode::ServerBusy, &said), Err(Refused::TooLarge));
+        assert_eq!(t.session.reject(ReasonCode::ServerBusy, &said), Err(CommandError::TooLarge));
         t.rejects(ReasonCode::ServerBusy);
         t.sends("20 03 00 89 00");
 
@@ -156,7 +156,7 @@ fn diagnostics_that_do_not_fit_are_refused() {
         t.asks(false);
         let long = [Property::AuthenticationMethod("m"), diagnostic];
         let auth = |properties| Auth { reason_code: ReasonCode::ContinueAuthentication, properties };
-        assert_eq!(t.session.authenticate(&auth(List::of(&long))), Err(Refused::TooLarge));
+        assert_eq!(t.session.authenticate(&auth(List::of(&long))), Err(CommandError::TooLarge));
         t.session.authenticate(&auth(List::of(&long[..1]))).unwrap();
         t.sends("F0 06 18 04 15 0001 6D");
     }
@@ -267,7 +267,7 @@ fn a_message_lives_no_longer_for_having_waited() {
                 [Property::UserProperty("k", ""), Property::MessageExpiryInterval(10), Property::ContentType("x")];
             let properties = Properties::of(&properties);
             t.session.publish(&Publish { qos, properties, ..Publish::new("a/b", b"p") }).unwrap();
-            t.closes(Cause::ConnectionLost);
+            t.closes(CloseReason::ConnectionLost);
             t.passes(waited);
             t.resumes();
             let (mut packet, _) = expiring(qos, left);
@@ -321,7 +321,7 @@ fn a_message_that_lives_for_more_than_17_years_does_not_age() {
         let properties = [Property::MessageExpiryInterval(seconds)];
         let properties = Properties::of(&properties);
         t.session.publish(&Publish { qos: AtLeastOnce, properties, ..Publish::new("a/b", b"p") }).unwrap();
-        t.closes(Cause::ConnectionLost);
+        t.closes(CloseReason::ConnectionLost);
         t.passes(2_000);
         t.resumes();
         t.sends(publish(0x32, &[0, 1], &format!("02 {left:08X}"), b"p"));
@@ -348,9 +348,9 @@ fn a_will_must_be_one_that_the_server_can_publish() {
             let before = t.session.clone();
             let accepted = t.session.accept(&Accept { properties: &[limit], ..Accept::default() });
             let (expected, code) = if qos > most {
-                (Err(Refused::QosUnsupported), ReasonCode::QosNotSupported)
+                (Err(CommandError::QosUnsupported), ReasonCode::QosNotSupported)
             } else if retain && !retains {
-                (Err(Refused::RetainUnsupported), ReasonCode::RetainNotSupported)
+                (Err(CommandError::RetainUnsupported), ReasonCode::RetainNotSupported)
             } else {
                 (Ok(()), ReasonCode::Success)
             };
@@ -359,7 +359,7 @@ fn a_will_must_be_one_that_the_server_can_publish() {
                 assert!(t.session == before);
                 t.rejects(code);
                 t.sends(vec![0x20, 3, 0, code as u8, 0]);
-                t.closes(Cause::Rejected(code));
+                t.closes(CloseReason::Rejected(code));
             }
         }
     }
@@ -377,7 +377,7 @@ fn response_information_is_for_those_who_ask() {
         if allowed {
             t.accepts();
         } else {
-            assert_eq!(t.session.accept(&t.accept), Err(Refused::Unasked), "{asked}");
+            assert_eq!(t.session.accept(&t.accept), Err(CommandError::NothingToAnswer), "{asked}");
             t.accept.properties = &[];
             t.said = "";
             t.accepts();

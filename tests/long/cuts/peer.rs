@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mqtt_session::wire::{
-    AckType, Acknowledgement, Connack, Delivery, List, Packet, PacketId, Properties, Publish, Suback,
+    AckType, Acknowledgement, Connack, Delivery, List, Packet, PacketId, Properties, PublishPacket, Suback,
 };
 use mqtt_session::{QoS, ReasonCode, Role, Version};
 
@@ -115,7 +115,7 @@ impl Peer {
         }
     }
 
-    fn published(&mut self, publish: &Publish<'_>) {
+    fn published(&mut self, publish: &PublishPacket<'_>) {
         let payload = publish.payload[0];
         match publish.delivery {
             Delivery::AtMostOnce => self.deliver(QoS::AtMostOnce, payload),
@@ -163,7 +163,7 @@ impl Peer {
             QoS::ExactlyOnce => Delivery::ExactlyOnce { packet_id, dup },
         };
         let (topic, payload, properties) = ("t", &[payload][..], Properties::EMPTY);
-        self.send(Packet::Publish(Publish { delivery, retain: false, topic, properties, payload }));
+        self.send(Packet::Publish(PublishPacket { delivery, retain: false, topic, properties, payload }));
     }
 
     fn send(&mut self, packet: Packet<'_>) {

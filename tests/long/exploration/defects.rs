@@ -54,7 +54,7 @@ const DUP: u8 = 8;
 const CONNACK: u8 = 2;
 const RECEIVE_MAXIMUM: u8 = 0x21;
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT, HELD> {
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> World<STORE, OUTBOUND, INBOUND> {
     /// What leaves instead of these packets.
     pub(crate) fn spoil_outgoing(&mut self, plan: &Plan, role: Role, bytes: &[u8]) -> Vec<u8> {
         let Some(defect) = plan.defect else { return bytes.to_vec() };

@@ -3,11 +3,11 @@
 use core::hash::Hash;
 
 use mqtt_session::server::{self, Accept};
-use mqtt_session::sim::End;
+use mqtt_session::sim::Endpoint;
 use mqtt_session::wire::Delivery;
 use mqtt_session::{
-    Acknowledge, Cause, Connect, Event, Handle, Inbox, Instant, Outcome, PacketId, Property, Publish, QoS, ReasonCode,
-    Refused, Role, Session, Step,
+    Acknowledge, CloseReason, CommandError, Connect, Event, Handle, Inbox, Instant, Outcome, PacketId, Property,
+    Publish, QoS, ReasonCode, Role, Session, Step,
 };
 
 use super::plan::Plan;
@@ -26,9 +26,9 @@ const TOPIC: &str = "t";
 
 /// Both ends.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Ends<const STORE: usize, const SENT: usize, const HELD: usize> {
-    pub(crate) client: Session<STORE, SENT, HELD, CONTROL>,
-    pub(crate) server: server::Session<STORE, SENT, HELD, CONTROL>,
+pub(crate) struct Ends<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> {
+    pub(crate) client: Session<STORE, OUTBOUND, INBOUND, CONTROL>,
+    pub(crate) server: server::Session<STORE, OUTBOUND, INBOUND, CONTROL>,
     pub(crate) inboxes: [Inbox<[u8; INBOX]>; 2],
 }
 
@@ -37,7 +37,7 @@ pub(crate) enum Did {
     Told(Told),
     Transmit(Vec<u8>),
     Wait,
-    Close(Cause),
+    Close(CloseReason),
 }
 
 /// An event of either end, as far as it matters here.
@@ -68,7 +68,7 @@ pub(crate) const fn other(role: Role) -> Role {
     }
 }
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize> Ends<STORE, SENT, HELD> {
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> Ends<STORE, OUTBOUND, INBOUND> {
     pub(crate) const fn new() -> Self {
         Self { client: Session::new(), server: server::Session::new(), inboxes: [Inbox::new(), Inbox::new()] }
     }
@@ -88,20 +88,20 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> Ends<STORE, SENT,
 
     pub(crate) fn transmitted(&mut self, role: Role, len: usize) {
         match role {
-            Role::Client => End::transmitted(&mut self.client, len),
-            Role::Server => End::transmitted(&mut self.server, len),
+            Role::Client => Endpoint::transmitted(&mut self.client, len),
+            Role::Server => Endpoint::transmitted(&mut self.server, len),
         }
     }
 
     pub(crate) fn connection_lost(&mut self, role: Role) {
         match role {
-            Role::Client => End::connection_lost(&mut self.client),
-            Role::Server => End::connection_lost(&mut self.server),
+            Role::Client => Endpoint::connection_lost(&mut self.client),
+            Role::Server => Endpoint::connection_lost(&mut self.server),
         }
     }
 
     /// A new transport, on both ends.
-    pub(crate) fn connect(&mut self, plan: &Plan, clean_start: bool) -> Result<(), Refused> {
+    pub(crate) fn connect(&mut self, plan: &Plan, clean_start: bool) -> Result<(), CommandError> {
         self.ask(plan, clean_start)?;
         self.inboxes[1].clear();
         self.server.open(10);
@@ -109,7 +109,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> Ends<STORE, SENT,
     }
 
     /// A new transport, on the client's end.
-    pub(crate) fn ask(&mut self, plan: &Plan, clean_start: bool) -> Result<(), Refused> {
+    pub(crate) fn ask(&mut self, plan: &Plan, clean_start: bool) -> Result<(), CommandError> {
         let [client_inbox, _] = &mut self.inboxes;
         let lasting = [Property::SessionExpiryInterval(u32::MAX)];
         let properties: &[Property<'_>] = if plan.is_v5() { &lasting } else { &[] };
@@ -124,11 +124,11 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> Ends<STORE, SENT,
         self.client.connect(client_inbox, &connect)
     }
 
-    pub(crate) fn accept(&mut self, acknowledgement: Acknowledge) -> Result<(), Refused> {
+    pub(crate) fn accept(&mut self, acknowledgement: Acknowledge) -> Result<(), CommandError> {
         self.server.accept(&Accept { acknowledgement, ..Accept::default() })
     }
 
-    pub(crate) fn publish(&mut self, role: Role, index: usize, qos: QoS) -> Result<Option<PacketId>, Refused> {
+    pub(crate) fn publish(&mut self, role: Role, index: usize, qos: QoS) -> Result<Option<PacketId>, CommandError> {
         let payload = [b'0' + u8::try_from(index).unwrap()];
         let publish = Publish { qos, ..Publish::new(TOPIC, &payload) };
         match role {
@@ -137,7 +137,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> Ends<STORE, SENT,
         }
     }
 
-    pub(crate) fn acknowledge(&mut self, role: Role, handle: Handle, code: ReasonCode) -> Result<(), Refused> {
+    pub(crate) fn acknowledge(&mut self, role: Role, handle: Handle, code: ReasonCode) -> Result<(), CommandError> {
         match role {
             Role::Client => self.client.acknowledge(handle, code),
             Role::Server => self.server.acknowledge(handle, code),
@@ -156,12 +156,12 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> Ends<STORE, SENT,
 
     /// Whether nothing is left of all exchanges on either end.
     pub(crate) fn is_clear(&self) -> bool {
-        let fresh = Session::<STORE, SENT, HELD, CONTROL>::new();
+        let fresh = Session::<STORE, OUTBOUND, INBOUND, CONTROL>::new();
         let debugged = [format!("{:?}", self.client), format!("{:?}", self.server)];
-        self.client.in_flight() == 0
-            && self.server.in_flight() == 0
-            && self.client.room() == fresh.room()
-            && self.server.room() == fresh.room()
+        self.client.pending() == 0
+            && self.server.pending() == 0
+            && self.client.free_space() == fresh.free_space()
+            && self.server.free_space() == fresh.free_space()
             && debugged.iter().all(|text| text.contains("held: 0,"))
     }
 }

@@ -3,7 +3,7 @@
 use core::hash::{Hash, Hasher};
 
 use mqtt_session::wire::Packet;
-use mqtt_session::{Cause, Handle, Outcome, PacketId, QoS, ReasonCode, Role};
+use mqtt_session::{CloseReason, Handle, Outcome, PacketId, QoS, ReasonCode, Role};
 
 use super::ends::{number, other};
 use super::plan::Plan;
@@ -31,7 +31,7 @@ pub(crate) enum Fault {
     /// DUP on a first PUBLISH, or none on a second one.
     DupWrong,
     /// An end closed though nothing was wrong with the link.
-    Closed(Cause),
+    Closed(CloseReason),
     /// An acknowledgement came that nobody waited for.
     Stray,
     /// A command was refused that must not be.

@@ -14,9 +14,9 @@ use super::plan::Plan;
 use super::world::{Action, World};
 
 /// A configuration, with sessions of this size on both ends.
-pub(crate) struct Exploration<const STORE: usize, const SENT: usize, const HELD: usize>(pub(crate) Plan);
+pub(crate) struct Exploration<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize>(pub(crate) Plan);
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize> fmt::Debug for World<STORE, SENT, HELD> {
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> fmt::Debug for World<STORE, OUTBOUND, INBOUND> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("World").field("link", &self.link).field("ledger", &self.ledger).finish_non_exhaustive()
     }
@@ -26,18 +26,18 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> fmt::Debug for Wo
 macro_rules! promises {
     ($($name:literal: $fault:pat,)*) => {
         vec![
-            $(Property::always($name, |_, world: &World<STORE, SENT, HELD>| !matches!(world.ledger.fault, Some($fault))),)*
-            Property::always("everything can still be finished", |model: &Self, world: &World<STORE, SENT, HELD>| {
+            $(Property::always($name, |_, world: &World<STORE, OUTBOUND, INBOUND>| !matches!(world.ledger.fault, Some($fault))),)*
+            Property::always("everything can still be finished", |model: &Self, world: &World<STORE, OUTBOUND, INBOUND>| {
                 world.ledger.fault.is_some() || world.can_finish(&model.0)
             }),
-            Property::sometimes(RELIEVED, |_, world: &World<STORE, SENT, HELD>| world.has_starved()),
-            Property::sometimes(LIMITED, |_, world: &World<STORE, SENT, HELD>| world.has_lower_limit()),
+            Property::sometimes(RELIEVED, |_, world: &World<STORE, OUTBOUND, INBOUND>| world.has_starved()),
+            Property::sometimes(LIMITED, |_, world: &World<STORE, OUTBOUND, INBOUND>| world.has_lower_limit()),
         ]
     };
 }
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize> Model for Exploration<STORE, SENT, HELD> {
-    type State = World<STORE, SENT, HELD>;
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> Model for Exploration<STORE, OUTBOUND, INBOUND> {
+    type State = World<STORE, OUTBOUND, INBOUND>;
     type Action = Action;
 
     fn init_states(&self) -> Vec<Self::State> {
@@ -89,7 +89,7 @@ pub(crate) struct Found {
     pub(crate) seen: Vec<&'static str>,
 }
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize> Exploration<STORE, SENT, HELD> {
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> Exploration<STORE, OUTBOUND, INBOUND> {
     /// Explores all states, or as many as it takes to find a fault: with one thread a shortest way to it.
     pub(crate) fn explore(plan: Plan, threads: usize) -> Found {
         let finish = HasDiscoveries::AnyFailures;
@@ -103,7 +103,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> Exploration<STORE
     /// A counterexample, and after it how it goes on without another fault.
     fn draw(plan: &Plan, actions: Vec<Action>) -> String {
         let mut recorder = Recorder::on();
-        let mut world = World::<STORE, SENT, HELD>::new(plan);
+        let mut world = World::<STORE, OUTBOUND, INBOUND>::new(plan);
         for action in actions {
             recorder.step += 1;
             world.act(plan, action, &mut recorder);

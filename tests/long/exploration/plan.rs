@@ -35,7 +35,7 @@ impl Plan {
             messages: [client, server],
             manual: false,
             refusals: 0,
-            lost_session: LostSession::AsTheStandardSays,
+            lost_session: LostSession::Standard,
             cuts: 1,
             losses: 0,
             attempts: 0,
@@ -59,7 +59,7 @@ impl Plan {
     /// Whether a message of QoS 2 may arrive twice, if the server loses its session: 3.1.1 sends again into the new one.
     pub(crate) fn repeats_after_loss(&self, sender: Role) -> bool {
         let republished = self.lost_session == LostSession::Republish;
-        let standard = self.lost_session == LostSession::AsTheStandardSays && !self.is_v5();
+        let standard = self.lost_session == LostSession::Standard && !self.is_v5();
         sender == Role::Client && (republished || standard)
     }
 }

@@ -1,6 +1,6 @@
 //! A state of everything, and what can happen in it.
 
-use mqtt_session::{Cause, ReasonCode, Refused, Role};
+use mqtt_session::{CloseReason, CommandError, ReasonCode, Role};
 
 use super::defects::Memory;
 use super::drawing::Recorder;
@@ -14,8 +14,8 @@ pub(crate) const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
 /// Everything.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct World<const STORE: usize, const SENT: usize, const HELD: usize> {
-    pub(crate) ends: Ends<STORE, SENT, HELD>,
+pub(crate) struct World<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> {
+    pub(crate) ends: Ends<STORE, OUTBOUND, INBOUND>,
     /// By sender.
     pub(crate) pipes: [Pipe; 2],
     pub(crate) writing: [Writing; 2],
@@ -105,7 +105,7 @@ pub(crate) enum Cut {
     Unnoticed,
 }
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT, HELD> {
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> World<STORE, OUTBOUND, INBOUND> {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
             ends: Ends::new(),
@@ -237,7 +237,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
             Action::Attempt { clean_start, refused } => self.attempt(plan, clean_start, refused, recorder),
             Action::LoseSession => self.lose_session(recorder),
         };
-        self.fits = [self.ends.client.room(), self.ends.server.room()].map(|room| room >= PACKET);
+        self.fits = [self.ends.client.free_space(), self.ends.server.free_space()].map(|room| room >= PACKET);
         for role in ROLES {
             if self.starved[number(role)] != Starved::No {
                 let relieved = matches!(self.ends.would(role), Did::Told(Told::Writable));
@@ -255,13 +255,13 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
                 recorder.note(format_args!("{role:?} publishes \"{index}\" with QoS {}", qos as u8));
                 self.ledger.accepted(plan, role, packet_id);
             }
-            Err(Refused::Full) => {
+            Err(CommandError::Full) => {
                 recorder.note(format_args!("{role:?} has no room for \"{index}\""));
                 self.starved[number(role)] = Starved::Yes;
             }
-            Err(Refused::Offline) => return false,
+            Err(CommandError::Offline) => return false,
             // The client is about to close.
-            Err(Refused::Closing) if self.ledger.belief != Belief::Known => return false,
+            Err(CommandError::Closing) if self.ledger.belief != Belief::Known => return false,
             Err(_) => self.ledger.fail(Fault::CommandRefused),
         }
         true
@@ -296,15 +296,15 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
 
     /// A client closes where the server speaks of a session that it does not know; the server hears of it, or of the end of the
     /// link.
-    fn closed(&mut self, plan: &Plan, role: Role, cause: Cause, recorder: &mut Recorder) -> bool {
+    fn closed(&mut self, plan: &Plan, role: Role, cause: CloseReason, recorder: &mut Recorder) -> bool {
         match (role, cause) {
-            (Role::Client, Cause::SessionUnknown) if self.ledger.belief != Belief::Known => {
+            (Role::Client, CloseReason::SessionUnknown) if self.ledger.belief != Belief::Known => {
                 recorder.note(format_args!("Client does not know the session"));
                 self.drain(plan, Role::Server, usize::MAX, recorder);
                 self.is_cut(plan, Link::Down, recorder);
                 true
             }
-            (Role::Server, Cause::DisconnectedByPeer(_)) if self.ledger.belief != Belief::Known => false,
+            (Role::Server, CloseReason::DisconnectedByPeer(_)) if self.ledger.belief != Belief::Known => false,
             _ => {
                 self.ledger.fail(Fault::Closed(cause));
                 true
@@ -475,8 +475,8 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
             match self.ends.poll(role) {
                 Did::Told(Told::Connecting { .. }) => {}
                 Did::Told(told) => self.tell(plan, role, told, recorder),
-                Did::Close(Cause::ConnectionLost) => break,
-                Did::Close(Cause::SessionUnknown | Cause::DisconnectedByPeer(_))
+                Did::Close(CloseReason::ConnectionLost) => break,
+                Did::Close(CloseReason::SessionUnknown | CloseReason::DisconnectedByPeer(_))
                     if self.ledger.belief != Belief::Known =>
                 {
                     break;
@@ -523,7 +523,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
         loop {
             match self.ends.poll(Role::Client) {
                 Did::Told(told) => self.tell(plan, Role::Client, told, recorder),
-                Did::Close(Cause::ConnectionLost | Cause::Refused(_)) => return true,
+                Did::Close(CloseReason::ConnectionLost | CloseReason::ConnectionRefused(_)) => return true,
                 Did::Close(cause) => {
                     self.ledger.fail(Fault::Closed(cause));
                     return true;
@@ -553,7 +553,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize> World<STORE, SENT
     /// Whether a new connection allows fewer messages at a time than there are places.
     pub(crate) fn has_lower_limit(&self) -> bool {
         self.link == Link::Up
-            && self.ledger.duties.iter().any(|duties| duties.limit != 0 && usize::from(duties.limit) < HELD)
+            && self.ledger.duties.iter().any(|duties| duties.limit != 0 && usize::from(duties.limit) < INBOUND)
     }
 
     /// Goes on without another fault to the end, and tells whether everything has come to a good one.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mqtt_session::{AckType, Cause, Outcome, QoS, ReasonCode, Role};
+use mqtt_session::{AckType, CloseReason, Outcome, QoS, ReasonCode, Role};
 
 use super::journal::{Fact, Wire, other};
 use super::model::Model;
@@ -134,9 +134,10 @@ fn told(model: &Model, fact: &Fact) -> Option<&'static str> {
         Fact::Answered { lost: true, .. } => "request lost",
         Fact::Judged { code: None, .. } => "dead handle",
         Fact::Stray { .. } => "stray acknowledgement",
-        Fact::Closed { end: Role::Client | Role::Server, cause: Cause::PingTimeout | Cause::KeepAliveTimeout } => {
-            "closed for silence"
-        }
+        Fact::Closed {
+            end: Role::Client | Role::Server,
+            cause: CloseReason::PingTimeout | CloseReason::KeepAliveTimeout,
+        } => "closed for silence",
         _ => return None,
     })
 }

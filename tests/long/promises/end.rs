@@ -2,16 +2,16 @@
 
 use core::fmt::Debug;
 
-use mqtt_session::sim::End;
+use mqtt_session::sim::Endpoint;
 use mqtt_session::{
-    Connect, Disconnect, Event, Handle, Inbox, Instant, PacketId, Publish, ReasonCode, Refused, Step, Subscribe,
+    CommandError, Connect, Disconnect, Event, Handle, Inbox, Instant, PacketId, Publish, ReasonCode, Step, Subscribe,
     Unsubscribe, server,
 };
 
 use super::journal::Tap;
 
 /// What a command answered, and whether the session is what it was before.
-pub(crate) type Attempt<T> = (Result<T, Refused>, bool);
+pub(crate) type Attempt<T> = (Result<T, CommandError>, bool);
 
 /// What both ends do.
 pub(crate) trait Commands {
@@ -20,7 +20,7 @@ pub(crate) trait Commands {
     fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Attempt<()>;
     /// Whether it was taken back, and whether the session is what it was.
     fn cancel(&mut self, packet_id: PacketId) -> (bool, bool);
-    fn in_flight(&self) -> u16;
+    fn pending(&self) -> u16;
     fn is_online(&self) -> bool;
     /// Puts a clone in its own place.
     fn replace_by_clone(&mut self);
@@ -28,15 +28,15 @@ pub(crate) trait Commands {
     fn held(&self) -> usize;
 }
 
-pub(crate) trait Either: Commands + End + Clone + Eq + Debug + Default {}
+pub(crate) trait Either: Commands + Endpoint + Clone + Eq + Debug + Default {}
 
-pub(crate) trait ClientEnd: Either + for<'i> End<Event<'i> = Event<'i>> {
+pub(crate) trait ClientEnd: Either + for<'i> Endpoint<Event<'i> = Event<'i>> {
     fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Attempt<()>;
     fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Attempt<PacketId>;
     fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Attempt<PacketId>;
 }
 
-pub(crate) trait ServerEnd: Either + for<'i> End<Event<'i> = server::Event<'i>> {
+pub(crate) trait ServerEnd: Either + for<'i> Endpoint<Event<'i> = server::Event<'i>> {
     fn open(&mut self);
     /// `false`: the transport is gone, and nobody hears the answer.
     fn accept(&mut self, accept: &server::Accept<'_>) -> bool;
@@ -49,7 +49,10 @@ type Client<const A: usize, const B: usize, const C: usize, const D: usize> = mq
 type Server<const A: usize, const B: usize, const C: usize, const D: usize> = server::Session<A, B, C, D>;
 
 /// Calls a command and tells whether the session has changed.
-fn attempt<S: Clone + PartialEq, T>(session: &mut S, command: impl FnOnce(&mut S) -> Result<T, Refused>) -> Attempt<T> {
+fn attempt<S: Clone + PartialEq, T>(
+    session: &mut S,
+    command: impl FnOnce(&mut S) -> Result<T, CommandError>,
+) -> Attempt<T> {
     let before = session.clone();
     let answer = command(session);
     let unchanged = *session == before;
@@ -83,8 +86,8 @@ macro_rules! commands {
                 (taken, *self == before)
             }
 
-            fn in_flight(&self) -> u16 {
-                self.in_flight()
+            fn pending(&self) -> u16 {
+                self.pending()
             }
 
             fn is_online(&self) -> bool {
@@ -129,14 +132,14 @@ impl<const A: usize, const B: usize, const C: usize, const D: usize> ServerEnd f
     fn accept(&mut self, accept: &server::Accept<'_>) -> bool {
         match self.accept(accept) {
             Ok(()) => true,
-            Err(Refused::Unasked) => false,
+            Err(CommandError::NothingToAnswer) => false,
             Err(refused) => panic!("CONNACK is refused: {refused}"),
         }
     }
 
     fn reject(&mut self) {
         let answer = self.reject(ReasonCode::ServerUnavailable, &[]);
-        assert!(matches!(answer, Ok(()) | Err(Refused::Unasked)), "{answer:?}");
+        assert!(matches!(answer, Ok(()) | Err(CommandError::NothingToAnswer)), "{answer:?}");
     }
 
     fn suback(&mut self, packet_id: PacketId, codes: &[ReasonCode]) {
@@ -177,7 +180,7 @@ impl<S> Watched<S> {
     }
 }
 
-impl<S: End> End for Watched<S> {
+impl<S: Endpoint> Endpoint for Watched<S> {
     type Event<'i> = S::Event<'i>;
 
     fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Self::Event<'i>> {

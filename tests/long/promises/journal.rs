@@ -4,8 +4,8 @@ use core::cell::RefCell;
 use std::rc::Rc;
 
 use mqtt_session::sim::{Chart, Observer, Sight};
-use mqtt_session::wire::{Header, Packet, Publish};
-use mqtt_session::{AckType, Cause, Instant, Outcome, PacketId, Properties, QoS, ReasonCode, Role, Version};
+use mqtt_session::wire::{Header, Packet, PublishPacket};
+use mqtt_session::{AckType, CloseReason, Instant, Outcome, PacketId, Properties, QoS, ReasonCode, Role, Version};
 
 /// Something that was seen, in the order in which it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub(crate) enum Fact {
     },
     Closed {
         end: Role,
-        cause: Cause,
+        cause: CloseReason,
     },
     /// The server has lost its session.
     Replaced,
@@ -303,7 +303,7 @@ impl Wire {
                 let (receive_maximum, packet_size) = limits(&packet.properties);
                 Self::Connack { success: packet.reason_code == ReasonCode::Success, receive_maximum, packet_size }
             }
-            Packet::Publish(Publish { delivery, topic, properties, .. }) => Self::Publish {
+            Packet::Publish(PublishPacket { delivery, topic, properties, .. }) => Self::Publish {
                 qos: delivery.qos(),
                 dup: delivery.dup(),
                 packet_id: delivery.packet_id(),

@@ -172,12 +172,12 @@ impl Model {
             Fact::Connecting { clean, lasting } => {
                 self.lasting = *lasting;
                 if *clean || !*lasting {
-                    self.in_flight().for_each(|message| message.may_be_lost = true);
+                    self.pending().for_each(|message| message.may_be_lost = true);
                 }
             }
             Fact::Admitted { session_present: false, .. } => {
                 self.unannounced = true;
-                self.in_flight().for_each(|message| {
+                self.pending().for_each(|message| {
                     message.may_be_lost = true;
                     message.forgotten += u32::from(message.from == Role::Client);
                 });
@@ -186,7 +186,7 @@ impl Model {
             Fact::Announced => self.untold |= core::mem::take(&mut self.unannounced),
             Fact::Online { session_present: false } => {
                 (self.untold, self.estranged) = (false, false);
-                self.in_flight().for_each(|message| message.may_be_lost = true);
+                self.pending().for_each(|message| message.may_be_lost = true);
             }
             Fact::Replaced => {
                 self.live[1].clear();
@@ -199,7 +199,7 @@ impl Model {
     }
 
     /// What a session that ends may take with it: on the client's end what was shown, on the server's everything.
-    fn in_flight(&mut self) -> impl Iterator<Item = &mut Message> {
+    fn pending(&mut self) -> impl Iterator<Item = &mut Message> {
         self.messages
             .values_mut()
             .filter(|message| message.told.is_empty() && (message.from == Role::Server || !message.shown.is_empty()))

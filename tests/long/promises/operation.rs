@@ -73,9 +73,9 @@ pub(crate) fn run() -> impl Strategy<Value = (Setup, Vec<Operation>)> {
 }
 
 fn setup() -> impl Strategy<Value = Setup> {
-    let lost = select(vec![LostSession::AsTheStandardSays, LostSession::Report, LostSession::Republish]);
+    let lost = select(vec![LostSession::Standard, LostSession::Report, LostSession::Republish]);
     let faults = Links { delay: 2000, cut_once_in: 5, ..Links::default() }.faults();
-    let version = select(vec![Version::V3, Version::V5]);
+    let version = select(vec![Version::V311, Version::V5]);
     (version, strategies::seed(), 0..super::SIZES, faults, lost, plan()).prop_map(
         |(version, seed, sizes, faults, lost_session, plan)| Setup { version, seed, sizes, faults, lost_session, plan },
     )

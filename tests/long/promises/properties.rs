@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use mqtt_session::{AckType, Cause, Outcome, PacketId, QoS, ReasonCode, Role};
+use mqtt_session::{AckType, CloseReason, Outcome, PacketId, QoS, ReasonCode, Role};
 
 use super::journal::{Fact, Wire, other};
 use super::model::{Message, Model, number_in};
@@ -268,22 +268,22 @@ fn lasting(seen: &Seen, connection: u32) -> bool {
 }
 
 /// What two ends that keep the rules may end a connection for.
-const fn is_fair(cause: Cause) -> bool {
+const fn is_fair(cause: CloseReason) -> bool {
     matches!(
         cause,
-        Cause::NotConnected
-            | Cause::ConnectionLost
-            | Cause::Disconnected
-            | Cause::ConnackTimeout
-            | Cause::ConnectTimeout
-            | Cause::PingTimeout
-            | Cause::KeepAliveTimeout
-            | Cause::SessionUnknown
-            | Cause::Refused(ReasonCode::ServerUnavailable)
-            | Cause::Rejected(ReasonCode::ServerUnavailable)
+        CloseReason::NotConnected
+            | CloseReason::ConnectionLost
+            | CloseReason::Disconnected
+            | CloseReason::ConnackTimeout
+            | CloseReason::ConnectTimeout
+            | CloseReason::PingTimeout
+            | CloseReason::KeepAliveTimeout
+            | CloseReason::SessionUnknown
+            | CloseReason::ConnectionRefused(ReasonCode::ServerUnavailable)
+            | CloseReason::Rejected(ReasonCode::ServerUnavailable)
             // The server was misled.
-            | Cause::ReceiveMaximumExceeded
-            | Cause::DisconnectedByPeer(
+            | CloseReason::ReceiveMaximumExceeded
+            | CloseReason::DisconnectedByPeer(
                 ReasonCode::Success
                     | ReasonCode::DisconnectWithWill
                     | ReasonCode::SessionTakenOver
@@ -300,7 +300,10 @@ pub(crate) fn everything_finishes(seen: &Seen) -> Verdict {
     follow(seen, |model, now, fact| {
         match fact {
             Fact::Closed { end, cause } => {
-                let full = matches!(cause, Cause::TooManyHeld | Cause::DisconnectedByPeer(ReasonCode::QuotaExceeded));
+                let full = matches!(
+                    cause,
+                    CloseReason::TooManyHeld | CloseReason::DisconnectedByPeer(ReasonCode::QuotaExceeded)
+                );
                 // A repeat that comes after its acknowledgement is a new message of QoS 1, and takes a place.
                 let leftover = model.estranged || seen.retries || gave_up_what_was_sent(&seen.facts);
                 ensure!(is_fair(*cause) || (full && leftover), "{end:?} closes for {cause:?}");
@@ -393,7 +396,7 @@ pub(crate) fn what_was_confirmed_before_leaving_is_not_lost(seen: &Seen) -> Verd
             } => {
                 lost = lost.or(Some(*number).filter(|number| confirmed.contains(number)));
             }
-            Fact::Closed { end: Role::Client, cause: Cause::Disconnected } => {
+            Fact::Closed { end: Role::Client, cause: CloseReason::Disconnected } => {
                 ensure!(lost.is_none(), "{lost:?} was confirmed before the client left, and told as lost");
             }
             _ => {}
@@ -431,7 +434,7 @@ pub(crate) fn no_peer_is_refused_that_counts_each_pubcomp(seen: &Seen) -> Verdic
             {
                 freed += 1;
             }
-            Fact::Closed { end: Role::Client, cause: Cause::ReceiveMaximumExceeded } => {
+            Fact::Closed { end: Role::Client, cause: CloseReason::ReceiveMaximumExceeded } => {
                 let repeats = waiting.iter().take_while(|(_, dup, _)| *dup).count();
                 let (used, freed) = (used + repeats, waiting.get(repeats).or(waiting.front()).map_or(0, |it| it.2));
                 let exceeded = allowed.is_none_or(|allowed| used >= allowed + freed);

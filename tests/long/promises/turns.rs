@@ -108,6 +108,6 @@ proptest! {
 
     #[test]
     fn what_is_stored_gets_its_turn(is_v5: bool, run in prop::collection::vec(prop::collection::vec(during(), 0..4), 1..60)) {
-        whatever_is_stored_leaves(if is_v5 { Version::V5 } else { Version::V3 }, &run);
+        whatever_is_stored_leaves(if is_v5 { Version::V5 } else { Version::V311 }, &run);
     }
 }

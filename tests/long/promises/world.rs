@@ -9,9 +9,9 @@ use std::rc::Rc;
 use mqtt_session::sim::{Chart, Faults, Simulation, Turn};
 use mqtt_session::strategies;
 use mqtt_session::{
-    Acknowledge, Cause, Connect, Disconnect, Event, Handle, Inbox, Message, Offline, Outcome, Oversized, PacketId,
-    Properties, Property, Publish, QoS, ReasonCode, Refused, Role, Subscribe, Subscription, TopicAliases, Unsubscribe,
-    Version, server,
+    Acknowledge, CloseReason, CommandError, Connect, Disconnect, Event, Handle, Inbox, Message, Offline, Outcome,
+    Oversized, PacketId, Properties, Property, Publish, QoS, ReasonCode, Role, Subscribe, Subscription, TopicAliases,
+    Unsubscribe, Version, server,
 };
 
 use super::end::{ClientEnd, Commands, ServerEnd, Watched};
@@ -71,7 +71,7 @@ struct Unjudged {
 enum News {
     Idle,
     Nothing,
-    Closed(Role, Cause),
+    Closed(Role, CloseReason),
     Message {
         to: Role,
         topic: String,
@@ -223,8 +223,8 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
     }
 
     /// Notes a refusal.
-    fn refused(&self, refused: Refused, unchanged: bool) {
-        self.note(Fact::Refused { unchanged, full: refused == Refused::Full });
+    fn refused(&self, refused: CommandError, unchanged: bool) {
+        self.note(Fact::Refused { unchanged, full: refused == CommandError::Full });
     }
 
     #[expect(clippy::too_many_arguments, reason = "a message has as many")]
@@ -292,7 +292,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         self.requested(answer, unchanged);
     }
 
-    fn requested(&mut self, answer: Result<PacketId, Refused>, unchanged: bool) {
+    fn requested(&mut self, answer: Result<PacketId, CommandError>, unchanged: bool) {
         match answer {
             Ok(packet_id) => {
                 self.requests.insert(packet_id);
@@ -325,7 +325,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         if taken {
             self.under_way[index(from)].remove(&packet_id);
         } else {
-            self.refused(Refused::Dead, unchanged);
+            self.refused(CommandError::StaleHandle, unchanged);
         }
         self.note(Fact::Cancelled { number, taken });
     }
@@ -405,8 +405,8 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             News::Closed(end, cause) => {
                 self.closed[index(end)] = true;
                 // The server knows nothing of what the client knows, or the other way round.
-                self.clean_owed |= cause == Cause::SessionUnknown;
-                self.clean_needed |= cause == Cause::TooManyHeld;
+                self.clean_owed |= cause == CloseReason::SessionUnknown;
+                self.clean_needed |= cause == CloseReason::TooManyHeld;
                 self.note(Fact::Closed { end, cause });
             }
             News::Message { to, topic, payload, retain, qos, handle, packet_id } => {
@@ -498,7 +498,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         let settled = rest == Rest::Done;
         self.note(Fact::Settled(settled));
         for role in [Role::Client, Role::Server] {
-            let in_flight = self.end(role).in_flight();
+            let in_flight = self.end(role).pending();
             self.note(Fact::InFlight(role, in_flight));
         }
         settled
@@ -525,7 +525,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         for len in [60, 20, 8] {
             while self.publish(Role::Client, QoS::AtLeastOnce, len, false, None, None, false) {}
         }
-        let before = self.client.session.in_flight();
+        let before = self.client.session.pending();
         let mark = self.journal.borrow().facts.len();
         let asked = self.publish(Role::Server, QoS::ExactlyOnce, 8, false, None, None, false);
         let begun = self.sim.now().as_millis();
@@ -539,7 +539,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         if asked && !told {
             return Err("a message of the server was held up".into());
         }
-        if self.client.session.in_flight() != before || self.closed != [false; 2] || !pinged {
+        if self.client.session.pending() != before || self.closed != [false; 2] || !pinged {
             return Err(format!("in flight {before}, closed {:?}, PINGREQ {pinged}", self.closed));
         }
         self.disconnect(Role::Client, ReasonCode::NORMAL_DISCONNECTION);
@@ -580,8 +580,8 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         self.under_way.iter().all(BTreeMap::is_empty)
             && self.handles.iter().all(Vec::is_empty)
             && self.requests.is_empty()
-            && self.client.session.in_flight() == 0
-            && self.server.session.in_flight() == 0
+            && self.client.session.pending() == 0
+            && self.server.session.pending() == 0
     }
 
     /// The client leaves, comes back, and nothing happens.

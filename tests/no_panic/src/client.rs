@@ -20,8 +20,8 @@ pub fn turn() {
     // SAFETY: there is one thread, and this function does not call itself.
     let (session, inbox) = unsafe { (&mut *(&raw mut SESSION), &mut *(&raw mut INBOX)) };
     command(session, inbox);
-    keep(session.room());
-    keep(session.in_flight().into());
+    keep(session.free_space());
+    keep(session.pending().into());
     keep(session.is_online().into());
     keep(session.deadline().map_or(0, |deadline| deadline.as_millis() as usize));
     match session.poll(inbox, any_time()) {
@@ -81,7 +81,7 @@ fn command(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) {
     keep(refused.is_some().into());
 }
 
-fn connect(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) -> Option<mqtt_session::Refused> {
+fn connect(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) -> Option<mqtt_session::CommandError> {
     inbox.set_topic_aliases(TopicAliases { maximum: any_short(), topic: any_short() });
     let delay = [Property::WillDelayInterval(any())];
     let properties = Properties::of(&delay);
@@ -97,17 +97,17 @@ fn connect(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) -> Op
         acknowledgement: if any_flag() { Acknowledge::Manually } else { Acknowledge::AfterHandling },
         lost_session: if any_flag() { LostSession::Report } else { LostSession::Republish },
         offline: if any_flag() { Offline::Acknowledged } else { Offline::Everything },
-        oversized: if any_flag() { Oversized::Skipped } else { Oversized::Refused },
+        oversized: if any_flag() { Oversized::Skipped } else { Oversized::Disconnect },
         topic_aliases: TopicAliases { maximum: any_short(), topic: any_short() },
         retry_interval: any_byte(),
-        patience: any_byte(),
+        response_timeout: any_byte(),
         farewell: any_byte(),
-        ..Connect::new(if any_flag() { Version::V3 } else { Version::V5 }, any_text())
+        ..Connect::new(if any_flag() { Version::V311 } else { Version::V5 }, any_text())
     };
     session.connect(inbox, &connect).err()
 }
 
-fn publish(session: &mut Session<512, 8, 8>) -> Option<mqtt_session::Refused> {
+fn publish(session: &mut Session<512, 8, 8>) -> Option<mqtt_session::CommandError> {
     let properties = [Property::ContentType(any_text()), Property::MessageExpiryInterval(any())];
     let publish = Publish {
         qos: any_qos(),
@@ -124,7 +124,7 @@ fn publish(session: &mut Session<512, 8, 8>) -> Option<mqtt_session::Refused> {
 
 pub fn told(event: Event<'_>) {
     match event {
-        Event::Connected(connack) | Event::Refused(connack) => keep_properties(&connack.properties),
+        Event::Connected(connack) | Event::ConnectionRefused(connack) => keep_properties(&connack.properties),
         Event::Message(message) => received(&message),
         Event::Published { packet_id, properties, .. } => {
             keep(packet_id.get().into());

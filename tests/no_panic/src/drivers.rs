@@ -5,7 +5,7 @@ use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
 use mqtt_session::io::{AsyncClock, AsyncDriver, Clock, Driver, Error, Split, TimesOut, Transport};
-use mqtt_session::{Backoff, Cause, End, Inbox, Instant};
+use mqtt_session::{Backoff, CloseReason, End, Inbox, Instant};
 
 use crate::{any, any_flag, any_time, client, fill, keep, keep_bytes, server};
 
@@ -56,7 +56,7 @@ fn wait<T: Transport<Error = Fault>, S: End, const N: u8>(
 
 fn ended(error: Error<Fault>) {
     keep(error.cause().reason_code().map_or(0, |code| code as usize));
-    keep((error == Error::Closed(Cause::Disconnected)).into());
+    keep((error == Error::Closed(CloseReason::Disconnected)).into());
 }
 
 const fn split<const N: u8>() -> Split<Device<N>, Device<N>> {

@@ -64,7 +64,7 @@ fn command(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) {
     keep(refused.is_some().into());
 }
 
-fn accept(session: &mut Session<512, 8, 8>) -> Option<mqtt_session::Refused> {
+fn accept(session: &mut Session<512, 8, 8>) -> Option<mqtt_session::CommandError> {
     let properties = [Property::AssignedClientIdentifier(any_text()), Property::ServerKeepAlive(any_short())];
     let accept = Accept {
         properties: &properties,

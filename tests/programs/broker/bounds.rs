@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::time::Instant as Clock;
 
-use mqtt_session::wire::{Connect as ConnectPacket, Packet, Subscribe};
+use mqtt_session::wire::{ConnectPacket, Packet, SubscribePacket};
 use mqtt_session::{
     Connect, List, Outcome, PacketId, Properties, Publish, QoS, ReasonCode, Subscription, Version, Will,
 };
@@ -32,7 +32,7 @@ fn fill(broker: &Broker, count: usize, payload: &[u8]) {
     for number in 0..count {
         let topic = format!("kept/{number:05}");
         publisher.session.publish(&retained(&topic, payload, QoS::AtLeastOnce)).unwrap();
-        if publisher.session.in_flight() == 64 || publisher.session.room() < payload.len() + 100 {
+        if publisher.session.pending() == 64 || publisher.session.free_space() < payload.len() + 100 {
             publisher.run_until("outcomes", |seen| seen.published.len() > number);
         }
     }
@@ -178,7 +178,7 @@ pub(crate) fn a_subscribe_of_many_filters(version: Version) {
     );
     let all = [Subscription::new("#", QoS::AtLeastOnce); 2_000];
     let (packet_id, properties) = (PacketId::MIN, Properties::EMPTY);
-    raw.send(&Packet::Subscribe(Subscribe { packet_id, properties, subscriptions: List::of(&all) }));
+    raw.send(&Packet::Subscribe(SubscribePacket { packet_id, properties, subscriptions: List::of(&all) }));
     let suback = raw.next().unwrap();
     assert!(suback[0] == 0x90 && suback.len() > 2_000);
     // It does not even read what comes.
@@ -256,16 +256,16 @@ pub(crate) fn the_bytes_of_a_queue(version: Version) {
 #[test]
 fn losses_are_counted() {
     let broker = Broker::launch("counts", &["--queue", "20", "--retained", "12"]);
-    let lasting = connect_as(Version::V3, "subscriber", true);
+    let lasting = connect_as(Version::V311, "subscriber", true);
     let mut client = Plain::connected(broker.address(), &lasting);
     client.subscribe(&[Subscription::new("a/+", QoS::ExactlyOnce)]);
     client.drop_socket();
     broker.await_log("\"subscriber\" is gone");
-    let mut publisher = connected(&broker, Version::V3, "publisher");
+    let mut publisher = connected(&broker, Version::V311, "publisher");
     for number in 0..23 {
         publisher.publish(&retained(&format!("a/{number}"), b"x", QoS::AtLeastOnce));
     }
-    let mut reader = connected(&broker, Version::V3, "reader");
+    let mut reader = connected(&broker, Version::V311, "reader");
     reader.subscribe(&[Subscription::new("$SYS/#", QoS::AtMostOnce)]);
     for (topic, value) in [("dropped", "3"), ("unretained", "21"), ("queued", "20")] {
         let text = format!("$SYS/broker/messages/{topic} 0 0 {value}");

@@ -6,14 +6,16 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Instant as Clock;
 
 use mqtt_session::sim::Random;
-use mqtt_session::wire::Connect as ConnectPacket;
-use mqtt_session::{Cause, Connect, Outcome, Property, Publish, QoS, ReasonCode, Refused, Subscription, Version};
+use mqtt_session::wire::ConnectPacket;
+use mqtt_session::{
+    CloseReason, CommandError, Connect, Outcome, Property, Publish, QoS, ReasonCode, Subscription, Version,
+};
 
 use super::driver::{Client, Plain, connect_as};
 use super::process::Broker;
 use super::raw::Raw;
 
-const BOTH: [Version; 2] = [Version::V3, Version::V5];
+const BOTH: [Version; 2] = [Version::V311, Version::V5];
 
 fn connected(broker: &Broker, version: Version, name: &str) -> Plain {
     Plain::connected(broker.address(), &connect_as(version, name, false))
@@ -63,9 +65,9 @@ fn garbage_before_connect() {
     }
     // A CONNECT that cannot be taken has an answer.
     for (version, connect, connack) in [
-        (Version::V3, &b"\x10\x0d\0\x04MQTT\x03\x02\0\x3c\0\x01a"[..], &[0x20, 2, 0, 1][..]),
-        (Version::V3, b"\x10\x0f\0\x06MQIsdp\x03\x02\0\x3c\0\x01a", &[0x20, 2, 0, 1]),
-        (Version::V3, b"\x10\x0c\0\x04MQTT\x04\0\0\x3c\0\0", &[0x20, 2, 0, 2]),
+        (Version::V311, &b"\x10\x0d\0\x04MQTT\x03\x02\0\x3c\0\x01a"[..], &[0x20, 2, 0, 1][..]),
+        (Version::V311, b"\x10\x0f\0\x06MQIsdp\x03\x02\0\x3c\0\x01a", &[0x20, 2, 0, 1]),
+        (Version::V311, b"\x10\x0c\0\x04MQTT\x04\0\0\x3c\0\0", &[0x20, 2, 0, 2]),
         (Version::V5, b"\x10\x0e\0\x04MQTT\x05\x03\0\x3c\0\0\x01a", &[0x20, 3, 0, 0x81, 0]),
         (Version::V5, b"\x10\x14\0\x04MQTT\x05\x02\0\x3c\x06\x15\0\x03pin\0\x01a", &[0x20, 3, 0, 0x8C, 0]),
     ] {
@@ -103,7 +105,7 @@ fn garbage_after_connect() {
         assert_eq!((rest[0][0], rest[0][2]), (0xE0, code), "{bytes:02x?}");
         let mut raw = Raw::connected(
             broker.address(),
-            Version::V3,
+            Version::V311,
             ConnectPacket { client_id: "bad", clean_start: true, ..ConnectPacket::default() },
         );
         raw.bytes(bytes);
@@ -148,7 +150,7 @@ fn half_packets() {
 /// Whoever says nothing, or never all of it, is not waited for longer than that.
 #[test]
 fn patience_ends() {
-    let broker = Broker::launch("patience", &[]);
+    let broker = Broker::launch("response_timeout", &[]);
     let begin = Clock::now();
     let mut silent = Raw::open(broker.address(), Version::V5);
     let mut slow = Raw::open(broker.address(), Version::V5);
@@ -165,7 +167,7 @@ fn a_slow_reader() {
     let broker = Broker::launch("slow", &[]);
     let mut slow = Raw::connected(
         broker.address(),
-        Version::V3,
+        Version::V311,
         ConnectPacket { client_id: "slow", clean_start: true, ..ConnectPacket::default() },
     );
     slow.bytes(b"\x82\x06\0\x01\0\x01a\x01");
@@ -230,17 +232,17 @@ fn connections_have_an_end() {
 #[test]
 fn sessions_have_an_end() {
     let broker = Broker::launch("sessions", &["--sessions", "2"]);
-    for (name, version) in [("one", Version::V3), ("two", Version::V5)] {
+    for (name, version) in [("one", Version::V311), ("two", Version::V5)] {
         Plain::connected(broker.address(), &connect_as(version, name, true)).drop_socket();
         broker.await_log(&format!("{name:?} is gone"));
     }
-    for (version, code) in [(Version::V3, ReasonCode::ServerUnavailable), (Version::V5, ReasonCode::QuotaExceeded)] {
+    for (version, code) in [(Version::V311, ReasonCode::ServerUnavailable), (Version::V5, ReasonCode::QuotaExceeded)] {
         let mut client = Plain::new(broker.address());
         client.open(&connect_as(version, "three", false)).unwrap();
-        assert_eq!(client.run_until_closed(), Cause::Refused(code));
+        assert_eq!(client.run_until_closed(), CloseReason::ConnectionRefused(code));
     }
     // Those that are there are no strangers, and one that ends makes room.
-    Plain::connected(broker.address(), &connect_as(Version::V3, "one", true));
+    Plain::connected(broker.address(), &connect_as(Version::V311, "one", true));
     let mut two = connected(&broker, Version::V5, "two");
     two.disconnect(&mqtt_session::Disconnect::default());
     connected(&broker, Version::V5, "three");
@@ -251,7 +253,7 @@ fn subscriptions_have_an_end() {
     let broker = Broker::launch("subscriptions", &[]);
     let deep = |levels: usize| format!("{}#", "+/".repeat(levels - 1));
     for (version, codes) in [
-        (Version::V3, [ReasonCode::UnspecifiedError; 2]),
+        (Version::V311, [ReasonCode::UnspecifiedError; 2]),
         (Version::V5, [ReasonCode::TopicFilterInvalid, ReasonCode::QuotaExceeded]),
     ] {
         let mut client: Client<100_000, 32, 8, 8_192> =
@@ -280,7 +282,7 @@ fn retained_messages_have_an_end() {
         let topic = format!("kept/{number}");
         let publish = Publish { qos: QoS::AtLeastOnce, retain: true, ..Publish::new(&topic, b"x") };
         client.session.publish(&publish).unwrap();
-        if client.session.in_flight() == 64 {
+        if client.session.pending() == 64 {
             client.run_until("outcomes", |seen| seen.published.len() > number);
         }
     }
@@ -310,10 +312,10 @@ fn keep_alive() {
     let mut idle = Raw::connected(broker.address(), Version::V5, connect(0));
     assert_eq!(idle.rest(), [[0xE0, 1, 0x8D]]);
     assert!((1_400..5_000).contains(&begin.elapsed().as_millis()));
-    let mut idle = Raw::connected(broker.address(), Version::V3, connect(1));
+    let mut idle = Raw::connected(broker.address(), Version::V311, connect(1));
     assert_eq!(idle.rest(), [[]; 0]);
     assert!((2_900..8_000).contains(&begin.elapsed().as_millis()));
-    let mut idle = Raw::connected(broker.address(), Version::V3, connect(0));
+    let mut idle = Raw::connected(broker.address(), Version::V311, connect(0));
     idle.socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
     assert!(idle.socket.read(&mut [0]).is_err());
 }
@@ -327,10 +329,10 @@ fn a_message_larger_than_the_broker_takes() {
     client.connect(&Connect { properties: &properties, ..connect_as(Version::V5, "client", false) });
     let payload = vec![b'.'; 80_000];
     let publish = Publish { qos: QoS::AtLeastOnce, ..Publish::new("a", &payload) };
-    assert_eq!(client.session.publish(&publish), Err(Refused::TooLarge));
+    assert_eq!(client.session.publish(&publish), Err(CommandError::TooLarge));
     let mut client: Client<100_000, 8, 8, 4_096> =
-        Client::connected(broker.address(), &connect_as(Version::V3, "client", false));
+        Client::connected(broker.address(), &connect_as(Version::V311, "client", false));
     assert!(client.session.publish(&publish).is_ok());
-    assert_eq!(client.run_until_closed(), Cause::ConnectionLost);
+    assert_eq!(client.run_until_closed(), CloseReason::ConnectionLost);
     assert_well(&broker);
 }

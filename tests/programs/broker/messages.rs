@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use mqtt_session::wire::{Connect as ConnectPacket, Packet, Subscribe};
+use mqtt_session::wire::{ConnectPacket, Packet, SubscribePacket};
 use mqtt_session::{
     List, Outcome, PacketId, Properties, Property, Publish, QoS, ReasonCode, RetainHandling, Subscription, Version,
 };
@@ -179,7 +179,7 @@ fn member(broker: &Broker, version: Version, name: &str, qos: QoS, expiry: u32) 
     let mut raw = Raw::connected(broker.address(), version, connect);
     let work = [Subscription::new("$share/g/work", qos)];
     let (packet_id, properties) = (PacketId::MIN, Properties::EMPTY);
-    raw.send(&Packet::Subscribe(Subscribe { packet_id, properties, subscriptions: List::of(&work) }));
+    raw.send(&Packet::Subscribe(SubscribePacket { packet_id, properties, subscriptions: List::of(&work) }));
     assert_eq!(raw.next().unwrap()[0], 0x90);
     raw
 }

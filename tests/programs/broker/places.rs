@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::thread::sleep;
 
-use mqtt_session::wire::Connect as ConnectPacket;
+use mqtt_session::wire::ConnectPacket;
 use mqtt_session::{Properties, Property, QoS, Subscription, Version};
 
 use super::driver::{Client, connect_as};
@@ -113,7 +113,7 @@ fn publish(name: &str, mut eager: Eager, most: usize) -> (usize, BTreeMap<u16, u
     eager.run(&broker, most);
     let mut last = Raw::connected(
         broker.address(),
-        Version::V3,
+        Version::V311,
         ConnectPacket { client_id: "last", clean_start: true, ..ConnectPacket::default() },
     );
     last.bytes(b"\x30\x05\0\x03end");
@@ -140,7 +140,7 @@ pub(crate) fn a_thousand_at_once(version: Version) {
 #[test]
 fn a_clean_session_has_room_for_all() {
     for (name, count) in [("eager", 5_000), ("", 5_000), ("all", u16::MAX)] {
-        let (connections, times) = publish("clean", Eager::new(Version::V3, name, true, count), 2);
+        let (connections, times) = publish("clean", Eager::new(Version::V311, name, true, count), 2);
         assert_eq!((connections, times.len()), (2, count.into()), "{name}");
         // What was under way when a clean session ended is published anew by its client.
         assert!(times.values().all(|&times| times <= 2), "{times:?}");
@@ -150,7 +150,7 @@ fn a_clean_session_has_room_for_all() {
 /// A session that goes on gets further with each connection, and each message comes once.
 #[test]
 fn a_lasting_session_gets_further() {
-    let (connections, times) = publish("lasting", Eager::new(Version::V3, "eager", false, 5_000), 5);
+    let (connections, times) = publish("lasting", Eager::new(Version::V311, "eager", false, 5_000), 5);
     assert_eq!((connections, times.len()), (5, 5_000));
     assert!(times.values().all(|&times| times == 1), "{times:?}");
 }
@@ -159,8 +159,8 @@ fn a_lasting_session_gets_further() {
 #[test]
 fn a_session_that_begins_anew_has_room() {
     let broker = Broker::launch("anew", &["--queue", "200000"]);
-    Eager::new(Version::V3, "eager", false, 2_000).run(&broker, 2);
+    Eager::new(Version::V311, "eager", false, 2_000).run(&broker, 2);
     // Clean once, to end the lasting session; then another one begins.
-    Eager::new(Version::V3, "eager", true, 2_000).run(&broker, 1);
-    Eager::new(Version::V3, "eager", false, 20_000).run(&broker, 1);
+    Eager::new(Version::V311, "eager", true, 2_000).run(&broker, 1);
+    Eager::new(Version::V311, "eager", false, 20_000).run(&broker, 1);
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use mqtt_session::wire::{Connect, Header, Packet};
+use mqtt_session::wire::{ConnectPacket, Header, Packet};
 use mqtt_session::{Role, Version};
 
 /// How long an answer may take.
@@ -25,7 +25,7 @@ impl Raw {
     }
 
     /// A connection that is accepted.
-    pub(crate) fn connected(address: SocketAddr, version: Version, connect: Connect<'_>) -> Self {
+    pub(crate) fn connected(address: SocketAddr, version: Version, connect: ConnectPacket<'_>) -> Self {
         let mut raw = Self::open(address, version);
         raw.send(&Packet::Connect(connect));
         let connack = raw.next().unwrap();

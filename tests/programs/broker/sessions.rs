@@ -3,10 +3,10 @@
 use core::time::Duration;
 use std::thread::sleep;
 
-use mqtt_session::wire::{Connack, Connect as ConnectPacket, Packet};
+use mqtt_session::wire::{Connack, ConnectPacket, Packet};
 use mqtt_session::{
-    Cause, Connect, Disconnect, Outcome, Properties, Property, Publish, QoS, ReasonCode, Role, Subscription, Version,
-    Will,
+    CloseReason, Connect, Disconnect, Outcome, Properties, Property, Publish, QoS, ReasonCode, Role, Subscription,
+    Version, Will,
 };
 
 use super::driver::{Client, Plain, connect_as};
@@ -110,7 +110,7 @@ fn a_session_expires() {
 #[test]
 fn another_version_begins_anew() {
     let broker = Broker::launch("versions", &[]);
-    for (first, second) in [(Version::V3, Version::V5), (Version::V5, Version::V3)] {
+    for (first, second) in [(Version::V311, Version::V5), (Version::V5, Version::V311)] {
         let name = format!("from-{}", first.level());
         left_behind(&broker, &connect_as(first, &name, true));
         let client = Plain::connected(broker.address(), &connect_as(second, &name, true));
@@ -221,7 +221,7 @@ fn names_are_assigned() {
     });
     assert_ne!(names[0], names[1]);
     // 3.1.1 has them, too, without being told.
-    let mut clients = [0, 1].map(|_| connected(&broker, Version::V3, ""));
+    let mut clients = [0, 1].map(|_| connected(&broker, Version::V311, ""));
     for client in &mut clients {
         client.publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("a", b"x") });
     }
@@ -238,8 +238,8 @@ pub(crate) fn the_broker_ends(version: Version) {
     let status = broker.stop();
     assert!(status.success(), "{status}: {}", broker.log());
     let cause = match version {
-        Version::V5 => Cause::DisconnectedByPeer(ReasonCode::ServerShuttingDown),
-        _ => Cause::ConnectionLost,
+        Version::V5 => CloseReason::DisconnectedByPeer(ReasonCode::ServerShuttingDown),
+        _ => CloseReason::ConnectionLost,
     };
     assert_eq!(client.run_until_closed(), cause);
     broker.start();

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::env;
 
 use mqtt_session::{
-    Cause, Connect, Disconnect, Properties, Property, Publish, QoS, ReasonCode, Subscription, Version, Will,
+    CloseReason, Connect, Disconnect, Properties, Property, Publish, QoS, ReasonCode, Subscription, Version, Will,
 };
 
 use super::broker::Broker;
@@ -52,7 +52,7 @@ pub(crate) fn broker_restart(on: On) {
         other.publish(&Publish { qos, ..Publish::new("down", payload) });
     }
     broker.stop();
-    assert_eq!(other.run_until_closed(), Cause::ConnectionLost);
+    assert_eq!(other.run_until_closed(), CloseReason::ConnectionLost);
     for (qos, payload) in [(QoS::AtLeastOnce, b"3"), (QoS::ExactlyOnce, b"4")] {
         let publish = Publish { qos, ..Publish::new("up", payload) };
         assert!(client.session.publish(&publish).expect("it is queued").is_some());
@@ -147,7 +147,7 @@ pub(crate) fn wrong_password(On { version, .. }: On) {
     for password in [None, Some(&b"wrong"[..])] {
         client.seen.refused.clear();
         client.open(&Connect { password, ..connect }).expect("CONNECT is legal");
-        assert_eq!(client.run_until_closed(), Cause::Refused(refusal));
+        assert_eq!(client.run_until_closed(), CloseReason::ConnectionRefused(refusal));
         assert_eq!(client.seen.refused, [refusal]);
     }
     client.connect(&Connect { password: Some(b"right"), ..connect });
@@ -169,9 +169,9 @@ pub(crate) fn take_over(on: On) {
         let told = proxy.wire(|wire| wire.trace.iter().any(|line| line.starts_with("<- Disconnect")));
         if told {
             assert_eq!(first.seen.disconnected, [ReasonCode::SessionTakenOver]);
-            assert_eq!(cause, Cause::DisconnectedByPeer(ReasonCode::SessionTakenOver));
+            assert_eq!(cause, CloseReason::DisconnectedByPeer(ReasonCode::SessionTakenOver));
         } else {
-            assert_eq!(cause, Cause::ConnectionLost);
+            assert_eq!(cause, CloseReason::ConnectionLost);
         }
         second.publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("a", b"hello") });
     }

@@ -9,8 +9,9 @@ use std::net::TcpStream;
 use std::time::Instant as Clock;
 
 use mqtt_session::{
-    Cause, Connect, Disconnect, Event, Inbox, Instant, List, Message, Outcome, PacketId, Properties, Property, Publish,
-    QoS, ReasonCode, Refused, Session, Step, Subscribe, Subscription, TopicAliases, Unsubscribe, Version,
+    CloseReason, CommandError, Connect, Disconnect, Event, Inbox, Instant, List, Message, Outcome, PacketId,
+    Properties, Property, Publish, QoS, ReasonCode, Session, Step, Subscribe, Subscription, TopicAliases, Unsubscribe,
+    Version,
 };
 
 /// How long anything may take that is waited for.
@@ -23,8 +24,8 @@ const PAUSE: Duration = Duration::from_millis(4);
 pub(crate) type Plain = Client<8_192, 32, 64, 4_096>;
 
 /// A session with its connection, and what it has told.
-pub(crate) struct Client<const STORE: usize, const SENT: usize, const HELD: usize, const INBOX: usize> {
-    pub(crate) session: Box<Session<STORE, SENT, HELD>>,
+pub(crate) struct Client<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const INBOX: usize> {
+    pub(crate) session: Box<Session<STORE, OUTBOUND, INBOUND>>,
     pub(crate) seen: Seen,
     inbox: Box<Inbox<[u8; INBOX]>>,
     address: SocketAddr,
@@ -40,7 +41,7 @@ pub(crate) enum Turn {
     /// There was nothing to do but wait.
     Waited,
     /// The connection is over.
-    Closed(Cause),
+    Closed(CloseReason),
 }
 
 /// What a client was told, in the order in which it came, by kind.
@@ -56,7 +57,7 @@ pub(crate) struct Seen {
     /// Everything else, as text.
     pub(crate) others: Vec<String>,
     /// Why the last connection ended.
-    pub(crate) closed: Option<Cause>,
+    pub(crate) closed: Option<CloseReason>,
 }
 
 /// What CONNACK said.
@@ -76,7 +77,9 @@ pub(crate) struct Received {
     pub(crate) properties: Vec<String>,
 }
 
-impl<const STORE: usize, const SENT: usize, const HELD: usize, const INBOX: usize> Client<STORE, SENT, HELD, INBOX> {
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const INBOX: usize>
+    Client<STORE, OUTBOUND, INBOUND, INBOX>
+{
     pub(crate) fn new(address: SocketAddr) -> Self {
         Self {
             session: Box::new(Session::new()),
@@ -101,7 +104,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const INBOX: usiz
     }
 
     /// Opens a transport and begins to connect; nothing is sent yet.
-    pub(crate) fn open(&mut self, connect: &Connect<'_>) -> Result<(), Refused> {
+    pub(crate) fn open(&mut self, connect: &Connect<'_>) -> Result<(), CommandError> {
         self.seen.closed = None;
         self.session.connect(&mut *self.inbox, connect)?;
         // Without a socket the next step finds the transport lost.
@@ -117,7 +120,10 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const INBOX: usiz
     }
 
     /// One step of the loop; an event goes to `on_event`.
-    pub(crate) fn step(&mut self, mut on_event: impl FnMut(&mut Session<STORE, SENT, HELD>, &Event<'_>)) -> Turn {
+    pub(crate) fn step(
+        &mut self,
+        mut on_event: impl FnMut(&mut Session<STORE, OUTBOUND, INBOUND>, &Event<'_>),
+    ) -> Turn {
         let now = Instant::from_millis(self.start.elapsed().as_millis().try_into().expect("not that long"));
         match self.session.poll(&mut *self.inbox, now) {
             Step::Event(event) => on_event(&mut self.session, &event),
@@ -180,7 +186,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const INBOX: usiz
     }
 
     /// Goes on until the connection is over, and tells why.
-    pub(crate) fn run_until_closed(&mut self) -> Cause {
+    pub(crate) fn run_until_closed(&mut self) -> CloseReason {
         self.run_until("the end", |seen| seen.closed.is_some());
         self.seen.closed.expect("it is closed")
     }
@@ -229,7 +235,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const INBOX: usiz
     /// Disconnects, and waits for the end.
     pub(crate) fn disconnect(&mut self, disconnect: &Disconnect<'_>) {
         self.session.disconnect(disconnect).expect("DISCONNECT is legal");
-        assert_eq!(self.run_until_closed(), Cause::Disconnected);
+        assert_eq!(self.run_until_closed(), CloseReason::Disconnected);
     }
 
     /// Closes the socket without a word; the next step finds it gone.
@@ -241,7 +247,7 @@ impl<const STORE: usize, const SENT: usize, const HELD: usize, const INBOX: usiz
     pub(crate) fn drop_socket(&mut self) {
         self.socket = None;
         self.session.connection_lost();
-        assert_eq!(self.run_until_closed(), Cause::ConnectionLost);
+        assert_eq!(self.run_until_closed(), CloseReason::ConnectionLost);
     }
 
     /// One step with its event noted.
@@ -267,7 +273,7 @@ impl Seen {
             Event::Published { packet_id, outcome, .. } => self.published.push((*packet_id, *outcome)),
             Event::Subscribed { reason_codes, .. } => self.subscribed.push(codes(reason_codes)),
             Event::Unsubscribed { .. } => self.unsubscribed += 1,
-            Event::Refused(connack) => self.refused.push(connack.reason_code),
+            Event::ConnectionRefused(connack) => self.refused.push(connack.reason_code),
             Event::Disconnected(disconnect) => self.disconnected.push(disconnect.reason_code),
             other => self.others.push(format!("{other:?}")),
         }

@@ -11,7 +11,8 @@ use std::thread::{scope, sleep};
 use std::time::Instant as Clock;
 
 use mqtt_session::{
-    Cause, Connect, Event, LostSession, Outcome, Publish, QoS, ReasonCode, Refused, Role, Subscribe, Subscription,
+    CloseReason, CommandError, Connect, Event, LostSession, Outcome, Publish, QoS, ReasonCode, Role, Subscribe,
+    Subscription,
 };
 
 use super::driver::{Client, Turn, connect_as};
@@ -59,11 +60,11 @@ struct Shared {
 }
 
 /// One of the two clients of a run: 0 has the link with faults, 1 the other one.
-struct Side<'s, const HELD: usize> {
+struct Side<'s, const INBOUND: usize> {
     index: usize,
     run: Run,
     shared: &'s Shared,
-    client: Client<16_384, 32, HELD, 4_096>,
+    client: Client<16_384, 32, INBOUND, 4_096>,
     published: usize,
     state: Progress,
     /// When the last message or outcome came, or the last connection began.
@@ -82,7 +83,7 @@ struct Progress {
     received: Vec<usize>,
     distinct: BTreeSet<usize>,
     faults: Vec<String>,
-    closed: Vec<Cause>,
+    closed: Vec<CloseReason>,
 }
 
 /// What came of a run.
@@ -179,14 +180,14 @@ fn seeds() -> u64 {
 }
 
 impl Run {
-    fn go<const HELD: usize>(self, name: &str) -> Option<Report> {
+    fn go<const INBOUND: usize>(self, name: &str) -> Option<Report> {
         let Self { on, qos, seed, faults, .. } = self;
         let broker = on.start(&format!("{name}-{}-{seed}", qos as u8))?;
         let proxy = Proxy::start(broker.address(), on.version, seed, faults);
         let (start, shared) = (Clock::now(), Shared::default());
         let (here, there) = scope(|threads| {
             let there = threads.spawn(|| Side::<64>::new(1, self, &shared, Client::new(broker.address())).run());
-            let here = Side::<HELD>::new(0, self, &shared, Client::new(proxy.address())).run();
+            let here = Side::<INBOUND>::new(0, self, &shared, Client::new(proxy.address())).run();
             (here, there.join().expect("the other client ends"))
         });
         let mut malformed = proxy.wire(|wire| wire.malformed.clone());
@@ -226,8 +227,8 @@ impl Run {
     }
 }
 
-impl<'s, const HELD: usize> Side<'s, HELD> {
-    fn new(index: usize, run: Run, shared: &'s Shared, client: Client<16_384, 32, HELD, 4_096>) -> Self {
+impl<'s, const INBOUND: usize> Side<'s, INBOUND> {
+    fn new(index: usize, run: Run, shared: &'s Shared, client: Client<16_384, 32, INBOUND, 4_096>) -> Self {
         Self { index, run, shared, client, published: 0, state: Progress::default(), moved: Clock::now() }
     }
 
@@ -258,8 +259,10 @@ impl<'s, const HELD: usize> Side<'s, HELD> {
         match self.client.step(|_, event| state.take(event, expected, run)) {
             Turn::Closed(cause) => {
                 self.state.closed.push(cause);
-                let expected =
-                    matches!(cause, Cause::ConnectionLost | Cause::TooManyHeld | Cause::ReceiveMaximumExceeded);
+                let expected = matches!(
+                    cause,
+                    CloseReason::ConnectionLost | CloseReason::TooManyHeld | CloseReason::ReceiveMaximumExceeded
+                );
                 if (!expected || self.state.is_stuck(20)) && self.run.strictness != Strictness::ClientAlone {
                     self.fail(format!("the connection ended: {cause}"));
                 }
@@ -306,7 +309,7 @@ impl<'s, const HELD: usize> Side<'s, HELD> {
             let topics = [Subscription::new(["down/#", "up/#"][self.index], self.run.qos)];
             let subscribe = Subscribe { subscriptions: &topics, ..Subscribe::default() };
             match self.client.session.subscribe(&subscribe) {
-                Ok(_) | Err(Refused::Offline) => {}
+                Ok(_) | Err(CommandError::Offline) => {}
                 Err(refused) => self.fail(format!("SUBSCRIBE was refused: {refused}")),
             }
         }
@@ -327,7 +330,7 @@ impl<'s, const HELD: usize> Side<'s, HELD> {
             let publish = Publish { qos: self.run.qos, ..Publish::new(topic, payload.as_bytes()) };
             match self.client.session.publish(&publish) {
                 Ok(_) => self.published += 1,
-                Err(Refused::Full) => return,
+                Err(CommandError::Full) => return,
                 Err(refused) => return self.fail(format!("PUBLISH was refused: {refused}")),
             }
         }
@@ -411,7 +414,7 @@ impl Progress {
         if !wire.released_in_haste().is_empty() {
             faults.push(format!("released before they were answered: {:?}", wire.released_in_haste()));
         }
-        let violations = self.closed.iter().filter(|cause| matches!(cause, Cause::Violation(_))).count();
+        let violations = self.closed.iter().filter(|cause| matches!(cause, CloseReason::Violation(_))).count();
         let malformed = wire.malformed.iter().filter(|packet| packet.starts_with("to Client")).count();
         if violations > malformed {
             faults.push(format!("{violations} connections ended for {malformed} malformed packets"));
@@ -421,7 +424,7 @@ impl Progress {
 
     fn ended_otherwise(&self) -> BTreeMap<String, usize> {
         let mut causes = BTreeMap::new();
-        for cause in self.closed.iter().filter(|&&cause| cause != Cause::ConnectionLost) {
+        for cause in self.closed.iter().filter(|&&cause| cause != CloseReason::ConnectionLost) {
             *causes.entry(cause.to_string()).or_default() += 1;
         }
         causes
@@ -429,7 +432,8 @@ impl Progress {
 
     /// Whether so many connections have ended in a row although nobody cut them.
     fn is_stuck(&self, count: usize) -> bool {
-        self.closed.len() >= count && self.closed.iter().rev().take(count).all(|&cause| cause != Cause::ConnectionLost)
+        self.closed.len() >= count
+            && self.closed.iter().rev().take(count).all(|&cause| cause != CloseReason::ConnectionLost)
     }
 }
 

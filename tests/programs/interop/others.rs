@@ -3,8 +3,8 @@
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 
-use mqtt_session::Version::{self, V3, V5};
-use mqtt_session::{Cause, ReasonCode};
+use mqtt_session::Version::{self, V5, V311};
+use mqtt_session::{CloseReason, ReasonCode};
 
 use super::broker::Kind::{self, Aedes, Amqtt, Mqttv5};
 use super::driver::{Plain, connect_as};
@@ -43,30 +43,48 @@ impl Lack {
 /// What each broker does not do. These tests are run all the same, and fail as it says here or not at all; `brokers.md` shows why it
 /// is the broker that is at fault. aedes and amqtt do not speak 5.0.
 const LACKS: &[Lack] = &[
-    lack(Aedes, V3, "shared_subscriptions", "one of them got no share", "it has none"),
-    lack(Aedes, V3, "retained", r#"left: ["kept/theirs 0 0 "#, "a filter with a wildcard gets more than its QoS"),
+    lack(Aedes, V311, "shared_subscriptions", "one of them got no share", "it has none"),
+    lack(Aedes, V311, "retained", r#"left: ["kept/theirs 0 0 "#, "a filter with a wildcard gets more than its QoS"),
     lack(
         Aedes,
-        V3,
+        V311,
         "at_least_once",
         "1000 of 1000 arrived; the first in a wrong",
         "new messages overtake those sent again",
     )
     .at_times(),
-    lack(Aedes, V3, "without_cuts", "arrived; the first in a wrong", "a PUBREL goes astray when PUBRECs come together"),
-    lack(Aedes, V3, "exactly_once", "arrived; the first in a wrong", "a PUBREL goes astray when PUBRECs come together"),
-    lack(Amqtt, V3, "shared_subscriptions", "one of them got no share", "it has none"),
-    lack(Amqtt, V3, "every_qos_out", r#"["out/a 2 0 hello", "out/a 2 0 hello","#, "it raises QoS to what was granted"),
-    lack(Amqtt, V3, "every_qos_in", r#"["in/2 2 0 hello", "in/2 2 0 hello","#, "it raises QoS to what was granted"),
-    lack(Amqtt, V3, "empty_payload", r#"["b 2 0 ", "b 2 0 ","#, "it raises QoS to what was granted"),
-    lack(Amqtt, V3, "take_over", "waited for the end too long", "it leaves the first connection open"),
-    lack(Amqtt, V3, "session_life", "Some(true)", "it keeps a session that is not to last"),
-    lack(Amqtt, V3, "resume", "waited for", "it forgets what it has in flight"),
-    lack(Amqtt, V3, "at_least_once", "took too long", "it forgets what it has in flight"),
-    lack(Amqtt, V3, "exactly_once", "took too long", "it does not answer a PUBREL that comes again"),
+    lack(
+        Aedes,
+        V311,
+        "without_cuts",
+        "arrived; the first in a wrong",
+        "a PUBREL goes astray when PUBRECs come together",
+    ),
+    lack(
+        Aedes,
+        V311,
+        "exactly_once",
+        "arrived; the first in a wrong",
+        "a PUBREL goes astray when PUBRECs come together",
+    ),
+    lack(Amqtt, V311, "shared_subscriptions", "one of them got no share", "it has none"),
+    lack(
+        Amqtt,
+        V311,
+        "every_qos_out",
+        r#"["out/a 2 0 hello", "out/a 2 0 hello","#,
+        "it raises QoS to what was granted",
+    ),
+    lack(Amqtt, V311, "every_qos_in", r#"["in/2 2 0 hello", "in/2 2 0 hello","#, "it raises QoS to what was granted"),
+    lack(Amqtt, V311, "empty_payload", r#"["b 2 0 ", "b 2 0 ","#, "it raises QoS to what was granted"),
+    lack(Amqtt, V311, "take_over", "waited for the end too long", "it leaves the first connection open"),
+    lack(Amqtt, V311, "session_life", "Some(true)", "it keeps a session that is not to last"),
+    lack(Amqtt, V311, "resume", "waited for", "it forgets what it has in flight"),
+    lack(Amqtt, V311, "at_least_once", "took too long", "it forgets what it has in flight"),
+    lack(Amqtt, V311, "exactly_once", "took too long", "it does not answer a PUBREL that comes again"),
     lack(Amqtt, V5, "unsupported_version", "ConnackTimeout", "it reads a 5.0 CONNECT as one of 3.1.1, and waits"),
-    lack(Mqttv5, V3, "take_over", "PacketNotForThisEnd", "it sends DISCONNECT with a reason code in 3.1.1"),
-    lack(Mqttv5, V3, "exactly_once", "down: ", "it sends PUBCOMP with a reason code in 3.1.1"),
+    lack(Mqttv5, V311, "take_over", "PacketNotForThisEnd", "it sends DISCONNECT with a reason code in 3.1.1"),
+    lack(Mqttv5, V311, "exactly_once", "down: ", "it sends PUBCOMP with a reason code in 3.1.1"),
     lack(Mqttv5, V5, "exactly_once", "down: ", "it counts identifiers from 1 again").at_times(),
     lack(Mqttv5, V5, "properties", "|answers|1|90|a:1 a:2 x-mqtt-client-id:tested|hello", "it adds a user property"),
     lack(Mqttv5, V5, "message_expiry", "x-mqtt-client-id", "it adds a user property"),
@@ -95,7 +113,10 @@ pub(crate) fn unsupported_version(on: On) {
     client.open(&connect_as(on.version, "tested", false)).expect("CONNECT is legal");
     let cause = client.run_until_closed();
     assert!(
-        matches!(cause, Cause::UnsupportedVersion | Cause::Refused(ReasonCode::UnsupportedProtocolVersion)),
+        matches!(
+            cause,
+            CloseReason::UnsupportedVersion | CloseReason::ConnectionRefused(ReasonCode::UnsupportedProtocolVersion)
+        ),
         "{cause:?}"
     );
 }

@@ -139,7 +139,7 @@ enum Manner {
 
 /// What becomes of a connection that is accepted.
 enum Fate {
-    Refused,
+    CommandError,
     LeftAlone,
     Passed(Plan),
 }
@@ -234,7 +234,7 @@ impl Shared {
             }
             let fate = self.state().fate();
             match fate {
-                Fate::Refused => {}
+                Fate::CommandError => {}
                 Fate::LeftAlone => self.outwait(&client),
                 Fate::Passed(plan) => self.pass(client, plan),
             }
@@ -272,7 +272,7 @@ impl State {
         if random.once_in(faults.refusals) {
             counts.refused += 1;
             wire.note("refused");
-            return Fate::Refused;
+            return Fate::CommandError;
         }
         if random.once_in(faults.silences) {
             counts.left_alone += 1;

@@ -62,10 +62,10 @@ impl Links {
 
     fn flags(self) -> &'static [&'static str] {
         match self {
-            Self::Cut => &["-k", "600", "--patience", "5"],
+            Self::Cut => &["-k", "600", "--response_timeout", "5"],
             // Many in a row may be of no use, and the pauses grow as they should.
-            Self::CutInHandshake => &["-k", "600", "--patience", "1", "--max-pause", "1000"],
-            Self::CutSilently => &["-k", "2", "--patience", "1", "--max-pause", "1000"],
+            Self::CutInHandshake => &["-k", "600", "--response_timeout", "1", "--max-pause", "1000"],
+            Self::CutSilently => &["-k", "2", "--response_timeout", "1", "--max-pause", "1000"],
         }
     }
 }

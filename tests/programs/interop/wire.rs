@@ -5,7 +5,7 @@ use core::mem::take;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant as Clock;
 
-use mqtt_session::wire::{Acknowledgement, Header, Packet, Publish};
+use mqtt_session::wire::{Acknowledgement, Header, Packet, PublishPacket};
 use mqtt_session::{AckType, Delivery, QoS, Role, Version};
 
 /// Received bytes of one direction until they are packets.
@@ -182,7 +182,7 @@ impl Wire {
 }
 
 impl Sender {
-    fn publish(&mut self, publish: &Publish<'_>, line: usize) {
+    fn publish(&mut self, publish: &PublishPacket<'_>, line: usize) {
         let payload = publish.payload.to_vec();
         self.sent.push(payload.clone());
         let (Delivery::AtLeastOnce { packet_id, .. } | Delivery::ExactlyOnce { packet_id, .. }) = publish.delivery

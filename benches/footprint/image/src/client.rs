@@ -57,15 +57,15 @@ fn answer(session: &mut Client, message: &Message<'_>) {
 
 #[cfg(not(feature = "v5"))]
 fn version() -> Version {
-    Version::V3
+    Version::V311
 }
 
-#[cfg(not(feature = "v3"))]
+#[cfg(not(feature = "v311"))]
 fn version() -> Version {
     Version::V5
 }
 
-#[cfg(all(feature = "v3", feature = "v5"))]
+#[cfg(all(feature = "v311", feature = "v5"))]
 fn version() -> Version {
-    if number() == 0 { Version::V3 } else { Version::V5 }
+    if number() == 0 { Version::V311 } else { Version::V5 }
 }

@@ -1,7 +1,7 @@
 //! What stands for the board: the images are linked, never run.
 #![no_std]
 
-#[cfg(any(feature = "v3", feature = "v5"))]
+#[cfg(any(feature = "v311", feature = "v5"))]
 pub mod client;
 
 use core::panic::PanicInfo;

@@ -12,8 +12,8 @@ use firmware::uart::Uart;
 use firmware::{end, modem};
 use mqtt_session::io::Driver;
 use mqtt_session::{
-    Backoff, Cause, Connect, Disconnect, Event, Inbox, Message, Outcome, Properties, Property, Publish, QoS, Refused,
-    Subscribe, Subscription, Version,
+    Backoff, CloseReason, CommandError, Connect, Disconnect, Event, Inbox, Message, Outcome, Properties, Property,
+    Publish, QoS, Subscribe, Subscription, Version,
 };
 
 /// Bytes for packets, publishes under way, received messages under way (as many as mosquitto asks for).
@@ -63,7 +63,7 @@ fn main() -> ! {
             }
         };
         // Why a connection ended is logged by the crate.
-        if closed.cause() == Cause::Disconnected {
+        if closed.cause() == CloseReason::Disconnected {
             work.report();
         }
         if work.connections != 0 {
@@ -75,7 +75,7 @@ fn main() -> ! {
 /// What should not have happened.
 #[derive(defmt::Format)]
 enum Fault {
-    Refused(Refused),
+    Refused(CommandError),
     SubscriptionFailed,
     Ended(Outcome),
     /// A message that nobody publishes.
@@ -84,8 +84,8 @@ enum Fault {
     Repeated(usize),
 }
 
-impl From<Refused> for Fault {
-    fn from(refused: Refused) -> Self {
+impl From<CommandError> for Fault {
+    fn from(refused: CommandError) -> Self {
         Self::Refused(refused)
     }
 }
@@ -156,7 +156,7 @@ impl Work {
             match session.publish(&Publish { qos: qos_of(self.published), ..Publish::new("board/up", payload) }) {
                 Ok(_) => self.published += 1,
                 // `Event::Writable` follows, or another connection.
-                Err(Refused::Full | Refused::Closing) => return Ok(()),
+                Err(CommandError::Full | CommandError::Closing) => return Ok(()),
                 Err(refused) => return Err(refused.into()),
             }
         }

@@ -7,7 +7,7 @@ use firmware::clock::Ticks;
 use firmware::uart::Uart;
 use firmware::{end, modem};
 use mqtt_session::io::Driver;
-use mqtt_session::{Backoff, Cause, Connect, Disconnect, Event, Inbox, Publish, QoS, Session, Version};
+use mqtt_session::{Backoff, CloseReason, Connect, Disconnect, Event, Inbox, Publish, QoS, Session, Version};
 
 #[entry]
 fn main() -> ! {
@@ -45,5 +45,5 @@ fn main() -> ! {
             Err(closed) => break closed,
         }
     };
-    if closed.cause() == Cause::Disconnected { end::succeed() } else { end::fail() }
+    if closed.cause() == CloseReason::Disconnected { end::succeed() } else { end::fail() }
 }

@@ -9,8 +9,8 @@ use firmware::uart::Uart;
 use firmware::{end, modem};
 use mqtt_session::io::Driver;
 use mqtt_session::{
-    Backoff, Cause, Connect, Disconnect, Event, Inbox, Message, Outcome, PacketId, Publish, QoS, Refused, Subscribe,
-    Subscription, Version,
+    Backoff, CloseReason, CommandError, Connect, Disconnect, Event, Inbox, Message, Outcome, PacketId, Publish, QoS,
+    Subscribe, Subscription, Version,
 };
 
 type Session = mqtt_session::Session<1024, 16, 64>;
@@ -33,7 +33,7 @@ fn main() -> ! {
     let mut clock = Ticks::start(core.SYST, LIMIT);
     let mut uart = Uart::start(&mut core.NVIC);
     modem::dial(&mut uart, &mut clock, &mut Backoff::new(100, 5_000));
-    let connect = Connect { keep_alive: 10, window: WINDOW, ..Connect::new(Version::V3, "many") };
+    let connect = Connect { keep_alive: 10, window: WINDOW, ..Connect::new(Version::V311, "many") };
     if let Err(refused) = SESSION.connect(INBOX, &connect) {
         defmt::error!("connect: {}", refused);
         end::fail();
@@ -49,7 +49,7 @@ fn main() -> ! {
             Err(closed) => break closed,
         }
     };
-    if closed.cause() != Cause::Disconnected {
+    if closed.cause() != CloseReason::Disconnected {
         end::fail();
     }
     let given = WORK.given.count();
@@ -60,7 +60,7 @@ fn main() -> ! {
 /// What should not have happened.
 #[derive(defmt::Format)]
 enum Fault {
-    Refused(Refused),
+    Refused(CommandError),
     Ended(Outcome),
     /// An identifier was given that is still in use.
     Reused(PacketId),
@@ -70,8 +70,8 @@ enum Fault {
     OutOfOrder,
 }
 
-impl From<Refused> for Fault {
-    fn from(refused: Refused) -> Self {
+impl From<CommandError> for Fault {
+    fn from(refused: CommandError) -> Self {
         Self::Refused(refused)
     }
 }
@@ -125,7 +125,7 @@ impl Work {
                     self.published += 1;
                 }
                 Ok(packet_id) => return Err(packet_id.map_or(Fault::OutOfOrder, Fault::Reused)),
-                Err(Refused::Full) => return Ok(()),
+                Err(CommandError::Full) => return Ok(()),
                 Err(refused) => return Err(refused.into()),
             }
         }

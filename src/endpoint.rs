@@ -7,8 +7,8 @@ use crate::server;
 use crate::session::Session;
 use crate::time::Instant;
 
-/// Either end of a connection, as far as a transport sees it: what is written for an `End` serves clients and servers.
-pub trait End {
+/// Either end of a connection, as far as a transport sees it: what is written for an `Endpoint` serves clients and servers.
+pub trait Endpoint {
     /// What a poll tells.
     type Event<'i>;
 
@@ -28,10 +28,12 @@ pub trait End {
     fn deadline(&self) -> Option<Instant>;
 }
 
-/// Implements [`End`] by the methods of the same names.
-macro_rules! end {
+/// Implements [`Endpoint`] by the methods of the same names.
+macro_rules! endpoint {
     ($session:ty, $event:ty) => {
-        impl<const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> End for $session {
+        impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize> Endpoint
+            for $session
+        {
             type Event<'i> = $event;
 
             fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Self::Event<'i>> {
@@ -57,6 +59,6 @@ macro_rules! end {
     };
 }
 
-end!(Session<STORE, SENT, HELD, CONTROL>, event::Event<'i>);
+endpoint!(Session<STORE, OUTBOUND, INBOUND, CONTROL>, event::Event<'i>);
 #[cfg(feature = "server")]
-end!(server::Session<STORE, SENT, HELD, CONTROL>, server::Event<'i>);
+endpoint!(server::Session<STORE, OUTBOUND, INBOUND, CONTROL>, server::Event<'i>);

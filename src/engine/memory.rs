@@ -16,28 +16,28 @@ use super::state::Core;
 
 /// What a session consists of.
 #[derive(Clone)]
-pub(crate) struct Parts<E, const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> {
+pub(crate) struct Memory<E, const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize> {
     pub(crate) core: Core<E>,
     outbox: Outbox,
     control: Control,
-    slots: [Slot; SENT],
-    held: [Entry; HELD],
+    slots: [Slot; OUTBOUND],
+    held: [Entry; INBOUND],
     store: [u8; STORE],
     queue: [u8; CONTROL],
 }
 
-impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize>
-    Parts<E, STORE, SENT, HELD, CONTROL>
+impl<E: End, const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize>
+    Memory<E, STORE, OUTBOUND, INBOUND, CONTROL>
 {
     /// All zero bits.
     pub(crate) const NEW: Self = {
-        assert!(SENT <= 65_535 && HELD <= 65_535, "there are no more than 65,535 packet identifiers");
+        assert!(OUTBOUND <= 65_535 && INBOUND <= 65_535, "there are no more than 65,535 packet identifiers");
         Self {
             core: Core::new(E::NEW),
             outbox: Outbox::EMPTY,
             control: Control::EMPTY,
-            slots: [Slot::FREE; SENT],
-            held: [Entry::FREE; HELD],
+            slots: [Slot::FREE; OUTBOUND],
+            held: [Entry::FREE; INBOUND],
             store: [0; STORE],
             queue: [0; CONTROL],
         }
@@ -77,21 +77,21 @@ impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CON
 }
 
 /// Equal if they mean the same.
-impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> PartialEq
-    for Parts<E, STORE, SENT, HELD, CONTROL>
+impl<E: End, const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize> PartialEq
+    for Memory<E, STORE, OUTBOUND, INBOUND, CONTROL>
 {
     fn eq(&self, other: &Self) -> bool {
         self.content() == other.content()
     }
 }
 
-impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> Eq
-    for Parts<E, STORE, SENT, HELD, CONTROL>
+impl<E: End, const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize> Eq
+    for Memory<E, STORE, OUTBOUND, INBOUND, CONTROL>
 {
 }
 
-impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> Hash
-    for Parts<E, STORE, SENT, HELD, CONTROL>
+impl<E: End, const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize> Hash
+    for Memory<E, STORE, OUTBOUND, INBOUND, CONTROL>
 {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.content().hash(state);
@@ -99,8 +99,8 @@ impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CON
 }
 
 /// Shows the state, never stored bytes.
-impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> fmt::Debug
-    for Parts<E, STORE, SENT, HELD, CONTROL>
+impl<E: End, const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize> fmt::Debug
+    for Memory<E, STORE, OUTBOUND, INBOUND, CONTROL>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
@@ -114,8 +114,8 @@ impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CON
 }
 
 #[cfg(feature = "defmt")]
-impl<E: End, const STORE: usize, const SENT: usize, const HELD: usize, const CONTROL: usize> defmt::Format
-    for Parts<E, STORE, SENT, HELD, CONTROL>
+impl<E: End, const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize> defmt::Format
+    for Memory<E, STORE, OUTBOUND, INBOUND, CONTROL>
 {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(
