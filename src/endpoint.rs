@@ -1,5 +1,7 @@
 //! What the two ends have in common for those who carry their bytes.
 
+use core::convert::Infallible;
+
 use crate::event::{self, Step};
 use crate::inbox::Inbox;
 #[cfg(feature = "server")]
@@ -12,8 +14,13 @@ pub trait Endpoint {
     /// What a poll tells.
     type Event<'i>;
 
+    /// What a poll asks for besides: [`Infallible`] if nothing, and then a `match` on a [`Step`] needs no arm for it.
+    type Request<'s>
+    where
+        Self: 's;
+
     /// See [`Session::poll`].
-    fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Self::Event<'i>>;
+    fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Self::Event<'i>, Self::Request<'_>>;
 
     /// See [`Session::transmitted`].
     fn transmitted(&mut self, len: usize);
@@ -28,6 +35,11 @@ pub trait Endpoint {
     fn deadline(&self) -> Option<Instant>;
 }
 
+/// An endpoint that asks for nothing but writing, reading and waiting, as all of this version do.
+pub trait PlainEndpoint: 'static + for<'s> Endpoint<Request<'s> = Infallible> {}
+
+impl<E: 'static + for<'s> Endpoint<Request<'s> = Infallible>> PlainEndpoint for E {}
+
 /// Implements [`Endpoint`] by the methods of the same names.
 macro_rules! endpoint {
     ($session:ty, $event:ty) => {
@@ -35,8 +47,9 @@ macro_rules! endpoint {
             for $session
         {
             type Event<'i> = $event;
+            type Request<'s> = Infallible;
 
-            fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Self::Event<'i>> {
+            fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Self::Event<'i>, Self::Request<'_>> {
                 self.poll(inbox, now)
             }
 

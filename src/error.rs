@@ -193,6 +193,44 @@ impl From<BadAlias> for CloseReason {
 }
 
 impl CloseReason {
+    /// Whether another attempt may succeed without a change of what is asked for: the transport was lost, the peer was silent, busy,
+    /// going down or overloaded, or the next `connect` takes another course by itself. Wait before it, as [`Backoff`](crate::Backoff)
+    /// says. `false` for what the application asked for, for credentials and identifiers that are refused, for another client that has
+    /// taken the session over, and for a peer that breaks the standard.
+    ///
+    /// ```
+    /// use mqtt_session::{CloseReason, ReasonCode};
+    /// assert!(CloseReason::ConnectionRefused(ReasonCode::ServerBusy).is_temporary());
+    /// assert!(!CloseReason::ConnectionRefused(ReasonCode::BadUserNameOrPassword).is_temporary());
+    /// ```
+    #[must_use]
+    pub const fn is_temporary(self) -> bool {
+        match self {
+            Self::ConnectionLost
+            | Self::ConnackTimeout
+            | Self::ConnectTimeout
+            | Self::PingTimeout
+            | Self::KeepAliveTimeout
+            | Self::DisconnectTimeout
+            | Self::SessionUnknown
+            | Self::ReceiveMaximumExceeded
+            | Self::TooManyHeld => true,
+            Self::ConnectionRefused(code) | Self::DisconnectedByPeer(code) => matches!(
+                code,
+                ReasonCode::ServerUnavailable
+                    | ReasonCode::ServerBusy
+                    | ReasonCode::ServerShuttingDown
+                    | ReasonCode::KeepAliveTimeout
+                    | ReasonCode::ReceiveMaximumExceeded
+                    | ReasonCode::MessageRateTooHigh
+                    | ReasonCode::QuotaExceeded
+                    | ReasonCode::ConnectionRateExceeded
+                    | ReasonCode::MaximumConnectTime
+            ),
+            _ => false,
+        }
+    }
+
     /// The reason code with which a 5.0 connection is closed for this cause; `None` where no DISCONNECT is sent.
     #[must_use]
     pub const fn reason_code(self) -> Option<ReasonCode> {

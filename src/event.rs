@@ -1,5 +1,6 @@
 //! What a poll answers.
 
+use core::convert::Infallible;
 use core::fmt;
 
 use crate::error::CloseReason;
@@ -13,7 +14,10 @@ use crate::wire::{
 ///
 /// Events, [`Event<'i>`](Event) of a client, borrow the inbox, and bytes to write borrow the session (`'s`), so a handler may
 /// call commands of the session while it holds a payload.
-pub enum Step<'s, E> {
+///
+/// The sessions of this version ask for nothing more, so `R` has no value, [`Step::Request`] cannot exist, and a `match` on a step
+/// needs no arm for it.
+pub enum Step<'s, E, R = Infallible> {
     /// Something happened.
     Event(E),
     /// Write these bytes, or a part of them, and report how many by `transmitted`. Never empty; repeated, less what was
@@ -31,28 +35,32 @@ pub enum Step<'s, E> {
     Wait(Option<Instant>),
     /// The connection is over: close the transport. Repeated until `connect`.
     Close(CloseReason),
+    /// A session of a kind that needs more of its caller asks for it.
+    Request(R),
 }
 
 /// Of the bytes to write, only how many there are: a password may be among them.
-impl<E: fmt::Debug> fmt::Debug for Step<'_, E> {
+impl<E: fmt::Debug, R: fmt::Debug> fmt::Debug for Step<'_, E, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
             Self::Transmit(bytes) => f.debug_tuple("Transmit").field(&Unshown(bytes)).finish(),
             Self::Wait(deadline) => f.debug_tuple("Wait").field(deadline).finish(),
             Self::Close(cause) => f.debug_tuple("Close").field(cause).finish(),
+            Self::Request(request) => f.debug_tuple("Request").field(request).finish(),
         }
     }
 }
 
 #[cfg(feature = "defmt")]
-impl<E: defmt::Format> defmt::Format for Step<'_, E> {
+impl<E: defmt::Format, R: defmt::Format> defmt::Format for Step<'_, E, R> {
     fn format(&self, f: defmt::Formatter<'_>) {
         match self {
             Self::Event(event) => defmt::write!(f, "Event({})", event),
             Self::Transmit(bytes) => defmt::write!(f, "Transmit([{=usize} bytes])", bytes.len()),
             Self::Wait(deadline) => defmt::write!(f, "Wait({})", deadline),
             Self::Close(cause) => defmt::write!(f, "Close({})", cause),
+            Self::Request(request) => defmt::write!(f, "Request({})", request),
         }
     }
 }
@@ -248,6 +256,20 @@ impl<'i> Message<'i> {
     #[must_use]
     pub const fn qos(&self) -> QoS {
         self.delivery.qos()
+    }
+
+    /// The packet identifier; none with QoS 0. It says which exchange the message belongs to, not whether it is new: with QoS 1 the
+    /// same one may stand for another message later. [MQTT-4.3.2-5]
+    #[must_use]
+    pub const fn packet_id(&self) -> Option<PacketId> {
+        self.delivery.packet_id()
+    }
+
+    /// Whether the peer says that it sends the message again. It may be the first time that it arrives all the same.
+    /// [MQTT-3.3.1-1]
+    #[must_use]
+    pub const fn dup(&self) -> bool {
+        self.delivery.dup()
     }
 }
 

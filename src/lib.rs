@@ -97,7 +97,7 @@ pub use self::{
     aliases::TopicAliases,
     backoff::Backoff,
     command::{Acknowledge, Disconnect, Offline, Oversized, Publish},
-    endpoint::Endpoint,
+    endpoint::{Endpoint, PlainEndpoint},
     error::{CloseReason, CommandError},
     event::{Event, Handle, Message, Outcome, Step, StrayPacket},
     inbox::Inbox,

@@ -1,5 +1,14 @@
 //! The caller's clock.
 
+use core::time::Duration;
+
+/// What is left of a duration where a byte says how many seconds it takes: full seconds, up to 255.
+#[expect(clippy::cast_possible_truncation, reason = "at most 255")]
+pub(crate) fn seconds(duration: Duration) -> u8 {
+    let begun = u64::from(duration.subsec_nanos() != 0);
+    duration.as_secs().saturating_add(begun).min(255) as u8
+}
+
 /// A point in time on the caller's own clock, in milliseconds since any moment that stays the same for the life of a
 /// session. 64 bits do not wrap: they last for 584 million years.
 ///
@@ -61,10 +70,38 @@ impl Instant {
         ((turns << 29).wrapping_add(seconds), thousandths % 1000)
     }
 
+    /// The time since an earlier instant; zero if it is not earlier.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use mqtt_session::Instant;
+    /// let uptime = Duration::from_millis(1_500);
+    /// assert_eq!(Instant::from(uptime), Instant::from_millis(1_500));
+    /// assert_eq!(Duration::from(Instant::from_millis(1_500)), uptime);
+    /// assert_eq!(Instant::from(uptime).since(Instant::from_millis(1_000)), Duration::from_millis(500));
+    /// ```
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.millis_since(earlier))
+    }
+
     /// The milliseconds that have passed since `earlier`; 0 if it is not earlier.
     #[must_use]
     pub const fn millis_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// A time since the zero of the clock, in full milliseconds; beyond 584 million years the last instant there is.
+impl From<Duration> for Instant {
+    fn from(since_zero: Duration) -> Self {
+        Self(u64::try_from(since_zero.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<Instant> for Duration {
+    fn from(instant: Instant) -> Self {
+        Self::from_millis(instant.as_millis())
     }
 }
 

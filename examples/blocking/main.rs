@@ -81,12 +81,7 @@ impl From<CommandError> for Failure {
 
 impl From<Error<io::Error>> for Failure {
     fn from(error: Error<io::Error>) -> Self {
-        match error.cause() {
-            CloseReason::ConnectionLost | CloseReason::ConnackTimeout | CloseReason::PingTimeout => {
-                Self::Passing(error.to_string())
-            }
-            _ => Self::Final(error.to_string()),
-        }
+        if error.cause().is_temporary() { Self::Passing(error.to_string()) } else { Self::Final(error.to_string()) }
     }
 }
 
@@ -126,7 +121,7 @@ impl Client {
         let connect = Connect {
             clean_start: !self.known,
             properties: &lasting,
-            response_timeout: 3,
+            response_timeout: core::time::Duration::from_secs(3),
             ..Connect::new(Version::V5, &self.name)
         };
         self.session.connect(&mut self.inbox, &connect)?;

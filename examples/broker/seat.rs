@@ -88,7 +88,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     for Sized<STORE, OUTBOUND, INBOUND, CONTROL>
 {
     fn open(&mut self, response_timeout: u8) {
-        self.open(response_timeout);
+        self.open(core::time::Duration::from_secs(response_timeout.into()));
     }
 
     fn poll<'s, 'i>(&'s mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'s, Event<'i>> {

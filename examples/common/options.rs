@@ -219,7 +219,7 @@ impl Connection {
             password: self.password.as_deref(),
             will: self.will(),
             properties,
-            response_timeout: self.response_timeout,
+            response_timeout: core::time::Duration::from_secs(self.response_timeout.into()),
             ..Connect::new(self.version, &self.client_id)
         }
     }

@@ -105,7 +105,7 @@ impl Retry {
         if served {
             self.backoff.reset();
         }
-        if is_passing(cause) { self.wait(line, stop) } else { Err(Failure::Failed(line)) }
+        if cause.is_temporary() { self.wait(line, stop) } else { Err(Failure::Failed(line)) }
     }
 
     fn wait(&mut self, line: String, stop: &Stop) -> Result<(), Failure> {
@@ -115,26 +115,6 @@ impl Retry {
         let pause = self.backoff.next(random());
         eprintln!("{}: {line}; connecting again in {pause} ms", self.name);
         stop.sleep(Duration::from_millis(pause.into()))
-    }
-}
-
-/// Whether another attempt may go better.
-fn is_passing(cause: CloseReason) -> bool {
-    match cause {
-        CloseReason::ConnectionLost
-        | CloseReason::ConnackTimeout
-        | CloseReason::PingTimeout
-        | CloseReason::TooManyHeld => true,
-        CloseReason::ConnectionRefused(code) | CloseReason::DisconnectedByPeer(code) => matches!(
-            code,
-            ReasonCode::ServerUnavailable
-                | ReasonCode::ServerBusy
-                | ReasonCode::ServerShuttingDown
-                | ReasonCode::ConnectionRateExceeded
-                | ReasonCode::MaximumConnectTime
-                | ReasonCode::KeepAliveTimeout
-        ),
-        _ => false,
     }
 }
 

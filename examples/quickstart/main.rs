@@ -152,7 +152,7 @@ impl World {
         };
         self.closed = 0;
         self.sim.connect();
-        self.server.open(10);
+        self.server.open(core::time::Duration::from_secs(10));
         self.server_inbox.clear();
         self.client.connect(&mut self.client_inbox, &connect)
     }

@@ -7,7 +7,7 @@ use core::task::{Context, Poll};
 
 use embedded_io_async::{Error as _, ErrorKind, ErrorType, Read, Write};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::PlainEndpoint;
 use crate::error::CloseReason;
 use crate::event::Step;
 use crate::inbox::Inbox;
@@ -148,7 +148,7 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
     ///
     /// The connection is over, and all that there was to tell of it is told. A further call says so again, without the
     /// transport's error.
-    pub async fn next<S: Endpoint, R>(
+    pub async fn next<S: PlainEndpoint, R>(
         &mut self,
         session: &mut S,
         inbox: &mut Inbox,
@@ -209,6 +209,16 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
         }
     }
 
+    /// The transport, for what the driver does not do with it.
+    pub const fn transport(&self) -> &T {
+        &self.transport
+    }
+
+    /// The transport. What is read from it or written to it here is missing in the MQTT stream.
+    pub const fn transport_mut(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
     /// The transport and the clock.
     pub fn into_parts(self) -> (T, C) {
         (self.transport, self.clock)
@@ -230,7 +240,7 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
         if self.unflushed { Outgoing::Flush } else { Outgoing::Nothing }
     }
 
-    fn settle<S: Endpoint>(
+    fn settle<S: PlainEndpoint>(
         &mut self,
         session: &mut S,
         inbox: &mut Inbox,

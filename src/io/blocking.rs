@@ -4,7 +4,7 @@ use core::fmt;
 
 use embedded_io::{Error as _, ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::PlainEndpoint;
 use crate::error::CloseReason;
 use crate::event::Step;
 use crate::inbox::Inbox;
@@ -173,7 +173,7 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
     ///
     /// The connection is over, and all that there was to tell of it is told. A further call says so again, without the
     /// transport's error.
-    pub fn next<S: Endpoint, R>(
+    pub fn next<S: PlainEndpoint, R>(
         &mut self,
         session: &mut S,
         inbox: &mut Inbox,
@@ -196,7 +196,7 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
     /// # Errors
     ///
     /// As [`next`](Self::next).
-    pub fn next_before<S: Endpoint, R>(
+    pub fn next_before<S: PlainEndpoint, R>(
         &mut self,
         session: &mut S,
         inbox: &mut Inbox,
@@ -212,13 +212,23 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
         }
     }
 
+    /// The transport, for what the driver does not do with it.
+    pub const fn transport(&self) -> &T {
+        &self.transport
+    }
+
+    /// The transport. What is read from it or written to it here is missing in the MQTT stream.
+    pub const fn transport_mut(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
     /// The transport and the clock.
     pub fn into_parts(self) -> (T, C) {
         (self.transport, self.clock)
     }
 
     /// One poll and what it asks for.
-    fn turn<S: Endpoint, R, H: FnOnce(&mut S, S::Event<'_>) -> R>(
+    fn turn<S: PlainEndpoint, R, H: FnOnce(&mut S, S::Event<'_>) -> R>(
         &mut self,
         session: &mut S,
         inbox: &mut Inbox,

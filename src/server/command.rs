@@ -1,11 +1,13 @@
 //! What the application asks of the server's end alone.
 
+use core::time::Duration;
+
 use crate::aliases::TopicAliases;
 use crate::command::{Acknowledge, Offline, Oversized};
 use crate::wire::Property;
 
 /// How many seconds the last packets of a connection may take where nothing else is said.
-pub(super) const DISCONNECT_TIMEOUT: u8 = 5;
+pub(super) const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How to accept a connection. It becomes CONNACK, and says how the session behaves on this connection.
 ///
@@ -32,7 +34,7 @@ pub struct Accept<'a> {
     pub liveness: Liveness,
     /// How many seconds the last packets of the connection may take, at least 1; 5 by default. Each time that bytes of them
     /// were written they have as long again, up to ten times as long in all.
-    pub disconnect_timeout: u8,
+    pub disconnect_timeout: Duration,
 }
 
 /// What counts as silence of the client. One and a half times the keep alive of it end the connection.

@@ -1,5 +1,7 @@
 //! The server's end: how a connection begins, and how it ends for the server alone.
 
+use core::time::Duration;
+
 use crate::command;
 use crate::control;
 use crate::engine::state::{Authentication, Core, Limits, Options, Phase, SessionLifetime, SessionLoss, Support, Turn};
@@ -8,6 +10,7 @@ use crate::error::{CloseReason, CommandError};
 use crate::inbox::Unread;
 use crate::keepalive::KeepAlive;
 use crate::time::Instant;
+use crate::time::seconds;
 use crate::timer::Timer;
 use crate::wire::{
     self, Announcing, Auth, Connack, ConnectPacket, DisconnectPacket, Frame, List, Measured, PacketType, Properties,
@@ -178,12 +181,13 @@ impl End for Server {
 }
 
 impl<'m> Engine<'m, Server> {
-    pub(super) fn open(&mut self, response_timeout: u8) {
+    pub(super) fn open(&mut self, response_timeout: Duration) {
+        let response_timeout = seconds(response_timeout);
         if !matches!(self.core.phase, Phase::Offline | Phase::Reporting) {
             self.end(CloseReason::ConnectionLost);
         }
         self.queue.clear();
-        self.core.disconnect_timeout = DISCONNECT_TIMEOUT;
+        self.core.disconnect_timeout = seconds(DISCONNECT_TIMEOUT);
         self.core.keep_alive = KeepAlive::proposed(0, response_timeout);
         self.core.phase = Phase::Connecting;
         self.core.deadline = Timer::set(response_timeout);
@@ -283,7 +287,7 @@ impl<'m> Engine<'m, Server> {
         self.core.client = assigned.map_or(asked.client, hash);
         self.core.level = asked.level;
         self.core.options = Options::of(accept.acknowledgement, accept.offline, accept.oversized);
-        self.core.disconnect_timeout = accept.disconnect_timeout.max(1);
+        self.core.disconnect_timeout = seconds(accept.disconnect_timeout).max(1);
         self.core.keep_alive = KeepAlive::watching(
             properties.server_keep_alive().unwrap_or(asked.keep_alive),
             accept.liveness == Liveness::Bytes,

@@ -11,6 +11,7 @@ mod requests;
 mod state;
 
 use core::fmt;
+use core::time::Duration;
 
 use crate::command::{Disconnect, Publish};
 use crate::engine::Memory;
@@ -46,7 +47,7 @@ pub use self::event::Event;
 /// # #[cfg(feature = "v311")] {
 /// let mut session: Session<256, 8, 8> = Session::new();
 /// let mut inbox: Inbox<[u8; 256]> = Inbox::new();
-/// session.open(10);
+/// session.open(core::time::Duration::from_secs(10));
 /// let connect = b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01a";
 /// inbox.space()[..connect.len()].copy_from_slice(connect);
 /// inbox.filled(connect.len());
@@ -84,7 +85,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     /// Begins a connection over a new transport; an earlier one counts as lost. CONNECT must come within `response_timeout` seconds,
     /// and so must each answer of an authentication, which takes no longer than ten times as long in all. The inbox of the connection is new, or was cleared before its first
     /// bytes came in.
-    pub fn open(&mut self, response_timeout: u8) {
+    pub fn open(&mut self, response_timeout: Duration) {
         self.0.engine().open(response_timeout);
     }
 

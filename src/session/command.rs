@@ -1,6 +1,7 @@
 //! What the application asks of the client's end alone.
 
 use core::fmt;
+use core::time::Duration;
 
 use crate::aliases::TopicAliases;
 use crate::command::{Acknowledge, Offline, Oversized};
@@ -61,14 +62,14 @@ pub struct Connect<'a> {
     /// 3.1.1 only: seconds after which a PUBLISH or PUBREL that is unanswered is sent again; 0, by default: never, as in 5.0.
     /// Each goes by its own age, whatever else is acknowledged meanwhile. A PUBREL may come later by up to a 16th of that where
     /// `OUTBOUND` is above 64; above 4,096 all PUBRELs are sent again with the oldest.
-    pub retry_interval: u8,
+    pub retry_interval: Duration,
     /// How many seconds CONNACK and PINGRESP may take, at least 1; 10 by default. The time counts from the moment at which
     /// CONNECT or PINGREQ was written, and the transport is read once more before it is called over.
-    pub response_timeout: u8,
+    pub response_timeout: Duration,
     /// How many seconds the last packets of a connection may take, at least 1; 5 by default. Each time that bytes of them were
     /// written they have as long again, up to ten times as long in all. What did not leave by then is told as
     /// [`CloseReason::DisconnectTimeout`](crate::CloseReason::DisconnectTimeout).
-    pub disconnect_timeout: u8,
+    pub disconnect_timeout: Duration,
 }
 
 impl<'a> Connect<'a> {
@@ -90,9 +91,9 @@ impl<'a> Connect<'a> {
             oversized: Oversized::Disconnect,
             topic_aliases: TopicAliases::NONE,
             max_inflight: u16::MAX,
-            retry_interval: 0,
-            response_timeout: 10,
-            disconnect_timeout: 5,
+            retry_interval: Duration::ZERO,
+            response_timeout: Duration::from_secs(10),
+            disconnect_timeout: Duration::from_secs(5),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::inbox::{Inbox, Unread};
 use crate::keepalive::KeepAlive;
 use crate::outbox::Order;
 use crate::report::report;
+use crate::time::seconds;
 use crate::timer::Timer;
 use crate::wire::{
     self, Announcing, Auth, Connack, DisconnectPacket, Frame, List, Measured, PacketId, PacketType, Properties, Reader,
@@ -211,19 +212,19 @@ impl<'m> Engine<'m, Client> {
         self.begin_authentication(&properties);
         self.core.end.request = Request::of(connect, clean_start);
         self.core.end.lost_session = connect.lost_session;
-        self.core.keep_alive = KeepAlive::proposed(connect.keep_alive, connect.response_timeout.max(1));
+        self.core.keep_alive = KeepAlive::proposed(connect.keep_alive, seconds(connect.response_timeout).max(1));
         self.core.receive_quota = receive_maximum;
         self.core.options = Options::of(connect.acknowledgement, connect.offline, connect.oversized);
         self.queue.set_aliases(connect.topic_aliases);
         // 5.0 sends nothing again on the same connection. [MQTT-4.4.0-1]
-        self.core.retry_interval = if connect.version.is_v5() { 0 } else { connect.retry_interval };
+        self.core.retry_interval = if connect.version.is_v5() { 0 } else { seconds(connect.retry_interval) };
         // CONNACK says how much of it the server allows.
         self.core.quota = connect.max_inflight.max(1);
-        self.core.disconnect_timeout = connect.disconnect_timeout.max(1);
+        self.core.disconnect_timeout = seconds(connect.disconnect_timeout).max(1);
         self.core.limits = Limits::NONE;
         self.core.support = Support::NONE;
         self.core.phase = Phase::Connecting;
-        self.core.deadline = Timer::set(connect.response_timeout.max(1));
+        self.core.deadline = Timer::set(seconds(connect.response_timeout).max(1));
     }
 
     fn take_connack<'i>(

@@ -22,7 +22,7 @@
 //! let mut chart = String::new();
 //! let mut sim: Simulation<_> = Simulation::new(1, Faults { fragments: true, delay: 30, ..Faults::NONE }, Chart::new(&mut chart));
 //! sim.connect();
-//! server.open(10);
+//! server.open(core::time::Duration::from_secs(10));
 //! client.connect(client_inbox, &Connect::new(Version::V311, "meter-7"))?;
 //! client.publish(&Publish { qos: QoS::ExactlyOnce, ..Publish::new("power", b"230 W") })?;
 //! let mut delivered = 0;
@@ -62,7 +62,7 @@
 //!     for step in 0..100_000 {
 //!         if open == 0 {
 //!             sim.connect();
-//!             server.open(10);
+//!             server.open(core::time::Duration::from_secs(10));
 //!             server_inbox.clear();
 //!             client.connect(client_inbox, &connect)?;
 //!             open = 2;
@@ -102,7 +102,7 @@ use crate::wire::{Packet, PacketType, Role, Version, connect_version, packet_len
 
 use self::pipe::Pipe;
 
-pub use crate::endpoint::Endpoint;
+pub use crate::endpoint::{Endpoint, PlainEndpoint};
 
 pub use self::chart::Chart;
 pub use self::random::Random;
@@ -317,7 +317,7 @@ impl<O: Observer, const IN_FLIGHT: usize> Simulation<O, IN_FLIGHT> {
     }
 
     /// One step: an end is polled, or time moves.
-    pub fn step<'i, C: Endpoint, S: Endpoint>(
+    pub fn step<'i, C: PlainEndpoint, S: PlainEndpoint>(
         &mut self,
         client: &mut C,
         client_inbox: &'i mut Inbox,
@@ -345,7 +345,7 @@ impl<O: Observer, const IN_FLIGHT: usize> Simulation<O, IN_FLIGHT> {
         turn
     }
 
-    fn turn<'i, E: Endpoint, C, S>(
+    fn turn<'i, E: PlainEndpoint, C, S>(
         &mut self,
         role: Role,
         end: &mut E,
@@ -373,7 +373,7 @@ impl<O: Observer, const IN_FLIGHT: usize> Simulation<O, IN_FLIGHT> {
     }
 
     /// What has arrived goes into the inbox; the end of the stream follows.
-    fn deliver<E: Endpoint>(&mut self, role: Role, end: &mut E, inbox: &mut Inbox) {
+    fn deliver<E: PlainEndpoint>(&mut self, role: Role, end: &mut E, inbox: &mut Inbox) {
         let fragments = self.faults.fragments;
         let random = &mut self.random;
         let from = other(role);

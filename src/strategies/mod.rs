@@ -52,7 +52,7 @@
 //!         if open == 0 {
 //!             sim.connect();
 //!             breaks.next().into_iter().for_each(|it| sim.cut_after(it.after));
-//!             server.open(10);
+//!             server.open(core::time::Duration::from_secs(10));
 //!             server_inbox.clear();
 //!             counter.session.connect(client_inbox, &connect)?;
 //!             open = 2;

@@ -797,7 +797,7 @@ fn the_last_instant_of_the_clock_is_one_like_others() {
 #[test]
 fn deadlines_are_exact() {
     for version in VERSIONS {
-        let connect = Connect { retry_interval: 20, ..Connect::new(version, "c") };
+        let connect = Connect { retry_interval: core::time::Duration::from_secs(20), ..Connect::new(version, "c") };
         let mut rig = Rig::<1024>::new(version);
         rig.connect(connect).unwrap();
         let mut waiting = vec![rig.clone()];
@@ -1167,7 +1167,12 @@ fn a_transport_that_takes_nothing_is_given_up() {
 fn pauses_are_filled_and_dead_links_noticed() {
     for version in VERSIONS {
         let mut rig = Rig::<1024>::new(version);
-        rig.connect(Connect { keep_alive: 80, response_timeout: 4, ..Connect::new(version, "c") }).unwrap();
+        rig.connect(Connect {
+            keep_alive: 80,
+            response_timeout: core::time::Duration::from_secs(4),
+            ..Connect::new(version, "c")
+        })
+        .unwrap();
         assert_eq!(waits_until(&rig.accept(false, &[])), Some(70_000));
         assert_eq!(written(&rig.after(69_999)), "");
         assert_eq!(written(&rig.after(1)), "c000");
@@ -1250,7 +1255,8 @@ fn a_dead_handle_stays_dead() {
 fn a_server_that_does_not_answer_is_given_up() {
     for version in VERSIONS {
         let mut rig = Rig::<1024>::new(version);
-        rig.connect(Connect { response_timeout: 3, ..Connect::new(version, "c") }).unwrap();
+        rig.connect(Connect { response_timeout: core::time::Duration::from_secs(3), ..Connect::new(version, "c") })
+            .unwrap();
         assert_eq!(waits_until(&rig.settle()), Some(3_000));
         assert_eq!(cause(&rig.after(2_998)), None);
         let seen = rig.after(2);
@@ -1262,7 +1268,8 @@ fn a_server_that_does_not_answer_is_given_up() {
 fn a_farewell_that_cannot_leave_is_given_up() {
     for version in VERSIONS {
         let mut rig = Rig::<1024>::online(version);
-        rig.connect(Connect { disconnect_timeout: 2, ..Connect::new(version, "c") }).unwrap();
+        rig.connect(Connect { disconnect_timeout: core::time::Duration::from_secs(2), ..Connect::new(version, "c") })
+            .unwrap();
         rig.accept(false, &[]);
         rig.disconnect().unwrap();
         assert_eq!(rig.shown(), hex("e000"));
@@ -1278,7 +1285,12 @@ fn a_farewell_that_cannot_leave_is_given_up() {
 fn whoever_leaves_asks_no_more() {
     for version in VERSIONS {
         let mut rig = Rig::<1024>::online(version);
-        rig.connect(Connect { keep_alive: 4, disconnect_timeout: 5, ..Connect::new(version, "c") }).unwrap();
+        rig.connect(Connect {
+            keep_alive: 4,
+            disconnect_timeout: core::time::Duration::from_secs(5),
+            ..Connect::new(version, "c")
+        })
+        .unwrap();
         assert_eq!(waits_until(&rig.accept(false, &[])), Some(rig.now + 3_500));
         rig.disconnect().unwrap();
         assert_eq!(rig.shown(), hex("e000"));
@@ -1292,7 +1304,12 @@ fn whoever_leaves_asks_no_more() {
 fn only_3_1_1_sends_again_by_time() {
     for version in VERSIONS {
         let mut rig = Rig::<1024>::new(version);
-        rig.connect(Connect { keep_alive: 0, retry_interval: 20, ..Connect::new(version, "c") }).unwrap();
+        rig.connect(Connect {
+            keep_alive: 0,
+            retry_interval: core::time::Duration::from_secs(20),
+            ..Connect::new(version, "c")
+        })
+        .unwrap();
         rig.accept(false, &[]);
         for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::ExactlyOnce, QoS::AtMostOnce] {
             rig.publish(qos, "").unwrap();

@@ -142,7 +142,7 @@ fn something_is_sent_while_a_long_packet_trickles_in() {
 fn a_request_that_waits_for_room_is_heard_once() {
     let mut session: server::Session<1024, 4, 4, 40> = server::Session::new();
     let mut inbox: Inbox<[u8; 256]> = Inbox::new();
-    session.open(10);
+    session.open(core::time::Duration::from_secs(10));
     feed(&mut inbox, b"\x10\x0d\0\x04MQTT\x04\x02\0\x08\0\x01a"); // keep alive 8 s
     run_s(&mut session, &mut inbox, 0);
     assert!(session.is_online());
@@ -223,7 +223,12 @@ fn a_window_is_kept_when_all_is_sent_again() {
     session
         .connect(
             &mut inbox,
-            &Connect { keep_alive: 0, max_inflight: 1, retry_interval: 5, ..Connect::new(Version::V311, "c") },
+            &Connect {
+                keep_alive: 0,
+                max_inflight: 1,
+                retry_interval: core::time::Duration::from_secs(5),
+                ..Connect::new(Version::V311, "c")
+            },
         )
         .unwrap();
     run(&mut session, &mut inbox, 0);
@@ -249,7 +254,12 @@ fn a_window_is_kept_when_all_is_sent_again() {
 fn a_window_that_is_half_free_takes_what_is_sent_again() {
     let mut session: Session<1024, 3, 4> = Session::new();
     let mut inbox: Inbox<[u8; 256]> = Inbox::new();
-    let connect = Connect { keep_alive: 0, max_inflight: 2, retry_interval: 5, ..Connect::new(Version::V311, "c") };
+    let connect = Connect {
+        keep_alive: 0,
+        max_inflight: 2,
+        retry_interval: core::time::Duration::from_secs(5),
+        ..Connect::new(Version::V311, "c")
+    };
     online(&mut session, &mut inbox, &connect);
     let ids = [b"AA", b"BB", b"CC"].map(|payload| {
         let publish = Publish { qos: QoS::ExactlyOnce, ..Publish::new("t", payload) };
@@ -335,7 +345,7 @@ fn requests_of_different_lengths_make_different_sessions() {
 fn a_neglected_request_does_not_replace_a_farewell() {
     let mut session: server::Session<256, 4, 4, 60> = server::Session::new();
     let mut inbox: Inbox<[u8; 256]> = Inbox::new();
-    session.open(10);
+    session.open(core::time::Duration::from_secs(10));
     feed(&mut inbox, b"\x10\x0e\0\x04MQTT\x05\x02\0\x08\0\0\x01a");
     run_s(&mut session, &mut inbox, 0);
     assert!(session.is_online());
@@ -355,7 +365,15 @@ fn a_neglected_request_does_not_replace_a_farewell() {
 fn a_repeat_that_is_due_does_not_spin() {
     let mut session: Session<1024, 8, 4> = Session::new();
     let mut inbox: Inbox<[u8; 256]> = Inbox::new();
-    online(&mut session, &mut inbox, &Connect { keep_alive: 0, retry_interval: 5, ..Connect::new(Version::V311, "c") });
+    online(
+        &mut session,
+        &mut inbox,
+        &Connect {
+            keep_alive: 0,
+            retry_interval: core::time::Duration::from_secs(5),
+            ..Connect::new(Version::V311, "c")
+        },
+    );
     session.publish(&Publish { qos: QoS::ExactlyOnce, ..Publish::new("t", b"a") }).unwrap();
     assert!(matches!(session.poll(&mut inbox, at(0)), Step::Transmit(_)));
     session.transmitted(1);
@@ -370,7 +388,11 @@ fn a_repeat_that_is_due_does_not_spin() {
 fn a_farewell_without_time_has_a_second() {
     let mut session: Session<1024, 8, 4> = Session::new();
     let mut inbox: Inbox<[u8; 256]> = Inbox::new();
-    online(&mut session, &mut inbox, &Connect { disconnect_timeout: 0, ..Connect::new(Version::V311, "c") });
+    online(
+        &mut session,
+        &mut inbox,
+        &Connect { disconnect_timeout: core::time::Duration::from_secs(0), ..Connect::new(Version::V311, "c") },
+    );
     session.disconnect(&Disconnect::default()).unwrap();
     let (e, o) = run(&mut session, &mut inbox, 0);
     assert!(o == [0xe0, 0], "{e:?} {o:?}");

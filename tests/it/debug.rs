@@ -168,7 +168,7 @@ fn of_the_other_end() {
     let mut session = server::Session::<256, 4, 4>::default();
     assert_eq!(session, server::Session::new());
     assert_shown(&session, "Session { phase: Offline, cause: NotConnected, in_flight: 0, held: 0, quota: 0, .. }");
-    session.open(10);
+    session.open(core::time::Duration::from_secs(10));
     assert_shown(&session, "Session { phase: Connecting, cause: NotConnected, in_flight: 0, held: 0, quota: 0, .. }");
 }
 

@@ -367,7 +367,7 @@ fn the_clock_of_an_idle_server_session_makes_no_difference() {
     type Server = server::Session<256, 4, 4>;
     let accepted = |keep_alive: u8, millis: u64, lost: bool| {
         let (mut session, mut inbox) = (Server::new(), Inbox::<[u8; 64]>::new());
-        session.open(10);
+        session.open(core::time::Duration::from_secs(10));
         receive(&mut inbox, &[0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 4, 0, 0, keep_alive, 0, 1, b'a']);
         assert!(matches!(session.poll(&mut inbox, NOW), Step::Event(_)));
         session.accept(&server::Accept::default()).unwrap();

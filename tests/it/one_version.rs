@@ -18,7 +18,7 @@ fn t09_a_client_of_the_older_version_is_refused_in_its_form() {
     ] {
         let mut session: Session<64, 2, 2> = Session::new();
         let mut inbox: Inbox<[u8; 64]> = Inbox::new();
-        session.open(10);
+        session.open(core::time::Duration::from_secs(10));
         inbox.space()[..connect.len()].copy_from_slice(connect);
         inbox.filled(connect.len());
         match session.poll(&mut inbox, Instant::from_millis(0)) {

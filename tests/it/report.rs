@@ -65,7 +65,7 @@ struct Pair {
 impl Pair {
     fn new(connect: &Connect<'_>) -> Self {
         let mut pair = Self { client: Session::new(), server: Server::new(), inboxes: (Inbox::new(), Inbox::new()) };
-        pair.server.open(10);
+        pair.server.open(core::time::Duration::from_secs(10));
         pair.client.connect(&mut pair.inboxes.0, connect).unwrap();
         pair
     }
@@ -327,7 +327,7 @@ mod encoded {
         assert_discreet(Packet::Publish(packet), "topic");
         let message = Message { topic, payload, properties, delivery, retain: false, remaining: 0, handle: None };
         assert_discreet(Event::Message(message.clone()), "t");
-        assert_discreet(Step::Event(Event::Message(message)), "t");
+        assert_discreet(<Step<'_, _>>::Event(Event::Message(message)), "t");
     }
 
     #[test]
@@ -366,7 +366,7 @@ mod encoded {
         let mut server = Server::new();
         let before = alone(&server);
         assert_eq!(alone(Client::new()), before, "both ends say it alike");
-        server.open(10);
+        server.open(core::time::Duration::from_secs(10));
         assert_ne!(alone(&server), before, "a connection has begun");
         let (client, _) = connected();
         let mut publishing = client.clone();

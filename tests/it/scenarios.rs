@@ -348,11 +348,7 @@ impl<const INBOUND: usize> Player<INBOUND> {
             acknowledgement: self.acknowledgement,
             topic_aliases: TopicAliases { maximum: ALIASES, topic: ALIASED_TOPIC },
             // As long as a pause: a choice of the traces.
-            response_timeout: if keep_alive == 0 {
-                10
-            } else {
-                u8::try_from(keep_alive).map_err(|_| "too long a pause")?
-            },
+            response_timeout: core::time::Duration::from_secs(if keep_alive == 0 { 10 } else { keep_alive.into() }),
             ..Connect::new(self.version, fields["client_id"].as_str().unwrap_or("c"))
         };
         self.session.connect(&mut self.inbox, &connect).map_err(|refused| refused.to_string())?;

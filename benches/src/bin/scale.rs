@@ -82,7 +82,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     /// A client that is connected.
     fn new() -> Result<Self, Box<dyn Error>> {
         let mut seat = Self { session: Session::new(), inbox: Inbox::new() };
-        seat.session.open(10);
+        seat.session.open(core::time::Duration::from_secs(10));
         seat.receive(CONNECT);
         seat.settle()?;
         seat.session.accept(&Accept::default())?;

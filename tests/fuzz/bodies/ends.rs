@@ -1,6 +1,7 @@
 //! One end alone: arbitrary commands, arbitrary bytes from the peer, arbitrary times.
 
 use core::num::NonZeroU16;
+use core::time::Duration;
 
 use mqtt_session::server::{self, Accept};
 use mqtt_session::wire::{Suback, Unsuback};
@@ -199,9 +200,9 @@ fn connect(
         offline: if input.flag() { Offline::Acknowledged } else { Offline::Everything },
         oversized: if input.flag() { Oversized::Skipped } else { Oversized::Disconnect },
         topic_aliases: TopicAliases { maximum: input.below(3).into(), topic: input.below(9).into() },
-        retry_interval: input.below(3),
-        response_timeout: input.byte(),
-        disconnect_timeout: input.byte(),
+        retry_interval: Duration::from_secs(input.below(3).into()),
+        response_timeout: Duration::from_secs(input.byte().into()),
+        disconnect_timeout: Duration::from_secs(input.byte().into()),
         ..Connect::new(version, if input.flag() { "" } else { "c" })
     };
     session.connect(inbox, &connect)
@@ -215,7 +216,7 @@ impl Either for server::Session<STORE, OUTBOUND, INBOUND, 120> {
         let refused = match input.below(8) {
             0 => {
                 inbox.set_topic_aliases(TopicAliases { maximum: input.below(3).into(), topic: input.below(9).into() });
-                self.open(input.byte());
+                self.open(Duration::from_secs(input.byte().into()));
                 None
             }
             1..=3 => {

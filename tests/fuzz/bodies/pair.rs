@@ -87,7 +87,7 @@ impl Pair {
         let connect = Connect { clean_start, properties: expiry, ..Connect::new(self.version, "c") };
         self.is_closed = [false; 2];
         self.sim.connect();
-        self.server.open(10);
+        self.server.open(core::time::Duration::from_secs(10));
         self.server_inbox.clear();
         self.client.connect(&mut self.client_inbox, &connect).unwrap();
     }

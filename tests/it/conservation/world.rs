@@ -186,7 +186,7 @@ impl World {
                 self.waiting[1].clear();
             }
         }
-        self.server.open(10);
+        self.server.open(core::time::Duration::from_secs(10));
         self.inboxes[1].clear();
         let lasting: &[Property<'_>] =
             if self.setup.version == Version::V5 { &[Property::SessionExpiryInterval(u32::MAX)] } else { &[] };

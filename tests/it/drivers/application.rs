@@ -49,7 +49,7 @@ impl Asking {
 impl Answering {
     pub(crate) fn new() -> Self {
         let mut session = Server::new();
-        session.open(10);
+        session.open(core::time::Duration::from_secs(10));
         Self { session, inbox: Inbox::new() }
     }
 }

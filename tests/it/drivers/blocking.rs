@@ -2,13 +2,13 @@
 
 use embedded_io::{ErrorType, Read, ReadReady, Write, WriteReady};
 use mqtt_session::io::{Driver, Error, TimesOut};
-use mqtt_session::{CloseReason, Endpoint, Event, Inbox, Instant, Version, server};
+use mqtt_session::{CloseReason, Event, Inbox, Instant, PlainEndpoint, Version, server};
 
 use super::application::{Answering, Asking, Client, Seen, Server, answer, is_orderly};
 use super::wire::{Fault, Habits, Time, wire};
 
 /// Any blocking driver.
-trait Runs<S: Endpoint> {
+trait Runs<S: PlainEndpoint> {
     /// A turn: what there is to do is done, and time may pass by a millisecond.
     fn turn(
         &mut self,
@@ -20,7 +20,7 @@ trait Runs<S: Endpoint> {
 
 impl<S, T> Runs<S> for Driver<T, Time>
 where
-    S: Endpoint,
+    S: PlainEndpoint,
     T: Read + Write + ReadReady + WriteReady + ErrorType<Error = Fault>,
 {
     fn turn(

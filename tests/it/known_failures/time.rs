@@ -222,7 +222,7 @@ fn the_time_of_the_application_is_not_the_servers() {
     use mqtt_session::Property;
     use mqtt_session::wire::{Auth, Properties};
     let method = [Property::AuthenticationMethod("m")];
-    for response_timeout in [1, 10] {
+    for response_timeout in [1, 10].map(core::time::Duration::from_secs) {
         let connect = Connect { properties: &method, response_timeout, ..Connect::new(Version::V5, "c") };
         let mut own = Loop::new(&connect);
         own.run();
@@ -232,7 +232,7 @@ fn the_time_of_the_application_is_not_the_servers() {
             own.now += 60_000;
             let auth = Auth { reason_code: ReasonCode::ContinueAuthentication, properties: Properties::of(&method) };
             own.session.authenticate(&auth).expect("it is due");
-            assert_eq!(own.run(), Came::Waits(own.now + u64::from(response_timeout) * 1000));
+            assert_eq!(own.run(), Came::Waits(own.now + response_timeout.as_secs() * 1000));
         }
     }
 }
@@ -314,7 +314,7 @@ fn a_farewell_that_does_not_leave_has_a_name() {
 #[test]
 fn a_patience_of_0_is_one_second() {
     for mut t in both() {
-        t.options.response_timeout = 0;
+        t.options.response_timeout = core::time::Duration::from_secs(0);
         t.options.keep_alive = 8;
         t.connect();
         t.quiet();
@@ -339,7 +339,7 @@ fn a_patience_of_0_is_one_second() {
 /// A trace of 3.1.1 that sends again after 20 seconds.
 fn repeating(window: u16) -> Trace {
     let mut t = <Trace>::new(Version::V311);
-    t.options.retry_interval = 20;
+    t.options.retry_interval = core::time::Duration::from_secs(20);
     t.options.keep_alive = 0;
     t.options.max_inflight = window;
     t.connects();
@@ -564,7 +564,11 @@ fn each_goes_by_its_own_age_whatever_happens() {
     let mut repeats = 0;
     for seed in 0..60 {
         let mut random = mqtt_session::sim::Random::new(seed);
-        let connect = Connect { keep_alive: 0, retry_interval: 5, ..Connect::new(Version::V311, "c") };
+        let connect = Connect {
+            keep_alive: 0,
+            retry_interval: core::time::Duration::from_secs(5),
+            ..Connect::new(Version::V311, "c")
+        };
         let mut own = Loop::online(&connect);
         own.now = 100_000_000;
         let (mut ages, mut passed) = (Ages::default(), 0);

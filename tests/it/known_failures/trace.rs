@@ -315,7 +315,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
                 self.log.push(format!("event {event:?}"));
                 return handle(&mut self.session, event);
             }
-            step => Seen::of(&step),
+            step => Seen::of(step),
         };
         self.fail(&format!("an event expected, not {}", seen.describe()))
     }
@@ -450,10 +450,10 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     #[track_caller]
     fn see(&mut self) -> Seen {
         self.read();
-        let mut seen = Seen::of(&self.session.poll(&mut self.inbox, self.now));
+        let mut seen = Seen::of(self.session.poll(&mut self.inbox, self.now));
         if matches!(seen, Seen::Wait(Some(at)) if at <= self.now) {
             // It is to be read once more, and nothing comes of that.
-            seen = Seen::of(&self.session.poll(&mut self.inbox, self.now));
+            seen = Seen::of(self.session.poll(&mut self.inbox, self.now));
         }
         if matches!(seen, Seen::Transmit(ref bytes) if bytes.is_empty()) {
             self.fail("a Transmit of nothing");
@@ -478,12 +478,12 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
 }
 
 impl Seen {
-    fn of(step: &Step<'_, Event<'_>>) -> Self {
+    fn of(step: Step<'_, Event<'_>>) -> Self {
         match step {
             Step::Event(event) => Self::Event(format!("{event:?}")),
             Step::Transmit(bytes) => Self::Transmit(bytes.to_vec()),
-            Step::Wait(until) => Self::Wait(*until),
-            Step::Close(cause) => Self::Close(*cause),
+            Step::Wait(until) => Self::Wait(until),
+            Step::Close(cause) => Self::Close(cause),
         }
     }
 

@@ -261,7 +261,7 @@ fn day(version: Version, acknowledgement: Acknowledge, link: Link) -> (Vec<Strin
     for (is_first, bytes) in [(true, first.bytes(version)), (false, second.bytes(version))] {
         let mut left = &bytes[..];
         inbox.clear();
-        session.open(10);
+        session.open(core::time::Duration::from_secs(10));
         loop {
             match session.poll(&mut inbox, Instant::from_millis(0)) {
                 Step::Event(event) => {

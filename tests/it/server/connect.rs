@@ -520,7 +520,7 @@ fn connect_must_come_in_time() {
 #[test]
 fn without_patience_connect_must_be_there() {
     for mut t in both() {
-        t.session.open(0);
+        t.session.open(core::time::Duration::from_secs(0));
         t.receives(t.hello);
         t.connecting(false);
         t.accepts();
@@ -528,7 +528,7 @@ fn without_patience_connect_must_be_there() {
         t.quiet();
         t.cut();
         t.inbox.clear();
-        t.session.open(0);
+        t.session.open(core::time::Duration::from_secs(0));
         t.closes(CloseReason::ConnectTimeout);
     }
 }
@@ -600,7 +600,7 @@ fn peek(bytes: &[u8]) -> (Result<Option<(Version, String)>, Violation>, String) 
     let peeked = inbox.peek_connect().map(|found| found.map(|(version, connect)| (version, format!("{connect:?}"))));
     assert_eq!(inbox.unread(), bytes, "it takes nothing");
     let mut session: Session<64, 1, 1> = Session::new();
-    session.open(1);
+    session.open(core::time::Duration::from_secs(1));
     let polled = match session.poll(&mut inbox, Instant::from_millis(0)) {
         Step::Event(Event::Connecting { version, connect, .. }) => format!("{:?}", (version, format!("{connect:?}"))),
         Step::Event(event) => panic!("{event:?}"),

@@ -139,7 +139,7 @@ fn a_stalled_farewell_has_its_time() {
     t.closes(CloseReason::KeepAliveTimeout);
 
     let mut t = <Trace>::new(Version::V5);
-    t.accept.disconnect_timeout = 1;
+    t.accept.disconnect_timeout = core::time::Duration::from_secs(1);
     t.hello.keep_alive = 10;
     t.connects();
     t.passes(15_000);

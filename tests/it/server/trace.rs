@@ -145,7 +145,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.log.push("open".to_owned());
         self.on_the_way.clear();
         self.inbox.clear();
-        self.session.open(10);
+        self.session.open(core::time::Duration::from_secs(10));
     }
 
     /// A connection of a client without a session here.
@@ -327,7 +327,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
                 self.log.push(format!("event {event:?}"));
                 return handle(&mut self.session, event);
             }
-            step => Seen::of(&step),
+            step => Seen::of(step),
         };
         self.fail(&format!("an event expected, not {}", seen.describe()))
     }
@@ -457,10 +457,10 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     pub(crate) fn see(&mut self) -> Seen {
         self.read();
         let now = Instant::from_millis(self.now);
-        let mut seen = Seen::of(&self.session.poll(&mut self.inbox, now));
+        let mut seen = Seen::of(self.session.poll(&mut self.inbox, now));
         if matches!(seen, Seen::Wait(Some(at)) if at <= now) {
             // It is to be read once more, and nothing comes of that.
-            seen = Seen::of(&self.session.poll(&mut self.inbox, now));
+            seen = Seen::of(self.session.poll(&mut self.inbox, now));
         }
         if matches!(seen, Seen::Transmit(ref bytes) if bytes.is_empty()) {
             self.fail("a Transmit of nothing");
@@ -485,12 +485,12 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
 }
 
 impl Seen {
-    fn of(step: &Step<'_, Event<'_>>) -> Self {
+    fn of(step: Step<'_, Event<'_>>) -> Self {
         match step {
             Step::Event(event) => Self::Event(format!("{event:?}")),
             Step::Transmit(bytes) => Self::Transmit(bytes.to_vec()),
-            Step::Wait(until) => Self::Wait(*until),
-            Step::Close(cause) => Self::Close(*cause),
+            Step::Wait(until) => Self::Wait(until),
+            Step::Close(cause) => Self::Close(cause),
         }
     }
 

@@ -102,7 +102,7 @@ impl Mirror {
     fn open(&mut self, inbox_aliases: u16) {
         self.inbox
             .set_topic_aliases(TopicAliases { maximum: inbox_aliases, topic: if inbox_aliases == 0 { 0 } else { 16 } });
-        self.session.open(10);
+        self.session.open(core::time::Duration::from_secs(10));
         self.out.clear();
         self.topics.clear();
         self.closed = None;
@@ -371,7 +371,7 @@ fn outcome(row: &Value) -> (&'static str, Vec<u8>) {
     let mut small: Box<Inbox<[u8; 130]>> = Box::new(Inbox::new());
     let inbox: &mut Inbox = if inbox.capacity() == 130 { &mut *small } else { &mut *sized };
     let mut session: Session<1024, 8, 8> = Session::new();
-    session.open(10);
+    session.open(core::time::Duration::from_secs(10));
     let mut fed = Vec::new();
     if context["connected"] != false {
         fed.extend(super::packets::Bytes::bytes(&super::trace::PASSING, version));

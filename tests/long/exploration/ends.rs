@@ -104,7 +104,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> Ends<STORE
     pub(crate) fn connect(&mut self, plan: &Plan, clean_start: bool) -> Result<(), CommandError> {
         self.ask(plan, clean_start)?;
         self.inboxes[1].clear();
-        self.server.open(10);
+        self.server.open(core::time::Duration::from_secs(10));
         Ok(())
     }
 

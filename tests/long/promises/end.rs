@@ -2,7 +2,7 @@
 
 use core::fmt::Debug;
 
-use mqtt_session::sim::Endpoint;
+use mqtt_session::sim::{Endpoint, PlainEndpoint};
 use mqtt_session::{
     CommandError, Connect, Disconnect, Event, Handle, Inbox, Instant, PacketId, Publish, ReasonCode, Step, Subscribe,
     Unsubscribe, server,
@@ -28,7 +28,7 @@ pub(crate) trait Commands {
     fn held(&self) -> usize;
 }
 
-pub(crate) trait Either: Commands + Endpoint + Clone + Eq + Debug + Default {}
+pub(crate) trait Either: Commands + PlainEndpoint + Clone + Eq + Debug + Default {}
 
 pub(crate) trait ClientEnd: Either + for<'i> Endpoint<Event<'i> = Event<'i>> {
     fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Attempt<()>;
@@ -126,7 +126,7 @@ impl<const A: usize, const B: usize, const C: usize, const D: usize> ClientEnd f
 
 impl<const A: usize, const B: usize, const C: usize, const D: usize> ServerEnd for Server<A, B, C, D> {
     fn open(&mut self) {
-        self.open(10);
+        self.open(core::time::Duration::from_secs(10));
     }
 
     fn accept(&mut self, accept: &server::Accept<'_>) -> bool {
@@ -180,7 +180,8 @@ impl<S> Watched<S> {
     }
 }
 
-impl<S: Endpoint> Endpoint for Watched<S> {
+impl<S: PlainEndpoint> Endpoint for Watched<S> {
+    type Request<'s> = core::convert::Infallible;
     type Event<'i> = S::Event<'i>;
 
     fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Self::Event<'i>> {

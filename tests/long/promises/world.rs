@@ -373,7 +373,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             offline: offline(plan.keeps_qos_0),
             oversized: Oversized::Skipped,
             topic_aliases: if v5 && plan.aliases { ALIASES } else { TopicAliases::NONE },
-            retry_interval: plan.retry_interval,
+            retry_interval: core::time::Duration::from_secs(plan.retry_interval.into()),
             ..Connect::new(self.setup.version, "m")
         };
         self.closed = [false; 2];
