@@ -15,6 +15,17 @@ use crate::wire::{
 /// Events, [`Event<'i>`](Event) of a client, borrow the inbox, and bytes to write borrow the session (`'s`), so a handler may
 /// call commands of the session while it holds a payload.
 ///
+/// What loops written by hand need to know:
+///
+/// * Commands may be called at any time between two polls. Poll soon after each: what it stored is shown by a poll, and a time limit
+///   that it set begins with one.
+/// * While a [`Transmit`](Step::Transmit) makes no progress, bytes may be read into the inbox, and the session may be polled again: it
+///   takes them, and then shows the same bytes again.
+/// * The bytes are borrowed, so a transfer that goes on by itself (DMA) must be over before the next call, or work on a copy. What
+///   such a copy holds may be reported by `transmitted` piece by piece or at once.
+/// * [`Wait`](Step::Wait) is an upper bound: a poll that comes earlier does no harm. One that comes later is judged fairly, because the
+///   transport is read once more before a time limit counts.
+///
 /// The sessions of this version ask for nothing more, so `R` has no value, [`Step::Request`] cannot exist, and a `match` on a step
 /// needs no arm for it.
 pub enum Step<'s, E, R = Infallible> {
@@ -305,8 +316,9 @@ impl defmt::Format for Message<'_> {
     }
 }
 
-/// What a message is acknowledged by. That of a QoS 1 message dies with its connection, that of a QoS 2 message with its
-/// session, and each with its acknowledgement. A dead one is known for at least 255 further messages.
+/// What a message is acknowledged by. Valid until the message is acknowledged, and at most until its connection (QoS 1) or its
+/// session (QoS 2) ends. A stale handle is refused as [`StaleHandle`](crate::CommandError::StaleHandle) for at least 255 further
+/// messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Handle {
