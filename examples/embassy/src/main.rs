@@ -81,7 +81,10 @@ async fn converse(socket: &Async<TcpStream>) -> Result<Error<io::Error>, Command
     let name = format!("embassy-{}", std::process::id());
     let mut session: Session<1024, 8, 8> = Session::new();
     let mut inbox: Inbox<[u8; 1024]> = Inbox::new();
-    session.connect(&mut inbox, &Connect { response_timeout: core::time::Duration::from_secs(3), ..Connect::new(Version::V5, &name) })?;
+    session.connect(
+        &mut inbox,
+        &Connect { response_timeout: core::time::Duration::from_secs(3), ..Connect::new(Version::V5, &name) },
+    )?;
     let halves = Split { reader: Half(socket), writer: Half(socket) };
     let mut driver = AsyncDriver::new(halves, Time);
     let (mut subscribed, mut received, mut acknowledged) = (false, [false; 3], 0);

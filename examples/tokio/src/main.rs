@@ -59,7 +59,10 @@ async fn converse<T: AsyncRead + AsyncWrite>(stream: T) -> Result<Error<io::Erro
     let name = format!("tokio-{}", std::process::id());
     let mut session: Session<1024, 8, 8> = Session::new();
     let mut inbox: Inbox<[u8; 1024]> = Inbox::new();
-    session.connect(&mut inbox, &Connect { response_timeout: core::time::Duration::from_secs(3), ..Connect::new(Version::V5, &name) })?;
+    session.connect(
+        &mut inbox,
+        &Connect { response_timeout: core::time::Duration::from_secs(3), ..Connect::new(Version::V5, &name) },
+    )?;
     // In halves, so that it is read while it is written.
     let (reader, writer) = tokio::io::split(stream);
     let halves = Split { reader: FromTokio::new(reader), writer: FromTokio::new(writer) };

@@ -2,7 +2,8 @@
 #![no_std]
 
 use mqtt_session::{
-    Backoff, CloseReason, CommandError, Connect, End, Event, Inbox, Instant, Publish, QoS, Session, Step, Version,
+    Backoff, CloseReason, CommandError, Connect, Event, Inbox, Instant, PlainEndpoint, Publish, QoS, Session, Step,
+    Version,
 };
 
 #[cfg(feature = "v311")]
@@ -40,7 +41,7 @@ pub fn pause(backoff: &mut Backoff, random: u32) -> u32 {
     backoff.next(random)
 }
 
-pub fn give_up(end: &mut impl End) {
+pub fn give_up(end: &mut impl PlainEndpoint) {
     end.connection_lost();
 }
 

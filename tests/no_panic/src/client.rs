@@ -9,7 +9,7 @@ use mqtt_session::{
 };
 
 use crate::{
-    any, any_byte, any_bytes, any_code, any_flag, any_qos, any_short, any_text, any_time, fill, keep, keep_bytes,
+    any, any_bytes, any_code, any_duration, any_flag, any_qos, any_short, any_text, any_time, fill, keep, keep_bytes,
 };
 
 pub static mut SESSION: Session<512, 8, 8> = Session::new();
@@ -99,9 +99,9 @@ fn connect(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) -> Op
         offline: if any_flag() { Offline::Acknowledged } else { Offline::Everything },
         oversized: if any_flag() { Oversized::Skipped } else { Oversized::Disconnect },
         topic_aliases: TopicAliases { maximum: any_short(), topic: any_short() },
-        retry_interval: any_byte(),
-        response_timeout: any_byte(),
-        farewell: any_byte(),
+        retry_interval: any_duration(),
+        response_timeout: any_duration(),
+        disconnect_timeout: any_duration(),
         ..Connect::new(if any_flag() { Version::V311 } else { Version::V5 }, any_text())
     };
     session.connect(inbox, &connect).err()

@@ -5,7 +5,7 @@ use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
 use mqtt_session::io::{AsyncClock, AsyncDriver, Clock, Driver, Error, Split, TimesOut, Transport};
-use mqtt_session::{Backoff, CloseReason, End, Inbox, Instant};
+use mqtt_session::{Backoff, CloseReason, Inbox, Instant, PlainEndpoint};
 
 use crate::{any, any_flag, any_time, client, fill, keep, keep_bytes, server};
 
@@ -30,7 +30,7 @@ pub fn turn() {
     }
 }
 
-fn block<S: End>(session: &mut S, inbox: &mut Inbox, handler: fn(&mut S, S::Event<'_>)) {
+fn block<S: PlainEndpoint>(session: &mut S, inbox: &mut Inbox, handler: fn(&mut S, S::Event<'_>)) {
     let mut driver = Driver::new(Device::<4>, Device::<4>);
     match driver.next_before(session, inbox, any_time(), handler) {
         Ok(told) => keep(told.is_some().into()),
@@ -42,7 +42,7 @@ fn block<S: End>(session: &mut S, inbox: &mut Inbox, handler: fn(&mut S, S::Even
 
 /// Polls once. In each state machine of an `async fn` the compiler puts a panic for those who poll it after it is finished;
 /// only here it can see that nobody does. No code of the driver is left out by that: each step begins anew.
-fn wait<T: Transport<Error = Fault>, S: End, const N: u8>(
+fn wait<T: Transport<Error = Fault>, S: PlainEndpoint, const N: u8>(
     mut driver: AsyncDriver<T, Device<N>>,
     session: &mut S,
     inbox: &mut Inbox,

@@ -9,6 +9,7 @@ mod drivers;
 mod server;
 
 use core::panic::PanicInfo;
+use core::time::Duration;
 
 use mqtt_session::{Instant, QoS, ReasonCode};
 
@@ -46,6 +47,10 @@ fn any_short() -> u16 {
 
 fn any_byte() -> u8 {
     any() as u8
+}
+
+fn any_duration() -> Duration {
+    Duration::from_millis(any_time().as_millis())
 }
 
 fn any_flag() -> bool {

@@ -7,7 +7,7 @@ use mqtt_session::{
 };
 
 use crate::client::{keep_properties, received};
-use crate::{any, any_byte, any_code, any_flag, any_qos, any_short, any_text, any_time, fill, keep, keep_bytes};
+use crate::{any, any_code, any_duration, any_flag, any_qos, any_short, any_text, any_time, fill, keep, keep_bytes};
 
 pub static mut SESSION: Session<512, 8, 8> = Session::new();
 pub static mut INBOX: Inbox<[u8; 256]> = Inbox::new();
@@ -40,7 +40,7 @@ fn command(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) {
     let reason_codes = List::of(codes.get(..any() as usize).unwrap_or_default());
     let refused = match any() {
         0 => {
-            session.open(any_byte());
+            session.open(any_duration());
             inbox.clear();
             None
         }

@@ -33,7 +33,7 @@ fn main() -> ! {
     let mut clock = Ticks::start(core.SYST, LIMIT);
     let mut uart = Uart::start(&mut core.NVIC);
     modem::dial(&mut uart, &mut clock, &mut Backoff::new(100, 5_000));
-    let connect = Connect { keep_alive: 10, window: WINDOW, ..Connect::new(Version::V311, "many") };
+    let connect = Connect { keep_alive: 10, max_inflight: WINDOW, ..Connect::new(Version::V311, "many") };
     if let Err(refused) = SESSION.connect(INBOX, &connect) {
         defmt::error!("connect: {}", refused);
         end::fail();
