@@ -283,7 +283,7 @@ fn what_is_published_anew_does_not_expire_in_the_old_version() {
     let connect = Connect {
         clean_start: false,
         keep_alive: 0,
-        retry_interval: 5,
+        retry_interval: core::time::Duration::from_secs(5),
         lost_session: LostSession::Republish,
         ..Connect::new(Version::V311, "c")
     };

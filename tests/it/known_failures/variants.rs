@@ -48,7 +48,7 @@ fn t10_a_pubrel_that_is_queued_during_a_write_is_before_a_publish() {
 #[test]
 fn t03_a_message_ages_from_when_it_has_left() {
     let mut t = <Trace>::new(Version::V311);
-    t.options.retry_interval = 10;
+    t.options.retry_interval = core::time::Duration::from_secs(10);
     t.connects();
     let id = t.publish(AtLeastOnce, "a");
     t.shows(qos1(id, "a"), 3);
@@ -68,7 +68,7 @@ fn t03_a_message_ages_from_when_it_has_left() {
 #[test]
 fn t03_a_pubrel_that_has_not_left_is_not_repeated() {
     let mut t = <Trace>::new(Version::V311);
-    t.options.retry_interval = 10;
+    t.options.retry_interval = core::time::Duration::from_secs(10);
     t.connects();
     let released = t.publish(ExactlyOnce, "a");
     t.sends(qos2(released, "a"));
@@ -90,7 +90,7 @@ fn t03_what_is_published_anew_does_not_expire() {
     for hours in [0, 1, 24 * 13, 24 * 24, 24 * 60] {
         for window in [1, 8] {
             let mut t = <Trace>::new(Version::V311);
-            t.options.retry_interval = 10;
+            t.options.retry_interval = core::time::Duration::from_secs(10);
             t.options.lost_session = LostSession::Republish;
             t.options.max_inflight = window;
             t.passes(hours * 3_600_000);
@@ -123,7 +123,7 @@ fn t03_what_is_published_anew_does_not_expire() {
 #[test]
 fn t07_leaving_repeats_nothing() {
     let mut t = <Trace>::new(Version::V311);
-    t.options.retry_interval = 10;
+    t.options.retry_interval = core::time::Duration::from_secs(10);
     t.connects();
     let id = t.publish(AtLeastOnce, "a");
     let released = t.publish(ExactlyOnce, "b");
@@ -248,7 +248,7 @@ fn t07_an_acknowledgement_counts_behind_a_message_that_has_no_place() {
 #[test]
 fn t02_an_acknowledgement_counts_though_the_limit_is_over() {
     for mut t in both() {
-        t.options.disconnect_timeout = 5;
+        t.options.disconnect_timeout = core::time::Duration::from_secs(5);
         t.connects();
         let id = t.publish(AtLeastOnce, "a");
         t.sends(qos1(id, "a"));
@@ -331,13 +331,13 @@ mod courses {
                 clean_start: small == 0,
                 keep_alive: if policy & 1 == 0 { 0 } else { 4 },
                 properties: if version == Version::V5 { LASTING } else { &[] },
-                retry_interval: if policy & 2 == 0 { 0 } else { 3 },
+                retry_interval: core::time::Duration::from_secs(if policy & 2 == 0 { 0 } else { 3 }),
                 lost_session: if policy & 4 == 0 { LostSession::Standard } else { LostSession::Republish },
                 offline: if policy & 8 == 0 { Offline::Everything } else { Offline::Acknowledged },
                 acknowledgement: if policy & 16 == 0 { Acknowledge::AfterHandling } else { Acknowledge::Manually },
                 max_inflight: 2,
-                response_timeout: 2,
-                disconnect_timeout: 1,
+                response_timeout: core::time::Duration::from_secs(2),
+                disconnect_timeout: core::time::Duration::from_secs(1),
                 ..Connect::new(version, "c")
             };
             format!("{:?}", self.session.connect(&mut self.inbox, &connect))
