@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 /// What is left of a duration where a byte says how many seconds it takes: full seconds, up to 255.
-#[expect(clippy::cast_possible_truncation, reason = "at most 255")]
 pub(crate) fn seconds(duration: Duration) -> u8 {
     let begun = u64::from(duration.subsec_nanos() != 0);
     duration.as_secs().saturating_add(begun).min(255) as u8
