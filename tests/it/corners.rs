@@ -296,7 +296,7 @@ fn what_is_published_anew_does_not_expire_in_the_old_version() {
     session.connection_lost();
     run(&mut session, &mut inbox, 10_000);
     // The second one waits.
-    session.connect(&mut inbox, &Connect { window: 1, ..connect }).unwrap();
+    session.connect(&mut inbox, &Connect { max_inflight: 1, ..connect }).unwrap();
     run(&mut session, &mut inbox, 10_000);
     feed(&mut inbox, &[0x20, 2, 0, 0]);
     let (events, out) = run(&mut session, &mut inbox, 10_000);
