@@ -17,7 +17,7 @@ pub(crate) struct Control {
     written: u16,
     shown: u16,
     end: u16,
-    /// The length of the farewell that waits at the end of the bytes; 0: none does.
+    /// The length of the DISCONNECT that waits at the end of the bytes; 0: none does.
     farewell: u16,
     /// The topics that our aliases stand for, behind the end of those bytes.
     aliases: TopicAliases,
@@ -37,12 +37,12 @@ impl Control {
         self.end == self.written
     }
 
-    /// What is queued and not yet written, without a farewell that is kept.
+    /// What is queued and not yet written, without a DISCONNECT that is kept.
     pub(crate) fn unwritten<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         bytes.get(self.written.into()..self.end.into()).unwrap_or_default()
     }
 
-    /// The farewell that is kept.
+    /// The DISCONNECT that is kept.
     pub(crate) fn farewell<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         let stop = capacity(in_reach(bytes), self.aliases);
         bytes.get(stop.wrapping_sub(self.farewell.into())..stop).unwrap_or_default()
@@ -77,24 +77,24 @@ impl<'m> Queue<'m> {
         Self { control, bytes: bytes.get_mut(..len).unwrap_or_default() }
     }
 
-    /// Whether `len` bytes fit besides a farewell, kept or to come.
+    /// Whether `len` bytes fit besides a DISCONNECT, kept or to come.
     pub(crate) fn has_room(&self, len: usize) -> bool {
         let farewell = if self.control.farewell == 0 { DISCONNECT_RESERVE } else { 0 };
         len.saturating_add(farewell) <= self.free()
     }
 
-    /// Whether `len` bytes fit into an empty queue besides a farewell to come.
+    /// Whether `len` bytes fit into an empty queue besides a DISCONNECT to come.
     pub(crate) fn ever_has_room(&self, len: usize) -> bool {
         len.saturating_add(DISCONNECT_RESERVE) <= self.capacity()
     }
 
-    /// How many bytes are in use, a farewell not counted.
+    /// How many bytes are in use, a DISCONNECT not counted.
     #[cfg(feature = "server")]
     pub(crate) fn end(&self) -> usize {
         self.control.end.into()
     }
 
-    /// The bytes that are free, those for a farewell included.
+    /// The bytes that are free, those for a DISCONNECT included.
     pub(crate) fn free(&self) -> usize {
         self.limit().wrapping_sub(self.control.end.into())
     }
@@ -268,7 +268,7 @@ impl<'m> Queue<'m> {
         }
     }
 
-    /// Where a farewell that is kept begins.
+    /// Where a DISCONNECT that is kept begins.
     fn limit(&self) -> usize {
         self.capacity().wrapping_sub(self.control.farewell.into())
     }

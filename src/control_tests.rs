@@ -195,7 +195,7 @@ impl Pair {
 
     fn apply(&mut self, operation: &Operation) {
         match *operation {
-            // A push onto a farewell has a test of its own.
+            // A push onto a DISCONNECT has a test of its own.
             Operation::Push(body) if self.farewell.is_empty() || Filler(body).encoded().len() <= self.free() => {
                 self.push(&Filler(body));
             }
@@ -264,7 +264,7 @@ proptest! {
         }
     }
 
-    /// Without a farewell, for which there is a test of its own.
+    /// Without a DISCONNECT, for which there is a test of its own.
     #[test]
     fn what_has_left_or_was_dropped_is_zero(
         size in 0..300_usize,
@@ -280,7 +280,7 @@ proptest! {
     }
 }
 
-/// A farewell that was sent, dropped or replaced is wiped like everything else.
+/// A DISCONNECT that was sent, dropped or replaced is wiped like everything else.
 #[test]
 fn a_farewell_leaves_nothing_behind() {
     type End = fn(&mut Pair);
@@ -325,7 +325,7 @@ fn what_is_queued_behind_a_front_that_has_left_begins_anew() {
     assert_eq!(*pair.queue().into_shown(), Filler(3).encoded()[1..]);
 }
 
-/// A packet that has no room beside the farewell does not fit.
+/// A packet that has no room beside the DISCONNECT does not fit.
 #[test]
 fn a_push_leaves_the_farewell_alone() {
     let mut pair = Pair::new(40);
@@ -336,7 +336,7 @@ fn a_push_leaves_the_farewell_alone() {
     pair.check();
 }
 
-/// The farewell leaves behind what was queued after it was kept, whole and in one piece with it.
+/// The DISCONNECT leaves behind what was queued after it was kept, whole and in one piece with it.
 #[test]
 fn a_farewell_is_the_last_to_leave() {
     let mut pair = Pair::new(64);

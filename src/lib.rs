@@ -33,7 +33,7 @@
 //!        |
 //!   session   server                     what only one end does: CONNECT and CONNACK, requests and their answers
 //!        \     /
-//!        engine                          what both do: the order of work in a poll, flows, resume, farewell
+//!        engine                          what both do: the order of work in a poll, flows, resume, DISCONNECT
 //!   /    |    |     \
 //! inbox flow outbox control              received bytes | transition tables | packets to send | what nothing may block
 //!   \    |    |     /

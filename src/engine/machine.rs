@@ -544,7 +544,7 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// Queues an answer. There is room for it, or the packet that it answers would not have been taken; a connection that
-    /// is gone gets none, and nothing follows a farewell. `false`: the server does not take it, and the connection ends.
+    /// is gone gets none, and nothing follows a DISCONNECT. `false`: the server does not take it, and the connection ends.
     pub(crate) fn answer(&mut self, kind: AckType, packet_id: PacketId, reason_code: ReasonCode) -> bool {
         if matches!(self.core.phase, Phase::Parting | Phase::Draining | Phase::Settling) {
             return true;

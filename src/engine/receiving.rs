@@ -71,7 +71,7 @@ impl<'m, E: End> Engine<'m, E> {
         false
     }
 
-    /// Whether the next packet is taken: its answer must have room. Once the link is gone, and behind a farewell, there are no
+    /// Whether the next packet is taken: its answer must have room. Once the link is gone, and behind a DISCONNECT, there are no
     /// answers.
     fn listens(&self) -> bool {
         match self.core.phase {

@@ -172,7 +172,7 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
                 }
                 Step::Transmit(bytes) => (Outgoing::Bytes(bytes), deadline, None),
                 Step::Wait(until) => (self.flush_first(), no_earlier(until, now), None),
-                // The farewell may still be in the transport, which gets the time that is left for that.
+                // The DISCONNECT may still be in the transport, which gets the time that is left for that.
                 Step::Close(cause) => match (cause, self.flush()) {
                     (CloseReason::ConnectionLost, _) | (_, Outgoing::Nothing) => return Err(self.end(cause)),
                     (_, flush) => (flush, Some(self.closing(now)), Some(cause)),
@@ -269,7 +269,7 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
         }
     }
 
-    /// The end behind the last flush. To the session the farewell has left; if it has not, that is told here.
+    /// The end behind the last flush. To the session the DISCONNECT has left; if it has not, that is told here.
     fn end_flushed(&mut self, cause: CloseReason, flushed: Option<Result<Done, T::Error>>) -> Error<T::Error> {
         match flushed {
             Some(Err(error)) if cause == CloseReason::Disconnected && error.kind() != ErrorKind::Interrupted => {

@@ -191,7 +191,7 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
     /// own, for instance publish what a sensor says, and go on.
     ///
     /// Each call writes what there is to write and asks for what there is to read, also if `until` is over already. The last one may take as long as is left
-    /// for the farewell (`Connect::disconnect_timeout`).
+    /// for the DISCONNECT (`Connect::disconnect_timeout`).
     ///
     /// # Errors
     ///
@@ -307,7 +307,7 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
         }
     }
 
-    /// The farewell may still be in the transport, which gets the time that is left for that. To the session it has left; if it
+    /// The DISCONNECT may still be in the transport, which gets the time that is left for that. To the session it has left; if it
     /// does not, that is told here.
     fn end(&mut self, cause: CloseReason) -> Error<T::Error> {
         if cause == CloseReason::ConnectionLost {

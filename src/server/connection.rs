@@ -454,5 +454,5 @@ impl<'m> Engine<'m, Server> {
 /// CONNACK that says to a client of 3.1.1, in a form that it can read, that its version is not spoken here. [MQTT-3.1.2-2]
 const REFUSAL_OF_OLDER_CLIENT: [u8; 4] = [0x20, 2, 0, 1];
 
-/// The fewest bytes that a queue of answers can do with: one of them, and a farewell.
+/// The fewest bytes that a queue of answers can do with: one of them, and a DISCONNECT.
 pub(super) const SHORTEST: usize = ANSWER + control::DISCONNECT_RESERVE;

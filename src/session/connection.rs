@@ -126,7 +126,7 @@ impl End for Client {
     }
 
     fn refuse(engine: &mut Engine<'_, Self>, cause: CloseReason) -> bool {
-        // Nothing may come before CONNECT, not even a farewell. [MQTT-3.1.0-1]
+        // Nothing may come before CONNECT, not even a DISCONNECT. [MQTT-3.1.0-1]
         let is_unsaid = engine.queue.control.is_untouched();
         if is_unsaid {
             engine.end(cause);

@@ -96,7 +96,7 @@ reason_codes! {
     0x18 ContinueAuthentication in AuthToClient | AuthToServer;
     /// The client starts a re-authentication.
     0x19 Reauthenticate in AuthToServer;
-    /// CommandError without a reason given; in a 3.1.1 SUBACK: failure.
+    /// Refused without a reason given; in a 3.1.1 SUBACK: failure.
     0x80 UnspecifiedError in Connack | Publish | Suback | Unsuback | DisconnectToClient | DisconnectToServer;
     /// The bytes are not a packet.
     0x81 MalformedPacket in Connack | DisconnectToClient | DisconnectToServer;

@@ -665,7 +665,7 @@ fn a_padded_length_is_accepted_in_3_1_1() {
     t.accepts();
     t.sends(connack(false, ""));
 
-    // CommandError with the byte that tells the version, whatever is still to come.
+    // Refused with the byte that tells the version, whatever is still to come.
     for (front, behind) in [("10 8E 00 0004 4D515454", "05"), ("", "10 8E 00 0004 4D515454 05 02 0000 00 0001 63")] {
         let mut t = <Trace>::new(Version::V5);
         t.opens();
