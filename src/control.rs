@@ -18,7 +18,7 @@ pub(crate) struct Control {
     shown: u16,
     end: u16,
     /// The length of the DISCONNECT that waits at the end of the bytes; 0: none does.
-    farewell: u16,
+    disconnect: u16,
     /// The topics that our aliases stand for, behind the end of those bytes.
     aliases: TopicAliases,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Queue<'m> {
 }
 
 impl Control {
-    pub(crate) const EMPTY: Self = Self { written: 0, shown: 0, end: 0, farewell: 0, aliases: TopicAliases::NONE };
+    pub(crate) const EMPTY: Self = Self { written: 0, shown: 0, end: 0, disconnect: 0, aliases: TopicAliases::NONE };
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.end == self.written
@@ -43,9 +43,9 @@ impl Control {
     }
 
     /// The DISCONNECT that is kept.
-    pub(crate) fn farewell<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+    pub(crate) fn disconnect<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         let stop = capacity(in_reach(bytes), self.aliases);
-        bytes.get(stop.wrapping_sub(self.farewell.into())..stop).unwrap_or_default()
+        bytes.get(stop.wrapping_sub(self.disconnect.into())..stop).unwrap_or_default()
     }
 
     /// How much of that was shown: what is queued behind it leaves later.
@@ -79,8 +79,8 @@ impl<'m> Queue<'m> {
 
     /// Whether `len` bytes fit besides a DISCONNECT, kept or to come.
     pub(crate) fn has_room(&self, len: usize) -> bool {
-        let farewell = if self.control.farewell == 0 { DISCONNECT_RESERVE } else { 0 };
-        len.saturating_add(farewell) <= self.free()
+        let disconnect = if self.control.disconnect == 0 { DISCONNECT_RESERVE } else { 0 };
+        len.saturating_add(disconnect) <= self.free()
     }
 
     /// Whether `len` bytes fit into an empty queue besides a DISCONNECT to come.
@@ -134,7 +134,7 @@ impl<'m> Queue<'m> {
         let Some(tail) = self.bytes.get_mut(start..) else { return false };
         let is_whole = packet.encode(tail).is_ok();
         if is_whole {
-            self.control.farewell = short(len);
+            self.control.disconnect = short(len);
         }
         is_whole
     }
@@ -145,7 +145,7 @@ impl<'m> Queue<'m> {
         if let Some(rest) = self.bytes.get_mut(end..stop) {
             bytes::rotate_left(rest, gap);
         }
-        self.control.end = self.control.end.wrapping_add(core::mem::take(&mut self.control.farewell));
+        self.control.end = self.control.end.wrapping_add(core::mem::take(&mut self.control.disconnect));
     }
 
     /// Whether an acknowledgement of the kind that begins with `first` is queued for this message, and not yet shown.
@@ -234,7 +234,7 @@ impl<'m> Queue<'m> {
 
     fn drop_disconnect(&mut self) {
         self.erase(self.limit(), self.capacity());
-        self.control.farewell = 0;
+        self.control.disconnect = 0;
     }
 
     /// Drops everything but the packet that is half written and CONNACK. The packet whose front was shown last may end elsewhere:
@@ -270,7 +270,7 @@ impl<'m> Queue<'m> {
 
     /// Where a DISCONNECT that is kept begins.
     fn limit(&self) -> usize {
-        self.capacity().wrapping_sub(self.control.farewell.into())
+        self.capacity().wrapping_sub(self.control.disconnect.into())
     }
 
     /// How many bytes there are for packets.

@@ -79,7 +79,7 @@ struct Pair {
     packets: Vec<Vec<u8>>,
     written: usize,
     shown: usize,
-    farewell: Vec<u8>,
+    disconnect: Vec<u8>,
     /// How many bytes there are beside the topics of aliases.
     size: usize,
     topics: Vec<u8>,
@@ -95,7 +95,7 @@ impl Pair {
             packets: Vec::new(),
             written: 0,
             shown: 0,
-            farewell: Vec::new(),
+            disconnect: Vec::new(),
         }
     }
 
@@ -123,7 +123,7 @@ impl Pair {
     }
 
     fn free(&self) -> usize {
-        self.size - self.end() - self.farewell.len()
+        self.size - self.end() - self.disconnect.len()
     }
 
     fn settle(&mut self) {
@@ -163,7 +163,7 @@ impl Pair {
             begun
         });
         self.shown = self.shown.min(self.end());
-        self.farewell.clear();
+        self.disconnect.clear();
         self.settle();
     }
 
@@ -173,21 +173,21 @@ impl Pair {
         let fits = encoded.len() <= self.size - self.end();
         assert_eq!(self.queue().keep_disconnect(&packet.measured()), fits, "{} bytes", encoded.len());
         if fits {
-            self.farewell = encoded;
+            self.disconnect = encoded;
         }
     }
 
     fn release_disconnect(&mut self) {
         self.queue().release_disconnect();
-        if !self.farewell.is_empty() {
-            self.packets.push(core::mem::take(&mut self.farewell));
+        if !self.disconnect.is_empty() {
+            self.packets.push(core::mem::take(&mut self.disconnect));
         }
     }
 
     fn clear(&mut self) {
         self.queue().clear();
         self.packets.clear();
-        self.farewell.clear();
+        self.disconnect.clear();
         self.topics.clear();
         self.size = self.memory.len();
         (self.written, self.shown) = (0, 0);
@@ -196,7 +196,7 @@ impl Pair {
     fn apply(&mut self, operation: &Operation) {
         match *operation {
             // A push onto a DISCONNECT has a test of its own.
-            Operation::Push(body) if self.farewell.is_empty() || Filler(body).encoded().len() <= self.free() => {
+            Operation::Push(body) if self.disconnect.is_empty() || Filler(body).encoded().len() <= self.free() => {
                 self.push(&Filler(body));
             }
             Operation::Push(_) => {}
@@ -223,27 +223,31 @@ impl Pair {
         assert_eq!(self.queue().end(), bytes.len());
         assert_eq!(self.memory[..bytes.len()], bytes);
         assert_eq!(self.control.unwritten(&self.memory), &bytes[self.written..]);
-        assert_eq!(self.control.farewell(&self.memory), self.farewell);
+        assert_eq!(self.control.disconnect(&self.memory), self.disconnect);
         let shown = &bytes[self.written..self.shown];
         assert_eq!(self.queue().into_shown(), shown);
         let free = self.free();
         assert_eq!(self.queue().free(), free);
         // One that is kept needs no room besides.
-        let farewell = if self.farewell.is_empty() { DISCONNECT_RESERVE } else { 0 };
-        for len in [0, 1, free.saturating_sub(farewell), free.saturating_sub(farewell) + 1, free, usize::MAX] {
-            assert_eq!(self.queue().has_room(len), len <= free.saturating_sub(farewell) && free >= farewell, "{len}");
+        let disconnect = if self.disconnect.is_empty() { DISCONNECT_RESERVE } else { 0 };
+        for len in [0, 1, free.saturating_sub(disconnect), free.saturating_sub(disconnect) + 1, free, usize::MAX] {
+            assert_eq!(
+                self.queue().has_room(len),
+                len <= free.saturating_sub(disconnect) && free >= disconnect,
+                "{len}"
+            );
         }
         for len in [0, 1, self.size.saturating_sub(DISCONNECT_RESERVE), self.size] {
             assert_eq!(self.queue().ever_has_room(len), len + DISCONNECT_RESERVE <= self.size, "{len}");
         }
-        let tail = self.size - self.farewell.len();
-        assert_eq!(self.memory[tail..self.size], self.farewell);
+        let tail = self.size - self.disconnect.len();
+        assert_eq!(self.memory[tail..self.size], self.disconnect);
         assert_eq!(self.memory[self.size..], self.topics);
     }
 
     /// Nothing but what is queued or kept: the rest may have held secrets.
     fn check_wiped(&self) {
-        let rest = &self.memory[self.end()..self.size - self.farewell.len()];
+        let rest = &self.memory[self.end()..self.size - self.disconnect.len()];
         assert!(rest.iter().all(|&byte| byte == 0), "{rest:?}");
     }
 }
@@ -299,7 +303,7 @@ fn a_farewell_leaves_nothing_behind() {
         pair.keep_disconnect(&Filler(20));
         end(&mut pair);
         pair.check();
-        let rest = pair.memory.len() - pair.farewell.len();
+        let rest = pair.memory.len() - pair.disconnect.len();
         assert!(pair.memory[..rest].iter().all(|&byte| byte == 0), "{name}: {:?}", pair.memory);
     }
 }
@@ -353,8 +357,8 @@ fn a_farewell_is_the_last_to_leave() {
     ] {
         pair.apply(&operation);
     }
-    let farewell = Filler(DISCONNECT_RESERVE - 2).encoded();
-    assert_eq!(pair.queue().into_shown(), farewell);
+    let disconnect = Filler(DISCONNECT_RESERVE - 2).encoded();
+    assert_eq!(pair.queue().into_shown(), disconnect);
     pair.apply(&Operation::WriteAll);
     assert!(pair.control.is_empty());
 }

@@ -156,7 +156,7 @@ impl<E: End> PartialEq for Content<'_, E> {
             && self.expired().eq(other.expired())
             && self.due().eq(other.due())
             && self.control.unwritten(self.queue) == other.control.unwritten(other.queue)
-            && self.control.farewell(self.queue) == other.control.farewell(other.queue)
+            && self.control.disconnect(self.queue) == other.control.disconnect(other.queue)
             && self.control.unreported() == other.control.unreported()
             && self.control.topics(self.queue) == other.control.topics(other.queue)
             && self.requests_same(*other)
@@ -178,7 +178,7 @@ impl<E: End> Hash for Content<'_, E> {
         hash_sequence(self.expired(), state);
         hash_sequence(self.due(), state);
         self.control.unwritten(self.queue).hash(state);
-        self.control.farewell(self.queue).hash(state);
+        self.control.disconnect(self.queue).hash(state);
         self.control.unreported().hash(state);
         self.control.topics(self.queue).hash(state);
         self.core.identifiers.taken().hash(state);
