@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use mqtt_session::server::{self, Accept};
 use mqtt_session::sim::{Faults, Simulation, Turn};
-use mqtt_session::{Connect, Event, Inbox, Outcome, PacketId, Property, Publish, QoS, Role, Session, Version};
+use mqtt_session::{
+    CloseReason, Connect, Event, Inbox, Outcome, PacketId, Property, Publish, QoS, Role, Session, Version,
+};
 
 use super::input::Input;
 
@@ -50,7 +52,7 @@ struct Pair {
     messages: Vec<Message>,
     under_way: BTreeMap<(Role2, PacketId), usize>,
     is_closed: [bool; 2],
-    /// A session of the server ended with its connection, as its CONNACK was not written: what it had is lost.
+    /// A session of the server ended although the client wanted to keep it, as its CONNACK did not arrive: what it had is lost.
     has_lost: bool,
 }
 
@@ -114,9 +116,10 @@ impl Pair {
             Turn::Server(server::Event::Connecting { .. }) => server.accept(&Accept::default()).unwrap(),
             Turn::Server(server::Event::Message(message)) => deliver(&mut self.messages, message.payload),
             Turn::Server(server::Event::Published { packet_id, outcome, .. }) => self.end(1, packet_id, outcome),
-            Turn::Closed { end, .. } => {
+            Turn::Closed { end, cause } => {
                 self.is_closed[usize::from(end == Role::Server)] = true;
-                self.has_lost |= !server.is_lasting();
+                // A client that knows of no session ends it by a clean start.
+                self.has_lost |= !server.is_lasting() || cause == CloseReason::SessionUnknown;
             }
             Turn::Idle => return true,
             _ => {}
