@@ -152,7 +152,7 @@ impl<'m> Queue<'m> {
     pub(crate) fn has_unshown(&self, first: u8, packet_id: PacketId) -> bool {
         let mut rest = self.bytes.get(self.control.shown.into()..self.control.end.into()).unwrap_or_default();
         while let Some((packet, behind)) = packet_len(rest).and_then(|len| rest.split_at_checked(len)) {
-            if packet.first() == Some(&first) && packet.get(2..4) == Some(&packet_id.get().to_be_bytes()) {
+            if packet.first() == Some(&first) && identifier(packet) == Some(&packet_id.get().to_be_bytes()) {
                 return true;
             }
             rest = behind;
@@ -282,6 +282,12 @@ impl<'m> Queue<'m> {
 /// How many bytes of a queue are left for packets besides the topics of these aliases.
 pub(crate) fn capacity(bytes: &[u8], aliases: TopicAliases) -> usize {
     bytes.len().saturating_sub(aliases.len())
+}
+
+/// The identifier of an acknowledgement: behind its length, of which all bytes but the last are 0x80 or above.
+fn identifier(packet: &[u8]) -> Option<&[u8; 2]> {
+    let len = packet.iter().skip(1).position(|&byte| byte < 0x80)?;
+    packet.get(len.saturating_add(2)..)?.first_chunk()
 }
 
 fn in_reach(bytes: &[u8]) -> &[u8] {

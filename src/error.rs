@@ -40,6 +40,9 @@ pub enum CommandError {
     OtherSession,
     /// The message that the handle stands for is acknowledged already, or gone with its connection or session.
     StaleHandle,
+    /// Another message is to be acknowledged before this one, or this one did not come again on this connection. So its
+    /// acknowledgement cannot leave now, and has no place for properties until then.
+    NotNext,
     /// A session that was to end with its connection cannot be kept. (5.0: 3.14.2.2.2)
     ExpiryRaised,
     /// The connection has no authentication method, or this is not the moment. [MQTT-4.12.0-7]
@@ -80,6 +83,7 @@ impl fmt::Display for CommandError {
             Self::SharedUnsupported => "the server has no shared subscriptions",
             Self::OtherSession => "the session belongs to another client identifier or version",
             Self::StaleHandle => "the message is acknowledged or gone",
+            Self::NotNext => "another message is to be acknowledged before it",
             Self::ExpiryRaised => "a session that ends with its connection cannot be kept",
             Self::NotAuthenticating => "there is no authentication to go on with",
             Self::Reserved => "the session sets this property itself",

@@ -64,6 +64,16 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     /// What this end does not want to be told with an answer.
     fn check_diagnostics(engine: &Engine<'_, Self>, properties: &Properties<'_>) -> Result<(), CloseReason>;
 
+    /// Of the properties of an answer, those that the peer wants to have. [MQTT-3.1.2-29]
+    fn diagnostics<'p>(_: &Engine<'_, Self>, properties: Properties<'p>) -> Properties<'p> {
+        properties
+    }
+
+    /// How many bytes of the queue an answer needs that the application is still to give.
+    fn reserved(_: &Engine<'_, Self>) -> usize {
+        0
+    }
+
     /// What this end does not take of what it receives.
     fn check_publish(engine: &Engine<'_, Self>, publish: &PublishPacket<'_>) -> Result<(), CloseReason>;
 

@@ -8,7 +8,8 @@ use crate::flow::sender::Level;
 use crate::inbox::{Inbox, Unread};
 use crate::report::report;
 use crate::wire::{
-    AckType, Acknowledgement, Delivery, PacketId, PacketType, PublishPacket, Reader, ReasonCode, Version, Violation,
+    AckType, Acknowledgement, Delivery, List, Measured, PacketId, PacketType, Property, PublishPacket, Reader,
+    ReasonCode, Version, Violation,
 };
 
 use super::machine::{ANSWER, End, Engine, Processed, StepOf, received, tell};
@@ -464,10 +465,16 @@ impl<'m, E: End> Engine<'m, E> {
             return false;
         }
         self.core.table.dequeue(self.held);
-        let level = if due.held() == Held::Pending { Level::AtLeastOnce } else { Level::ExactlyOnce };
+        let level = level_of(&due);
         if !self.answer(first_answer(level), packet_id, reason) {
             return false;
         }
+        self.answered_due(id, level, reason);
+        true
+    }
+
+    /// What becomes of a message whose acknowledgement was due, and is queued.
+    fn answered_due(&mut self, id: EntryId, level: Level, reason: ReasonCode) {
         if level == Level::ExactlyOnce && !reason.is_error() {
             if let Some(entry) = entry_mut(self.held, id) {
                 entry.set_held(Held::Received);
@@ -476,28 +483,86 @@ impl<'m, E: End> Engine<'m, E> {
             self.close_one();
             self.core.table.remove(self.held, id);
         }
-        true
     }
 
     /// What the application says of a message.
     pub(crate) fn acknowledge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), CommandError> {
-        let id = EntryId::new(handle.entry).ok_or(CommandError::StaleHandle)?;
-        let version = self.version();
-        let entry = entry_mut(self.held, id).ok_or(CommandError::StaleHandle)?;
-        let level = match entry.held() {
-            Held::Pending => Level::AtLeastOnce,
-            Held::Handed | Held::HandedBefore => Level::ExactlyOnce,
-            Held::Free | Held::Received | Held::ReceivedBefore => return Err(CommandError::StaleHandle),
-        };
-        // Generations go around soon, and peers use many identifiers: together they tell old handles from new ones.
-        let is_same = entry.generation == handle.generation && entry.packet_id == Some(handle.packet_id);
-        if !is_same || entry.reason().is_some() {
-            return Err(CommandError::StaleHandle);
+        let (id, level) = self.check_handle(handle)?;
+        Acknowledgement::check_code(first_answer(level), self.version(), reason_code)?;
+        if let Some(entry) = entry_mut(self.held, id) {
+            entry.set_reason(reason_code);
         }
-        Acknowledgement::check_code(first_answer(level), version, reason_code)?;
-        entry.set_reason(reason_code);
         Ok(())
     }
+
+    /// The same, with properties. They have no place to wait in, so the acknowledgement is queued at once: it must be the next one.
+    /// [MQTT-4.6.0-2], [MQTT-4.6.0-3]
+    pub(crate) fn acknowledge_with(
+        &mut self,
+        handle: Handle,
+        reason_code: ReasonCode,
+        properties: &[Property<'_>],
+    ) -> Result<(), CommandError> {
+        let properties = E::diagnostics(self, List::of(properties));
+        if properties.is_empty() {
+            return self.acknowledge(handle, reason_code);
+        }
+        let (id, level) = self.check_handle(handle)?;
+        let kind = first_answer(level);
+        Acknowledgement::check_code(kind, self.version(), reason_code)?;
+        let packet = Acknowledgement { kind, packet_id: handle.packet_id, reason_code, properties };
+        let measured = Measured::new(&packet, self.version(), E::PEER)?;
+        if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
+            return Err(CommandError::Offline);
+        }
+        // [MQTT-3.4.2-2], [MQTT-3.4.2-3], [MQTT-3.5.2-2], [MQTT-3.5.2-3]
+        if self.is_oversize(measured.len()) || !self.queue.ever_has_room(measured.len()) {
+            return Err(CommandError::TooLarge);
+        }
+        let ahead = self.answers_ahead(id).ok_or(CommandError::NotNext)?;
+        let needed = measured.len().saturating_add(ahead).saturating_add(E::reserved(self));
+        if !self.queue.has_room(needed) {
+            self.wait_for_space();
+            return Err(CommandError::Full);
+        }
+        self.answer_acknowledged();
+        self.queue.push(&measured);
+        self.core.table.dequeue(self.held);
+        self.answered_due(id, level, reason_code);
+        Ok(())
+    }
+
+    /// How many bytes the acknowledgements take, at most, that leave before this one. `None`: one of them was not yet given, or this
+    /// one is not due.
+    fn answers_ahead(&self, id: EntryId) -> Option<usize> {
+        let mut ahead = 0_usize;
+        for next in self.core.table.due(self.held) {
+            if next == id {
+                return Some(ahead);
+            }
+            entry(self.held, next)?.reason()?;
+            ahead = ahead.saturating_add(ANSWER);
+        }
+        None
+    }
+
+    /// The message that a handle stands for, if it is still to be acknowledged.
+    fn check_handle(&self, handle: Handle) -> Result<(EntryId, Level), CommandError> {
+        let id = EntryId::new(handle.entry).ok_or(CommandError::StaleHandle)?;
+        let entry = entry(self.held, id).ok_or(CommandError::StaleHandle)?;
+        let is_handed_out = matches!(entry.held(), Held::Pending | Held::Handed | Held::HandedBefore);
+        // Generations go around soon, and peers use many identifiers: together they tell old handles from new ones.
+        let is_same = entry.generation == handle.generation && entry.packet_id == Some(handle.packet_id);
+        if !is_handed_out || !is_same || entry.reason().is_some() {
+            return Err(CommandError::StaleHandle);
+        }
+        Ok((id, level_of(entry)))
+    }
+}
+
+/// The QoS of a message that the application acknowledges.
+fn level_of(entry: &Entry) -> Level {
+    if entry.held() == Held::Pending { Level::AtLeastOnce } else { Level::ExactlyOnce }
 }
 
 /// What answers a PUBLISH of this level. [MQTT-3.3.4-1]

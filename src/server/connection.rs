@@ -112,6 +112,14 @@ impl End for Server {
         Ok(())
     }
 
+    fn diagnostics<'p>(engine: &Engine<'_, Self>, properties: Properties<'p>) -> Properties<'p> {
+        if engine.is_undiagnosed() { Properties::EMPTY } else { properties }
+    }
+
+    fn reserved(engine: &Engine<'_, Self>) -> usize {
+        engine.len_of_failure(engine.core.end.pending).unwrap_or(0)
+    }
+
     /// [MQTT-3.2.2-11], [MQTT-3.2.2-14]
     fn check_publish(engine: &Engine<'_, Self>, publish: &wire::PublishPacket<'_>) -> Result<(), CloseReason> {
         let support = engine.core.end.support;

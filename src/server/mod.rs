@@ -215,6 +215,41 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         attempt!("acknowledge", self.0.engine().acknowledge(handle, reason_code))
     }
 
+    /// Acknowledges a message with a Reason String, User Properties, or both; 5.0 only. Without properties it is
+    /// [`acknowledge`](Self::acknowledge).
+    ///
+    /// The acknowledgement is queued at once, because properties have no place to wait in. So the message must be the next one: all
+    /// that came before it are acknowledged. They go with the acknowledgement once: a PUBREC that is sent again because the message
+    /// came again leaves without them. A client that wants no
+    /// diagnostics gets none: the properties are left out. [MQTT-3.1.2-29]
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::NotNext`] if another message is to be acknowledged first, or if this one, of QoS 2, is of an earlier connection
+    /// and did not come again; [`CommandError::Offline`] if its connection is gone; [`CommandError::TooLarge`] if the acknowledgement
+    /// takes more bytes than `CONTROL` or the peer has: without properties it fits ([MQTT-3.4.2-2], [MQTT-3.4.2-3], [MQTT-3.5.2-2],
+    /// [MQTT-3.5.2-3]); [`CommandError::Full`]; [`CommandError::NotInVersion`] in 3.1.1; and as [`acknowledge`](Self::acknowledge).
+    ///
+    /// ```no_run
+    /// # use mqtt_session::{CommandError, Handle, Property, ReasonCode, server::Session};
+    /// # fn f(session: &mut Session<256, 8, 8>, handle: Handle) -> Result<(), CommandError> {
+    /// let why = [Property::ReasonString("no such valve"), Property::UserProperty("valve", "7")];
+    /// match session.acknowledge_with(handle, ReasonCode::TopicNameInvalid, &why) {
+    ///     // Others come first, or the client takes no packet so long: the reason code alone may wait.
+    ///     Err(CommandError::NotNext | CommandError::TooLarge) => session.acknowledge(handle, ReasonCode::TopicNameInvalid),
+    ///     done => done,
+    /// }
+    /// # }
+    /// ```
+    pub fn acknowledge_with(
+        &mut self,
+        handle: Handle,
+        reason_code: ReasonCode,
+        properties: &[Property<'_>],
+    ) -> Result<(), CommandError> {
+        attempt!("acknowledge_with", self.0.engine().acknowledge_with(handle, reason_code, properties))
+    }
+
     /// Ends the connection, after everything that needs no answer has left: acknowledgements, messages of QoS 0, and
     /// those of QoS 1 and 2 within the quota. Of what is received from now on, only acknowledgements and DISCONNECT are taken.
     /// 3.1.1 has no packet for it; the transport is just closed.

@@ -3,6 +3,7 @@
 //!
 //! What takes longer is in `tests/long`, what starts other programs in `tests/programs`.
 
+mod acknowledge_with;
 mod aliases;
 mod chart;
 mod commands;

@@ -32,6 +32,7 @@ const REFUSED: &[(CommandError, &str)] = &[
     (CommandError::SharedUnsupported, "the server has no shared subscriptions"),
     (CommandError::OtherSession, "the session belongs to another client identifier or version"),
     (CommandError::StaleHandle, "the message is acknowledged or gone"),
+    (CommandError::NotNext, "another message is to be acknowledged before it"),
     (CommandError::ExpiryRaised, "a session that ends with its connection cannot be kept"),
     (CommandError::NotAuthenticating, "there is no authentication to go on with"),
     (CommandError::Reserved, "the session sets this property itself"),
