@@ -89,7 +89,6 @@ impl<'m> Queue<'m> {
     }
 
     /// How many bytes are in use, a DISCONNECT not counted.
-    #[cfg(feature = "server")]
     pub(crate) fn end(&self) -> usize {
         self.control.end.into()
     }
@@ -212,23 +211,22 @@ impl<'m> Queue<'m> {
         let (written, stop) = (usize::from(self.control.written), usize::from(stop));
         let kept = self
             .packets(stop)
-            .filter(|&(start, end, is_connack)| start < written || (start == written && end > stop) || is_connack);
+            .filter(|&(start, end, first)| start < written || (start == written && end > stop) || first == CONNACK);
         short(kept.last().map_or(0, |(_, end, _)| end).min(stop))
     }
 
-    /// Whether CONNACK is here, and not all of it is written.
-    #[cfg(feature = "server")]
-    pub(crate) fn holds_connack(&self) -> bool {
-        self.packets(self.end()).any(|(_, end, is_connack)| is_connack && end > self.control.written.into())
+    /// Whether a packet that begins with `first` is here, and not all of it is written.
+    pub(crate) fn holds(&self, first: u8) -> bool {
+        self.packets(self.end()).any(|(_, end, begin)| begin == first && end > self.control.written.into())
     }
 
-    /// Where each packet begins and ends, and whether it is CONNACK.
-    fn packets(&self, stop: usize) -> impl Iterator<Item = (usize, usize, bool)> {
+    /// Where each packet begins and ends, and its first byte.
+    fn packets(&self, stop: usize) -> impl Iterator<Item = (usize, usize, u8)> {
         let mut start = 0_usize;
         core::iter::from_fn(move || {
             let packet = self.bytes.get(start..stop)?;
             let end = start.wrapping_add(packet_len(packet)?);
-            Some((core::mem::replace(&mut start, end), end, packet.first() == Some(&CONNACK)))
+            Some((core::mem::replace(&mut start, end), end, *packet.first()?))
         })
     }
 

@@ -2,6 +2,7 @@
 
 use core::convert::Infallible;
 use core::fmt;
+use core::time::Duration;
 
 use crate::error::CloseReason;
 use crate::time::Instant;
@@ -167,6 +168,11 @@ pub enum Event<'i> {
         retain: bool,
         /// The length in bytes of the whole packet.
         len: u32,
+    },
+    /// The server answered the PINGREQ that `ping` asked for.
+    Pinged {
+        /// The time from the poll that showed its last byte to the one that found PINGRESP, in milliseconds.
+        round_trip: Duration,
     },
     /// A command that was refused as [`Full`](crate::CommandError::Full) may work now.
     Writable,

@@ -41,6 +41,12 @@ impl<'a, E: End> Content<'a, E> {
         };
         // 3.1.1 has no Receive Maximum, so what is counted for it means nothing there.
         let is_counted = Version::nearest(E::level(self.core)).is_v5();
+        let mut news = self.core.news;
+        news.set_space_wait(match news.space_wait() {
+            // A command that was refused has changed nothing.
+            SpaceWait::No | SpaceWait::Yes => SpaceWait::No,
+            SpaceWait::Relieved | SpaceWait::Again => SpaceWait::Relieved,
+        });
         Core {
             now: Instant::from_millis(0),
             keep_alive,
@@ -51,11 +57,7 @@ impl<'a, E: End> Content<'a, E> {
             expired: Chain::NEW,
             next_release: None,
             table: Table::NEW,
-            space_wait: match self.core.space_wait {
-                // A command that was refused has changed nothing.
-                SpaceWait::No | SpaceWait::Yes => SpaceWait::No,
-                SpaceWait::Relieved | SpaceWait::Again => SpaceWait::Relieved,
-            },
+            news,
             // Where nothing waits, it says nothing.
             expiry: if self.records.outbox.is_waiting() { self.core.expiry } else { Timer::OFF },
             pending_answer_type: self

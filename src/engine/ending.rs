@@ -1,6 +1,6 @@
 //! How a connection ends, and what becomes of the session: what is told, what is kept, what is lost.
 
-use crate::command::Disconnect;
+use crate::command::{Disconnect, Offline};
 use crate::error::{CloseReason, CommandError};
 use crate::event::{CommonEvent, Outcome};
 use crate::flow::identifiers::{self, Identifiers, SlotId, slot, slot_mut};
@@ -23,20 +23,20 @@ impl<'m, E: End> Engine<'m, E> {
         if E::report(self, step) {
             return true;
         }
-        if Version::LATEST.is_v5() && self.core.tolerated == Tolerated::PubrecCode {
-            self.core.tolerated = Tolerated::Nothing;
+        if Version::LATEST.is_v5() && self.core.news.tolerated() == Tolerated::PubrecCode {
+            self.core.news.set_tolerated(Tolerated::Nothing);
             tell(step, CommonEvent::Tolerated(CloseReason::Violation(Violation::PubrecCodeReserved)));
             return true;
         }
-        if self.core.session_loss != SessionLoss::Nothing {
+        if self.core.news.session_loss() != SessionLoss::Nothing {
             if self.lose(step).is_some() {
                 return true;
             }
-            self.core.session_loss = SessionLoss::Nothing;
+            self.core.news.set_session_loss(SessionLoss::Nothing);
             self.store.rewind();
         }
-        if self.core.space_wait == SpaceWait::Relieved {
-            self.core.space_wait = SpaceWait::No;
+        if self.core.news.space_wait() == SpaceWait::Relieved {
+            self.core.news.set_space_wait(SpaceWait::No);
             tell(step, CommonEvent::Writable);
             return true;
         }
@@ -50,7 +50,7 @@ impl<'m, E: End> Engine<'m, E> {
             return self.finish(id, Outcome::LostUnconfirmed, step);
         }
         let (place, id, level) = self.next_resend()?;
-        if self.core.session_loss == SessionLoss::InFlight {
+        if self.core.news.session_loss() == SessionLoss::InFlight {
             self.store.look_from(place);
             return self.finish(id, Outcome::Lost, step);
         }
@@ -81,16 +81,16 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Notes that a command was refused for want of room.
     pub(crate) const fn wait_for_space(&mut self) {
-        self.core.space_wait = match self.core.space_wait {
+        self.core.news.set_space_wait(match self.core.news.space_wait() {
             SpaceWait::No | SpaceWait::Yes => SpaceWait::Yes,
             SpaceWait::Relieved | SpaceWait::Again => SpaceWait::Again,
-        };
+        });
     }
 
     /// Notes that something has become free.
     pub(crate) const fn space_freed(&mut self) {
-        if matches!(self.core.space_wait, SpaceWait::Yes | SpaceWait::Again) {
-            self.core.space_wait = SpaceWait::Relieved;
+        if matches!(self.core.news.space_wait(), SpaceWait::Yes | SpaceWait::Again) {
+            self.core.news.set_space_wait(SpaceWait::Relieved);
         }
     }
 
@@ -100,7 +100,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.stop(Phase::Reporting, cause);
         self.core.turn = Turn::Queue;
         self.core.receive_quota = 0;
-        self.core.authentication = Authentication::Without;
+        self.core.news.set_authentication(Authentication::Without);
         self.core.limits = Limits::NONE;
         self.core.support = Support::NONE;
         self.core.quota = 0;
@@ -110,15 +110,15 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.table.carry_over(self.held);
         self.core.next_release = self.core.releases.first(self.slots);
         self.space_freed();
-        if self.core.session_lifetime.ends_with_connection() {
+        if self.core.terms.session_lifetime().ends_with_connection() {
             self.lose_session(SessionLoss::InFlight);
-            self.core.session_lifetime = SessionLifetime::None;
+            self.core.terms.set_session_lifetime(SessionLifetime::None);
         }
     }
 
     /// How many received messages are open once this connection has ended, if there is one.
     pub(crate) fn held_after_end(&self) -> u16 {
-        match (self.core.phase, self.core.session_lifetime) {
+        match (self.core.phase, self.core.terms.session_lifetime()) {
             (Phase::Offline | Phase::Reporting, _) => self.core.table.len(),
             (_, SessionLifetime::UntilClose) => 0,
             _ => {
@@ -130,7 +130,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// The session is gone, on whichever end: what was in flight will be reported, what was held is forgotten.
     pub(crate) fn lose_session(&mut self, session_loss: SessionLoss) {
-        self.core.session_loss = session_loss;
+        self.core.news.set_session_loss(session_loss);
         self.core.table.clear(self.held);
         if !E::QUEUE_OUTLIVES_SESSION {
             self.give_up_queue();
@@ -152,7 +152,7 @@ impl<'m, E: End> Engine<'m, E> {
         for slot in self.slots.iter_mut().filter(|slot| !slot.is_request()) {
             slot.set_sent(slot.sent().carried_over());
         }
-        if self.core.options.drops_offline() {
+        if self.core.terms.offline() == Offline::Acknowledged {
             self.drop_immediate();
         }
     }

@@ -149,7 +149,10 @@ impl<'m, E: End> Engine<'m, E> {
     #[inline(never)]
     pub(crate) fn poll<'i>(mut self, inbox: &'i mut Inbox, now: Instant, step: &mut StepOf<'m, 'i, E>) {
         self.elapse(now);
-        if Version::LATEST.is_v5() && self.core.expiry.is_over() && self.core.session_loss == SessionLoss::Nothing {
+        if Version::LATEST.is_v5()
+            && self.core.expiry.is_over()
+            && self.core.news.session_loss() == SessionLoss::Nothing
+        {
             self.expire();
         }
         let has_space = inbox.has_space();
@@ -247,7 +250,7 @@ impl<'m, E: End> Engine<'m, E> {
             self.store.written(len);
         }
         match self.core.phase {
-            Phase::Online => self.core.keep_alive.sent(!self.queue.control.is_writing()),
+            Phase::Online => self.core.keep_alive.sent(self.queue.control.is_empty()),
             phase => self.core.deadline.restart(self.limit(phase)),
         }
         if !self.is_writing() {
@@ -535,8 +538,8 @@ impl<'m, E: End> Engine<'m, E> {
         // Nothing leaves before CONNACK. [MQTT-3.2.0-1]
         self.core.turn = Turn::Queue;
         self.core.deadline = Timer::OFF;
-        if self.core.authentication != Authentication::Without {
-            self.core.authentication = Authentication::Settled;
+        if self.core.news.authentication() != Authentication::Without {
+            self.core.news.set_authentication(Authentication::Settled);
         }
         if self.core.phase == Phase::Connecting {
             self.core.phase = Phase::Online;

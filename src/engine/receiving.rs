@@ -1,5 +1,6 @@
 //! What a session receives: messages, and what answers them.
 
+use crate::command::{Acknowledge, Oversized};
 use crate::error::{CloseReason, CommandError};
 use crate::event::{CommonEvent, Handle, Message};
 use crate::flow::held::{Entry, EntryId, Table, entry, entry_mut};
@@ -157,7 +158,7 @@ impl<'m, E: End> Engine<'m, E> {
                 let taken = self.acknowledged(&packet, step)?;
                 let is_refusal = Version::LATEST.is_v5() && kind == AckType::Pubrec && packet.reason_code.is_error();
                 if is_refusal && Acknowledgement::is_code_foreign(body) {
-                    self.core.tolerated = Tolerated::PubrecCode;
+                    self.core.news.set_tolerated(Tolerated::PubrecCode);
                 }
                 Ok(taken)
             }
@@ -181,7 +182,11 @@ impl<'m, E: End> Engine<'m, E> {
             inbox.map_topic(alias, publish.topic)?;
         }
         E::check_publish(self, &publish)?;
-        let handling = if self.core.options.acknowledges_manually() { Handling::Manual } else { self.own_handling() };
+        let handling = if self.core.terms.acknowledgement() == Acknowledge::Manually {
+            Handling::Manual
+        } else {
+            self.own_handling()
+        };
         let handle = match self.arrive(&publish.delivery, handling)? {
             Arrived::Delivered(handle) => handle,
             Arrived::Silently => return Ok(Processed::Nothing),
@@ -205,7 +210,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Whether a PUBLISH that is too large is let pass.
     fn skips_large(&self) -> bool {
-        self.core.options.skips_large() && !self.version().is_v5() && !E::is_beginning(self)
+        self.core.terms.oversized() == Oversized::Skipped && !self.version().is_v5() && !E::is_beginning(self)
     }
 
     /// Lets a PUBLISH pass that is larger than the inbox. It is acknowledged, or it would come again and again.

@@ -3,7 +3,7 @@
 use core::num::NonZeroU16;
 
 use crate::bytes;
-use crate::command::Publish;
+use crate::command::{Offline, Publish};
 use crate::error::{CloseReason, CommandError};
 use crate::event::{CommonEvent, Outcome, StrayPacket};
 use crate::flow::identifiers::{self, Slot, SlotId, slot, slot_mut};
@@ -122,7 +122,10 @@ impl<'m, E: End> Engine<'m, E> {
         if publish.topic_alias.is_some() && !self.version().is_v5() {
             return Err(CommandError::NotInVersion);
         }
-        if self.core.options.drops_offline() && publish.qos == QoS::AtMostOnce && self.core.phase != Phase::Online {
+        if self.core.terms.offline() == Offline::Acknowledged
+            && publish.qos == QoS::AtMostOnce
+            && self.core.phase != Phase::Online
+        {
             return Err(CommandError::Offline);
         }
         if self.core.phase == Phase::Online {
@@ -204,7 +207,7 @@ impl<'m, E: End> Engine<'m, E> {
         let immediate = records.next(Order::Immediate);
         let acknowledged = records.next(Order::Acknowledged).filter(|_| {
             let may = self.core.quota != 0 || self.is_next_published();
-            may && self.core.next_release.is_none() && self.core.session_loss == SessionLoss::Nothing
+            may && self.core.next_release.is_none() && self.core.news.session_loss() == SessionLoss::Nothing
         });
         match (acknowledged, immediate) {
             (Some(a), Some(b)) if records.is_older(b, a) => Some((Order::Immediate, b)),
@@ -228,7 +231,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Takes out what must not be sent on this connection, as far as it is next, and tells of it. [MQTT-3.2.2-11]
     pub(super) fn vet<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
-        if self.core.session_loss != SessionLoss::Nothing {
+        if self.core.news.session_loss() != SessionLoss::Nothing {
             return false;
         }
         while let Some(place) = self.store.records().next(Order::Immediate) {

@@ -11,6 +11,8 @@ use crate::time::Instant;
 use crate::timer::{NEVER, Timer};
 use crate::wire::{PacketId, Properties, Property, QoS, Version};
 
+use super::packed::packed;
+
 /// All that a session is besides its arrays; all zero bits at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Core<E> {
@@ -50,14 +52,10 @@ pub(crate) struct Core<E> {
     pub(crate) retry_interval: u8,
     pub(crate) phase: Phase,
     pub(crate) cause: CloseReason,
-    pub(crate) session_lifetime: SessionLifetime,
-    pub(crate) session_loss: SessionLoss,
-    pub(crate) space_wait: SpaceWait,
     pub(crate) turn: Turn,
-    pub(crate) tolerated: Tolerated,
     pub(crate) overdue: Overdue,
-    pub(crate) authentication: Authentication,
-    pub(crate) options: Options,
+    pub(crate) news: News,
+    pub(crate) terms: Terms,
     /// The protocol level; 0: never connected.
     pub(crate) level: u8,
     /// What the server supports on this connection, whichever end that is.
@@ -92,14 +90,10 @@ impl<E> Core<E> {
             retry_interval: 0,
             phase: Phase::Offline,
             cause: CloseReason::NotConnected,
-            session_lifetime: SessionLifetime::None,
-            session_loss: SessionLoss::Nothing,
-            space_wait: SpaceWait::No,
             turn: Turn::Queue,
-            tolerated: Tolerated::Nothing,
             overdue: Overdue::No,
-            authentication: Authentication::Without,
-            options: Options::NONE,
+            news: News::NEW,
+            terms: Terms::NEW,
             level: 0,
             support: Support::NONE,
             end,
@@ -325,24 +319,39 @@ macro_rules! flags {
 }
 pub(crate) use flags;
 
-flags! {
-    /// How the application wants the session to behave.
-    Options {
-        /// Received messages are acknowledged by the application.
-        acknowledges_manually, with_manual_acknowledgement = 1;
-        /// Messages of QoS 0 are not kept for a later connection.
-        drops_offline, with_dropping_offline = 2;
-        /// Packets that are too large are skipped.
-        skips_large, with_skipping_large = 4;
+packed! {
+    /// What is to be told, and what waits for something to be told.
+    News {
+        tolerated, set_tolerated: Tolerated = 1 << 0 { Nothing, PubrecCode }
+        session_loss, set_session_loss: SessionLoss = 3 << 1 { Nothing, InFlight, Republishing }
+        space_wait, set_space_wait: SpaceWait = 3 << 3 { No, Yes, Relieved, Again }
+        authentication, set_authentication: Authentication = 3 << 5 { Without, Settled, Awaited, Due }
     }
 }
 
-impl Options {
-    pub(crate) fn of(acknowledgement: Acknowledge, offline: Offline, oversized: Oversized) -> Self {
-        Self::NONE
-            .with_manual_acknowledgement(acknowledgement == Acknowledge::Manually)
-            .with_dropping_offline(offline == Offline::Acknowledged)
-            .with_skipping_large(oversized == Oversized::Skipped)
+packed! {
+    /// How the application wants the session to behave, and how long it lives.
+    Terms {
+        acknowledgement, set_acknowledgement: Acknowledge = 1 << 0 { AfterHandling, Manually }
+        offline, set_offline: Offline = 3 << 1 { Everything, Acknowledged }
+        oversized, set_oversized: Oversized = 1 << 3 { Disconnect, Skipped }
+        session_lifetime, set_session_lifetime: SessionLifetime = 7 << 4 {
+            None,
+            UntilClose,
+            Abandoned,
+            #[cfg(feature = "server")]
+            Begun,
+            Kept
+        }
+    }
+}
+
+impl Terms {
+    /// What the application says of them for a connection.
+    pub(crate) const fn agree(&mut self, acknowledgement: Acknowledge, offline: Offline, oversized: Oversized) {
+        self.set_acknowledgement(acknowledgement);
+        self.set_offline(offline);
+        self.set_oversized(oversized);
     }
 }
 
@@ -432,7 +441,7 @@ mod tests {
     fn at_first_nothing_goes_on_and_nothing_is_due() {
         let core = Core::new(());
         assert_eq!(
-            (core.phase, core.cause, core.session_lifetime),
+            (core.phase, core.cause, core.terms.session_lifetime()),
             (Phase::Offline, CloseReason::NotConnected, SessionLifetime::None)
         );
         assert_eq!((core.identifiers.taken(), core.table.len(), core.quota, core.level), (0, 0, 0, 0));

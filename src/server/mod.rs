@@ -303,7 +303,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     /// [`transmitted`](Self::transmitted) says: a client that was not told of it must not find it later.
     #[must_use]
     pub fn is_lasting(&self) -> bool {
-        matches!(self.0.core.session_lifetime, SessionLifetime::Begun | SessionLifetime::Kept)
+        matches!(self.0.core.terms.session_lifetime(), SessionLifetime::Begun | SessionLifetime::Kept)
     }
 
     /// When a session that waits for its client ends; what is left of it may be forgotten then. `None` while there is a

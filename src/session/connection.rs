@@ -5,7 +5,7 @@ use core::hash::Hasher;
 use crate::command;
 use crate::control;
 use crate::engine::state::{
-    Authentication, ClientHash, Core, Limits, Options, Phase, SessionLifetime, SessionLoss, Support, flags,
+    Authentication, ClientHash, Core, Limits, Phase, SessionLifetime, SessionLoss, Support, flags,
 };
 use crate::engine::{Announcement, Digest, End, Engine, Processed, StepOf, is_announced, received, tell};
 use crate::error::{CloseReason, CommandError};
@@ -24,10 +24,12 @@ use crate::wire::{
 };
 
 use super::command::{Connect, LostSession};
+use super::ping::Ping;
 
 /// The client's end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Client {
+    pub(super) ping: Ping,
     /// How many slots, from the first one on, may still have a request that was lost with the connection.
     unsearched: u16,
     request: Request,
@@ -51,7 +53,8 @@ flags! {
 const SPEAKS_V5: bool = Version::LATEST.is_v5();
 
 impl End for Client {
-    const NEW: Self = Self { unsearched: 0, request: Request::NONE, lost_session: LostSession::Standard };
+    const NEW: Self =
+        Self { ping: Ping::NONE, unsearched: 0, request: Request::NONE, lost_session: LostSession::Standard };
     const ROLE: Role = Role::Client;
     const PEER: Role = Role::Server;
     const NO_BEGINNING: CloseReason = CloseReason::ConnackTimeout;
@@ -84,7 +87,8 @@ impl End for Client {
             (PacketType::Pingresp, false) => {
                 received(packet_type);
                 engine.core.keep_alive.answered();
-                Ok(Processed::Nothing)
+                // Mostly nobody asked.
+                if engine.core.end.ping == Ping::NONE { Ok(Processed::Nothing) } else { Ok(engine.pinged(step)) }
             }
             _ => Err(CloseReason::Violation(Violation::PacketNotForThisEnd)),
         }
@@ -113,6 +117,10 @@ impl End for Client {
         Ok(())
     }
 
+    fn queue_written(engine: &mut Engine<'_, Self>) {
+        engine.ping_written();
+    }
+
     fn answer_neglected(_: &mut Engine<'_, Self>) {}
 
     /// A request that was lost with its connection.
@@ -135,11 +143,16 @@ impl End for Client {
     }
 
     fn ended(engine: &mut Engine<'_, Self>) {
+        engine.core.end.ping = Ping::NONE;
         engine.drop_requests();
     }
 
+    fn set_back(&mut self, millis: u64) {
+        self.ping.set_back(millis);
+    }
+
     fn comparable(core: &Core<Self>) -> Self {
-        Self { unsearched: 0, ..core.end }
+        Self { ping: core.end.ping.comparable(core.now), unsearched: 0, ..core.end }
     }
 }
 
@@ -148,7 +161,7 @@ impl<'m> Engine<'m, Client> {
         let client = hash(connect.client_id);
         self.check_session(connect, client)?;
         // The server may have a session that is not to be resumed.
-        let clean_start = connect.clean_start || self.core.session_lifetime == SessionLifetime::Abandoned;
+        let clean_start = connect.clean_start || self.core.terms.session_lifetime() == SessionLifetime::Abandoned;
         let held = if clean_start { 0 } else { self.held_after_end() };
         let receive_maximum = self.places().saturating_sub(held).max(1);
         if connect.properties.iter().any(is_announced) {
@@ -185,7 +198,7 @@ impl<'m> Engine<'m, Client> {
     /// What is stored speaks for one client and one version. [MQTT-3.1.3-2]
     fn check_session(&self, connect: &Connect<'_>, client: ClientHash) -> Result<(), CommandError> {
         let same_version = self.core.level == connect.version.level();
-        let resumed = self.core.session_lifetime == SessionLifetime::Kept;
+        let resumed = self.core.terms.session_lifetime() == SessionLifetime::Kept;
         let refused = !connect.clean_start
             && if same_version {
                 resumed && self.core.client != client
@@ -197,10 +210,10 @@ impl<'m> Engine<'m, Client> {
 
     fn begin(&mut self, connect: &Connect<'_>, clean_start: bool, client: ClientHash, receive_maximum: u16) {
         if clean_start {
-            if self.core.session_lifetime == SessionLifetime::Kept {
+            if self.core.terms.session_lifetime() == SessionLifetime::Kept {
                 self.lose_session(SessionLoss::InFlight);
             }
-            self.core.session_lifetime = SessionLifetime::Abandoned;
+            self.core.terms.set_session_lifetime(SessionLifetime::Abandoned);
         }
         if self.core.level != 0 && self.core.level != connect.version.level() {
             self.give_up_queue();
@@ -214,7 +227,7 @@ impl<'m> Engine<'m, Client> {
         self.core.end.lost_session = connect.lost_session;
         self.core.keep_alive = KeepAlive::proposed(connect.keep_alive, seconds(connect.response_timeout).max(1));
         self.core.receive_quota = receive_maximum;
-        self.core.options = Options::of(connect.acknowledgement, connect.offline, connect.oversized);
+        self.core.terms.agree(connect.acknowledgement, connect.offline, connect.oversized);
         self.queue.set_aliases(connect.topic_aliases);
         // 5.0 sends nothing again on the same connection. [MQTT-4.4.0-1]
         self.core.retry_interval = if connect.version.is_v5() { 0 } else { seconds(connect.retry_interval) };
@@ -274,14 +287,14 @@ impl<'m> Engine<'m, Client> {
             self.core.support = Support::of(&connack.properties);
         }
         self.core.limits.receive_maximum = self.core.limits.receive_maximum.min(self.core.quota);
-        if !connack.session_present && self.core.session_lifetime == SessionLifetime::Kept {
+        if !connack.session_present && self.core.terms.session_lifetime() == SessionLifetime::Kept {
             self.session_was_lost();
         }
         let lasting = match connack.properties.session_expiry_interval() {
             Some(seconds) => seconds != 0,
             None => request.lasting(),
         };
-        self.core.session_lifetime = if lasting { SessionLifetime::Kept } else { SessionLifetime::UntilClose };
+        self.core.terms.set_session_lifetime(if lasting { SessionLifetime::Kept } else { SessionLifetime::UntilClose });
         self.core.keep_alive.start(connack.properties.server_keep_alive());
         self.go_online();
         Ok(())
@@ -289,12 +302,12 @@ impl<'m> Engine<'m, Client> {
 
     /// The server goes on with a session: is it ours? [MQTT-3.2.2-1] in 3.1.1, [MQTT-3.2.2-2], [MQTT-3.2.2-4] in 5.0
     fn check_session_present(&mut self) -> Result<(), CloseReason> {
-        match self.core.session_lifetime {
+        match self.core.terms.session_lifetime() {
             SessionLifetime::Abandoned if self.core.end.request.clean_start() => Err(CloseReason::SessionNotClean),
             SessionLifetime::Abandoned => Err(CloseReason::SessionUnknown),
             SessionLifetime::None if self.version().is_v5() => {
                 // It would be there at the next attempt, too.
-                self.core.session_lifetime = SessionLifetime::Abandoned;
+                self.core.terms.set_session_lifetime(SessionLifetime::Abandoned);
                 Err(CloseReason::SessionUnknown)
             }
             _ => Ok(()),
@@ -366,8 +379,8 @@ impl<'m> Engine<'m, Client> {
         }
         self.leave(disconnect)?;
         match expiry {
-            Some(0) => self.core.session_lifetime = SessionLifetime::UntilClose,
-            Some(_) => self.core.session_lifetime = SessionLifetime::Kept,
+            Some(0) => self.core.terms.set_session_lifetime(SessionLifetime::UntilClose),
+            Some(_) => self.core.terms.set_session_lifetime(SessionLifetime::Kept),
             None => {}
         }
         Ok(())
@@ -375,7 +388,7 @@ impl<'m> Engine<'m, Client> {
 
     pub(super) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), CommandError> {
         let due = matches!(
-            (self.core.phase, self.core.authentication, auth.reason_code),
+            (self.core.phase, self.core.news.authentication(), auth.reason_code),
             (Phase::Connecting | Phase::Online, Authentication::Due, ReasonCode::ContinueAuthentication)
                 | (Phase::Online, Authentication::Settled, ReasonCode::Reauthenticate)
         );
@@ -392,20 +405,20 @@ impl<'m> Engine<'m, Client> {
         body.end()?;
         let auth = received(auth);
         let is_expected = if Client::is_beginning(self) {
-            self.core.authentication != Authentication::Without
+            self.core.news.authentication() != Authentication::Without
                 && auth.reason_code == ReasonCode::ContinueAuthentication
         } else {
-            matches!(self.core.authentication, Authentication::Awaited | Authentication::Due)
+            matches!(self.core.news.authentication(), Authentication::Awaited | Authentication::Due)
         };
         if !is_expected {
             return Err(CloseReason::AuthenticationUnexpected);
         }
         self.check_method(&auth.properties)?;
         Client::check_diagnostics(self, &auth.properties)?;
-        self.core.authentication = match auth.reason_code {
+        self.core.news.set_authentication(match auth.reason_code {
             ReasonCode::Success => Authentication::Settled,
             _ => Authentication::Due,
-        };
+        });
         Ok(tell(step, Event::Authenticating(auth)))
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod command;
 mod connection;
+mod ping;
 mod requests;
 
 use core::fmt;
@@ -217,6 +218,47 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     /// properties does not fit now.
     pub fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), CommandError> {
         attempt!("disconnect", self.0.engine().disconnect(disconnect))
+    }
+
+    /// Asks the server now whether it is there: PINGREQ. Its PINGRESP is told as [`Event::Pinged`](crate::Event::Pinged), with the
+    /// time that it took, which those of the keep alive are not. If none comes, nor anything else, within `Connect::response_timeout`,
+    /// the connection ends in [`CloseReason::PingTimeout`](crate::CloseReason::PingTimeout), also where the keep alive is 0. No event
+    /// comes if the connection ends before.
+    ///
+    /// PINGRESP does not say which PINGREQ it answers, so one is under way at a time: a further `ping` asks for nothing more until the
+    /// event has come, and one that finds a PINGREQ of the keep alive under way is sent behind its answer.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Offline`] unless connected; [`CommandError::Closing`]; [`CommandError::Full`] if what must leave first takes all
+    /// `CONTROL` bytes; [`CommandError::TooLarge`] for a server that takes no packet of two bytes.
+    ///
+    /// ```
+    /// # use mqtt_session::{Connect, Event, Inbox, Instant, Session, Step, Version};
+    /// # #[cfg(feature = "v311")] {
+    /// # let mut session: Session<256, 8, 8> = Session::new();
+    /// # let mut inbox: Inbox<[u8; 256]> = Inbox::new();
+    /// # session.connect(&mut inbox, &Connect::new(Version::V311, "meter-7"))?;
+    /// # let Step::Transmit(connect) = session.poll(&mut inbox, Instant::from_millis(0)) else { panic!() };
+    /// # let written = connect.len();
+    /// # session.transmitted(written);
+    /// # inbox.space()[..4].copy_from_slice(&[0x20, 2, 0, 0]);
+    /// # inbox.filled(4);
+    /// # let Step::Event(Event::Connected(_)) = session.poll(&mut inbox, Instant::from_millis(5)) else { panic!() };
+    /// session.ping()?;
+    /// let Step::Transmit([0xC0, 0]) = session.poll(&mut inbox, Instant::from_millis(100)) else { panic!() };
+    /// session.transmitted(2);
+    /// inbox.space()[..2].copy_from_slice(&[0xD0, 0]);
+    /// inbox.filled(2);
+    /// match session.poll(&mut inbox, Instant::from_millis(142)) {
+    ///     Step::Event(Event::Pinged { round_trip }) => assert_eq!(round_trip.as_millis(), 42),
+    ///     step => panic!("{step:?}"),
+    /// }
+    /// # }
+    /// # Ok::<(), mqtt_session::CommandError>(())
+    /// ```
+    pub fn ping(&mut self) -> Result<(), CommandError> {
+        attempt!("ping", self.0.engine().ping())
     }
 
     /// Sends AUTH: the answer to [`Event::Authenticating`](crate::Event::Authenticating), or a re-authentication.

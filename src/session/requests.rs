@@ -1,14 +1,19 @@
-//! The client's end: SUBSCRIBE, UNSUBSCRIBE and their answers.
+//! The client's end: SUBSCRIBE, UNSUBSCRIBE, PINGREQ as the application asks for it, and their answers.
 
-use crate::engine::{Engine, Room, SHOWN};
+use core::time::Duration;
+
+use crate::engine::state::Phase;
+use crate::engine::{ANSWER, Engine, Processed, Room, SHOWN, StepOf, tell};
 use crate::error::{CloseReason, CommandError};
+use crate::event::Event;
 use crate::flow::identifiers::{self, SlotId, slot};
 use crate::flow::sender::Sent;
 use crate::outbox::{Label, Order};
-use crate::wire::{self, Layout, List, PacketId, has_wildcard, shared_subscription};
+use crate::wire::{self, Layout, List, PacketId, PacketType, has_wildcard, shared_subscription};
 
 use super::command::{Subscribe, Unsubscribe};
 use super::connection::Client;
+use super::ping::Ping;
 
 impl Engine<'_, Client> {
     pub(super) fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<PacketId, CommandError> {
@@ -82,5 +87,60 @@ impl Engine<'_, Client> {
             Sent::Subscribing | Sent::Unsubscribing => Err(CloseReason::AnswerMismatched),
             _ => Ok(false),
         }
+    }
+}
+
+impl<'m> Engine<'m, Client> {
+    pub(super) fn ping(&mut self) -> Result<(), CommandError> {
+        self.check_online()?;
+        let pingreq = PacketType::Pingreq.alone();
+        if self.is_oversize(pingreq.len()) {
+            return Err(CommandError::TooLarge);
+        }
+        if self.core.end.ping != Ping::NONE {
+            return Ok(());
+        }
+        if self.core.keep_alive.awaits() {
+            self.core.end.ping = Ping::WAITING;
+            return Ok(());
+        }
+        if !self.queue.has_room(ANSWER) {
+            self.wait_for_space();
+            return Err(CommandError::Full);
+        }
+        self.send_ping();
+        Ok(())
+    }
+
+    /// There is room for it.
+    fn send_ping(&mut self) {
+        self.push_encoded(&PacketType::Pingreq.alone());
+        self.core.keep_alive.wanted();
+        self.core.end.ping = Ping::QUEUED;
+    }
+
+    /// Bytes of the queue are written.
+    pub(super) fn ping_written(&mut self) {
+        if self.core.end.ping == Ping::QUEUED && !self.queue.holds(PacketType::Pingreq.first_byte()) {
+            self.core.end.ping = Ping::written(self.core.now);
+        }
+    }
+
+    /// PINGRESP: of what the application asked for, there is something to tell.
+    pub(super) fn pinged<'i>(&mut self, step: &mut StepOf<'m, 'i, Client>) -> Processed {
+        let ping = self.core.end.ping;
+        let millis = match ping.age(self.core.now) {
+            Some(millis) => millis,
+            // It is shown, which may be enough, and not yet reported as written.
+            None if ping == Ping::QUEUED && self.queue.control.is_writing() => 0,
+            None => {
+                if ping == Ping::WAITING && self.core.phase == Phase::Online {
+                    self.send_ping();
+                }
+                return Processed::Nothing;
+            }
+        };
+        self.core.end.ping = Ping::NONE;
+        tell(step, Event::Pinged { round_trip: Duration::from_millis(millis.into()) })
     }
 }

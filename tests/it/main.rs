@@ -22,6 +22,7 @@ mod known_failures;
 mod layers;
 mod one_version;
 mod oversized;
+mod ping;
 mod properties;
 mod report;
 mod room;
