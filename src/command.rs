@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::num::NonZeroU16;
+use core::time::Duration;
 
 use crate::wire::{Properties, QoS, ReasonCode};
 
@@ -108,4 +109,27 @@ pub struct Disconnect<'a> {
     pub reason_code: ReasonCode,
     /// Session Expiry Interval, Reason String and User Properties; none in 3.1.1.
     pub properties: Properties<'a>,
+    /// What DISCONNECT waits for.
+    pub when: DisconnectWhen,
+}
+
+/// What DISCONNECT waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum DisconnectWhen {
+    /// What needs no answer has left: acknowledgements, messages of QoS 0, and those of QoS 1 and 2 within the quota.
+    #[default]
+    Sent,
+    /// Every exchange is over besides, in both directions: what was published has its PUBACK or PUBCOMP, also what the quota holds
+    /// back; SUBSCRIBE and UNSUBSCRIBE have their answers; what was received is acknowledged, and of QoS 2 its PUBREL is here. A message
+    /// that the application is to acknowledge counts until it has done so; one that it has given up does not.
+    ///
+    /// The keep alive goes on meanwhile. New messages of the peer are not taken, as in any case behind `disconnect`; they come again on
+    /// the next connection of the session.
+    Completed {
+        /// How many seconds that may take, 1 to 255; `None`: as many as the last packets of the connection may (`disconnect_timeout`).
+        /// Then DISCONNECT leaves all the same, as behind `Sent`, and the connection ends in
+        /// [`CloseReason::DisconnectedIncomplete`](crate::CloseReason::DisconnectedIncomplete).
+        timeout: Option<Duration>,
+    },
 }

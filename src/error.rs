@@ -108,6 +108,10 @@ pub enum CloseReason {
     ConnectionLost,
     /// The application disconnected.
     Disconnected,
+    /// The application disconnected when every exchange was over
+    /// ([`DisconnectWhen::Completed`](crate::DisconnectWhen::Completed)), but not all were in time, or the peer broke a rule meanwhile.
+    /// DISCONNECT has left. What is not over goes on with the next connection of the session, or is reported as lost.
+    DisconnectedIncomplete,
     /// The application disconnected, but DISCONNECT, or what was to leave before it, did not leave in time: to a server the
     /// connection ended badly, and it publishes the will.
     DisconnectTimeout,
@@ -235,6 +239,11 @@ impl CloseReason {
         }
     }
 
+    /// Whether DISCONNECT has left as the application asked.
+    pub(crate) const fn is_disconnected(self) -> bool {
+        matches!(self, Self::Disconnected | Self::DisconnectedIncomplete)
+    }
+
     /// The reason code with which a 5.0 connection is closed for this cause; `None` where no DISCONNECT is sent.
     #[must_use]
     pub const fn reason_code(self) -> Option<ReasonCode> {
@@ -250,7 +259,7 @@ impl CloseReason {
             | Self::ConnectMissing
             | Self::ConnectTimeout
             | Self::Rejected(_) => None,
-            Self::Disconnected => Some(ReasonCode::NORMAL_DISCONNECTION),
+            Self::Disconnected | Self::DisconnectedIncomplete => Some(ReasonCode::NORMAL_DISCONNECTION),
             Self::Violation(violation) => Some(violation.reason_code()),
             Self::ReceiveMaximumExceeded => Some(ReasonCode::ReceiveMaximumExceeded),
             Self::TooManyHeld => Some(ReasonCode::QuotaExceeded),
@@ -287,6 +296,7 @@ impl fmt::Display for CloseReason {
             Self::NotConnected => "there was no connection yet",
             Self::ConnectionLost => "the transport was lost",
             Self::Disconnected => "disconnected as asked",
+            Self::DisconnectedIncomplete => "disconnected as asked, before every exchange was over",
             Self::DisconnectTimeout => "DISCONNECT did not leave in time",
             Self::ConnectionRefused(code) => return write!(f, "the server refused the connection: {code}"),
             Self::UnsupportedVersion => "the server does not speak this version",

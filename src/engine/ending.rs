@@ -1,6 +1,6 @@
 //! How a connection ends, and what becomes of the session: what is told, what is kept, what is lost.
 
-use crate::command::{Disconnect, Offline};
+use crate::command::{Disconnect, DisconnectWhen, Offline};
 use crate::error::{CloseReason, CommandError};
 use crate::event::{CommonEvent, Outcome};
 use crate::flow::identifiers::{self, Identifiers, SlotId, slot, slot_mut};
@@ -9,6 +9,7 @@ use crate::flow::sender::{Level, Sent};
 use crate::keepalive::KeepAlive;
 use crate::outbox::{Lifetime, Order, Place};
 use crate::report::report;
+use crate::time::seconds;
 use crate::timer::Timer;
 use crate::wire::{self, Measured, Properties, Role, Version, Violation};
 
@@ -168,7 +169,7 @@ impl<'m, E: End> Engine<'m, E> {
     pub(crate) fn connection_lost(&mut self) {
         match self.core.phase {
             Phase::Connecting | Phase::Online => self.stop(Phase::Draining, CloseReason::ConnectionLost),
-            Phase::Leaving => self.stop(Phase::Settling, CloseReason::ConnectionLost),
+            Phase::Completing | Phase::Leaving => self.stop(Phase::Settling, CloseReason::ConnectionLost),
             Phase::Parting if self.is_leaving() => {
                 // DISCONNECT may not have arrived.
                 let has_left = self.queue.control.is_empty();
@@ -195,8 +196,8 @@ impl<'m, E: End> Engine<'m, E> {
     /// Whether the application wants to disconnect: of what comes in, only acknowledgements matter.
     pub(super) fn is_leaving(&self) -> bool {
         match self.core.phase {
-            Phase::Leaving | Phase::Settling => true,
-            Phase::Parting => self.core.cause == CloseReason::Disconnected,
+            Phase::Completing | Phase::Leaving | Phase::Settling => true,
+            Phase::Parting => self.core.cause.is_disconnected(),
             _ => false,
         }
     }
@@ -237,13 +238,31 @@ impl<'m, E: End> Engine<'m, E> {
             self.keep_disconnect(disconnect)?;
         }
         self.core.cause = CloseReason::Disconnected;
-        self.core.phase = Phase::Leaving;
-        self.core.deadline = Timer::set(self.core.disconnect_timeout);
+        let limit = self.core.disconnect_timeout;
+        (self.core.phase, self.core.deadline) = match disconnect.when {
+            DisconnectWhen::Sent => (Phase::Leaving, Timer::set(limit)),
+            DisconnectWhen::Completed { timeout } => {
+                (Phase::Completing, Timer::set(timeout.map_or(limit, |timeout| seconds(timeout).max(1))))
+            }
+        };
         Ok(())
     }
 
+    /// Whether every exchange is over, but for those that nobody waits for.
+    pub(super) fn is_complete(&self) -> bool {
+        self.core.pending_received() == 0 && self.core.identifiers.taken() == 0
+    }
+
+    /// What is waited for is over, or the time for it is: DISCONNECT follows what needs no answer.
+    pub(super) fn complete(&mut self, cause: CloseReason) {
+        self.core.cause = cause;
+        self.core.phase = Phase::Leaving;
+        self.core.deadline = Timer::of(u32::from(self.core.disconnect_timeout).wrapping_mul(1000));
+        self.core.keep_alive.limit_begins();
+    }
+
     fn keep_disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), CommandError> {
-        let Disconnect { reason_code, properties } = *disconnect;
+        let Disconnect { reason_code, properties, .. } = *disconnect;
         let packet = wire::DisconnectPacket { reason_code, properties };
         let measured = Measured::new(&packet, self.version(), E::PEER)?;
         // Beside it there must be room for acknowledgements, which leave before it.

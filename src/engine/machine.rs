@@ -250,7 +250,7 @@ impl<'m, E: End> Engine<'m, E> {
             self.store.written(len);
         }
         match self.core.phase {
-            Phase::Online => self.core.keep_alive.sent(self.queue.control.is_empty()),
+            phase if phase.is_watched() => self.core.keep_alive.sent(self.queue.control.is_empty()),
             phase => self.core.deadline.restart(self.limit(phase)),
         }
         if !self.is_writing() {
@@ -265,7 +265,8 @@ impl<'m, E: End> Engine<'m, E> {
 
     fn close<'i>(&mut self) -> Step<'m, E::Event<'i>> {
         self.core.phase = Phase::Offline;
-        if matches!(self.core.cause, CloseReason::Disconnected | CloseReason::DisconnectedByPeer(ReasonCode::Success)) {
+        if self.core.cause.is_disconnected() || self.core.cause == CloseReason::DisconnectedByPeer(ReasonCode::Success)
+        {
             report!(info, "the connection is over: {:?}", self.core.cause);
         } else {
             report!(warn, "the connection is over: {:?}", self.core.cause);
@@ -334,7 +335,7 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.deadline.begin() {
             let all = u32::from(self.limit(self.core.phase)).wrapping_mul(1000).wrapping_mul(LIMITS);
             self.core.deadline.shorten(all.saturating_sub(self.core.keep_alive.since_limit_began()));
-        } else {
+        } else if !self.core.phase.is_watched() {
             self.core.keep_alive.limit_begins();
         }
     }
@@ -343,9 +344,8 @@ impl<'m, E: End> Engine<'m, E> {
     #[inline(never)]
     fn meet_deadlines(&mut self, has_space: bool) -> Met {
         let is_online = self.core.phase == Phase::Online;
-        let demand = if is_online { self.core.keep_alive.demand() } else { Demand::Nothing };
-        let is_over = if is_online { demand == Demand::GiveUp } else { self.core.deadline.is_over() };
-        if is_over {
+        let demand = if self.core.phase.is_watched() { self.core.keep_alive.demand() } else { Demand::Nothing };
+        if demand == Demand::GiveUp || (!is_online && self.core.deadline.is_over()) {
             self.core.overdue = self.grace(has_space);
             match self.core.overdue {
                 Overdue::No => self.give_up_if_silent(),
@@ -355,9 +355,6 @@ impl<'m, E: End> Engine<'m, E> {
             return Met::All;
         }
         self.core.overdue = Overdue::No;
-        if !is_online {
-            return Met::All;
-        }
         if demand == Demand::Ask {
             if self.queue.has_room(ANSWER) && !self.is_writing() {
                 self.core.keep_alive.asked();
@@ -365,6 +362,9 @@ impl<'m, E: End> Engine<'m, E> {
             } else {
                 self.core.keep_alive.stalled();
             }
+        }
+        if !is_online {
+            return Met::All;
         }
         if !self.retries() {
             self.core.deadline = Timer::OFF;
@@ -378,7 +378,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// What is to be done before a limit that is over is judged. `No`: nothing is left to be done.
     fn grace(&self, has_space: bool) -> Overdue {
-        let listens = has_space && matches!(self.core.phase, Phase::Connecting | Phase::Online);
+        let listens = has_space && (self.core.phase == Phase::Connecting || self.core.phase.is_watched());
         match self.core.overdue {
             Overdue::No if self.is_writing() => Overdue::Writing,
             Overdue::No | Overdue::Written if listens => Overdue::Reading,
@@ -391,8 +391,9 @@ impl<'m, E: End> Engine<'m, E> {
     fn give_up_if_silent(&mut self) {
         match self.core.phase {
             Phase::Connecting => self.end(E::NO_BEGINNING),
-            Phase::Online => self.fail(E::SILENCE),
-            _ if self.core.cause == CloseReason::Disconnected => self.end(CloseReason::DisconnectTimeout),
+            Phase::Completing if self.core.deadline.is_over() => self.complete(CloseReason::DisconnectedIncomplete),
+            Phase::Online | Phase::Completing => self.fail(E::SILENCE),
+            _ if self.core.cause.is_disconnected() => self.end(CloseReason::DisconnectTimeout),
             _ => self.end(self.core.cause),
         }
     }
@@ -400,7 +401,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// The caller does not read, on purpose: silence says nothing of the peer.
     pub(crate) fn reading_paused(&mut self) {
         match self.core.phase {
-            Phase::Online => self.core.keep_alive.unwatched(),
+            Phase::Online | Phase::Completing => self.core.keep_alive.unwatched(),
             Phase::Connecting => self.core.deadline = Timer::set(self.limit(Phase::Connecting)),
             _ => {}
         }
@@ -411,8 +412,11 @@ impl<'m, E: End> Engine<'m, E> {
         if self.is_writing() {
             return;
         }
-        if matches!(self.core.phase, Phase::Online | Phase::Leaving) {
+        if self.core.phase.publishes() {
             self.release_again();
+        }
+        if self.core.phase == Phase::Completing && self.is_complete() {
+            self.complete(CloseReason::Disconnected);
         }
         match self.core.phase {
             Phase::Leaving if self.queue.control.is_empty() && self.eligible().is_none() => {

@@ -64,6 +64,9 @@ impl<'m, E: End> Engine<'m, E> {
                 }
                 Err(_) if self.is_leaving() => {
                     // The end is near anyway. Behind the fault nothing is read.
+                    if self.core.phase == Phase::Completing {
+                        self.complete(CloseReason::DisconnectedIncomplete);
+                    }
                     inbox.go_back(position);
                     return false;
                 }
@@ -77,7 +80,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// answers.
     fn listens(&self) -> bool {
         match self.core.phase {
-            Phase::Connecting | Phase::Online | Phase::Leaving => {
+            Phase::Connecting | Phase::Online | Phase::Completing | Phase::Leaving => {
                 self.core.pending_answer.is_none() && self.queue.has_room(ANSWER)
             }
             Phase::Parting => self.is_leaving(),
@@ -117,7 +120,7 @@ impl<'m, E: End> Engine<'m, E> {
             Ok(Some(frame)) => {
                 inbox.pass(&frame);
                 if frame.packet_type == PacketType::Publish && !E::is_beginning(self) {
-                    if self.is_leaving() {
+                    if self.is_leaving() && self.core.phase != Phase::Completing {
                         return Ok(Processed::Nothing);
                     }
                     self.take_publish(frame.first_byte, frame.body.rest(), inbox, step)
@@ -162,9 +165,21 @@ impl<'m, E: End> Engine<'m, E> {
                 }
                 Ok(taken)
             }
-            _ if self.is_leaving() && !E::is_awaited(packet_type) => Ok(Processed::Nothing),
+            _ if self.is_leaving() && !self.is_awaited(packet_type) => Ok(Processed::Nothing),
             _ => E::take(self, packet_type, reader, step),
         }
+    }
+
+    /// Whether a packet still matters that is neither a PUBLISH nor one of its acknowledgements, although the application wants to
+    /// disconnect.
+    fn is_awaited(&self, packet_type: PacketType) -> bool {
+        let goes_on = matches!(packet_type, PacketType::Pingreq | PacketType::Pingresp | PacketType::Disconnect);
+        (goes_on && self.core.phase == Phase::Completing) || E::is_awaited(packet_type)
+    }
+
+    /// Whether a message of this identifier is known, so that its exchange may go on.
+    fn is_repeat(&self, packet_id: Option<PacketId>) -> bool {
+        packet_id.is_some_and(|packet_id| Table::find(self.held, packet_id).is_some())
     }
 
     // As with `receive`.
@@ -182,6 +197,9 @@ impl<'m, E: End> Engine<'m, E> {
             inbox.map_topic(alias, publish.topic)?;
         }
         E::check_publish(self, &publish)?;
+        if self.core.phase == Phase::Completing && !self.is_repeat(publish.delivery.packet_id()) {
+            return Ok(Processed::Nothing);
+        }
         let handling = if self.core.terms.acknowledgement() == Acknowledge::Manually {
             Handling::Manual
         } else {
@@ -426,7 +444,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// Acknowledges what is to be acknowledged, as long as acknowledgements may leave.
     pub(crate) fn acknowledge_received(&mut self) {
         match self.core.phase {
-            Phase::Connecting | Phase::Online | Phase::Leaving => {
+            Phase::Connecting | Phase::Online | Phase::Completing | Phase::Leaving => {
                 self.answer_handled();
                 self.answer_acknowledged();
             }
@@ -517,7 +535,7 @@ impl<'m, E: End> Engine<'m, E> {
         Acknowledgement::check_code(kind, self.version(), reason_code)?;
         let packet = Acknowledgement { kind, packet_id: handle.packet_id, reason_code, properties };
         let measured = Measured::new(&packet, self.version(), E::PEER)?;
-        if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
+        if !self.core.phase.publishes() {
             return Err(CommandError::Offline);
         }
         // [MQTT-3.4.2-2], [MQTT-3.4.2-3], [MQTT-3.5.2-2], [MQTT-3.5.2-3]

@@ -112,7 +112,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     fn check_publish(&self, publish: &Publish<'_>) -> Result<(), CommandError> {
         match self.core.phase {
-            Phase::Leaving | Phase::Parting | Phase::Failing => return Err(CommandError::Closing),
+            Phase::Completing | Phase::Leaving | Phase::Parting | Phase::Failing => return Err(CommandError::Closing),
             _ if self.core.level == 0 => return Err(CommandError::Offline),
             _ => {}
         }
@@ -151,7 +151,7 @@ impl<'m, E: End> Engine<'m, E> {
     pub(crate) fn check_online(&self) -> Result<(), CommandError> {
         match self.core.phase {
             Phase::Online => Ok(()),
-            Phase::Leaving | Phase::Parting | Phase::Failing => Err(CommandError::Closing),
+            Phase::Completing | Phase::Leaving | Phase::Parting | Phase::Failing => Err(CommandError::Closing),
             _ => Err(CommandError::Offline),
         }
     }
@@ -200,7 +200,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// The record that is to be shown next: the older of the two that may be. None before CONNACK. [MQTT-3.1.2-30]
     pub(crate) fn eligible(&self) -> Option<(Order, Place)> {
-        if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
+        if !self.core.phase.publishes() {
             return None;
         }
         let records = self.store.records();
@@ -304,7 +304,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Whether the limits of this connection forbid a stored PUBLISH. [MQTT-3.2.2-11], [MQTT-3.2.2-14], [MQTT-3.2.2-15]
     fn is_unsendable(&self, place: Place) -> bool {
-        if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
+        if !self.core.phase.publishes() {
             return false;
         }
         let packet = self.store.records().packet(place);

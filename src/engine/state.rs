@@ -105,6 +105,13 @@ impl<E> Core<E> {
         self.after(self.pause(outbox))
     }
 
+    /// How many received messages are not completely acknowledged: one that the session acknowledges itself, in the hands of the
+    /// application, is in no table if it is of QoS 1.
+    pub(crate) const fn pending_received(&self) -> u16 {
+        let is_beside = self.pending_answer.is_some() && matches!(self.pending_answer_type, PendingAnswer::Puback);
+        self.table.len().saturating_add(is_beside as u16)
+    }
+
     /// The end of a pause that has one.
     pub(crate) fn after(&self, pause: u32) -> Option<Instant> {
         if pause == NEVER { None } else { Some(self.now.after_millis(pause.into())) }
@@ -113,7 +120,7 @@ impl<E> Core<E> {
     /// The milliseconds until time demands something; `NEVER`: it does not.
     pub(crate) fn pause(&self, outbox: &Outbox) -> u32 {
         // Whoever leaves asks no more.
-        let keep_alive = if self.phase == Phase::Online { self.keep_alive.pause() } else { NEVER };
+        let keep_alive = if self.phase.is_watched() { self.keep_alive.pause() } else { NEVER };
         let expiry = if Version::LATEST.is_v5() && outbox.is_waiting() { self.expiry.left() } else { NEVER };
         let limit = match (keep_alive.min(self.deadline.left()), self.overdue) {
             // It is judged at the next instant.
@@ -146,6 +153,8 @@ pub(crate) enum Phase {
     Connecting,
     /// CONNACK has come, or has been given.
     Online,
+    /// The application wants to disconnect once every exchange is over.
+    Completing,
     /// The application wants to disconnect: what needs no answer leaves first.
     Leaving,
     /// The peer is at fault: nothing but a disconnect_timeout leaves.
@@ -158,6 +167,18 @@ pub(crate) enum Phase {
     Settling,
     /// The connection is over; outcomes are told.
     Reporting,
+}
+
+impl Phase {
+    /// Whether the keep alive counts.
+    pub(crate) const fn is_watched(self) -> bool {
+        matches!(self, Self::Online | Self::Completing)
+    }
+
+    /// Whether PUBLISHes leave.
+    pub(crate) const fn publishes(self) -> bool {
+        matches!(self, Self::Online | Self::Completing | Self::Leaving)
+    }
 }
 
 /// How long the session lives.

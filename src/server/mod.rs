@@ -251,7 +251,8 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     }
 
     /// Ends the connection, after everything that needs no answer has left: acknowledgements, messages of QoS 0, and
-    /// those of QoS 1 and 2 within the quota. Of what is received from now on, only acknowledgements and DISCONNECT are taken.
+    /// those of QoS 1 and 2 within the quota; or once every exchange is over, as [`Disconnect::when`] says. What is published from now on
+    /// is refused as [`CommandError::Closing`]; what was accepted before leaves within the quota. Of what is received from now on, only acknowledgements and DISCONNECT are taken.
     /// 3.1.1 has no packet for it; the transport is just closed.
     ///
     /// # Errors
@@ -282,6 +283,14 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     #[must_use]
     pub const fn pending(&self) -> u16 {
         self.0.core.identifiers.taken()
+    }
+
+    /// How many received messages of QoS 1 and 2 are not completely acknowledged: of QoS 2 until PUBREL is here, of QoS 1 until
+    /// the application, or after its event the session, has acknowledged them. 0 says that a `disconnect` breaks no exchange that the
+    /// client began; [`DisconnectWhen::Completed`](crate::DisconnectWhen::Completed) waits for that.
+    #[must_use]
+    pub const fn pending_received(&self) -> u16 {
+        self.0.core.pending_received()
     }
 
     /// The next instant at which time demands something of the connection.

@@ -160,7 +160,7 @@ impl<'m> Engine<'m, Server> {
         // If it was refused, it was no command of the application.
         self.core.news.set_space_wait(starved);
         // There was room for it when the request was handed out, unless the application has sent something else since.
-        if answered.is_err() && self.core.phase != Phase::Leaving {
+        if answered.is_err() && !matches!(self.core.phase, Phase::Completing | Phase::Leaving) {
             self.fail(CloseReason::RequestTooLarge);
         }
     }

@@ -7,6 +7,7 @@ mod acknowledge_with;
 mod aliases;
 mod chart;
 mod commands;
+mod completing;
 mod conformance;
 mod conservation;
 mod corners;

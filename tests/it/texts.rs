@@ -44,6 +44,7 @@ const CAUSES: &[(CloseReason, &str)] = &[
     (CloseReason::NotConnected, "there was no connection yet"),
     (CloseReason::ConnectionLost, "the transport was lost"),
     (CloseReason::Disconnected, "disconnected as asked"),
+    (CloseReason::DisconnectedIncomplete, "disconnected as asked, before every exchange was over"),
     (CloseReason::ConnectionRefused(ReasonCode::Banned), "the server refused the connection: banned (0x8A)"),
     (CloseReason::UnsupportedVersion, "the server does not speak this version"),
     (CloseReason::DisconnectedByPeer(ReasonCode::ServerBusy), "the peer disconnected: server busy (0x89)"),

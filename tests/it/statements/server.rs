@@ -141,7 +141,7 @@ fn diagnostics_that_do_not_fit_are_refused() {
         assert_eq!(full, Err(CommandError::TooLarge));
         t.session.unsuback(&Unsuback { packet_id, properties: Properties::EMPTY, reason_codes }).unwrap();
         t.sends("90 04 0005 00 00 B0 04 0006 00 00");
-        let farewell = Disconnect { reason_code: ReasonCode::ServerBusy, properties };
+        let farewell = Disconnect { reason_code: ReasonCode::ServerBusy, properties, ..Disconnect::default() };
         assert_eq!(t.session.disconnect(&farewell), Err(CommandError::TooLarge));
         t.disconnect(ReasonCode::ServerBusy);
         t.sends("E0 01 89");

@@ -331,7 +331,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
     }
 
     fn disconnect(&mut self, by: Role, reason_code: ReasonCode) {
-        let disconnect = Disconnect { reason_code, properties: Properties::EMPTY };
+        let disconnect = Disconnect { reason_code, properties: Properties::EMPTY, ..Disconnect::default() };
         let (answer, unchanged) = self.end(by).disconnect(&disconnect);
         if let Err(refused) = answer {
             self.refused(refused, unchanged);
