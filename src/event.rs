@@ -233,11 +233,14 @@ pub enum Outcome {
     /// The server refused it: PUBACK or PUBREC with a code of 0x80 or above, which is
     /// [`UnspecifiedError`](ReasonCode::UnspecifiedError) for one that the standard does not name. [MQTT-4.4.0-2]
     Rejected(ReasonCode),
-    /// It could not be sent again, because the limits of the new connection forbid it. [MQTT-3.2.2-11],
-    /// [MQTT-3.2.2-14], [MQTT-3.2.2-15]
+    /// It could not be sent, or sent again, because the limits of the new connection forbid it. [MQTT-3.2.2-11],
+    /// [MQTT-3.2.2-14], [MQTT-3.2.2-15] The identifier of one that was sent before stays taken, as with [`GivenUp`](Self::GivenUp).
     Unsendable,
     /// Its expiry interval passed before it was ever sent.
     Expired,
+    /// The application gave it up (`give_up`) after it was sent; whether the peer has it is unknown. Its identifier stays taken until the
+    /// session ends or the peer acknowledges it all the same.
+    GivenUp,
     /// The session was lost while it was in flight; whether the server has it is unknown.
     Lost,
     /// The session was lost after the server had confirmed by PUBREC that it has it.

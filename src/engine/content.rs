@@ -54,7 +54,7 @@ impl<'a, E: End> Content<'a, E> {
             closing: if is_counted { self.core.closing } else { 0 },
             identifiers: Identifiers::NEW,
             releases: Chain::NEW,
-            expired: Chain::NEW,
+            untold: Chain::NEW,
             next_release: None,
             table: Table::NEW,
             news,
@@ -107,9 +107,9 @@ impl<'a, E: End> Content<'a, E> {
         Some((slot(self.slots, id)?.sent(), identifiers::packet_id(self.slots, id)?))
     }
 
-    /// The messages that have expired and are still to be told, in order.
-    fn expired(self) -> impl Iterator<Item = Exchange> {
-        successors(self.core.expired.first(self.slots), move |&id| self.core.expired.after(self.slots, id))
+    /// The messages whose outcome is still to be told, in order.
+    fn untold(self) -> impl Iterator<Item = Exchange> {
+        successors(self.core.untold.first(self.slots), move |&id| self.core.untold.after(self.slots, id))
             .map(move |id| self.exchange(Some(id)))
     }
 
@@ -124,10 +124,10 @@ impl<'a, E: End> Content<'a, E> {
         (!is_over).then(|| slot.link())
     }
 
-    /// Whether the same requests are under way, in whatever slots.
-    fn requests_same(self, other: Self) -> bool {
+    /// Whether the same requests are under way, and the same messages given up, in whatever slots.
+    fn others_same(self, other: Self) -> bool {
         self.core.identifiers.taken() == other.core.identifiers.taken()
-            && self.slots.iter().enumerate().filter(|(_, slot)| slot.is_request()).all(|(index, slot)| {
+            && self.slots.iter().enumerate().filter(|(_, slot)| slot.stands_alone()).all(|(index, slot)| {
                 let packet_id = identifiers::packet_id_at(self.slots, index);
                 let theirs = packet_id.and_then(|packet_id| identifiers::find(other.slots, packet_id));
                 theirs.and_then(|id| identifiers::slot(other.slots, id)).is_some_and(|theirs| {
@@ -155,13 +155,13 @@ impl<E: End> PartialEq for Content<'_, E> {
             && self.packets(Order::Immediate).eq(other.packets(Order::Immediate))
             && self.records.shown() == other.records.shown()
             && self.releases().eq(other.releases())
-            && self.expired().eq(other.expired())
+            && self.untold().eq(other.untold())
             && self.due().eq(other.due())
             && self.control.unwritten(self.queue) == other.control.unwritten(other.queue)
             && self.control.disconnect(self.queue) == other.control.disconnect(other.queue)
             && self.control.unreported() == other.control.unreported()
             && self.control.topics(self.queue) == other.control.topics(other.queue)
-            && self.requests_same(*other)
+            && self.others_same(*other)
             && self.holds_same(*other)
     }
 }
@@ -177,18 +177,18 @@ impl<E: End> Hash for Content<'_, E> {
         }
         self.records.shown().hash(state);
         hash_sequence(self.releases(), state);
-        hash_sequence(self.expired(), state);
+        hash_sequence(self.untold(), state);
         hash_sequence(self.due(), state);
         self.control.unwritten(self.queue).hash(state);
         self.control.disconnect(self.queue).hash(state);
         self.control.unreported().hash(state);
         self.control.topics(self.queue).hash(state);
         self.core.identifiers.taken().hash(state);
-        let requests = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_request());
+        let others = self.slots.iter().enumerate().filter(|(_, slot)| slot.stands_alone());
         let facts = |(index, slot): (usize, &Slot)| {
             (slot.sent(), self.request_facts(slot), identifiers::packet_id_at(self.slots, index))
         };
-        hash_set(requests.map(facts), state);
+        hash_set(others.map(facts), state);
         self.core.table.len().hash(state);
         let held = self.held.iter().filter(|entry| entry.packet_id.is_some());
         hash_set(held.map(|entry| (entry.packet_id, entry.held(), entry.reason())), state);

@@ -3,7 +3,7 @@
 use crate::command::{Disconnect, DisconnectWhen, Offline};
 use crate::error::{CloseReason, CommandError};
 use crate::event::{CommonEvent, Outcome};
-use crate::flow::identifiers::{self, Identifiers, SlotId, slot, slot_mut};
+use crate::flow::identifiers::{self, Identifiers, Slot, SlotId, slot, slot_mut};
 use crate::flow::receiver::Held;
 use crate::flow::sender::{Level, Sent};
 use crate::keepalive::KeepAlive;
@@ -47,8 +47,12 @@ impl<'m, E: End> Engine<'m, E> {
     /// Tells the end of one exchange of a session that is gone. `None`: there is none left.
     #[inline(never)]
     fn lose<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> Option<Processed> {
-        if let Some(id) = self.core.releases.first(self.slots) {
-            return self.finish(id, Outcome::LostUnconfirmed, step);
+        while let Some(id) = self.core.releases.first(self.slots) {
+            if slot(self.slots, id).is_some_and(|slot| slot.sent().is_told()) {
+                self.forget(id);
+            } else {
+                return self.finish(id, Outcome::LostUnconfirmed, step);
+            }
         }
         let (place, id, level) = self.next_resend()?;
         if self.core.news.session_loss() == SessionLoss::InFlight {
@@ -133,6 +137,7 @@ impl<'m, E: End> Engine<'m, E> {
     pub(crate) fn lose_session(&mut self, session_loss: SessionLoss) {
         self.core.news.set_session_loss(session_loss);
         self.core.table.clear(self.held);
+        self.free_identifiers();
         if !E::QUEUE_OUTLIVES_SESSION {
             self.give_up_queue();
         }
@@ -250,7 +255,8 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Whether every exchange is over, but for those that nobody waits for.
     pub(super) fn is_complete(&self) -> bool {
-        self.core.pending_received() == 0 && self.core.identifiers.taken() == 0
+        let is_over = |slot: &Slot| matches!(slot.sent(), Sent::Free | Sent::GivenUp(..));
+        self.core.pending_received() == 0 && (self.core.identifiers.taken() == 0 || self.slots.iter().all(is_over))
     }
 
     /// What is waited for is over, or the time for it is: DISCONNECT follows what needs no answer.

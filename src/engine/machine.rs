@@ -187,7 +187,7 @@ impl<'m, E: End> Engine<'m, E> {
             }
             pause = self.core.pause(self.store.outbox);
         }
-        if Version::LATEST.is_v5() && self.tell_expired(step) {
+        if self.tell_outcome(step) {
             return;
         }
         if self.is_quiet() {

@@ -110,6 +110,24 @@ impl<'m, E: End> Engine<'m, E> {
         queued
     }
 
+    /// A publish that was shown is not shown again; its event is still to come, and its identifier stays taken.
+    pub(crate) fn give_up(&mut self, packet_id: PacketId) -> bool {
+        let Some(id) = identifiers::find(self.slots, packet_id) else { return false };
+        // The outcome of what is lost is decided.
+        let is_lost = self.core.news.session_loss() != SessionLoss::Nothing;
+        let given_up = match slot(self.slots, id).map(Slot::sent) {
+            Some(Sent::Published(level)) if !is_lost => Sent::GivingUp(level, Counted::Here),
+            Some(Sent::Resend(level)) if !is_lost => Sent::GivingUp(level, Counted::Before),
+            _ => return false,
+        };
+        self.unstore(id);
+        self.core.untold.push(self.slots, id);
+        if let Some(slot) = slot_mut(self.slots, id) {
+            slot.set_sent(given_up);
+        }
+        true
+    }
+
     fn check_publish(&self, publish: &Publish<'_>) -> Result<(), CommandError> {
         match self.core.phase {
             Phase::Completing | Phase::Leaving | Phase::Parting | Phase::Failing => return Err(CommandError::Closing),
@@ -248,7 +266,16 @@ impl<'m, E: End> Engine<'m, E> {
     fn vet_acknowledged<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> Option<Processed> {
         let place = self.store.records().next(Order::Acknowledged)?;
         let id = SlotId::new(self.store.records().label(place).slot)?;
-        if self.is_unsendable(place) { self.finish(id, Outcome::Unsendable, step) } else { None }
+        if !self.is_unsendable(place) {
+            return None;
+        }
+        match slot(self.slots, id)?.sent() {
+            Sent::Resend(level) => {
+                self.unstore(id);
+                self.keep_identifier(id, level, Counted::Before, Outcome::Unsendable, step)
+            }
+            _ => self.finish(id, Outcome::Unsendable, step),
+        }
     }
 
     /// Passes once over what was never shown. What has expired gives its bytes back at once and its outcome is told in its
@@ -270,10 +297,55 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    /// Tells the outcome of one message that has expired.
-    pub(super) fn tell_expired<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
-        let id = self.core.expired.first(self.slots);
-        id.is_some_and(|id| self.finish(id, Outcome::Expired, step).is_some())
+    /// Tells the outcome of one message that has expired or was given up. Mostly there is none.
+    pub(super) fn tell_outcome<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
+        let id = self.core.untold.first(self.slots);
+        id.is_some_and(|id| self.tell_outcome_of(id, step).is_some())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_outcome_of<'i>(&mut self, id: SlotId, step: &mut StepOf<'m, 'i, E>) -> Option<Processed> {
+        match slot(self.slots, id)?.sent() {
+            Sent::GivingUp(level, counted) => {
+                self.core.untold.remove(self.slots, id);
+                self.keep_identifier(id, level, counted, Outcome::GivenUp, step)
+            }
+            Sent::Abandoned => self.finish(id, Outcome::GivenUp, step),
+            _ => self.finish(id, Outcome::Expired, step),
+        }
+    }
+
+    /// Tells the end of a publish that was shown and is in no sequence any more. The peer may have it half way, and would take
+    /// another message under its identifier for a repeat.
+    fn keep_identifier<'i>(
+        &mut self,
+        id: SlotId,
+        level: Level,
+        counted: Counted,
+        outcome: Outcome,
+        step: &mut StepOf<'m, 'i, E>,
+    ) -> Option<Processed> {
+        let packet_id = identifiers::packet_id(self.slots, id)?;
+        let slot = slot_mut(self.slots, id)?;
+        slot.set_sent(Sent::GivenUp(level, counted));
+        slot.set_link(0);
+        Some(tell(step, CommonEvent::Published { packet_id, outcome, properties: Properties::EMPTY }))
+    }
+
+    /// The session is gone, and with it what the peer knows of the identifiers of messages that were given up.
+    pub(crate) fn free_identifiers(&mut self) {
+        let mut next = Some(SlotId::MIN);
+        while let Some(id) = next
+            && let Some(slot) = slot_mut(self.slots, id)
+        {
+            match slot.sent() {
+                Sent::GivenUp(..) => self.free(id),
+                Sent::GivingUp(..) => slot.set_sent(Sent::Abandoned),
+                _ => {}
+            }
+            next = id.checked_add(1);
+        }
     }
 
     fn expire_at(&mut self, order: Order, place: Place) {
@@ -291,7 +363,7 @@ impl<'m, E: End> Engine<'m, E> {
         match (slot, SlotId::new(id)) {
             (Some(slot), Some(id)) => {
                 slot.set_sent(Sent::Expired);
-                self.core.expired.push(self.slots, id);
+                self.core.untold.push(self.slots, id);
             }
             _ => self.space_freed(),
         }
@@ -466,12 +538,18 @@ impl<'m, E: End> Engine<'m, E> {
                 (counted, Outcome::Rejected(reason_code))
             }
             Reaction::Release(counted) => {
-                self.release(id, counted, Receipt::of(reason_code));
+                let receipt = sent.receipt(reason_code);
+                self.release(id, counted, receipt);
                 // Mostly there is nothing to tell: that the message arrived is told by PUBCOMP.
-                if reason_code == ReasonCode::Success && properties.is_empty() {
+                if receipt == Receipt::GivenUp || (reason_code == ReasonCode::Success && properties.is_empty()) {
                     return Ok(Processed::Nothing);
                 }
                 return Ok(tell(step, CommonEvent::Received { packet_id, reason_code, properties }));
+            }
+            Reaction::Over(counted) => {
+                self.count(counted);
+                self.forget(id);
+                return Ok(Processed::Nothing);
             }
             Reaction::ReleaseAgain => {
                 // As long as PUBRELs are still to be sent again, each goes out in its turn.
@@ -490,7 +568,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// The message is dropped and PUBREL goes out, behind those that are still to be sent again. [MQTT-4.3.3-4]
     fn release(&mut self, id: SlotId, counted: Counted, receipt: Receipt) {
-        self.unstore(id);
+        self.detach(id);
         self.core.releases.push(self.slots, id);
         if let Some(slot) = slot_mut(self.slots, id) {
             slot.set_sent(Sent::Released(counted, receipt));
@@ -527,8 +605,14 @@ impl<'m, E: End> Engine<'m, E> {
         Some(tell(step, CommonEvent::Published { packet_id, outcome, properties: Properties::EMPTY }))
     }
 
+    /// Ends an exchange.
+    pub(super) fn forget(&mut self, id: SlotId) {
+        self.detach(id);
+        self.free(id);
+    }
+
     /// Takes an exchange out of whatever it is in.
-    fn forget(&mut self, id: SlotId) {
+    fn detach(&mut self, id: SlotId) {
         match slot(self.slots, id).map(Slot::sent) {
             Some(Sent::Queued(_) | Sent::Published(_) | Sent::Resend(_)) => self.unstore(id),
             Some(Sent::Released(..) | Sent::ResendRelease(_)) => {
@@ -537,10 +621,9 @@ impl<'m, E: End> Engine<'m, E> {
                 }
                 self.core.releases.remove(self.slots, id);
             }
-            Some(Sent::Expired) => self.core.expired.remove(self.slots, id),
+            Some(Sent::Expired | Sent::GivingUp(..) | Sent::Abandoned) => self.core.untold.remove(self.slots, id),
             _ => {}
         }
-        self.free(id);
     }
 
     fn unstore(&mut self, id: SlotId) {

@@ -268,6 +268,20 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.0.engine().cancel(packet_id)
     }
 
+    /// Gives up a publish of QoS 1 or 2 that was sent and is not acknowledged: it is not sent again, and ends in
+    /// [`Outcome::GivenUp`](crate::Outcome::GivenUp), or in what the client says of it if that comes before the event. For a message at which the
+    /// client ends each connection. `false` if it was never sent ([`cancel`](Self::cancel) takes that back), if the client has it already
+    /// (PUBREC), or if its outcome is decided.
+    ///
+    /// **It departs from the standard**, which has both ends send again what is unacknowledged ([MQTT-4.4.0-1]): the message may have
+    /// arrived or not, once or, with QoS 2, half way. So its identifier stays taken, and with it one of `OUTBOUND`, until the session
+    /// ends; else the client could take another message for a repeat of this one. If the client acknowledges it late, the exchange comes to its
+    /// end without an event, PUBREC being answered by PUBREL. On the connection that it was sent on it counts against the quota until
+    /// then. Its bytes in the store are free at once, or when the rest of it is written.
+    pub fn give_up(&mut self, packet_id: PacketId) -> bool {
+        self.0.engine().give_up(packet_id)
+    }
+
     /// The length in bytes of the largest packet that fits into the store now; 0: none.
     ///
     /// ```
@@ -279,7 +293,8 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.0.records().room()
     }
 
-    /// How many publishes of QoS 1 and 2 are under way, queued ones included.
+    /// How many publishes of QoS 1 and 2 are under way, queued ones included, and those whose identifier stays taken: given up, or
+    /// [`Unsendable`](crate::Outcome::Unsendable) after they were sent.
     #[must_use]
     pub const fn pending(&self) -> u16 {
         self.0.core.identifiers.taken()

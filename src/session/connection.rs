@@ -317,7 +317,10 @@ impl<'m> Engine<'m, Client> {
     /// The server knows nothing of our session. [MQTT-3.2.2-5] of 5.0
     fn session_was_lost(&mut self) {
         match (self.core.end.lost_session, self.version().is_v5()) {
-            (LostSession::Standard, false) => self.core.table.clear(self.held),
+            (LostSession::Standard, false) => {
+                self.core.table.clear(self.held);
+                self.free_identifiers();
+            }
             (LostSession::Standard, true) | (LostSession::Report, _) => self.lose_session(SessionLoss::InFlight),
             (LostSession::Republish, _) => self.lose_session(SessionLoss::Republishing),
         }

@@ -277,6 +277,42 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.0.engine().cancel(packet_id)
     }
 
+    /// Gives up a publish of QoS 1 or 2 that was sent and is not acknowledged: it is not sent again, and ends in
+    /// [`Outcome::GivenUp`](crate::Outcome::GivenUp), or in what the server says of it if that comes before the event. For a message at which the
+    /// server ends each connection. `false` if it was never sent ([`cancel`](Self::cancel) takes that back), if the server has it already
+    /// (PUBREC), or if its outcome is decided.
+    ///
+    /// **It departs from the standard**, which has both ends send again what is unacknowledged ([MQTT-4.4.0-1]): the message may have
+    /// arrived or not, once or, with QoS 2, half way. So its identifier stays taken, and with it one of `OUTBOUND`, until the session
+    /// ends; else the server could take another message for a repeat of this one. If the server acknowledges it late, the exchange comes to its
+    /// end without an event, PUBREC being answered by PUBREL. On the connection that it was sent on it counts against the quota until
+    /// then. Its bytes in the store are free at once, or when the rest of it is written.
+    ///
+    /// ```
+    /// # #[cfg(feature = "v311")] {
+    /// # use mqtt_session::{Connect, Event, Inbox, Instant, Outcome, Publish, QoS, Session, Step, Version};
+    /// # let mut inbox: Inbox<[u8; 256]> = Inbox::new();
+    /// # let mut session: Session<256, 8, 8> = Session::new();
+    /// # session.connect(&mut inbox, &Connect { clean_start: false, ..Connect::new(Version::V311, "meter-7") })?;
+    /// # session.poll(&mut inbox, Instant::from_millis(0));
+    /// # session.transmitted(usize::MAX);
+    /// # inbox.space()[..4].copy_from_slice(&[0x20, 2, 0, 0]);
+    /// # inbox.filled(4);
+    /// # session.poll(&mut inbox, Instant::from_millis(0));
+    /// # let now = Instant::from_millis(0);
+    /// let id = session.publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("power", b"230 W") })?.unwrap();
+    /// let Step::Transmit(_) = session.poll(&mut inbox, now) else { panic!() };
+    /// session.connection_lost();
+    /// assert!(session.give_up(id));
+    /// let Step::Event(Event::Published { packet_id, outcome: Outcome::GivenUp, .. }) = session.poll(&mut inbox, now) else { panic!() };
+    /// assert_eq!((packet_id, session.pending()), (id, 1));
+    /// # }
+    /// # Ok::<(), mqtt_session::CommandError>(())
+    /// ```
+    pub fn give_up(&mut self, packet_id: PacketId) -> bool {
+        self.0.engine().give_up(packet_id)
+    }
+
     /// The length in bytes of the largest packet that fits into the store now; 0: none.
     ///
     /// ```
@@ -288,7 +324,8 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.0.records().room()
     }
 
-    /// How many publishes of QoS 1 and 2, subscribes and unsubscribes are under way, queued ones included.
+    /// How many publishes of QoS 1 and 2, subscribes and unsubscribes are under way, queued ones included, and those whose identifier
+    /// stays taken: given up, or [`Unsendable`](crate::Outcome::Unsendable) after they were sent.
     #[must_use]
     pub const fn pending(&self) -> u16 {
         self.0.core.identifiers.taken()

@@ -17,6 +17,7 @@ mod encode;
 mod equality;
 mod formats;
 mod fuzz;
+mod given_up;
 mod inbox;
 mod interruptions;
 mod known_failures;
