@@ -169,6 +169,13 @@ pub enum Event<'i> {
         /// The length in bytes of the whole packet.
         len: u32,
     },
+    /// Messages of QoS 0 that were accepted are dropped, since this was told last: they were half written or not yet sent when a
+    /// connection ended that they do not outlive (`Connect::offline`), their expiry interval passed, the limits of the connection forbid
+    /// them, or what was stored was given up for another version. What has left may be lost all the same, of which nobody can tell.
+    Dropped {
+        /// How many; 255: at least so many.
+        count: u8,
+    },
     /// The server answered the PINGREQ that `ping` asked for.
     Pinged {
         /// The time from the poll that showed its last byte to the one that found PINGRESP, in milliseconds.
@@ -186,6 +193,7 @@ pub(crate) enum CommonEvent<'i> {
     Tolerated(CloseReason),
     Stray { packet: StrayPacket, packet_id: PacketId },
     Skipped { topic: &'i str, qos: QoS, retain: bool, len: u32 },
+    Dropped { count: u8 },
     Writable,
 }
 
@@ -204,6 +212,7 @@ impl<'i> From<CommonEvent<'i>> for Event<'i> {
             CommonEvent::Tolerated(cause) => Self::Tolerated(cause),
             CommonEvent::Stray { packet, packet_id } => Self::Stray { packet, packet_id },
             CommonEvent::Skipped { topic, qos, retain, len } => Self::Skipped { topic, qos, retain, len },
+            CommonEvent::Dropped { count } => Self::Dropped { count },
             CommonEvent::Writable => Self::Writable,
         }
     }

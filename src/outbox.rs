@@ -232,6 +232,11 @@ impl Outbox {
         self.acknowledged.next.is_some() || self.immediate.is_some()
     }
 
+    /// Whether nothing is half written, and nothing waits but what waits for an acknowledgement.
+    pub(crate) const fn is_flushed(&self) -> bool {
+        self.immediate.is_none() && self.writing.place.is_none()
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.acknowledged.last.is_none() && self.immediate.is_none()
     }

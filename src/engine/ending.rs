@@ -15,7 +15,7 @@ use crate::wire::{self, Measured, Properties, Role, Version, Violation};
 
 use super::machine::{ANSWER, End, Engine, Processed, StepOf, tell};
 use super::state::{
-    Authentication, Limits, Overdue, Phase, SessionLifetime, SessionLoss, SpaceWait, Support, Tolerated, Turn,
+    Authentication, Dropped, Limits, Overdue, Phase, SessionLifetime, SessionLoss, SpaceWait, Support, Tolerated, Turn,
 };
 
 impl<'m, E: End> Engine<'m, E> {
@@ -23,6 +23,9 @@ impl<'m, E: End> Engine<'m, E> {
     pub(super) fn report<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
         if E::report(self, step) {
             return true;
+        }
+        if !self.core.news.has_any() {
+            return false;
         }
         if Version::LATEST.is_v5() && self.core.news.tolerated() == Tolerated::PubrecCode {
             self.core.news.set_tolerated(Tolerated::Nothing);
@@ -35,6 +38,12 @@ impl<'m, E: End> Engine<'m, E> {
             }
             self.core.news.set_session_loss(SessionLoss::Nothing);
             self.store.rewind();
+        }
+        if self.core.news.dropped() == Dropped::Something {
+            self.core.news.set_dropped(Dropped::Nothing);
+            let count = core::mem::take(self.core.end.dropped());
+            tell(step, CommonEvent::Dropped { count });
+            return true;
         }
         if self.core.news.space_wait() == SpaceWait::Relieved {
             self.core.news.set_space_wait(SpaceWait::No);
@@ -109,6 +118,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.limits = Limits::NONE;
         self.core.support = Support::NONE;
         self.core.quota = 0;
+        self.count_half_written();
         self.store.carry_over();
         E::ended(self);
         self.carry_over();
@@ -167,7 +177,29 @@ impl<'m, E: End> Engine<'m, E> {
     fn drop_immediate(&mut self) {
         while let Some(place) = self.store.records().first(Order::Immediate) {
             self.store.remove(Order::Immediate, place);
+            self.count_dropped();
         }
+    }
+
+    /// A PUBLISH of QoS 0 that was shown is not shown again, whether or not all of it has left.
+    fn count_half_written(&mut self) {
+        let records = self.store.records();
+        let place = self.store.outbox.written_now().filter(|&place| records.first(Order::Immediate) == Some(place));
+        if place.is_some_and(|place| records.label(place).slot == 0) {
+            self.count_dropped();
+        }
+    }
+
+    /// Whether a PUBLISH of QoS 0 is in the queue alone, which only a topic alias brings there.
+    fn holds_publish(&self) -> bool {
+        Version::LATEST.is_v5() && self.queue.holds_publish()
+    }
+
+    /// A PUBLISH of QoS 0 was accepted and does not leave.
+    pub(super) fn count_dropped(&mut self) {
+        let count = self.core.end.dropped();
+        *count = count.saturating_add(1);
+        self.core.news.set_dropped(Dropped::Something);
     }
 
     /// The transport is gone.
@@ -195,6 +227,9 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.overdue = Overdue::No;
         self.core.closing = 0;
         self.core.pending_answer = None;
+        if self.holds_publish() {
+            self.count_dropped();
+        }
         self.queue.clear();
     }
 
@@ -222,8 +257,16 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.cause = cause;
         self.core.phase = Phase::Failing;
         self.core.deadline = Timer::set(self.core.disconnect_timeout);
-        if !answers && !self.queue.cut_short(self.store.outbox.is_writing()) {
+        if answers {
+            return;
+        }
+        let had_publish = self.holds_publish();
+        if !self.queue.cut_short(self.store.outbox.is_writing()) {
+            self.count_half_written();
             self.store.stop_writing();
+        }
+        if had_publish && !self.holds_publish() {
+            self.count_dropped();
         }
     }
 

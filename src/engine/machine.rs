@@ -100,6 +100,9 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     /// The clock was set back by so many milliseconds.
     fn set_back(&mut self, _millis: u64) {}
 
+    /// How many messages of QoS 0 were dropped since that was told last; 255: at least so many.
+    fn dropped(&mut self) -> &mut u8;
+
     /// What is left of this end when it is compared: places and orders without a meaning left out.
     fn comparable(core: &Core<Self>) -> Self;
 }

@@ -258,6 +258,7 @@ impl<'m, E: End> Engine<'m, E> {
                 break;
             }
             self.store.remove(Order::Immediate, place);
+            self.count_dropped();
             self.space_freed();
         }
         self.vet_acknowledged(step).is_some()
@@ -365,7 +366,10 @@ impl<'m, E: End> Engine<'m, E> {
                 slot.set_sent(Sent::Expired);
                 self.core.untold.push(self.slots, id);
             }
-            _ => self.space_freed(),
+            _ => {
+                self.count_dropped();
+                self.space_freed();
+            }
         }
     }
 

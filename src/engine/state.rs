@@ -277,6 +277,15 @@ pub(crate) enum Tolerated {
     PubrecCode,
 }
 
+/// Whether messages of QoS 0 were dropped since that was told last. Each end counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Dropped {
+    #[default]
+    Nothing,
+    Something,
+}
+
 /// What was made of a time limit that is over. The application may have let more time pass than there was, so it is judged
 /// only after one more attempt to write and to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -347,6 +356,15 @@ packed! {
         session_loss, set_session_loss: SessionLoss = 3 << 1 { Nothing, InFlight, Republishing }
         space_wait, set_space_wait: SpaceWait = 3 << 3 { No, Yes, Relieved, Again }
         authentication, set_authentication: Authentication = 3 << 5 { Without, Settled, Awaited, Due }
+        dropped, set_dropped: Dropped = 1 << 7 { Nothing, Something }
+    }
+}
+
+impl News {
+    /// Whether there may be something to tell. Mostly there is nothing.
+    pub(crate) const fn has_any(self) -> bool {
+        // An authentication is nothing to tell.
+        self.0 & !(3 << 5) != 0
     }
 }
 

@@ -179,6 +179,10 @@ impl End for Server {
         end.asked = Asked::NOTHING;
     }
 
+    fn dropped(&mut self) -> &mut u8 {
+        &mut self.dropped
+    }
+
     fn set_back(&mut self, millis: u64) {
         self.ended = self.ended.before_millis(millis);
     }

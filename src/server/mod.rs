@@ -308,6 +308,15 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.0.core.pending_received()
     }
 
+    /// Whether everything has left that needs no answer: what was accepted of QoS 0, and the acknowledgements of messages
+    /// that are handled; and no packet is half written. "Left" means that the transport took it, as `transmitted` was told.
+    ///
+    /// What was accepted of QoS 0 and does not leave is told by [`Event::Dropped`].
+    #[must_use]
+    pub const fn is_flushed(&self) -> bool {
+        self.0.is_flushed()
+    }
+
     /// The next instant at which time demands something of the connection.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {

@@ -21,6 +21,7 @@ pub(crate) struct Server {
     pub(super) will: Will,
     /// What this server has.
     pub(super) support: Support,
+    pub(super) dropped: u8,
     /// A request that is to be answered.
     pub(super) pending: Pending,
 }
@@ -98,6 +99,7 @@ impl Server {
         stage: Stage::Unconnected,
         will: Will::None,
         support: Support::NONE,
+        dropped: 0,
         pending: Pending::NOTHING,
     };
 }

@@ -33,7 +33,7 @@ pub(crate) struct Client {
     /// How many slots, from the first one on, may still have a request that was lost with the connection.
     unsearched: u16,
     request: Request,
-    lost_session: LostSession,
+    dropped: u8,
 }
 
 flags! {
@@ -53,8 +53,7 @@ flags! {
 const SPEAKS_V5: bool = Version::LATEST.is_v5();
 
 impl End for Client {
-    const NEW: Self =
-        Self { ping: Ping::NONE, unsearched: 0, request: Request::NONE, lost_session: LostSession::Standard };
+    const NEW: Self = Self { ping: Ping::NONE, unsearched: 0, request: Request::NONE, dropped: 0 };
     const ROLE: Role = Role::Client;
     const PEER: Role = Role::Server;
     const NO_BEGINNING: CloseReason = CloseReason::ConnackTimeout;
@@ -147,6 +146,10 @@ impl End for Client {
         engine.drop_requests();
     }
 
+    fn dropped(&mut self) -> &mut u8 {
+        &mut self.dropped
+    }
+
     fn set_back(&mut self, millis: u64) {
         self.ping.set_back(millis);
     }
@@ -224,7 +227,6 @@ impl<'m> Engine<'m, Client> {
         self.core.client = client;
         self.begin_authentication(&properties);
         self.core.end.request = Request::of(connect, clean_start);
-        self.core.end.lost_session = connect.lost_session;
         self.core.keep_alive = KeepAlive::proposed(connect.keep_alive, seconds(connect.response_timeout).max(1));
         self.core.receive_quota = receive_maximum;
         self.core.terms.agree(connect.acknowledgement, connect.offline, connect.oversized);
@@ -316,7 +318,7 @@ impl<'m> Engine<'m, Client> {
 
     /// The server knows nothing of our session. [MQTT-3.2.2-5] of 5.0
     fn session_was_lost(&mut self) {
-        match (self.core.end.lost_session, self.version().is_v5()) {
+        match (self.core.end.request.lost_session(), self.version().is_v5()) {
             (LostSession::Standard, false) => {
                 self.core.table.clear(self.held);
                 self.free_identifiers();
@@ -456,6 +458,21 @@ impl<'m> Engine<'m, Client> {
 }
 
 impl Request {
+    const LOST_SESSION_SHIFT: u32 = 5;
+
+    /// What becomes of messages in flight if the server has lost the session: beside the flags.
+    const fn lost_session(self) -> LostSession {
+        match self.0 >> Self::LOST_SESSION_SHIFT {
+            0 => LostSession::Standard,
+            1 => LostSession::Report,
+            _ => LostSession::Republish,
+        }
+    }
+
+    const fn with_lost_session(self, lost_session: LostSession) -> Self {
+        Self(self.0 | (lost_session as u8) << Self::LOST_SESSION_SHIFT)
+    }
+
     fn of(connect: &Connect<'_>, clean_start: bool) -> Self {
         let properties = List::of(connect.properties);
         let lasting = if connect.version.is_v5() {
@@ -469,6 +486,7 @@ impl Request {
             .with_nameless(connect.client_id.is_empty())
             .with_lasting(lasting)
             .with_undiagnosed(properties.request_problem_information() == Some(false))
+            .with_lost_session(connect.lost_session)
     }
 }
 

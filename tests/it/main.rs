@@ -13,6 +13,7 @@ mod conservation;
 mod corners;
 mod debug;
 mod drivers;
+mod dropped;
 mod encode;
 mod equality;
 mod formats;
