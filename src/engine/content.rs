@@ -73,8 +73,9 @@ impl<'a, E: End> Content<'a, E> {
     fn packets(self, order: Order) -> impl Iterator<Item = (Exchange, Stored<'a>)> {
         let is_v5 = self.version().is_v5();
         self.records.stored(order).map(move |stored| {
-            let exchange = self.exchange(SlotId::new(stored.slot));
-            let stored = stored.without_slot();
+            let has_exchange = stored.has_exchange(order);
+            let exchange = if has_exchange { self.exchange(SlotId::new(stored.slot)) } else { None };
+            let stored = if has_exchange { stored.without_slot() } else { stored };
             if is_v5 {
                 return (exchange, stored);
             }

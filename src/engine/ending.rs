@@ -1,6 +1,6 @@
 //! How a connection ends, and what becomes of the session: what is told, what is kept, what is lost.
 
-use crate::command::{Disconnect, DisconnectWhen, Offline};
+use crate::command::{Disconnect, DisconnectWhen};
 use crate::error::{CloseReason, CommandError};
 use crate::event::{CommonEvent, Outcome};
 use crate::flow::identifiers::{self, Identifiers, Slot, SlotId, slot, slot_mut};
@@ -168,8 +168,18 @@ impl<'m, E: End> Engine<'m, E> {
         for slot in self.slots.iter_mut().filter(|slot| !slot.is_request()) {
             slot.set_sent(slot.sent().carried_over());
         }
-        if self.core.terms.offline() == Offline::Acknowledged {
-            self.drop_immediate();
+        self.drop_passing();
+    }
+
+    /// Drops the PUBLISHes of QoS 0 that do not outlive their connection.
+    fn drop_passing(&mut self) {
+        let mut next = self.store.records().first(Order::Immediate);
+        while let Some(place) = next {
+            next = self.store.records().after(place);
+            if self.store.records().label(place).slot != 0 {
+                self.store.remove(Order::Immediate, place);
+                self.count_dropped();
+            }
         }
     }
 
@@ -185,7 +195,7 @@ impl<'m, E: End> Engine<'m, E> {
     fn count_half_written(&mut self) {
         let records = self.store.records();
         let place = self.store.outbox.written_now().filter(|&place| records.first(Order::Immediate) == Some(place));
-        if place.is_some_and(|place| records.label(place).slot == 0) {
+        if place.is_some_and(|place| records.is_publish(place)) {
             self.count_dropped();
         }
     }

@@ -3,7 +3,7 @@
 use core::num::NonZeroU16;
 
 use crate::bytes;
-use crate::command::{Offline, Publish};
+use crate::command::Publish;
 use crate::error::{CloseReason, CommandError};
 use crate::event::{CommonEvent, Outcome, StrayPacket};
 use crate::flow::identifiers::{self, Slot, SlotId, slot, slot_mut};
@@ -90,7 +90,7 @@ impl<'m, E: End> Engine<'m, E> {
         }
         let order = if level.is_some() { Order::Acknowledged } else { Order::Immediate };
         let label = Label {
-            slot: slot.map_or(0, |(id, _)| id.get()),
+            slot: slot.map_or(u16::from(!self.waits_offline(publish)), |(id, _)| id.get()),
             alias: publish.topic_alias.map_or(0, NonZeroU16::get),
             lifetime,
         };
@@ -128,6 +128,11 @@ impl<'m, E: End> Engine<'m, E> {
         true
     }
 
+    /// Whether a message waits for a connection.
+    fn waits_offline(&self, publish: &Publish<'_>) -> bool {
+        publish.offline.unwrap_or(self.core.terms.offline()).keeps(publish.qos)
+    }
+
     fn check_publish(&self, publish: &Publish<'_>) -> Result<(), CommandError> {
         match self.core.phase {
             Phase::Completing | Phase::Leaving | Phase::Parting | Phase::Failing => return Err(CommandError::Closing),
@@ -140,10 +145,7 @@ impl<'m, E: End> Engine<'m, E> {
         if publish.topic_alias.is_some() && !self.version().is_v5() {
             return Err(CommandError::NotInVersion);
         }
-        if self.core.terms.offline() == Offline::Acknowledged
-            && publish.qos == QoS::AtMostOnce
-            && self.core.phase != Phase::Online
-        {
+        if self.core.phase != Phase::Online && !self.waits_offline(publish) {
             return Err(CommandError::Offline);
         }
         if self.core.phase == Phase::Online {
@@ -253,8 +255,7 @@ impl<'m, E: End> Engine<'m, E> {
             return false;
         }
         while let Some(place) = self.store.records().next(Order::Immediate) {
-            let is_publish = self.store.records().label(place).slot == 0;
-            if !is_publish || !self.is_unsendable(place) {
+            if !self.store.records().is_publish(place) || !self.is_unsendable(place) {
                 break;
             }
             self.store.remove(Order::Immediate, place);
@@ -350,8 +351,10 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     fn expire_at(&mut self, order: Order, place: Place) {
-        let Label { slot: id, lifetime, .. } = self.store.records().label(place);
+        let Label { slot, lifetime, .. } = self.store.records().label(place);
         let Some(left) = lifetime.millis_left(self.core.now) else { return };
+        // That of QoS 0 has no slot, and no other packet of its sequence expires.
+        let id = if order == Order::Acknowledged { slot } else { 0 };
         let slot = SlotId::new(id).and_then(|id| slot_mut(self.slots, id));
         // What was shown once is sent again, however late.
         if slot.as_ref().is_some_and(|slot| !matches!(slot.sent(), Sent::Queued(_))) {
@@ -414,9 +417,10 @@ impl<'m, E: End> Engine<'m, E> {
             self.note_shown(place);
         }
         if order == Order::Immediate {
-            match id.and_then(|id| slot_mut(self.slots, id)) {
-                Some(slot) => slot.set_link(slot.link() | SHOWN),
-                None => self.shorten(place),
+            if self.store.records().is_publish(place) {
+                self.shorten(place);
+            } else if let Some(slot) = id.and_then(|id| slot_mut(self.slots, id)) {
+                slot.set_link(slot.link() | SHOWN);
             }
         }
         let skipped = self.show_front(place);

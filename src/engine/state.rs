@@ -372,7 +372,7 @@ packed! {
     /// How the application wants the session to behave, and how long it lives.
     Terms {
         acknowledgement, set_acknowledgement: Acknowledge = 1 << 0 { AfterHandling, Manually }
-        offline, set_offline: Offline = 3 << 1 { Everything, Acknowledged }
+        offline, set_offline: Offline = 3 << 1 { Everything, Acknowledged, Nothing }
         oversized, set_oversized: Oversized = 1 << 3 { Disconnect, Skipped }
         session_lifetime, set_session_lifetime: SessionLifetime = 7 << 4 {
             None,

@@ -448,7 +448,7 @@ impl<'m> Engine<'m, Client> {
         let mut next = self.store.records().first(Order::Immediate);
         while let Some(place) = next {
             next = self.store.records().after(place);
-            if self.store.records().label(place).slot != 0 {
+            if !self.store.records().is_publish(place) {
                 self.store.remove(Order::Immediate, place);
             }
         }

@@ -58,6 +58,7 @@ fn a_message_passes_on_as_it_came() {
                     retain: message.retain,
                     properties: message.properties,
                     topic_alias: None,
+                    offline: None,
                 };
                 other.session.publish(&forwarded).unwrap();
             });
