@@ -151,7 +151,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// What was never sent counts as lost, too, and QoS 0 is dropped.
     pub(crate) fn give_up_queue(&mut self) {
-        self.drop_immediate();
+        self.drop_immediate(true);
         for slot in self.slots.iter_mut() {
             if let Sent::Queued(level) = slot.sent() {
                 slot.set_sent(Sent::Resend(level));
@@ -164,26 +164,18 @@ impl<'m, E: End> Engine<'m, E> {
         for slot in self.slots.iter_mut().filter(|slot| !slot.is_request()) {
             slot.set_sent(slot.sent().carried_over());
         }
-        self.drop_passing();
+        self.drop_immediate(false);
     }
 
-    /// Drops the PUBLISHes of QoS 0 that do not outlive their connection.
-    fn drop_passing(&mut self) {
+    /// Drops the PUBLISHes of QoS 0 that do not outlive their connection, or all. There are no requests any more.
+    fn drop_immediate(&mut self, all: bool) {
         let mut next = self.store.records().first(Order::Immediate);
         while let Some(place) = next {
             next = self.store.records().after(place);
-            if self.store.records().label(place).slot != 0 {
+            if all || self.store.records().label(place).slot != 0 {
                 self.store.remove(Order::Immediate, place);
                 self.count_dropped();
             }
-        }
-    }
-
-    /// Drops all PUBLISHes of QoS 0.
-    fn drop_immediate(&mut self) {
-        while let Some(place) = self.store.records().first(Order::Immediate) {
-            self.store.remove(Order::Immediate, place);
-            self.count_dropped();
         }
     }
 
