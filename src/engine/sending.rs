@@ -513,11 +513,6 @@ impl<'m, E: End> Engine<'m, E> {
                 }
                 return Ok(tell(step, CommonEvent::Received { packet_id, reason_code, properties }));
             }
-            Reaction::Over(counted) => {
-                self.count(counted);
-                self.forget(id);
-                return Ok(Processed::Nothing);
-            }
             Reaction::ReleaseAgain => {
                 // As long as PUBRELs are still to be sent again, each goes out in its turn.
                 if self.core.next_release.is_none() {
@@ -530,6 +525,9 @@ impl<'m, E: End> Engine<'m, E> {
         };
         self.count(counted);
         self.forget(id);
+        if sent.is_told() {
+            return Ok(Processed::Nothing);
+        }
         Ok(tell(step, CommonEvent::Published { packet_id, outcome, properties }))
     }
 
