@@ -2,6 +2,7 @@
 
 use crate::aliases::{BadAlias, TopicAliases};
 use crate::bytes;
+use crate::error::{CommandError, SizeLimit};
 use crate::wire::{Measured, PacketId, PacketType, packet_len};
 
 /// What is kept free for the shortest DISCONNECT that says all it must: a reason code and a session expiry interval.
@@ -83,9 +84,9 @@ impl<'m> Queue<'m> {
         len.saturating_add(disconnect) <= self.free()
     }
 
-    /// Whether `len` bytes fit into an empty queue besides a DISCONNECT to come.
-    pub(crate) fn ever_has_room(&self, len: usize) -> bool {
-        len.saturating_add(DISCONNECT_RESERVE) <= self.capacity()
+    /// Refuses a packet of `len` bytes that does not fit into an empty queue besides so many that are kept for others.
+    pub(crate) fn check_size(&self, len: usize, kept: usize) -> Result<(), CommandError> {
+        check_size(len, self.capacity(), kept)
     }
 
     /// How many bytes are in use, a DISCONNECT not counted.
@@ -282,6 +283,14 @@ impl<'m> Queue<'m> {
 /// How many bytes of a queue are left for packets besides the topics of these aliases.
 pub(crate) fn capacity(bytes: &[u8], aliases: TopicAliases) -> usize {
     bytes.len().saturating_sub(aliases.len())
+}
+
+/// Refuses a packet of `len` bytes that does not fit into so many, of which some are kept for others.
+pub(crate) fn check_size(len: usize, capacity: usize, kept: usize) -> Result<(), CommandError> {
+    match capacity.checked_sub(kept) {
+        Some(available) if len <= available => Ok(()),
+        available => Err(CommandError::too_large(SizeLimit::Control, len, available.unwrap_or_default())),
+    }
 }
 
 fn in_reach(bytes: &[u8]) -> &[u8] {

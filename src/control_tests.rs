@@ -238,7 +238,8 @@ impl Pair {
             );
         }
         for len in [0, 1, self.size.saturating_sub(DISCONNECT_RESERVE), self.size] {
-            assert_eq!(self.queue().ever_has_room(len), len + DISCONNECT_RESERVE <= self.size, "{len}");
+            let fits = self.queue().check_size(len, DISCONNECT_RESERVE).is_ok();
+            assert_eq!(fits, len + DISCONNECT_RESERVE <= self.size, "{len}");
         }
         let tail = self.size - self.disconnect.len();
         assert_eq!(self.memory[tail..self.size], self.disconnect);

@@ -98,7 +98,7 @@ pub use self::{
     backoff::Backoff,
     command::{Acknowledge, Disconnect, Offline, Oversized, Publish},
     endpoint::{Endpoint, PlainEndpoint},
-    error::{CloseReason, CommandError},
+    error::{CloseReason, CommandError, SizeLimit},
     event::{Event, Handle, Message, Outcome, Step, StrayPacket},
     inbox::Inbox,
     session::{

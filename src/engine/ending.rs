@@ -247,10 +247,9 @@ impl<'m, E: End> Engine<'m, E> {
         let packet = wire::DisconnectPacket { reason_code, properties };
         let measured = Measured::new(&packet, self.version(), E::PEER)?;
         // Beside it there must be room for acknowledgements, which leave before it.
+        self.queue.check_size(measured.len(), ANSWER)?;
+        self.check_peer(measured.len())?;
         let with_answer = measured.len().saturating_add(ANSWER);
-        if with_answer > self.queue.capacity() || self.is_oversize(measured.len()) {
-            return Err(CommandError::TooLarge);
-        }
         if with_answer > self.queue.free() || !self.queue.keep_disconnect(&measured) {
             self.wait_for_space();
             return Err(CommandError::Full);

@@ -5,7 +5,7 @@ use core::hash::Hash;
 
 use crate::aliases::TopicAliases;
 use crate::control::Queue;
-use crate::error::CloseReason;
+use crate::error::{CloseReason, CommandError, SizeLimit};
 use crate::event::{CommonEvent, Step};
 use crate::flow::chain::Ages;
 use crate::flow::held::Entry;
@@ -575,6 +575,15 @@ impl<'m, E: End> Engine<'m, E> {
     pub(crate) fn is_oversize(&self, len: usize) -> bool {
         let limit = self.core.limits.packet_size;
         limit != 0 && u32::try_from(len).map_or(true, |len| len > limit)
+    }
+
+    /// Refuses a packet of `len` bytes that the peer does not take.
+    pub(crate) fn check_peer(&self, len: usize) -> Result<(), CommandError> {
+        if self.is_oversize(len) {
+            let limit = usize::try_from(self.core.limits.packet_size).unwrap_or(usize::MAX);
+            return Err(CommandError::too_large(SizeLimit::Peer, len, limit));
+        }
+        Ok(())
     }
 
     /// A message lives from its acceptance on, which is told the time by the poll that follows.

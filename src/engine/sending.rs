@@ -4,11 +4,11 @@ use core::num::NonZeroU16;
 
 use crate::bytes;
 use crate::command::Publish;
-use crate::error::{CloseReason, CommandError};
+use crate::error::{CloseReason, CommandError, SizeLimit};
 use crate::event::{CommonEvent, Outcome, StrayPacket};
 use crate::flow::identifiers::{self, Slot, SlotId, slot, slot_mut};
 use crate::flow::sender::{Counted, Level, Reaction, Receipt, Sent};
-use crate::outbox::{Label, Lifetime, ORDERS, Order, Place};
+use crate::outbox::{Label, Lifetime, ORDERS, OVERHEAD, Order, Place};
 use crate::report::report;
 use crate::timer::Timer;
 use crate::wire::{
@@ -157,10 +157,14 @@ impl<'m, E: End> Engine<'m, E> {
     pub(crate) fn make_room(&mut self, packet: &dyn Layout, slot: bool) -> Result<Room, CommandError> {
         let extent = Measured::new(packet, self.stored_version(), E::PEER)?.extent();
         let len = extent.len();
-        let stored = len.saturating_add(crate::outbox::OVERHEAD);
-        if stored > self.store.bytes.len() || (slot && self.slots.is_empty()) || self.is_oversize(len) {
-            return Err(CommandError::TooLarge);
+        let capacity = self.store.bytes.len().saturating_sub(OVERHEAD);
+        if len > capacity || self.store.bytes.len() < OVERHEAD {
+            return Err(CommandError::too_large(SizeLimit::Store, len, capacity));
         }
+        if slot && self.slots.is_empty() {
+            return Err(CommandError::too_large(SizeLimit::Outbound, 1, 0));
+        }
+        self.check_peer(len)?;
         let has_slot = !slot || usize::from(self.core.identifiers.taken()) < self.slots.len();
         let slots = &mut *self.slots;
         let moved = |id, place: Place| {

@@ -259,10 +259,10 @@ impl<'m> Engine<'m, Server> {
         let measured = Measured::new(&packet, self.version(), Role::Client)?;
         let room = control::capacity(self.queue.bytes, accept.topic_aliases);
         // Without room for an answer nothing more would be received.
-        if room < SHORTEST || self.queue.end().saturating_add(measured.len()) > room || self.is_oversize(measured.len())
-        {
-            return Err(CommandError::TooLarge);
-        }
+        control::check_size(SHORTEST, room, 0)?;
+        // An AUTH may be in front of it.
+        control::check_size(measured.len(), room, self.queue.end())?;
+        self.check_peer(measured.len())?;
         self.queue.set_aliases(accept.topic_aliases);
         self.queue.push(&measured);
         self.core.receive_quota = receive_maximum;
@@ -320,16 +320,16 @@ impl<'m> Engine<'m, Server> {
         if reason_code == ReasonCode::Success {
             return Err(CommandError::Forbidden(Violation::ConnackCodeReserved));
         }
-        let is_queued = if Version::OLDEST.is_v5() && !self.is_asked_for_v5() {
+        if Version::OLDEST.is_v5() && !self.is_asked_for_v5() {
             // 3.1.1 is not in this build.
-            self.queue.push_encoded(&REFUSAL_OF_OLDER_CLIENT)
+            control::check_size(REFUSAL_OF_OLDER_CLIENT.len(), self.queue.free(), 0)?;
+            self.queue.push_encoded(&REFUSAL_OF_OLDER_CLIENT);
         } else {
             let packet = Connack { session_present: false, reason_code, properties };
             let measured = Measured::new(&packet, self.version(), Role::Client)?;
-            !self.is_oversize(measured.len()) && self.queue.push(&measured)
-        };
-        if !is_queued {
-            return Err(CommandError::TooLarge);
+            control::check_size(measured.len(), self.queue.free(), 0)?;
+            self.check_peer(measured.len())?;
+            self.queue.push(&measured);
         }
         self.core.end.stage = Stage::Rejected;
         self.core.cause = cause;

@@ -232,7 +232,8 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.0.engine().cancel(packet_id)
     }
 
-    /// The length in bytes of the largest packet that fits into the store now; 0: none.
+    /// The length in bytes of the largest packet that fits into the store now; 0: none. It compares with what
+    /// [`CommandError::TooLarge`] says is needed of [`SizeLimit::Store`](crate::SizeLimit::Store).
     ///
     /// ```
     /// let session: &mqtt_session::server::Session<256, 8, 8> = &mqtt_session::server::Session::new();

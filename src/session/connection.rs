@@ -167,9 +167,7 @@ impl<'m> Engine<'m, Client> {
         };
         let packet = Announcing { packet, announced: List::of(announced.properties()) };
         let measured = Measured::new(&packet, connect.version, Role::Server)?;
-        if measured.len() > control::capacity(self.queue.bytes, connect.topic_aliases) {
-            return Err(CommandError::TooLarge);
-        }
+        control::check_size(measured.len(), control::capacity(self.queue.bytes, connect.topic_aliases), 0)?;
         if !matches!(self.core.phase, Phase::Offline | Phase::Reporting) {
             self.end(CloseReason::ConnectionLost);
         }

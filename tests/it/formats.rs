@@ -10,8 +10,8 @@ use defmt::Format;
 use mqtt_session::{
     AckType, Acknowledge, Auth, Backoff, CloseReason, CommandError, Connack, Connect, Delivery, Disconnect, Event,
     Handle, Inbox, Instant, List, LostSession, Message, Offline, Outcome, Oversized, Property, Publish, QoS,
-    ReasonCode, RetainHandling, Role, Session, Step, StrayPacket, Subscribe, Subscription, TopicAliases, Unsubscribe,
-    Version, Violation, Will, io, server, wire,
+    ReasonCode, RetainHandling, Role, Session, SizeLimit, Step, StrayPacket, Subscribe, Subscription, TopicAliases,
+    Unsubscribe, Version, Violation, Will, io, server, wire,
 };
 use syn::{Item, Visibility};
 
@@ -65,6 +65,7 @@ fn formatted() -> BTreeSet<&'static str> {
         name::<QoS>("QoS"),
         name::<ReasonCode>("ReasonCode"),
         name::<CommandError>("CommandError"),
+        name::<SizeLimit>("SizeLimit"),
         name::<RetainHandling>("RetainHandling"),
         name::<Role>("Role"),
         name::<server::Liveness>("Liveness"),

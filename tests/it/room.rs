@@ -40,7 +40,7 @@ fn takes<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize>(
     let payload = payload(version, qos, len)?;
     match session.clone().publish(&Publish { qos, ..Publish::new("t", &payload) }) {
         Ok(_) => Some(true),
-        Err(CommandError::Full | CommandError::TooLarge) => Some(false),
+        Err(CommandError::Full | CommandError::TooLarge { .. }) => Some(false),
         Err(refused) => panic!("{refused:?}"),
     }
 }
