@@ -232,10 +232,6 @@ impl Outbox {
         self.acknowledged.next.is_some() || self.immediate.is_some()
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.acknowledged.last.is_none() && self.immediate.is_none()
-    }
-
     /// Whether the record at `a` was accepted before the one at `b`.
     const fn is_older(&self, a: Place, b: Place) -> bool {
         // The ring goes around: behind its end come the oldest records, and those in front of it are the farthest.

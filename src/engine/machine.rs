@@ -9,7 +9,7 @@ use crate::error::{CloseReason, CommandError, SizeLimit};
 use crate::event::{CommonEvent, Step};
 use crate::flow::chain::Ages;
 use crate::flow::held::Entry;
-use crate::flow::identifiers::Slot;
+use crate::flow::identifiers::{Slot, SlotId};
 use crate::flow::sender::Sent;
 use crate::inbox::{Inbox, Unread};
 use crate::keepalive::Demand;
@@ -81,6 +81,21 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
         None
     }
 
+    /// How many slots messages leave to requests.
+    fn kept_slots(_core: &Core<Self>, _slots: usize) -> usize {
+        0
+    }
+
+    /// A request was lost with its connection.
+    fn lose_request<'i>(_engine: &mut Engine<'_, Self>, _id: SlotId) -> Option<Self::Event<'i>> {
+        None
+    }
+
+    /// A request that is next must not be sent on this connection.
+    fn vet_request<'i>(_engine: &mut Engine<'_, Self>, _id: SlotId, _place: Place) -> Option<Self::Event<'i>> {
+        None
+    }
+
     /// The peer is at fault before the connection has begun. `false`: there is nothing special to do.
     fn refuse(engine: &mut Engine<'_, Self>, cause: CloseReason) -> bool;
 
@@ -111,7 +126,7 @@ pub(crate) enum Processed {
     Incomplete,
 }
 
-/// Of a request, says in the link of its slot that it was shown; the rest is the number of its filters.
+/// Of a request, says in the link of its slot that it was shown; the rest is what it asks for.
 pub(crate) const SHOWN: u32 = 1 << 31;
 
 /// The longest acknowledgement of ours.

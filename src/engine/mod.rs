@@ -14,4 +14,4 @@ pub(crate) use self::content::Digest;
 pub(crate) use self::machine::ANSWER;
 pub(crate) use self::machine::{Announcement, End, Engine, Processed, SHOWN, StepOf, is_announced, received, tell};
 pub(crate) use self::memory::Memory;
-pub(crate) use self::sending::Room;
+pub(crate) use self::sending::{Needs, Room};

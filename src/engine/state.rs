@@ -28,8 +28,8 @@ pub(crate) struct Core<E> {
     pub(crate) identifiers: Identifiers,
     /// The exchanges that wait for PUBCOMP, in the order of their PUBRECs.
     pub(crate) releases: Chain,
-    /// The messages that have expired, and whose outcome is still to be told.
-    pub(crate) expired: Chain,
+    /// The messages that have expired and the requests that were lost, whose outcomes are still to be told.
+    pub(crate) ended: Chain,
     /// The next PUBREL of an earlier connection that is to be sent again.
     pub(crate) next_release: Option<SlotId>,
     pub(crate) table: Table,
@@ -79,7 +79,7 @@ impl<E> Core<E> {
             method: 0,
             identifiers: Identifiers::NEW,
             releases: Chain::NEW,
-            expired: Chain::NEW,
+            ended: Chain::NEW,
             next_release: None,
             table: Table::NEW,
             unstamped: 0,

@@ -11,6 +11,7 @@ mod conservation;
 mod corners;
 mod debug;
 mod drivers;
+mod early;
 mod encode;
 mod equality;
 mod formats;

@@ -110,6 +110,14 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.sends(self.connect_packet());
     }
 
+    /// Loses the link, which tells this first.
+    #[track_caller]
+    pub(crate) fn cut_with(&mut self, told: &Event<'_>) {
+        self.loses_link();
+        self.tells(told);
+        self.closes(CloseReason::ConnectionLost);
+    }
+
     /// Begins a connection and leaves CONNECT to the test, too.
     #[track_caller]
     pub(crate) fn begins(&mut self) {

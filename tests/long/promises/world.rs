@@ -668,7 +668,9 @@ impl News {
             Event::Subscribed { packet_id, .. } | Event::Unsubscribed { packet_id, .. } => {
                 Self::Answered { packet_id, lost: false }
             }
-            Event::RequestLost { packet_id } => Self::Answered { packet_id, lost: true },
+            Event::RequestLost { packet_id } | Event::RequestUnsendable { packet_id, .. } => {
+                Self::Answered { packet_id, lost: true }
+            }
             Event::Stray { .. } => Self::Stray(Role::Client),
             _ => Self::Nothing,
         }
