@@ -60,11 +60,6 @@ impl Control {
         (self.aliases, bytes.get(capacity(bytes, self.aliases)..).unwrap_or_default())
     }
 
-    /// Whether not a byte of what is queued was written.
-    pub(crate) const fn is_untouched(&self) -> bool {
-        self.written == 0 && self.end != 0
-    }
-
     /// Whether a packet is half written, or may be.
     pub(crate) const fn is_writing(&self) -> bool {
         self.shown != self.written
@@ -159,6 +154,11 @@ impl<'m> Queue<'m> {
             rest = behind;
         }
         false
+    }
+
+    /// Whether a packet that begins with `first` is in front, and not a byte of it was written.
+    pub(crate) fn is_untouched(&self, first: u8) -> bool {
+        self.control.written == 0 && self.control.end != 0 && self.bytes.first() == Some(&first)
     }
 
     /// Notes that all of the queue is shown.

@@ -80,7 +80,7 @@ pub enum CommandError {
 #[repr(u8)]
 pub enum SizeLimit {
     /// `STORE`. Available is the longest packet that fits into an empty store, which is what `free_space` tells of one: 16 bytes
-    /// less than `STORE`.
+    /// less than `STORE`. For a CONNECT that is larger than `CONTROL`, it is what messages that wait have left of that.
     Store,
     /// `OUTBOUND` is 0, and one exchange is needed.
     Outbound,

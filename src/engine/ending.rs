@@ -115,7 +115,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.limits = Limits::NONE;
         self.core.support = Support::NONE;
         self.core.quota = 0;
-        self.store.carry_over();
+        self.store.rewind();
         E::ended(self);
         self.carry_over();
         self.core.table.carry_over(self.held);
@@ -201,6 +201,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.closing = 0;
         self.core.pending_answer = None;
         self.queue.clear();
+        self.store.stop_writing();
     }
 
     /// Whether the application wants to disconnect: of what comes in, only acknowledgements matter.

@@ -4,7 +4,7 @@ use core::fmt::Debug;
 use core::hash::Hash;
 
 use crate::aliases::TopicAliases;
-use crate::control::Queue;
+use crate::control::{DISCONNECT_RESERVE, Queue};
 use crate::error::{CloseReason, CommandError, SizeLimit};
 use crate::event::{CommonEvent, Step};
 use crate::flow::chain::Ages;
@@ -131,6 +131,9 @@ pub(crate) const SHOWN: u32 = 1 << 31;
 
 /// The longest acknowledgement of ours.
 pub(crate) const ANSWER: usize = ShortAcknowledgement::LONGEST;
+
+/// The fewest bytes that a queue of answers can do with: one of them, and a DISCONNECT. With fewer nothing would be received.
+pub(crate) const SHORTEST: usize = ANSWER + DISCONNECT_RESERVE;
 
 /// By how much a clock may jitter, in milliseconds. One that goes back by more was set back.
 const JITTER: u64 = 1_000;
@@ -462,7 +465,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// What is shown of the store, to be reported; without the topic alias that it may leave with.
     #[cfg(any(feature = "defmt", feature = "log"))]
-    fn stored_packet(&self, place: Place) -> crate::report::Packets<'_> {
+    pub(crate) fn stored_packet(&self, place: Place) -> crate::report::Packets<'_> {
         self.packets(self.store.records().packet(place))
     }
 

@@ -182,18 +182,22 @@ impl<'m, E: End> Engine<'m, E> {
             Needs::MessageSlot => taken.saturating_add(E::kept_slots(self.core, slots)) < slots,
             Needs::RequestSlot => taken < slots,
         };
-        let slots = &mut *self.slots;
-        let moved = |id, place: Place| {
-            if let Some(slot) = SlotId::new(id).and_then(|id| slot_mut(slots, id)) {
-                slot.set_link(place.get());
-            }
-        };
-        let place = if has_slot { self.store.make_room(len, moved) } else { None };
+        let place = if has_slot { self.find_place(len) } else { None };
         let Some(place) = place else {
             self.wait_for_space();
             return Err(CommandError::Full);
         };
         Ok(Room { extent, place })
+    }
+
+    /// Where a packet of `len` bytes has room in the store.
+    pub(crate) fn find_place(&mut self, len: usize) -> Option<Place> {
+        let slots = &mut *self.slots;
+        self.store.make_room(len, |id, place| {
+            if let Some(slot) = SlotId::new(id).and_then(|id| slot_mut(slots, id)) {
+                slot.set_link(place.get());
+            }
+        })
     }
 
     /// Puts a packet into the store, where there is room for it, and shows what was put there.

@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::command;
 use crate::control;
 use crate::engine::state::{Authentication, Core, Limits, Options, Phase, SessionLifetime, SessionLoss, Support, Turn};
-use crate::engine::{ANSWER, Announcement, End, Engine, Processed, StepOf, is_announced, received, tell};
+use crate::engine::{Announcement, End, Engine, Processed, SHORTEST, StepOf, is_announced, received, tell};
 use crate::error::{CloseReason, CommandError};
 use crate::inbox::Unread;
 use crate::keepalive::KeepAlive;
@@ -453,6 +453,3 @@ impl<'m> Engine<'m, Server> {
 
 /// CONNACK that says to a client of 3.1.1, in a form that it can read, that its version is not spoken here. [MQTT-3.1.2-2]
 const REFUSAL_OF_OLDER_CLIENT: [u8; 4] = [0x20, 2, 0, 1];
-
-/// The fewest bytes that a queue of answers can do with: one of them, and a DISCONNECT.
-pub(super) const SHORTEST: usize = ANSWER + control::DISCONNECT_RESERVE;

@@ -7,8 +7,8 @@ use crate::control;
 use crate::engine::state::{
     Authentication, ClientHash, Core, Limits, Options, Phase, SessionLifetime, SessionLoss, Support, flags,
 };
-use crate::engine::{Announcement, Digest, End, Engine, Processed, StepOf, is_announced, received, tell};
-use crate::error::{CloseReason, CommandError};
+use crate::engine::{Announcement, Digest, End, Engine, Processed, SHORTEST, StepOf, is_announced, received, tell};
+use crate::error::{CloseReason, CommandError, SizeLimit};
 use crate::event::{Event, StrayPacket};
 use crate::flow::identifiers::{SlotId, slot_mut};
 use crate::flow::sender::Sent;
@@ -145,7 +145,7 @@ impl End for Client {
 
     fn refuse(engine: &mut Engine<'_, Self>, cause: CloseReason) -> bool {
         // Nothing may come before CONNECT, not even a DISCONNECT. [MQTT-3.1.0-1]
-        let is_unsaid = engine.queue.control.is_untouched();
+        let is_unsaid = engine.is_connect_untouched();
         if is_unsaid {
             engine.end(cause);
         }
@@ -185,17 +185,48 @@ impl<'m> Engine<'m, Client> {
         };
         let packet = Announcing { packet, announced: List::of(announced.properties()) };
         let measured = Measured::new(&packet, connect.version, Role::Server)?;
-        control::check_size(measured.len(), control::capacity(self.queue.bytes, connect.topic_aliases), 0)?;
+        let passes = self.passes(measured.len(), control::capacity(self.queue.bytes, connect.topic_aliases))?;
         if !matches!(self.core.phase, Phase::Offline | Phase::Reporting) {
             self.end(CloseReason::ConnectionLost);
         }
         inbox.clear();
         self.queue.clear();
         self.begin(connect, clean_start, client, receive_maximum);
+        if passes {
+            return self.pass(&measured);
+        }
         self.queue.push(&measured);
         self.queue.show();
         report!(trace, "sends {:?}", self.queued_packets());
         Ok(())
+    }
+
+    /// Whether CONNECT passes through the store, because the control bytes have no room for it.
+    fn passes(&self, len: usize, control: usize) -> Result<bool, CommandError> {
+        if len <= control {
+            return Ok(false);
+        }
+        match self.store.records().idle() {
+            // Without room for an answer nothing would be received.
+            idle if len <= idle => control::check_size(SHORTEST, control, 0).map(|()| true),
+            idle if idle > control => Err(CommandError::too_large(SizeLimit::Store, len, idle)),
+            _ => Err(CommandError::too_large(SizeLimit::Control, len, control)),
+        }
+    }
+
+    /// CONNECT leaves from the idle bytes of the store, where it has room as long as nothing else is being written.
+    #[cold]
+    #[inline(never)]
+    fn pass(&mut self, connect: &Measured<'_>) -> Result<(), CommandError> {
+        let place = self.find_place(connect.len()).ok_or(CommandError::Full)?;
+        connect.encode(self.store.pass(place, connect.len()))?;
+        report!(trace, "sends {:?}", self.stored_packet(place));
+        Ok(())
+    }
+
+    /// Whether CONNECT is here, and not a byte of it was written.
+    fn is_connect_untouched(&self) -> bool {
+        self.queue.is_untouched(PacketType::Connect.first_byte()) || self.store.records().is_passing_untouched()
     }
 
     /// What is stored speaks for one client and one version. [MQTT-3.1.3-2]

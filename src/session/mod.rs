@@ -32,7 +32,9 @@ use self::connection::Client;
 ///   publishes take at most `OUTBOUND` - 1: however many wait, one subscribe or unsubscribe has a place. (Its bytes have none of
 ///   their own: it needs room in the store like everything else.)
 /// * `INBOUND`: how many received messages may be under way, those of QoS 1 only with manual acknowledgement: 0 to 65,535.
-/// * `CONTROL`: bytes for CONNECT, AUTH, DISCONNECT and acknowledgements, which a full store never blocks: up to 65,535.
+/// * `CONTROL`: bytes for CONNECT, AUTH, DISCONNECT and acknowledgements, which a full store never blocks: up to 65,535. A CONNECT that
+///   is larger passes through what the store has free then, so a long token needs no bytes that are idle ever after; 14 are needed in any
+///   case.
 ///
 /// ```
 /// use mqtt_session::{Connect, Event, Inbox, Instant, Publish, QoS, Session, Step, Version};
@@ -76,7 +78,8 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     ///
     /// # Errors
     ///
-    /// [`CommandError::TooLarge`] if CONNECT takes more than `CONTROL` bytes; [`CommandError::OtherSession`] if the session, or what
+    /// [`CommandError::TooLarge`] if CONNECT takes more bytes than `CONTROL` has, and more than the store has free now: so a store full of
+    /// messages that wait refuses a CONNECT that is larger than `CONTROL`, and only such a one; [`CommandError::OtherSession`] if the session, or what
     /// is stored, belongs to another client identifier or version and is not given up by a clean start (which, with another
     /// version, gives up what was never sent, too: it is reported as lost, and QoS 0 dropped); [`CommandError::Forbidden`],
     /// [`CommandError::NotInVersion`] or [`CommandError::Reserved`] for what CONNECT cannot say.
@@ -218,7 +221,8 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     }
 
     /// The length in bytes of the largest packet that fits into the store now; 0: none. It compares with what
-    /// [`CommandError::TooLarge`] says is needed of [`SizeLimit::Store`](crate::SizeLimit::Store).
+    /// [`CommandError::TooLarge`] says is needed of [`SizeLimit::Store`](crate::SizeLimit::Store). While a CONNECT that is larger than
+    /// `CONTROL` is being written, its bytes are not free.
     ///
     /// ```
     /// let session: &mqtt_session::Session<256, 8, 8> = &mqtt_session::Session::new();

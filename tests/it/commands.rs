@@ -475,7 +475,7 @@ impl Command {
             Self::ConnectOther => rig.connect(other),
             Self::ConnectOtherClean => rig.connect(Connect { clean_start: true, ..other }),
             Self::ConnectTooLarge => {
-                rig.connect(Connect { password: Some(&[0; 256]), user_name: Some("u"), ..other_of(rig) })
+                rig.connect(Connect { password: Some(&[0; 1024]), user_name: Some("u"), ..other_of(rig) })
             }
             Self::ConnectReserved => {
                 rig.connect(Connect { properties: &[Property::ReceiveMaximum(5)], ..kept(Version::V5) })
@@ -687,7 +687,7 @@ fn a_refused_connect_leaves_the_inbox_alone() {
     let mut rig = Rig::<1024>::online(Version::V5);
     rig.feed(&hex("d0"));
     let before = rig.clone();
-    let long = Connect { password: Some(&[0; 300]), ..Connect::new(Version::V5, "c") };
+    let long = Connect { password: Some(&[0; 1024]), ..Connect::new(Version::V5, "c") };
     assert!(matches!(rig.connect(long), Err(CommandError::TooLarge { .. })));
     assert_eq!(rig.inbox, before.inbox);
     rig.connect(Connect::new(Version::V5, "c")).unwrap();
@@ -1032,7 +1032,7 @@ fn sizes_at_their_largest() {
 #[test]
 fn a_connect_that_does_not_fit_is_refused() {
     for version in VERSIONS {
-        let mut rig = Rig::<64, 1, 1, 13>::new(version);
+        let mut rig = Rig::<28, 1, 1, 13>::new(version);
         let before = rig.clone();
         let needed = if version == Version::V5 { 24 } else { 15 };
         let refused = too_large(SizeLimit::Control, needed, 13);

@@ -20,6 +20,7 @@ mod inbox;
 mod interruptions;
 mod known_failures;
 mod layers;
+mod long_connect;
 mod one_version;
 mod oversized;
 mod properties;

@@ -248,7 +248,7 @@ fn what_is_queued_when_the_application_leaves_has_its_alias() {
 /// The bytes beside the aliases count, not all.
 #[test]
 fn what_does_not_fit_beside_the_aliases_is_too_large() {
-    let mut session: Session<64, 1, 1, 41> = Session::new();
+    let mut session: Session<16, 1, 1, 41> = Session::new();
     let mut inbox: Inbox<[u8; 64]> = Inbox::new();
     let connect = Connect { topic_aliases: TopicAliases { maximum: 1, topic: 15 }, ..Connect::new(Version::V5, "c") };
     let before = session.clone();
