@@ -167,7 +167,7 @@ pub enum Event<'i> {
     /// * [`CloseReason::PacketIdentifierReused`]: a message came again on the same connection before it was acknowledged. It is not
     ///   told again, and the one acknowledgement answers both. [MQTT-4.4.0-1]
     Tolerated(CloseReason),
-    /// A message larger than the inbox came; it was acknowledged and let pass, as `Connect` asked.
+    /// A message larger than the inbox came; it was acknowledged and let pass, as `Connect` asked. Its properties are not told.
     Skipped {
         /// The topic name.
         topic: &'i str,

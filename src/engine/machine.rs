@@ -67,6 +67,9 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     /// What this end does not take of what it receives.
     fn check_publish(engine: &Engine<'_, Self>, publish: &PublishPacket<'_>) -> Result<(), CloseReason>;
 
+    /// How long a packet may be that is larger than the inbox; 0: of any length.
+    fn packet_limit(engine: &Engine<'_, Self>, inbox: &Unread<'_>) -> u32;
+
     /// Bytes of the queue are written.
     fn queue_written(_: &mut Engine<'_, Self>) {}
 
@@ -644,19 +647,14 @@ pub(crate) struct Announcement {
 }
 
 impl Announcement {
-    pub(crate) fn new(version: Version, capacity: usize, aliases: TopicAliases, receive_maximum: u16) -> Self {
-        let packet_size = u32::try_from(capacity).unwrap_or(u32::MAX).max(1);
-        let properties = [
-            Property::ReceiveMaximum(receive_maximum),
-            Property::MaximumPacketSize(packet_size),
-            Property::TopicAliasMaximum(aliases.maximum),
-        ];
-        let said = match (version.is_v5(), aliases.is_empty()) {
-            (false, _) => 0,
-            (true, true) => 2,
-            (true, false) => 3,
-        };
-        Self { properties, said }
+    pub(crate) fn new(version: Version, receive_maximum: u16, packet_size: Option<u32>, aliases: TopicAliases) -> Self {
+        let aliases_said = Property::TopicAliasMaximum(aliases.maximum);
+        let second = packet_size.map_or(aliases_said, Property::MaximumPacketSize);
+        let said = 1_usize.wrapping_add(packet_size.is_some().into()).wrapping_add((!aliases.is_empty()).into());
+        Self {
+            properties: [Property::ReceiveMaximum(receive_maximum), second, aliases_said],
+            said: if version.is_v5() { said } else { 0 },
+        }
     }
 
     pub(crate) fn properties(&self) -> &[Property<'static>] {

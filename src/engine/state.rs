@@ -338,11 +338,12 @@ flags! {
 }
 
 impl Options {
-    pub(crate) fn of(acknowledgement: Acknowledge, offline: Offline, oversized: Oversized) -> Self {
+    /// `may_exceed`: the peer may send packets that are larger than the inbox.
+    pub(crate) fn of(acknowledgement: Acknowledge, offline: Offline, oversized: Oversized, may_exceed: bool) -> Self {
         Self::NONE
             .with_manual_acknowledgement(acknowledgement == Acknowledge::Manually)
             .with_dropping_offline(offline == Offline::Acknowledged)
-            .with_skipping_large(oversized == Oversized::Skipped)
+            .with_skipping_large(may_exceed && oversized == Oversized::Skipped)
     }
 }
 

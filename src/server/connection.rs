@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::command;
+use crate::command::{self, MaximumPacketSize};
 use crate::control;
 use crate::engine::state::{Authentication, Core, Limits, Options, Phase, SessionLifetime, SessionLoss, Support, Turn};
 use crate::engine::{Announcement, End, Engine, Processed, SHORTEST, StepOf, is_announced, received, tell};
@@ -121,6 +121,10 @@ impl End for Server {
         if publish.retain && !support.retain() { Err(CloseReason::RetainUnsupported) } else { Ok(()) }
     }
 
+    fn packet_limit(engine: &Engine<'_, Self>, _: &Unread<'_>) -> u32 {
+        engine.core.end.packet_limit
+    }
+
     fn queue_written(engine: &mut Engine<'_, Self>) {
         if engine.core.session_lifetime == SessionLifetime::Begun && !engine.queue.holds_connack() {
             engine.core.session_lifetime = SessionLifetime::Kept;
@@ -166,6 +170,7 @@ impl End for Server {
             }
         }
         end.stage = Stage::Unconnected;
+        end.packet_limit = 0;
         end.asked = Asked::NOTHING;
     }
 
@@ -253,7 +258,8 @@ impl<'m> Engine<'m, Server> {
         let session_present = asked.request.session_present();
         let held = if session_present { self.core.table.len() } else { 0 };
         let receive_maximum = self.places().saturating_sub(held).max(1);
-        let announced = Announcement::new(self.version(), asked.capacity, asked.aliases, receive_maximum);
+        let packet_size = accept.maximum_packet_size.announced(asked.capacity);
+        let announced = Announcement::new(self.version(), receive_maximum, packet_size, asked.aliases);
         let packet = Connack { session_present, reason_code: ReasonCode::Success, properties };
         let packet = Announcing { packet, announced: List::of(announced.properties()) };
         let measured = Measured::new(&packet, self.version(), Role::Client)?;
@@ -286,14 +292,22 @@ impl<'m> Engine<'m, Server> {
         let assigned = properties.assigned_client_identifier().filter(|_| asked.request.nameless());
         self.core.client = assigned.map_or(asked.client, hash);
         self.core.level = asked.level;
-        self.core.options = Options::of(accept.acknowledgement, accept.offline, accept.oversized);
+        let may_exceed = !self.version().is_v5() || accept.maximum_packet_size != MaximumPacketSize::Inbox;
+        self.core.options = Options::of(accept.acknowledgement, accept.offline, accept.oversized, may_exceed);
         self.core.disconnect_timeout = seconds(accept.disconnect_timeout).max(1);
         self.core.keep_alive = KeepAlive::watching(
             properties.server_keep_alive().unwrap_or(asked.keep_alive),
             accept.liveness == Liveness::Bytes,
         );
+        let is_v5 = self.version().is_v5();
         let end = &mut self.core.end;
         end.expiry = expiry.unwrap_or(asked.expiry);
+        end.packet_limit = match accept.maximum_packet_size {
+            MaximumPacketSize::Bytes(_) if is_v5 => {
+                accept.maximum_packet_size.announced(asked.capacity).unwrap_or_default()
+            }
+            _ => 0,
+        };
         end.will_delay = asked.will_delay;
         end.will = if asked.request.has_will() { Will::Armed } else { Will::None };
         end.support = Support::of(properties);

@@ -4,13 +4,13 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::aliases::TopicAliases;
-use crate::command::{Acknowledge, Offline, Oversized};
+use crate::command::{Acknowledge, MaximumPacketSize, Offline, Oversized};
 use crate::wire::{Properties, Property, Secret, Subscription, Version, Will};
 
 /// How to connect. It becomes CONNECT, and says how the session behaves until the next one.
 ///
 /// Receive Maximum, Maximum Packet Size and Topic Alias Maximum are announced by the session itself: what its places for
-/// received messages and the inbox allow. `Debug` does not show the password.
+/// received messages and the inbox allow, unless fields of their own say otherwise. `Debug` does not show the password.
 #[derive(Clone, Copy)]
 pub struct Connect<'a> {
     /// The version to speak. A session that is resumed must speak the one that it began with.
@@ -52,6 +52,8 @@ pub struct Connect<'a> {
     pub offline: Offline,
     /// What becomes of a message that is larger than the inbox.
     pub oversized: Oversized,
+    /// The Maximum Packet Size to announce: by default what the inbox has room for. (5.0: 3.1.2.11.4)
+    pub maximum_packet_size: MaximumPacketSize,
     /// How many topic aliases of ours there may be, and for how long topics: so many `CONTROL` bytes are set aside. (5.0:
     /// 3.3.2.3.4)
     pub topic_aliases: TopicAliases,
@@ -89,6 +91,7 @@ impl<'a> Connect<'a> {
             lost_session: LostSession::Standard,
             offline: Offline::Everything,
             oversized: Oversized::Disconnect,
+            maximum_packet_size: MaximumPacketSize::Inbox,
             topic_aliases: TopicAliases::NONE,
             max_inflight: u16::MAX,
             retry_interval: Duration::ZERO,

@@ -2,7 +2,7 @@
 
 use core::hash::Hasher;
 
-use crate::command;
+use crate::command::{self, MaximumPacketSize};
 use crate::control;
 use crate::engine::state::{
     Authentication, ClientHash, Core, Limits, Options, Phase, SessionLifetime, SessionLoss, Support, flags,
@@ -120,6 +120,10 @@ impl End for Client {
         Ok(())
     }
 
+    fn packet_limit(_: &Engine<'_, Self>, inbox: &Unread<'_>) -> u32 {
+        inbox.limit()
+    }
+
     fn answer_neglected(_: &mut Engine<'_, Self>) {}
 
     fn report<'m, 'i>(_: &mut Engine<'m, Self>, _: &mut StepOf<'m, 'i, Self>) -> bool {
@@ -172,8 +176,8 @@ impl<'m> Engine<'m, Client> {
         if connect.properties.iter().any(is_announced) {
             return Err(CommandError::Reserved);
         }
-        let (capacity, aliases) = (inbox.capacity(), inbox.topic_aliases());
-        let announced = Announcement::new(connect.version, capacity, aliases, receive_maximum);
+        let packet_size = connect.maximum_packet_size.announced(inbox.capacity());
+        let announced = Announcement::new(connect.version, receive_maximum, packet_size, inbox.topic_aliases());
         let packet = wire::ConnectPacket {
             clean_start,
             keep_alive: connect.keep_alive,
@@ -190,6 +194,10 @@ impl<'m> Engine<'m, Client> {
             self.end(CloseReason::ConnectionLost);
         }
         inbox.clear();
+        inbox.set_limit(match connect.maximum_packet_size {
+            MaximumPacketSize::Bytes(_) if connect.version.is_v5() => packet_size.unwrap_or_default(),
+            _ => 0,
+        });
         self.queue.clear();
         self.begin(connect, clean_start, client, receive_maximum);
         if passes {
@@ -267,7 +275,8 @@ impl<'m> Engine<'m, Client> {
         self.core.end.lost_session = connect.lost_session;
         self.core.keep_alive = KeepAlive::proposed(connect.keep_alive, seconds(connect.response_timeout).max(1));
         self.core.receive_quota = receive_maximum;
-        self.core.options = Options::of(connect.acknowledgement, connect.offline, connect.oversized);
+        let may_exceed = !connect.version.is_v5() || connect.maximum_packet_size != MaximumPacketSize::Inbox;
+        self.core.options = Options::of(connect.acknowledgement, connect.offline, connect.oversized, may_exceed);
         self.queue.set_aliases(connect.topic_aliases);
         // 5.0 sends nothing again on the same connection. [MQTT-4.4.0-1]
         self.core.retry_interval = if connect.version.is_v5() { 0 } else { seconds(connect.retry_interval) };

@@ -4,6 +4,7 @@
 //! What takes longer is in `tests/long`, what starts other programs in `tests/programs`.
 
 mod aliases;
+mod announced;
 mod chart;
 mod commands;
 mod conformance;
