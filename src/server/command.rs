@@ -29,6 +29,10 @@ pub struct Accept<'a> {
     pub oversized: Oversized,
     /// The Maximum Packet Size to announce: by default what the inbox has room for. (5.0: 3.2.2.3.6)
     pub maximum_packet_size: MaximumPacketSize,
+    /// How many received messages of QoS 1 and 2 may be unacknowledged at once: announced as Receive Maximum, and a client that exceeds
+    /// it is disconnected with 0x93; 65,535 by default. There are never more than `INBOUND`, less those that are still open from earlier
+    /// connections. 0 counts as 1. 3.1.1 has no such limit. (5.0: 3.2.2.3.3) [MQTT-3.3.4-7]
+    pub receive_maximum: u16,
     /// How many topic aliases of ours there may be, and for how long topics: so many `CONTROL` bytes are set aside. (5.0:
     /// 3.3.2.3.4)
     pub topic_aliases: TopicAliases,
@@ -60,6 +64,7 @@ impl Default for Accept<'_> {
             offline: Offline::Everything,
             oversized: Oversized::Disconnect,
             maximum_packet_size: MaximumPacketSize::Inbox,
+            receive_maximum: u16::MAX,
             topic_aliases: TopicAliases::NONE,
             liveness: Liveness::Packets,
             disconnect_timeout: DISCONNECT_TIMEOUT,

@@ -257,7 +257,7 @@ impl<'m> Engine<'m, Server> {
         self.check_method(&properties).map_err(|_| CommandError::NotAuthenticating)?;
         let session_present = asked.request.session_present();
         let held = if session_present { self.core.table.len() } else { 0 };
-        let receive_maximum = self.places().saturating_sub(held).max(1);
+        let receive_maximum = self.places().saturating_sub(held).min(accept.receive_maximum).max(1);
         let packet_size = accept.maximum_packet_size.announced(asked.capacity);
         let announced = Announcement::new(self.version(), receive_maximum, packet_size, asked.aliases);
         let packet = Connack { session_present, reason_code: ReasonCode::Success, properties };

@@ -61,6 +61,10 @@ pub struct Connect<'a> {
     /// is accepted beyond them waits. 3.1.1 has no Receive Maximum, and some servers drop what exceeds theirs without a word
     /// (mosquitto: 20 of QoS 2). 0 counts as 1.
     pub max_inflight: u16,
+    /// How many received messages of QoS 1 and 2 may be unacknowledged at once: announced as Receive Maximum, and a server that exceeds
+    /// it is disconnected from with 0x93; 65,535 by default. There are never more than `INBOUND`, less those that are still open from
+    /// earlier connections. 0 counts as 1. 3.1.1 has no such limit. (5.0: 3.1.2.11.3) [MQTT-3.3.4-9]
+    pub receive_maximum: u16,
     /// 3.1.1 only: seconds after which a PUBLISH or PUBREL that is unanswered is sent again; 0, by default: never, as in 5.0.
     /// Each goes by its own age, whatever else is acknowledged meanwhile. A PUBREL may come later by up to a 16th of that where
     /// `OUTBOUND` is above 64; above 4,096 all PUBRELs are sent again with the oldest.
@@ -94,6 +98,7 @@ impl<'a> Connect<'a> {
             maximum_packet_size: MaximumPacketSize::Inbox,
             topic_aliases: TopicAliases::NONE,
             max_inflight: u16::MAX,
+            receive_maximum: u16::MAX,
             retry_interval: Duration::ZERO,
             response_timeout: Duration::from_secs(10),
             disconnect_timeout: Duration::from_secs(5),

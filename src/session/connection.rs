@@ -172,7 +172,7 @@ impl<'m> Engine<'m, Client> {
         // The server may have a session that is not to be resumed.
         let clean_start = connect.clean_start || self.core.session_lifetime == SessionLifetime::Abandoned;
         let held = if clean_start { 0 } else { self.held_after_end() };
-        let receive_maximum = self.places().saturating_sub(held).max(1);
+        let receive_maximum = self.places().saturating_sub(held).min(connect.receive_maximum).max(1);
         if connect.properties.iter().any(is_announced) {
             return Err(CommandError::Reserved);
         }

@@ -5,11 +5,13 @@
 use mqtt_session::server::{self, Accept};
 use mqtt_session::wire::{Packet, Properties};
 use mqtt_session::{
-    CloseReason, Connect, Event, Inbox, Instant, MaximumPacketSize, Oversized, Property, QoS, Role, Session, Step,
-    TopicAliases, Version, Violation,
+    Acknowledge, CloseReason, Connect, Event, Handle, Inbox, Instant, MaximumPacketSize, Oversized, Property, QoS,
+    Role, Session, Step, TopicAliases, Version, Violation,
 };
 
-use crate::known_failures::trace::{Bytes, Trace, aliased, connack, puback, pubcomp, pubrec, pubrel, with_header};
+use crate::known_failures::trace::{
+    Bytes, Pub, Trace, aliased, connack, puback, pubcomp, pubrec, pubrel, qos1, qos2, with_header,
+};
 use crate::server::trace as theirs;
 
 const VERSIONS: [Version; 2] = [Version::V311, Version::V5];
@@ -88,6 +90,70 @@ fn the_maximum_packet_size_that_is_announced() {
         let (receive_maximum, packet_size, maximum) = asked(&connect, aliases);
         assert_eq!((receive_maximum, packet_size.is_none(), maximum), (Some(4), expected.is_none(), Some(2)));
     }
+}
+
+fn hands_out(t: &mut Trace, message: Pub) -> Handle {
+    t.receives(message);
+    t.hands_out(message)
+}
+
+/// No more than there are places, and at least one.
+#[test]
+fn the_receive_maximum_that_is_announced() {
+    for (receive_maximum, expected) in [(0, 1), (1, 1), (3, 3), (4, 4), (5, 4), (u16::MAX, 4)] {
+        for version in VERSIONS {
+            let expected = if version == Version::V5 { Some(expected) } else { None };
+            let connect = Connect { receive_maximum, ..Connect::new(version, "c") };
+            assert_eq!(asked(&connect, TopicAliases::NONE).0, expected, "{receive_maximum}");
+            let accept = Accept { receive_maximum, ..Accept::default() };
+            assert_eq!(answered(version, &accept).0, expected, "{receive_maximum}");
+        }
+    }
+}
+
+/// What is announced holds, and counts for one connection. [MQTT-3.3.4-9]
+#[test]
+fn a_server_that_exceeds_the_receive_maximum_is_left() {
+    let mut t = <Trace>::new(Version::V5);
+    t.options = Connect { receive_maximum: 2, acknowledgement: Acknowledge::Manually, ..t.options };
+    t.announced = 2;
+    t.connects();
+    let first = hands_out(&mut t, qos1(1, "a"));
+    hands_out(&mut t, qos2(2, "b"));
+    t.acknowledge(first);
+    t.sends(puback(1));
+    hands_out(&mut t, qos1(3, "c"));
+    t.receives(qos1(4, "d"));
+    t.fails(CloseReason::ReceiveMaximumExceeded, 0x93);
+    t.options.receive_maximum = u16::MAX;
+    // One of QoS 2 is open.
+    t.announced = 7;
+    t.resumes();
+    for id in 11..18 {
+        hands_out(&mut t, qos1(id, "e"));
+    }
+    t.quiet();
+    // 3.1.1 has no such limit.
+    let mut t = <Trace>::new(Version::V311);
+    t.options = Connect { receive_maximum: 2, acknowledgement: Acknowledge::Manually, ..t.options };
+    t.connects();
+    for id in 1..9 {
+        hands_out(&mut t, qos1(id, "a"));
+    }
+    t.quiet();
+}
+
+/// [MQTT-3.3.4-7]
+#[test]
+fn a_client_that_exceeds_the_receive_maximum_is_left() {
+    let mut t = <theirs::Trace>::new(Version::V5);
+    t.accept = Accept { receive_maximum: 1, acknowledgement: Acknowledge::Manually, ..t.accept };
+    t.announced = 1;
+    t.connects();
+    t.receives(qos2(1, "a"));
+    t.event(|_, event| assert!(matches!(event, server::Event::Message(_)), "{event:?}"));
+    t.receives(qos1(2, "b"));
+    t.fails(CloseReason::ReceiveMaximumExceeded, 0x93);
 }
 
 /// A PUBLISH with this payload and no properties.
