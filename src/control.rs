@@ -11,6 +11,9 @@ pub(crate) const DISCONNECT_RESERVE: usize = 9;
 /// How CONNACK begins.
 const CONNACK: u8 = PacketType::Connack.first_byte();
 
+/// The flag in the first byte of a PUBLISH that a message of QoS 0 may have.
+const RETAIN: u8 = 1;
+
 /// The state of a queue of whole packets, which leave together; the bytes are the caller's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Control {
@@ -85,7 +88,6 @@ impl<'m> Queue<'m> {
     }
 
     /// How many bytes are in use, a DISCONNECT not counted.
-    #[cfg(feature = "server")]
     pub(crate) fn end(&self) -> usize {
         self.control.end.into()
     }
@@ -148,7 +150,7 @@ impl<'m> Queue<'m> {
     pub(crate) fn has_unshown(&self, first: u8, packet_id: PacketId) -> bool {
         let mut rest = self.bytes.get(self.control.shown.into()..self.control.end.into()).unwrap_or_default();
         while let Some((packet, behind)) = packet_len(rest).and_then(|len| rest.split_at_checked(len)) {
-            if packet.first() == Some(&first) && packet.get(2..4) == Some(&packet_id.get().to_be_bytes()) {
+            if packet.first() == Some(&first) && identifier(packet) == Some(&packet_id.get().to_be_bytes()) {
                 return true;
             }
             rest = behind;
@@ -213,23 +215,29 @@ impl<'m> Queue<'m> {
         let (written, stop) = (usize::from(self.control.written), usize::from(stop));
         let kept = self
             .packets(stop)
-            .filter(|&(start, end, is_connack)| start < written || (start == written && end > stop) || is_connack);
+            .filter(|&(start, end, first)| start < written || (start == written && end > stop) || first == CONNACK);
         short(kept.last().map_or(0, |(_, end, _)| end).min(stop))
     }
 
-    /// Whether CONNACK is here, and not all of it is written.
-    #[cfg(feature = "server")]
-    pub(crate) fn holds_connack(&self) -> bool {
-        self.packets(self.end()).any(|(_, end, is_connack)| is_connack && end > self.control.written.into())
+    /// Whether a packet that begins with `first` is here, and not all of it is written.
+    pub(crate) fn holds(&self, first: u8) -> bool {
+        self.packets(self.end()).any(|(_, end, begin)| begin == first && end > self.control.written.into())
     }
 
-    /// Where each packet begins and ends, and whether it is CONNACK.
-    fn packets(&self, stop: usize) -> impl Iterator<Item = (usize, usize, bool)> {
+    /// Whether a PUBLISH of QoS 0 is here as a whole, of which not all is written: one whose topic alias left nothing of it elsewhere.
+    pub(crate) fn holds_publish(&self) -> bool {
+        let (written, all) = (usize::from(self.control.written), self.end());
+        let is_qos_0 = |first| first & !RETAIN == PacketType::Publish.first_byte();
+        self.packets(all).any(|(_, end, first)| is_qos_0(first) && end > written && end <= all)
+    }
+
+    /// Where each packet begins and ends, and its first byte.
+    fn packets(&self, stop: usize) -> impl Iterator<Item = (usize, usize, u8)> {
         let mut start = 0_usize;
         core::iter::from_fn(move || {
             let packet = self.bytes.get(start..stop)?;
             let end = start.wrapping_add(packet_len(packet)?);
-            Some((core::mem::replace(&mut start, end), end, packet.first() == Some(&CONNACK)))
+            Some((core::mem::replace(&mut start, end), end, *packet.first()?))
         })
     }
 
@@ -291,6 +299,12 @@ pub(crate) fn check_size(len: usize, capacity: usize, kept: usize) -> Result<(),
         Some(available) if len <= available => Ok(()),
         available => Err(CommandError::too_large(SizeLimit::Control, len, available.unwrap_or_default())),
     }
+}
+
+/// The identifier of an acknowledgement: behind its length, of which all bytes but the last are 0x80 or above.
+fn identifier(packet: &[u8]) -> Option<&[u8; 2]> {
+    let len = packet.iter().skip(1).position(|&byte| byte < 0x80)?;
+    packet.get(len.saturating_add(2)..)?.first_chunk()
 }
 
 fn in_reach(bytes: &[u8]) -> &[u8] {

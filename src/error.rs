@@ -60,6 +60,9 @@ pub enum CommandError {
     OtherSession,
     /// The message that the handle stands for is acknowledged already, or gone with its connection or session.
     StaleHandle,
+    /// Another message is to be acknowledged before this one, or this one did not come again on this connection. So its
+    /// acknowledgement cannot leave now, and has no place for properties until then.
+    NotNext,
     /// A session that was to end with its connection cannot be kept. (5.0: 3.14.2.2.2)
     ExpiryRaised,
     /// The connection has no authentication method, or this is not the moment. [MQTT-4.12.0-7]
@@ -142,6 +145,7 @@ impl fmt::Display for CommandError {
             Self::SharedUnsupported => "the server has no shared subscriptions",
             Self::OtherSession => "the session belongs to another client identifier or version",
             Self::StaleHandle => "the message is acknowledged or gone",
+            Self::NotNext => "another message is to be acknowledged before it",
             Self::ExpiryRaised => "a session that ends with its connection cannot be kept",
             Self::NotAuthenticating => "there is no authentication to go on with",
             Self::Reserved => "the session sets this property itself",
@@ -166,6 +170,10 @@ pub enum CloseReason {
     ConnectionLost,
     /// The application disconnected.
     Disconnected,
+    /// The application disconnected when every exchange was over
+    /// ([`DisconnectWhen::Completed`](crate::DisconnectWhen::Completed)), but not all were in time, or the peer broke a rule meanwhile.
+    /// DISCONNECT has left. What is not over goes on with the next connection of the session, or is reported as lost.
+    DisconnectedIncomplete,
     /// The application disconnected, but DISCONNECT, or what was to leave before it, did not leave in time: to a server the
     /// connection ended badly, and it publishes the will.
     DisconnectTimeout,
@@ -293,6 +301,11 @@ impl CloseReason {
         }
     }
 
+    /// Whether DISCONNECT has left as the application asked.
+    pub(crate) const fn is_disconnected(self) -> bool {
+        matches!(self, Self::Disconnected | Self::DisconnectedIncomplete)
+    }
+
     /// The reason code with which a 5.0 connection is closed for this cause; `None` where no DISCONNECT is sent.
     #[must_use]
     pub const fn reason_code(self) -> Option<ReasonCode> {
@@ -308,7 +321,7 @@ impl CloseReason {
             | Self::ConnectMissing
             | Self::ConnectTimeout
             | Self::Rejected(_) => None,
-            Self::Disconnected => Some(ReasonCode::NORMAL_DISCONNECTION),
+            Self::Disconnected | Self::DisconnectedIncomplete => Some(ReasonCode::NORMAL_DISCONNECTION),
             Self::Violation(violation) => Some(violation.reason_code()),
             Self::ReceiveMaximumExceeded => Some(ReasonCode::ReceiveMaximumExceeded),
             Self::TooManyHeld => Some(ReasonCode::QuotaExceeded),
@@ -345,6 +358,7 @@ impl fmt::Display for CloseReason {
             Self::NotConnected => "there was no connection yet",
             Self::ConnectionLost => "the transport was lost",
             Self::Disconnected => "disconnected as asked",
+            Self::DisconnectedIncomplete => "disconnected as asked, before every exchange was over",
             Self::DisconnectTimeout => "DISCONNECT did not leave in time",
             Self::ConnectionRefused(code) => return write!(f, "the server refused the connection: {code}"),
             Self::UnsupportedVersion => "the server does not speak this version",

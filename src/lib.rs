@@ -96,7 +96,7 @@ pub mod wire;
 pub use self::{
     aliases::TopicAliases,
     backoff::Backoff,
-    command::{Acknowledge, Disconnect, MaximumPacketSize, Offline, Oversized, Publish},
+    command::{Acknowledge, Disconnect, DisconnectWhen, MaximumPacketSize, Offline, Oversized, Publish},
     endpoint::{Endpoint, PlainEndpoint},
     error::{CloseReason, CommandError, SizeLimit},
     event::{Event, Handle, Message, Outcome, Step, StrayPacket},

@@ -9,7 +9,7 @@ use core::num::NonZeroU32;
 
 use crate::bytes;
 use crate::time::Instant;
-use crate::wire::{PacketId, PublishFlags, packet_len, publish_expiry_offset, publish_id_offset};
+use crate::wire::{PacketId, PacketType, PublishFlags, packet_len, publish_expiry_offset, publish_id_offset};
 
 /// Where a record begins, plus one, so that a state of zeros is a valid one.
 pub(crate) type Place = NonZeroU32;
@@ -28,7 +28,7 @@ pub(crate) const ORDERS: [Order; 2] = [Order::Acknowledged, Order::Immediate];
 /// What a record is besides its packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Label {
-    /// The exchange that the packet belongs to; 0 for QoS 0.
+    /// The exchange that the packet belongs to. QoS 0 has none: 1 if the packet does not outlive its connection, otherwise 0.
     pub(crate) slot: u16,
     /// The topic alias that is asked for; 0: none.
     pub(crate) alias: u16,
@@ -159,6 +159,11 @@ pub(crate) struct Stored<'a> {
 }
 
 impl Stored<'_> {
+    /// Whether it belongs to an exchange, so that its slot says which.
+    pub(crate) fn has_exchange(&self, order: Order) -> bool {
+        order == Order::Acknowledged || !self.packet.first().is_some_and(|&first| is_publish(first))
+    }
+
     pub(crate) const fn without_slot(self) -> Self {
         Self { slot: 0, ..self }
     }
@@ -244,6 +249,11 @@ impl Outbox {
         self.acknowledged.next.is_some() || self.immediate.is_some()
     }
 
+    /// Whether nothing is half written, and nothing waits but what waits for an acknowledgement.
+    pub(crate) const fn is_flushed(&self) -> bool {
+        self.immediate.is_none() && self.writing.place.is_none()
+    }
+
     /// Whether the record at `a` was accepted before the one at `b`.
     const fn is_older(&self, a: Place, b: Place) -> bool {
         // The ring goes around: behind its end come the oldest records, and those in front of it are the farthest.
@@ -278,6 +288,11 @@ impl<'a> Records<'a> {
     pub(crate) fn packet(self, place: Place) -> &'a [u8] {
         let rest = self.bytes.get(packet_start(place)..).unwrap_or_default();
         rest.get(..packet_len(rest).unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// Whether it is a PUBLISH.
+    pub(crate) fn is_publish(self, place: Place) -> bool {
+        self.bytes.get(packet_start(place)).is_some_and(|&first| is_publish(first))
     }
 
     pub(crate) fn label(self, place: Place) -> Label {
@@ -686,6 +701,11 @@ impl Part {
 
 const fn place(start: u32) -> Place {
     Place::MIN.saturating_add(start)
+}
+
+/// Whether a packet begins as a PUBLISH does: the type is in the high half.
+const fn is_publish(first: u8) -> bool {
+    first >> 4 == PacketType::Publish as u8
 }
 
 /// The length of a record whose packet has `len` bytes.

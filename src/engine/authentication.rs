@@ -13,13 +13,17 @@ impl<E: End> Engine<'_, E> {
     pub(crate) fn begin_authentication(&mut self, properties: &Properties<'_>) {
         let method = properties.authentication_method();
         self.core.method = method.map_or(0, |method| hash(method.as_bytes()));
-        self.core.authentication = if method.is_some() { Authentication::Awaited } else { Authentication::Without };
+        self.core.news.set_authentication(if method.is_some() {
+            Authentication::Awaited
+        } else {
+            Authentication::Without
+        });
     }
 
     /// [MQTT-4.12.0-5], [MQTT-4.12.0-6]
     pub(crate) fn check_method(&self, properties: &Properties<'_>) -> Result<(), CloseReason> {
         let method = properties.authentication_method().map(|method| hash(method.as_bytes()));
-        let asked = (self.core.authentication != Authentication::Without).then_some(self.core.method);
+        let asked = (self.core.news.authentication() != Authentication::Without).then_some(self.core.method);
         if method == asked { Ok(()) } else { Err(CloseReason::AuthenticationMethodChanged) }
     }
 
@@ -37,10 +41,10 @@ impl<E: End> Engine<'_, E> {
             return Err(CommandError::Full);
         }
         self.queue.push(&measured);
-        self.core.authentication = match auth.reason_code {
+        self.core.news.set_authentication(match auth.reason_code {
             ReasonCode::Success => Authentication::Settled,
             _ => Authentication::Awaited,
-        };
+        });
         // The time that the application took is not the peer's.
         if self.core.phase == Phase::Connecting {
             let limit = self.limit(Phase::Connecting);

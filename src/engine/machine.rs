@@ -64,6 +64,16 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     /// What this end does not want to be told with an answer.
     fn check_diagnostics(engine: &Engine<'_, Self>, properties: &Properties<'_>) -> Result<(), CloseReason>;
 
+    /// Of the properties of an answer, those that the peer wants to have. [MQTT-3.1.2-29]
+    fn diagnostics<'p>(_: &Engine<'_, Self>, properties: Properties<'p>) -> Properties<'p> {
+        properties
+    }
+
+    /// How many bytes of the queue an answer needs that the application is still to give.
+    fn reserved(_: &Engine<'_, Self>) -> usize {
+        0
+    }
+
     /// What this end does not take of what it receives.
     fn check_publish(engine: &Engine<'_, Self>, publish: &PublishPacket<'_>) -> Result<(), CloseReason>;
 
@@ -107,6 +117,9 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
 
     /// The clock was set back by so many milliseconds.
     fn set_back(&mut self, _millis: u64) {}
+
+    /// How many messages of QoS 0 were dropped since that was told last; 255: at least so many.
+    fn dropped(&mut self) -> &mut u8;
 
     /// What is left of this end when it is compared: places and orders without a meaning left out.
     fn comparable(core: &Core<Self>) -> Self;
@@ -160,7 +173,10 @@ impl<'m, E: End> Engine<'m, E> {
     #[inline(never)]
     pub(crate) fn poll<'i>(mut self, inbox: &'i mut Inbox, now: Instant, step: &mut StepOf<'m, 'i, E>) {
         self.elapse(now);
-        if Version::LATEST.is_v5() && self.core.expiry.is_over() && self.core.session_loss == SessionLoss::Nothing {
+        if Version::LATEST.is_v5()
+            && self.core.expiry.is_over()
+            && self.core.news.session_loss() == SessionLoss::Nothing
+        {
             self.expire();
         }
         let has_space = inbox.has_space();
@@ -195,7 +211,7 @@ impl<'m, E: End> Engine<'m, E> {
             }
             pause = self.core.pause(self.store.outbox);
         }
-        if Version::LATEST.is_v5() && self.tell_expired(step) {
+        if self.tell_outcome(step) {
             return;
         }
         if self.is_quiet() {
@@ -258,7 +274,7 @@ impl<'m, E: End> Engine<'m, E> {
             self.store.written(len);
         }
         match self.core.phase {
-            Phase::Online => self.core.keep_alive.sent(!self.queue.control.is_writing()),
+            phase if phase.is_watched() => self.core.keep_alive.sent(self.queue.control.is_empty()),
             phase => self.core.deadline.restart(self.limit(phase)),
         }
         if !self.is_writing() {
@@ -273,7 +289,8 @@ impl<'m, E: End> Engine<'m, E> {
 
     fn close<'i>(&mut self) -> Step<'m, E::Event<'i>> {
         self.core.phase = Phase::Offline;
-        if matches!(self.core.cause, CloseReason::Disconnected | CloseReason::DisconnectedByPeer(ReasonCode::Success)) {
+        if self.core.cause.is_disconnected() || self.core.cause == CloseReason::DisconnectedByPeer(ReasonCode::Success)
+        {
             report!(info, "the connection is over: {:?}", self.core.cause);
         } else {
             report!(warn, "the connection is over: {:?}", self.core.cause);
@@ -342,7 +359,7 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.deadline.begin() {
             let all = u32::from(self.limit(self.core.phase)).wrapping_mul(1000).wrapping_mul(LIMITS);
             self.core.deadline.shorten(all.saturating_sub(self.core.keep_alive.since_limit_began()));
-        } else {
+        } else if !self.core.phase.is_watched() {
             self.core.keep_alive.limit_begins();
         }
     }
@@ -351,9 +368,8 @@ impl<'m, E: End> Engine<'m, E> {
     #[inline(never)]
     fn meet_deadlines(&mut self, has_space: bool) -> Met {
         let is_online = self.core.phase == Phase::Online;
-        let demand = if is_online { self.core.keep_alive.demand() } else { Demand::Nothing };
-        let is_over = if is_online { demand == Demand::GiveUp } else { self.core.deadline.is_over() };
-        if is_over {
+        let demand = if self.core.phase.is_watched() { self.core.keep_alive.demand() } else { Demand::Nothing };
+        if demand == Demand::GiveUp || (!is_online && self.core.deadline.is_over()) {
             self.core.overdue = self.grace(has_space);
             match self.core.overdue {
                 Overdue::No => self.give_up_if_silent(),
@@ -363,9 +379,6 @@ impl<'m, E: End> Engine<'m, E> {
             return Met::All;
         }
         self.core.overdue = Overdue::No;
-        if !is_online {
-            return Met::All;
-        }
         if demand == Demand::Ask {
             if self.queue.has_room(ANSWER) && !self.is_writing() {
                 self.core.keep_alive.asked();
@@ -373,6 +386,9 @@ impl<'m, E: End> Engine<'m, E> {
             } else {
                 self.core.keep_alive.stalled();
             }
+        }
+        if !is_online {
+            return Met::All;
         }
         if !self.retries() {
             self.core.deadline = Timer::OFF;
@@ -386,7 +402,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// What is to be done before a limit that is over is judged. `No`: nothing is left to be done.
     fn grace(&self, has_space: bool) -> Overdue {
-        let listens = has_space && matches!(self.core.phase, Phase::Connecting | Phase::Online);
+        let listens = has_space && (self.core.phase == Phase::Connecting || self.core.phase.is_watched());
         match self.core.overdue {
             Overdue::No if self.is_writing() => Overdue::Writing,
             Overdue::No | Overdue::Written if listens => Overdue::Reading,
@@ -399,8 +415,9 @@ impl<'m, E: End> Engine<'m, E> {
     fn give_up_if_silent(&mut self) {
         match self.core.phase {
             Phase::Connecting => self.end(E::NO_BEGINNING),
-            Phase::Online => self.fail(E::SILENCE),
-            _ if self.core.cause == CloseReason::Disconnected => self.end(CloseReason::DisconnectTimeout),
+            Phase::Completing if self.core.deadline.is_over() => self.complete(CloseReason::DisconnectedIncomplete),
+            Phase::Online | Phase::Completing => self.fail(E::SILENCE),
+            _ if self.core.cause.is_disconnected() => self.end(CloseReason::DisconnectTimeout),
             _ => self.end(self.core.cause),
         }
     }
@@ -408,7 +425,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// The caller does not read, on purpose: silence says nothing of the peer.
     pub(crate) fn reading_paused(&mut self) {
         match self.core.phase {
-            Phase::Online => self.core.keep_alive.unwatched(),
+            Phase::Online | Phase::Completing => self.core.keep_alive.unwatched(),
             Phase::Connecting => self.core.deadline = Timer::set(self.limit(Phase::Connecting)),
             _ => {}
         }
@@ -419,8 +436,11 @@ impl<'m, E: End> Engine<'m, E> {
         if self.is_writing() {
             return;
         }
-        if matches!(self.core.phase, Phase::Online | Phase::Leaving) {
+        if self.core.phase.publishes() {
             self.release_again();
+        }
+        if self.core.phase == Phase::Completing && self.is_complete() {
+            self.complete(CloseReason::Disconnected);
         }
         match self.core.phase {
             Phase::Leaving if self.queue.control.is_empty() && self.eligible().is_none() => {
@@ -546,8 +566,8 @@ impl<'m, E: End> Engine<'m, E> {
         // Nothing leaves before CONNACK. [MQTT-3.2.0-1]
         self.core.turn = Turn::Queue;
         self.core.deadline = Timer::OFF;
-        if self.core.authentication != Authentication::Without {
-            self.core.authentication = Authentication::Settled;
+        if self.core.news.authentication() != Authentication::Without {
+            self.core.news.set_authentication(Authentication::Settled);
         }
         if self.core.phase == Phase::Connecting {
             self.core.phase = Phase::Online;

@@ -101,7 +101,7 @@ impl<'m, E: End> Engine<'m, E> {
         }
         let order = if level.is_some() { Order::Acknowledged } else { Order::Immediate };
         let label = Label {
-            slot: slot.map_or(0, |(id, _)| id.get()),
+            slot: slot.map_or(u16::from(!self.waits_offline(publish)), |(id, _)| id.get()),
             alias: publish.topic_alias.map_or(0, NonZeroU16::get),
             lifetime,
         };
@@ -121,9 +121,32 @@ impl<'m, E: End> Engine<'m, E> {
         queued
     }
 
+    /// A publish that was shown is not shown again; its event is still to come, and its identifier stays taken.
+    pub(crate) fn give_up(&mut self, packet_id: PacketId) -> bool {
+        let Some(id) = identifiers::find(self.slots, packet_id) else { return false };
+        // The outcome of what is lost is decided.
+        let is_lost = self.core.news.session_loss() != SessionLoss::Nothing;
+        let given_up = match slot(self.slots, id).map(Slot::sent) {
+            Some(Sent::Published(level)) if !is_lost => Sent::GivingUp(level, Counted::Here),
+            Some(Sent::Resend(level)) if !is_lost => Sent::GivingUp(level, Counted::Before),
+            _ => return false,
+        };
+        self.unstore(id);
+        self.core.untold.push(self.slots, id);
+        if let Some(slot) = slot_mut(self.slots, id) {
+            slot.set_sent(given_up);
+        }
+        true
+    }
+
+    /// Whether a message waits for a connection.
+    fn waits_offline(&self, publish: &Publish<'_>) -> bool {
+        publish.offline.unwrap_or(self.core.terms.offline()).keeps(publish.qos)
+    }
+
     fn check_publish(&self, publish: &Publish<'_>) -> Result<(), CommandError> {
         match self.core.phase {
-            Phase::Leaving | Phase::Parting | Phase::Failing => return Err(CommandError::Closing),
+            Phase::Completing | Phase::Leaving | Phase::Parting | Phase::Failing => return Err(CommandError::Closing),
             _ if self.core.level == 0 => return Err(CommandError::Offline),
             _ => {}
         }
@@ -133,7 +156,7 @@ impl<'m, E: End> Engine<'m, E> {
         if publish.topic_alias.is_some() && !self.version().is_v5() {
             return Err(CommandError::NotInVersion);
         }
-        if self.core.options.drops_offline() && publish.qos == QoS::AtMostOnce && self.core.phase != Phase::Online {
+        if self.core.phase != Phase::Online && !self.waits_offline(publish) {
             return Err(CommandError::Offline);
         }
         if self.core.phase == Phase::Online {
@@ -159,7 +182,7 @@ impl<'m, E: End> Engine<'m, E> {
     pub(crate) fn check_online(&self) -> Result<(), CommandError> {
         match self.core.phase {
             Phase::Online => Ok(()),
-            Phase::Leaving | Phase::Parting | Phase::Failing => Err(CommandError::Closing),
+            Phase::Completing | Phase::Leaving | Phase::Parting | Phase::Failing => Err(CommandError::Closing),
             _ => Err(CommandError::Offline),
         }
     }
@@ -221,14 +244,14 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// The record that is to be shown next: the older of the two that may be. None before CONNACK. [MQTT-3.1.2-30]
     pub(crate) fn eligible(&self) -> Option<(Order, Place)> {
-        if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
+        if !self.core.phase.publishes() {
             return None;
         }
         let records = self.store.records();
         let immediate = records.next(Order::Immediate);
         let acknowledged = records.next(Order::Acknowledged).filter(|_| {
             let may = self.core.quota != 0 || self.is_next_published();
-            may && self.core.next_release.is_none() && self.core.session_loss == SessionLoss::Nothing
+            may && self.core.next_release.is_none() && self.core.news.session_loss() == SessionLoss::Nothing
         });
         match (acknowledged, immediate) {
             (Some(a), Some(b)) if records.is_older(b, a) => Some((Order::Immediate, b)),
@@ -252,12 +275,13 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Takes out what must not be sent on this connection, as far as it is next, and tells of it. [MQTT-3.2.2-11]
     pub(super) fn vet<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
-        if self.core.session_loss != SessionLoss::Nothing {
+        if self.core.news.session_loss() != SessionLoss::Nothing {
             return false;
         }
         while let Some(place) = self.store.records().next(Order::Immediate) {
-            if let Some(id) = SlotId::new(self.store.records().label(place).slot) {
-                if let Some(event) = E::vet_request(self, id, place) {
+            if !self.store.records().is_publish(place) {
+                let id = SlotId::new(self.store.records().label(place).slot);
+                if let Some(event) = id.and_then(|id| E::vet_request(self, id, place)) {
                     tell::<E::Event<'_>, _>(step, event);
                     return true;
                 }
@@ -267,6 +291,7 @@ impl<'m, E: End> Engine<'m, E> {
                 break;
             }
             self.store.remove(Order::Immediate, place);
+            self.count_dropped();
             self.space_freed();
         }
         self.vet_acknowledged(step).is_some()
@@ -275,7 +300,16 @@ impl<'m, E: End> Engine<'m, E> {
     fn vet_acknowledged<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> Option<Processed> {
         let place = self.store.records().next(Order::Acknowledged)?;
         let id = SlotId::new(self.store.records().label(place).slot)?;
-        if self.is_unsendable(place) { self.finish(id, Outcome::Unsendable, step) } else { None }
+        if !self.is_unsendable(place) {
+            return None;
+        }
+        match slot(self.slots, id)?.sent() {
+            Sent::Resend(level) => {
+                self.unstore(id);
+                self.keep_identifier(id, level, Counted::Before, Outcome::Unsendable, step)
+            }
+            _ => self.finish(id, Outcome::Unsendable, step),
+        }
     }
 
     /// Passes once over what was never shown. What has expired gives its bytes back at once and its outcome is told in its
@@ -297,16 +331,63 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    /// Tells the outcome of one message that has expired.
-    pub(super) fn tell_expired<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
-        let first = self.core.ended.first(self.slots);
-        let expired = first.filter(|&id| slot(self.slots, id).is_some_and(|slot| !slot.is_request()));
-        expired.is_some_and(|id| self.finish(id, Outcome::Expired, step).is_some())
+    /// Tells the outcome of one message that has expired or was given up, or of one request that was lost. Mostly there is none.
+    pub(super) fn tell_outcome<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
+        let id = self.core.untold.first(self.slots);
+        id.is_some_and(|id| self.tell_outcome_of(id, step).is_some())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_outcome_of<'i>(&mut self, id: SlotId, step: &mut StepOf<'m, 'i, E>) -> Option<Processed> {
+        match slot(self.slots, id)?.sent() {
+            Sent::GivingUp(level, counted) => {
+                self.core.untold.remove(self.slots, id);
+                self.keep_identifier(id, level, counted, Outcome::GivenUp, step)
+            }
+            Sent::Abandoned => self.finish(id, Outcome::GivenUp, step),
+            Sent::RequestLost => E::lose_request(self, id).map(|event| tell::<E::Event<'i>, _>(step, event)),
+            _ => self.finish(id, Outcome::Expired, step),
+        }
+    }
+
+    /// Tells the end of a publish that was shown and is in no sequence any more. The peer may have it half way, and would take
+    /// another message under its identifier for a repeat.
+    fn keep_identifier<'i>(
+        &mut self,
+        id: SlotId,
+        level: Level,
+        counted: Counted,
+        outcome: Outcome,
+        step: &mut StepOf<'m, 'i, E>,
+    ) -> Option<Processed> {
+        let packet_id = identifiers::packet_id(self.slots, id)?;
+        let slot = slot_mut(self.slots, id)?;
+        slot.set_sent(Sent::GivenUp(level, counted));
+        slot.set_link(0);
+        Some(tell(step, CommonEvent::Published { packet_id, outcome, properties: Properties::EMPTY }))
+    }
+
+    /// The session is gone, and with it what the peer knows of the identifiers of messages that were given up.
+    pub(crate) fn free_identifiers(&mut self) {
+        let mut next = Some(SlotId::MIN);
+        while let Some(id) = next
+            && let Some(slot) = slot_mut(self.slots, id)
+        {
+            match slot.sent() {
+                Sent::GivenUp(..) => self.free(id),
+                Sent::GivingUp(..) => slot.set_sent(Sent::Abandoned),
+                _ => {}
+            }
+            next = id.checked_add(1);
+        }
     }
 
     fn expire_at(&mut self, order: Order, place: Place) {
-        let Label { slot: id, lifetime, .. } = self.store.records().label(place);
+        let Label { slot, lifetime, .. } = self.store.records().label(place);
         let Some(left) = lifetime.millis_left(self.core.now) else { return };
+        // That of QoS 0 has no slot, and no other packet of its sequence expires.
+        let id = if order == Order::Acknowledged { slot } else { 0 };
         let slot = SlotId::new(id).and_then(|id| slot_mut(self.slots, id));
         // What was shown once is sent again, however late.
         if slot.as_ref().is_some_and(|slot| !matches!(slot.sent(), Sent::Queued(_))) {
@@ -319,9 +400,12 @@ impl<'m, E: End> Engine<'m, E> {
         match (slot, SlotId::new(id)) {
             (Some(slot), Some(id)) => {
                 slot.set_sent(Sent::Expired);
-                self.core.ended.push(self.slots, id);
+                self.core.untold.push(self.slots, id);
             }
-            _ => self.space_freed(),
+            _ => {
+                self.count_dropped();
+                self.space_freed();
+            }
         }
     }
 
@@ -333,7 +417,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// Whether the limits of this connection, once they are known, forbid a stored PUBLISH. [MQTT-3.2.2-11], [MQTT-3.2.2-14],
     /// [MQTT-3.2.2-15]
     fn is_unsendable(&self, place: Place) -> bool {
-        if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
+        if !self.core.phase.publishes() {
             return false;
         }
         let packet = self.store.records().packet(place);
@@ -367,9 +451,10 @@ impl<'m, E: End> Engine<'m, E> {
             self.note_shown(place);
         }
         if order == Order::Immediate {
-            match id.and_then(|id| slot_mut(self.slots, id)) {
-                Some(slot) => slot.set_link(slot.link() | SHOWN),
-                None => self.shorten(place),
+            if self.store.records().is_publish(place) {
+                self.shorten(place);
+            } else if let Some(slot) = id.and_then(|id| slot_mut(self.slots, id)) {
+                slot.set_link(slot.link() | SHOWN);
             }
         }
         let skipped = self.show_front(place);
@@ -495,12 +580,18 @@ impl<'m, E: End> Engine<'m, E> {
                 (counted, Outcome::Rejected(reason_code))
             }
             Reaction::Release(counted) => {
-                self.release(id, counted, Receipt::of(reason_code));
+                let receipt = sent.receipt(reason_code);
+                self.release(id, counted, receipt);
                 // Mostly there is nothing to tell: that the message arrived is told by PUBCOMP.
-                if reason_code == ReasonCode::Success && properties.is_empty() {
+                if receipt == Receipt::GivenUp || (reason_code == ReasonCode::Success && properties.is_empty()) {
                     return Ok(Processed::Nothing);
                 }
                 return Ok(tell(step, CommonEvent::Received { packet_id, reason_code, properties }));
+            }
+            Reaction::Over(counted) => {
+                self.count(counted);
+                self.forget(id);
+                return Ok(Processed::Nothing);
             }
             Reaction::ReleaseAgain => {
                 // As long as PUBRELs are still to be sent again, each goes out in its turn.
@@ -519,7 +610,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// The message is dropped and PUBREL goes out, behind those that are still to be sent again. [MQTT-4.3.3-4]
     fn release(&mut self, id: SlotId, counted: Counted, receipt: Receipt) {
-        self.unstore(id);
+        self.detach(id);
         self.core.releases.push(self.slots, id);
         if let Some(slot) = slot_mut(self.slots, id) {
             slot.set_sent(Sent::Released(counted, receipt));
@@ -556,8 +647,14 @@ impl<'m, E: End> Engine<'m, E> {
         Some(tell(step, CommonEvent::Published { packet_id, outcome, properties: Properties::EMPTY }))
     }
 
-    /// Takes an exchange out of whatever it is in.
+    /// Ends an exchange.
     pub(crate) fn forget(&mut self, id: SlotId) {
+        self.detach(id);
+        self.free(id);
+    }
+
+    /// Takes an exchange out of whatever it is in.
+    fn detach(&mut self, id: SlotId) {
         match slot(self.slots, id).map(Slot::sent) {
             Some(Sent::Queued(_) | Sent::Published(_) | Sent::Resend(_)) => self.unstore(id),
             Some(Sent::Released(..) | Sent::ResendRelease(_)) => {
@@ -566,10 +663,11 @@ impl<'m, E: End> Engine<'m, E> {
                 }
                 self.core.releases.remove(self.slots, id);
             }
-            Some(Sent::Expired | Sent::RequestLost) => self.core.ended.remove(self.slots, id),
+            Some(Sent::Expired | Sent::GivingUp(..) | Sent::Abandoned | Sent::RequestLost) => {
+                self.core.untold.remove(self.slots, id);
+            }
             _ => {}
         }
-        self.free(id);
     }
 
     fn unstore(&mut self, id: SlotId) {

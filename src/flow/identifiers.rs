@@ -4,8 +4,8 @@
 //! `identifier - 1 = generation * slots + slot`. Nothing is searched. Free slots are taken in the order in which they
 //! became free, and each time with the next generation, so that an identifier comes back as late as possible.
 //!
-//! A slot has room for 4,096 generations. In a table of sixteen slots or more they have no more, so all 65,535 identifiers are
-//! used; in a smaller one, the first 4,096 of each slot: with one exchange at a time, so many times the number of slots
+//! A slot has room for 2,048 generations. In a table of 32 slots or more they have no more, so all 65,535 identifiers are
+//! used; in a smaller one, the first 2,048 of each slot: with one exchange at a time, so many times the number of slots
 //! come before any comes twice.
 //!
 //! A table of more than 32,767 slots has slots with a single identifier, because there are no more of them. Such a slot
@@ -30,8 +30,8 @@ pub(crate) struct Slot {
 impl Slot {
     pub(crate) const FREE: Self = Self { state: 0, halves: [0, 0] };
 
-    const SENT_BITS: u32 = 4;
-    const SENT: u16 = 0b1111;
+    const SENT_BITS: u32 = 5;
+    const SENT: u16 = 0b1_1111;
     const LAST_GENERATION: u16 = u16::MAX >> Self::SENT_BITS;
 
     /// Where the exchange stands.
@@ -59,6 +59,11 @@ impl Slot {
     pub(crate) const fn is_request(&self) -> bool {
         // Their numbers are the highest.
         self.state & Self::SENT >= Sent::Requesting.number()
+    }
+
+    /// Whether it is in no sequence: a request, or a message that was given up.
+    pub(crate) fn stands_alone(&self) -> bool {
+        self.is_request() || matches!(self.sent(), Sent::GivenUp(..))
     }
 
     const fn is_free(&self) -> bool {

@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
-use crate::command::{self, MaximumPacketSize};
+use crate::command::{self, MaximumPacketSize, Oversized};
 use crate::control;
-use crate::engine::state::{Authentication, Core, Limits, Options, Phase, SessionLifetime, SessionLoss, Support, Turn};
+use crate::engine::state::{Authentication, Core, Limits, Phase, SessionLifetime, SessionLoss, Support, Turn};
 use crate::engine::{Announcement, End, Engine, Processed, SHORTEST, StepOf, is_announced, received, tell};
 use crate::error::{CloseReason, CommandError};
 use crate::inbox::Unread;
@@ -112,6 +112,14 @@ impl End for Server {
         Ok(())
     }
 
+    fn diagnostics<'p>(engine: &Engine<'_, Self>, properties: Properties<'p>) -> Properties<'p> {
+        if engine.is_undiagnosed() { Properties::EMPTY } else { properties }
+    }
+
+    fn reserved(engine: &Engine<'_, Self>) -> usize {
+        engine.len_of_failure(engine.core.end.pending).unwrap_or(0)
+    }
+
     /// [MQTT-3.2.2-11], [MQTT-3.2.2-14]
     fn check_publish(engine: &Engine<'_, Self>, publish: &wire::PublishPacket<'_>) -> Result<(), CloseReason> {
         let support = engine.core.end.support;
@@ -126,8 +134,10 @@ impl End for Server {
     }
 
     fn queue_written(engine: &mut Engine<'_, Self>) {
-        if engine.core.session_lifetime == SessionLifetime::Begun && !engine.queue.holds_connack() {
-            engine.core.session_lifetime = SessionLifetime::Kept;
+        if engine.core.terms.session_lifetime() == SessionLifetime::Begun
+            && !engine.queue.holds(PacketType::Connack.first_byte())
+        {
+            engine.core.terms.set_session_lifetime(SessionLifetime::Kept);
         }
     }
 
@@ -158,7 +168,7 @@ impl End for Server {
 
     fn ended(engine: &mut Engine<'_, Self>) {
         let now = engine.core.now;
-        let is_lasting = engine.core.session_lifetime == SessionLifetime::Kept;
+        let is_lasting = engine.core.terms.session_lifetime() == SessionLifetime::Kept;
         let end = &mut engine.core.end;
         end.pending = Pending::NOTHING;
         if end.stage == Stage::Accepted {
@@ -172,6 +182,10 @@ impl End for Server {
         end.stage = Stage::Unconnected;
         end.packet_limit = 0;
         end.asked = Asked::NOTHING;
+    }
+
+    fn dropped(&mut self) -> &mut u8 {
+        &mut self.dropped
     }
 
     fn set_back(&mut self, millis: u64) {
@@ -228,7 +242,7 @@ impl<'m> Engine<'m, Server> {
     fn is_session_present(&self) -> bool {
         let Asked { request, client, level, .. } = self.core.end.asked;
         let is_over = self.core.expires_at().is_some_and(|end| end <= self.core.now);
-        self.core.session_lifetime == SessionLifetime::Kept
+        self.core.terms.session_lifetime() == SessionLifetime::Kept
             && !request.clean_start()
             && !request.nameless()
             && !is_over
@@ -283,17 +297,18 @@ impl<'m> Engine<'m, Server> {
         }
         let expiry = properties.session_expiry_interval();
         let lasting = expiry.map_or(asked.request.lasting(), |seconds| seconds != 0);
-        self.core.session_lifetime = match (lasting, asked.request.session_present()) {
+        self.core.terms.set_session_lifetime(match (lasting, asked.request.session_present()) {
             (false, _) => SessionLifetime::UntilClose,
             (true, false) => SessionLifetime::Begun,
             (true, true) => SessionLifetime::Kept,
-        };
+        });
         // A client that gave a name comes back with it, whatever else it is told.
         let assigned = properties.assigned_client_identifier().filter(|_| asked.request.nameless());
         self.core.client = assigned.map_or(asked.client, hash);
         self.core.level = asked.level;
         let may_exceed = !self.version().is_v5() || accept.maximum_packet_size != MaximumPacketSize::Inbox;
-        self.core.options = Options::of(accept.acknowledgement, accept.offline, accept.oversized, may_exceed);
+        let oversized = if may_exceed { accept.oversized } else { Oversized::Disconnect };
+        self.core.terms.agree(accept.acknowledgement, accept.offline, oversized);
         self.core.disconnect_timeout = seconds(accept.disconnect_timeout).max(1);
         self.core.keep_alive = KeepAlive::watching(
             properties.server_keep_alive().unwrap_or(asked.keep_alive),
@@ -389,12 +404,13 @@ impl<'m> Engine<'m, Server> {
                 return Err(CloseReason::ExpiryRaised);
             }
             self.core.end.expiry = seconds;
-            let is_known = self.core.end.asked.request.session_present() || !self.queue.holds_connack();
-            self.core.session_lifetime = match seconds {
+            let is_known =
+                self.core.end.asked.request.session_present() || !self.queue.holds(PacketType::Connack.first_byte());
+            self.core.terms.set_session_lifetime(match seconds {
                 0 => SessionLifetime::UntilClose,
                 _ if is_known => SessionLifetime::Kept,
                 _ => SessionLifetime::Begun,
-            };
+            });
         }
         if disconnect.reason_code == ReasonCode::NORMAL_DISCONNECTION {
             self.core.end.will = Will::None;
@@ -411,7 +427,7 @@ impl<'m> Engine<'m, Server> {
     pub(super) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), CommandError> {
         let goes_on = auth.reason_code == ReasonCode::ContinueAuthentication;
         let Server { stage, .. } = self.core.end;
-        let due = match (self.core.phase, self.core.authentication) {
+        let due = match (self.core.phase, self.core.news.authentication()) {
             (Phase::Connecting, authentication) => {
                 stage == Stage::Undecided && authentication != Authentication::Without && goes_on
             }
@@ -447,7 +463,7 @@ impl<'m> Engine<'m, Server> {
         auth: Auth<'i>,
         step: &mut StepOf<'m, 'i, Server>,
     ) -> Result<Processed, CloseReason> {
-        let expected = match self.core.authentication {
+        let expected = match self.core.news.authentication() {
             Authentication::Settled => ReasonCode::Reauthenticate,
             Authentication::Awaited => ReasonCode::ContinueAuthentication,
             Authentication::Without | Authentication::Due => return Err(CloseReason::AuthenticationUnexpected),
@@ -456,7 +472,7 @@ impl<'m> Engine<'m, Server> {
             return Err(CloseReason::AuthenticationUnexpected);
         }
         self.check_method(&auth.properties)?;
-        self.core.authentication = Authentication::Due;
+        self.core.news.set_authentication(Authentication::Due);
         Ok(tell(step, Event::Authenticating(auth)))
     }
 

@@ -23,6 +23,7 @@ pub(crate) struct Server {
     pub(super) will: Will,
     /// What this server has.
     pub(super) support: Support,
+    pub(super) dropped: u8,
     /// A request that is to be answered.
     pub(super) pending: Pending,
 }
@@ -101,6 +102,7 @@ impl Server {
         stage: Stage::Unconnected,
         will: Will::None,
         support: Support::NONE,
+        dropped: 0,
         pending: Pending::NOTHING,
     };
 }
@@ -109,8 +111,9 @@ impl Core<Server> {
     /// When the session ends unless its client comes back. [MQTT-3.1.2-23] of 5.0
     pub(super) fn expires_at(&self) -> Option<Instant> {
         let Server { ended, expiry, .. } = self.end;
-        let is_waiting =
-            self.session_lifetime == SessionLifetime::Kept && self.end.stage != Stage::Accepted && expiry != u32::MAX;
+        let is_waiting = self.terms.session_lifetime() == SessionLifetime::Kept
+            && self.end.stage != Stage::Accepted
+            && expiry != u32::MAX;
         is_waiting.then(|| ended.after_millis(u64::from(expiry).saturating_mul(1000)))
     }
 }

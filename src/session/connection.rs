@@ -2,10 +2,10 @@
 
 use core::hash::Hasher;
 
-use crate::command::{self, MaximumPacketSize};
+use crate::command::{self, MaximumPacketSize, Oversized};
 use crate::control;
 use crate::engine::state::{
-    Authentication, ClientHash, Core, Limits, Options, Phase, SessionLifetime, SessionLoss, Support, flags,
+    Authentication, ClientHash, Core, Limits, Phase, SessionLifetime, SessionLoss, Support, flags,
 };
 use crate::engine::{Announcement, Digest, End, Engine, Processed, SHORTEST, StepOf, is_announced, received, tell};
 use crate::error::{CloseReason, CommandError, SizeLimit};
@@ -24,14 +24,16 @@ use crate::wire::{
 };
 
 use super::command::{Connect, LostSession};
+use super::ping::Ping;
 
 /// The client's end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Client {
+    pub(super) ping: Ping,
     /// How many slots have a request, lost ones included.
     pub(super) requests: u16,
     request: Request,
-    lost_session: LostSession,
+    dropped: u8,
 }
 
 flags! {
@@ -58,7 +60,7 @@ pub(super) enum Kind {
 const SPEAKS_V5: bool = Version::LATEST.is_v5();
 
 impl End for Client {
-    const NEW: Self = Self { requests: 0, request: Request::NONE, lost_session: LostSession::Standard };
+    const NEW: Self = Self { ping: Ping::NONE, requests: 0, request: Request::NONE, dropped: 0 };
     const ROLE: Role = Role::Client;
     const PEER: Role = Role::Server;
     const NO_BEGINNING: CloseReason = CloseReason::ConnackTimeout;
@@ -91,7 +93,8 @@ impl End for Client {
             (PacketType::Pingresp, false) => {
                 received(packet_type);
                 engine.core.keep_alive.answered();
-                Ok(Processed::Nothing)
+                // Mostly nobody asked.
+                if engine.core.end.ping == Ping::NONE { Ok(Processed::Nothing) } else { Ok(engine.pinged(step)) }
             }
             _ => Err(CloseReason::Violation(Violation::PacketNotForThisEnd)),
         }
@@ -122,6 +125,10 @@ impl End for Client {
 
     fn packet_limit(_: &Engine<'_, Self>, inbox: &Unread<'_>) -> u32 {
         inbox.limit()
+    }
+
+    fn queue_written(engine: &mut Engine<'_, Self>) {
+        engine.ping_written();
     }
 
     fn answer_neglected(_: &mut Engine<'_, Self>) {}
@@ -157,11 +164,20 @@ impl End for Client {
     }
 
     fn ended(engine: &mut Engine<'_, Self>) {
+        engine.core.end.ping = Ping::NONE;
         engine.drop_requests();
     }
 
+    fn dropped(&mut self) -> &mut u8 {
+        &mut self.dropped
+    }
+
+    fn set_back(&mut self, millis: u64) {
+        self.ping.set_back(millis);
+    }
+
     fn comparable(core: &Core<Self>) -> Self {
-        core.end
+        Self { ping: core.end.ping.comparable(core.now), ..core.end }
     }
 }
 
@@ -170,7 +186,7 @@ impl<'m> Engine<'m, Client> {
         let client = hash(connect.client_id);
         self.check_session(connect, client)?;
         // The server may have a session that is not to be resumed.
-        let clean_start = connect.clean_start || self.core.session_lifetime == SessionLifetime::Abandoned;
+        let clean_start = connect.clean_start || self.core.terms.session_lifetime() == SessionLifetime::Abandoned;
         let held = if clean_start { 0 } else { self.held_after_end() };
         let receive_maximum = self.places().saturating_sub(held).min(connect.receive_maximum).max(1);
         if connect.properties.iter().any(is_announced) {
@@ -240,7 +256,7 @@ impl<'m> Engine<'m, Client> {
     /// What is stored speaks for one client and one version. [MQTT-3.1.3-2]
     fn check_session(&self, connect: &Connect<'_>, client: ClientHash) -> Result<(), CommandError> {
         let same_version = self.core.level == connect.version.level();
-        let resumed = self.core.session_lifetime == SessionLifetime::Kept;
+        let resumed = self.core.terms.session_lifetime() == SessionLifetime::Kept;
         let refused = !connect.clean_start
             && if same_version { resumed && self.core.client != client } else { resumed || self.has_stored_messages() };
         if refused { Err(CommandError::OtherSession) } else { Ok(()) }
@@ -250,7 +266,7 @@ impl<'m> Engine<'m, Client> {
     fn has_stored_messages(&self) -> bool {
         let records = self.store.records();
         let mut immediate = records.first(Order::Immediate);
-        while let Some(place) = immediate.filter(|&place| records.label(place).slot != 0) {
+        while let Some(place) = immediate.filter(|&place| !records.is_publish(place)) {
             immediate = records.after(place);
         }
         immediate.is_some() || records.first(Order::Acknowledged).is_some()
@@ -258,10 +274,10 @@ impl<'m> Engine<'m, Client> {
 
     fn begin(&mut self, connect: &Connect<'_>, clean_start: bool, client: ClientHash, receive_maximum: u16) {
         if clean_start {
-            if self.core.session_lifetime == SessionLifetime::Kept {
+            if self.core.terms.session_lifetime() == SessionLifetime::Kept {
                 self.lose_session(SessionLoss::InFlight);
             }
-            self.core.session_lifetime = SessionLifetime::Abandoned;
+            self.core.terms.set_session_lifetime(SessionLifetime::Abandoned);
         }
         if self.core.level != 0 && self.core.level != connect.version.level() {
             self.give_up_queue();
@@ -272,11 +288,11 @@ impl<'m> Engine<'m, Client> {
         self.core.client = client;
         self.begin_authentication(&properties);
         self.core.end.request = Request::of(connect, clean_start);
-        self.core.end.lost_session = connect.lost_session;
         self.core.keep_alive = KeepAlive::proposed(connect.keep_alive, seconds(connect.response_timeout).max(1));
         self.core.receive_quota = receive_maximum;
         let may_exceed = !connect.version.is_v5() || connect.maximum_packet_size != MaximumPacketSize::Inbox;
-        self.core.options = Options::of(connect.acknowledgement, connect.offline, connect.oversized, may_exceed);
+        let oversized = if may_exceed { connect.oversized } else { Oversized::Disconnect };
+        self.core.terms.agree(connect.acknowledgement, connect.offline, oversized);
         self.queue.set_aliases(connect.topic_aliases);
         // 5.0 sends nothing again on the same connection. [MQTT-4.4.0-1]
         self.core.retry_interval = if connect.version.is_v5() { 0 } else { seconds(connect.retry_interval) };
@@ -336,14 +352,14 @@ impl<'m> Engine<'m, Client> {
             self.core.support = Support::of(&connack.properties);
         }
         self.core.limits.receive_maximum = self.core.limits.receive_maximum.min(self.core.quota);
-        if !connack.session_present && self.core.session_lifetime == SessionLifetime::Kept {
+        if !connack.session_present && self.core.terms.session_lifetime() == SessionLifetime::Kept {
             self.session_was_lost();
         }
         let lasting = match connack.properties.session_expiry_interval() {
             Some(seconds) => seconds != 0,
             None => request.lasting(),
         };
-        self.core.session_lifetime = if lasting { SessionLifetime::Kept } else { SessionLifetime::UntilClose };
+        self.core.terms.set_session_lifetime(if lasting { SessionLifetime::Kept } else { SessionLifetime::UntilClose });
         self.core.keep_alive.start(connack.properties.server_keep_alive());
         self.go_online();
         Ok(())
@@ -351,12 +367,12 @@ impl<'m> Engine<'m, Client> {
 
     /// The server goes on with a session: is it ours? [MQTT-3.2.2-1] in 3.1.1, [MQTT-3.2.2-2], [MQTT-3.2.2-4] in 5.0
     fn check_session_present(&mut self) -> Result<(), CloseReason> {
-        match self.core.session_lifetime {
+        match self.core.terms.session_lifetime() {
             SessionLifetime::Abandoned if self.core.end.request.clean_start() => Err(CloseReason::SessionNotClean),
             SessionLifetime::Abandoned => Err(CloseReason::SessionUnknown),
             SessionLifetime::None if self.version().is_v5() => {
                 // It would be there at the next attempt, too.
-                self.core.session_lifetime = SessionLifetime::Abandoned;
+                self.core.terms.set_session_lifetime(SessionLifetime::Abandoned);
                 Err(CloseReason::SessionUnknown)
             }
             _ => Ok(()),
@@ -365,8 +381,11 @@ impl<'m> Engine<'m, Client> {
 
     /// The server knows nothing of our session. [MQTT-3.2.2-5] of 5.0
     fn session_was_lost(&mut self) {
-        match (self.core.end.lost_session, self.version().is_v5()) {
-            (LostSession::Standard, false) => self.core.table.clear(self.held),
+        match (self.core.end.request.lost_session(), self.version().is_v5()) {
+            (LostSession::Standard, false) => {
+                self.core.table.clear(self.held);
+                self.free_identifiers();
+            }
             (LostSession::Standard, true) | (LostSession::Report, _) => self.lose_session(SessionLoss::InFlight),
             (LostSession::Republish, _) => self.lose_session(SessionLoss::Republishing),
         }
@@ -428,8 +447,8 @@ impl<'m> Engine<'m, Client> {
         }
         self.leave(disconnect)?;
         match expiry {
-            Some(0) => self.core.session_lifetime = SessionLifetime::UntilClose,
-            Some(_) => self.core.session_lifetime = SessionLifetime::Kept,
+            Some(0) => self.core.terms.set_session_lifetime(SessionLifetime::UntilClose),
+            Some(_) => self.core.terms.set_session_lifetime(SessionLifetime::Kept),
             None => {}
         }
         Ok(())
@@ -437,7 +456,7 @@ impl<'m> Engine<'m, Client> {
 
     pub(super) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), CommandError> {
         let due = matches!(
-            (self.core.phase, self.core.authentication, auth.reason_code),
+            (self.core.phase, self.core.news.authentication(), auth.reason_code),
             (Phase::Connecting | Phase::Online, Authentication::Due, ReasonCode::ContinueAuthentication)
                 | (Phase::Online, Authentication::Settled, ReasonCode::Reauthenticate)
         );
@@ -454,20 +473,20 @@ impl<'m> Engine<'m, Client> {
         body.end()?;
         let auth = received(auth);
         let is_expected = if Client::is_beginning(self) {
-            self.core.authentication != Authentication::Without
+            self.core.news.authentication() != Authentication::Without
                 && auth.reason_code == ReasonCode::ContinueAuthentication
         } else {
-            matches!(self.core.authentication, Authentication::Awaited | Authentication::Due)
+            matches!(self.core.news.authentication(), Authentication::Awaited | Authentication::Due)
         };
         if !is_expected {
             return Err(CloseReason::AuthenticationUnexpected);
         }
         self.check_method(&auth.properties)?;
         Client::check_diagnostics(self, &auth.properties)?;
-        self.core.authentication = match auth.reason_code {
+        self.core.news.set_authentication(match auth.reason_code {
             ReasonCode::Success => Authentication::Settled,
             _ => Authentication::Due,
-        };
+        });
         Ok(tell(step, Event::Authenticating(auth)))
     }
 
@@ -479,20 +498,35 @@ impl<'m> Engine<'m, Client> {
         let mut next = self.store.records().first(Order::Immediate);
         while let Some(place) = next {
             next = self.store.records().after(place);
-            if self.store.records().label(place).slot != 0 {
+            if !self.store.records().is_publish(place) {
                 self.store.remove(Order::Immediate, place);
             }
         }
         for id in (1..=u16::MAX).take(self.slots.len()).filter_map(SlotId::new) {
             if let Some(slot) = slot_mut(self.slots, id).filter(|slot| slot.sent() == Sent::Requesting) {
                 slot.set_sent(slot.sent().carried_over());
-                self.core.ended.push(self.slots, id);
+                self.core.untold.push(self.slots, id);
             }
         }
     }
 }
 
 impl Request {
+    const LOST_SESSION_SHIFT: u32 = 5;
+
+    /// What becomes of messages in flight if the server has lost the session: beside the flags.
+    const fn lost_session(self) -> LostSession {
+        match self.0 >> Self::LOST_SESSION_SHIFT {
+            0 => LostSession::Standard,
+            1 => LostSession::Report,
+            _ => LostSession::Republish,
+        }
+    }
+
+    const fn with_lost_session(self, lost_session: LostSession) -> Self {
+        Self(self.0 | (lost_session as u8) << Self::LOST_SESSION_SHIFT)
+    }
+
     fn of(connect: &Connect<'_>, clean_start: bool) -> Self {
         let properties = List::of(connect.properties);
         let lasting = if connect.version.is_v5() {
@@ -506,6 +540,7 @@ impl Request {
             .with_nameless(connect.client_id.is_empty())
             .with_lasting(lasting)
             .with_undiagnosed(properties.request_problem_information() == Some(false))
+            .with_lost_session(connect.lost_session)
     }
 }
 

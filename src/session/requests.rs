@@ -1,16 +1,19 @@
-//! The client's end: SUBSCRIBE, UNSUBSCRIBE and their answers.
+//! The client's end: SUBSCRIBE, UNSUBSCRIBE, PINGREQ as the application asks for it, and their answers.
+
+use core::time::Duration;
 
 use crate::engine::state::{Phase, Support};
-use crate::engine::{Engine, Needs, Room, SHOWN};
+use crate::engine::{ANSWER, Engine, Needs, Processed, Room, SHOWN, StepOf, tell};
 use crate::error::{CloseReason, CommandError};
 use crate::event::Event;
 use crate::flow::identifiers::{self, SlotId, slot};
 use crate::flow::sender::Sent;
 use crate::outbox::{Label, Order, Place};
-use crate::wire::{self, Layout, List, PacketId, has_wildcard, shared_subscription};
+use crate::wire::{self, Layout, List, PacketId, PacketType, has_wildcard, shared_subscription};
 
 use super::command::{Subscribe, Unsubscribe};
 use super::connection::{Client, Kind};
+use super::ping::Ping;
 
 /// What the link of its slot says of a request besides [`SHOWN`]: its kind, what the server must support, and how many filters
 /// await their codes. Even of the shortest filters no packet has more than these bits can count.
@@ -149,5 +152,58 @@ impl Engine<'_, Client> {
         }
         self.end_request(id);
         Ok(true)
+    }
+}
+
+impl<'m> Engine<'m, Client> {
+    pub(super) fn ping(&mut self) -> Result<(), CommandError> {
+        self.check_online()?;
+        let pingreq = PacketType::Pingreq.alone();
+        self.check_peer(pingreq.len())?;
+        if self.core.end.ping != Ping::NONE {
+            return Ok(());
+        }
+        if self.core.keep_alive.awaits() {
+            self.core.end.ping = Ping::WAITING;
+            return Ok(());
+        }
+        if !self.queue.has_room(ANSWER) {
+            self.wait_for_space();
+            return Err(CommandError::Full);
+        }
+        self.send_ping();
+        Ok(())
+    }
+
+    /// There is room for it.
+    fn send_ping(&mut self) {
+        self.push_encoded(&PacketType::Pingreq.alone());
+        self.core.keep_alive.wanted();
+        self.core.end.ping = Ping::QUEUED;
+    }
+
+    /// Bytes of the queue are written.
+    pub(super) fn ping_written(&mut self) {
+        if self.core.end.ping == Ping::QUEUED && !self.queue.holds(PacketType::Pingreq.first_byte()) {
+            self.core.end.ping = Ping::written(self.core.now);
+        }
+    }
+
+    /// PINGRESP: of what the application asked for, there is something to tell.
+    pub(super) fn pinged<'i>(&mut self, step: &mut StepOf<'m, 'i, Client>) -> Processed {
+        let ping = self.core.end.ping;
+        let millis = match ping.age(self.core.now) {
+            Some(millis) => millis,
+            // It is shown, which may be enough, and not yet reported as written.
+            None if ping == Ping::QUEUED && self.queue.control.is_writing() => 0,
+            None => {
+                if ping == Ping::WAITING && self.core.phase == Phase::Online {
+                    self.send_ping();
+                }
+                return Processed::Nothing;
+            }
+        };
+        self.core.end.ping = Ping::NONE;
+        tell(step, Event::Pinged { round_trip: Duration::from_millis(millis.into()) })
     }
 }

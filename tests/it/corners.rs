@@ -356,7 +356,8 @@ fn a_neglected_request_does_not_replace_a_farewell() {
     assert!(matches!(session.poll(&mut inbox, at(0)), Step::Event(server::Event::Subscribing { .. })));
     let r = "x".repeat(48);
     let p = [Property::ReasonString(&r)];
-    let d = Disconnect { reason_code: ReasonCode::NotAuthorized, properties: Properties::of(&p) };
+    let d =
+        Disconnect { reason_code: ReasonCode::NotAuthorized, properties: Properties::of(&p), ..Disconnect::default() };
     session.disconnect(&d).unwrap();
     let (events, out) = run_s(&mut session, &mut inbox, 0);
     assert!(events.last().is_some_and(|event| event == "Close Disconnected"), "{events:?}");

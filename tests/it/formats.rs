@@ -61,6 +61,7 @@ fn formatted() -> BTreeSet<&'static str> {
         name::<wire::UnsubscribePacket<'_>>("UnsubscribePacket"),
         name::<wire::Packet<'_>>("Packet"),
         name::<wire::PacketType>("PacketType"),
+        name::<mqtt_session::DisconnectWhen>("DisconnectWhen"),
         name::<Property<'_>>("Property"),
         name::<Publish<'_>>("Publish"),
         name::<QoS>("QoS"),

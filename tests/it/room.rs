@@ -287,7 +287,13 @@ fn a_message_of_qos_0_is_dropped_with_its_connection_where_that_was_asked_for() 
                 if let Some(written) = written {
                     t.shows(qos0("first"), written);
                 }
-                t.cut();
+                t.loses_link();
+                let shown = u8::from(written.is_some());
+                match if is_kept { shown } else { 2 } {
+                    0 => {}
+                    dropped => t.dropped(dropped),
+                }
+                t.closes(mqtt_session::CloseReason::ConnectionLost);
                 assert_eq!(t.session.free_space() == empty, !is_kept);
                 t.resumes();
                 if is_kept && written.is_none() {
@@ -335,6 +341,7 @@ fn dropping_messages_of_qos_0_drops_nothing_else() {
         let id = t.publish(QoS::AtLeastOnce, "c");
         t.loses_link();
         t.tells(&Event::RequestLost { packet_id: trace::packet_id(request) });
+        t.dropped(2);
         t.closes(mqtt_session::CloseReason::ConnectionLost);
         t.resumes();
         t.sends(qos1(id, "c"));

@@ -165,7 +165,7 @@ impl World {
     }
 
     fn disconnect(&mut self, by: Role, reason_code: ReasonCode) {
-        let disconnect = Disconnect { reason_code, properties: Properties::EMPTY };
+        let disconnect = Disconnect { reason_code, properties: Properties::EMPTY, ..Disconnect::default() };
         // There may be no connection.
         let _ = match by {
             Role::Client => self.client.disconnect(&disconnect),

@@ -465,7 +465,9 @@ fn s21_the_rest_of_a_packet_is_not_sent_on_the_next_connection() {
             t.sends(qos1(1, "a").dup());
             t.publish(AtMostOnce, "b");
             t.shows(qos0("b"), written.min(5));
-            t.cut();
+            t.loses_link();
+            t.dropped(1);
+            t.closes(CloseReason::ConnectionLost);
             t.resumes();
             t.sends(qos1(1, "a").dup());
             t.quiet();
@@ -720,7 +722,9 @@ fn s30_a_shown_message_of_qos_0_is_gone_with_its_connection() {
             t.publish(AtMostOnce, "shown");
             t.publish(AtMostOnce, "queued");
             t.shows(qos0("shown"), written);
-            t.cut();
+            t.loses_link();
+            t.dropped(1);
+            t.closes(CloseReason::ConnectionLost);
             t.resumes();
             t.sends(qos0("queued"));
             t.quiet();

@@ -204,8 +204,8 @@ fn s13b_a_pubcomp_for_a_carried_over_pubrel_raises_no_quota() {
 #[test]
 fn s14_identifiers_in_flight_are_skipped() {
     for version in [Version::V311, Version::V5] {
-        take_turns::<3>(version, 2 * 4096);
-        take_turns::<16>(version, 15 * 4096 - 1);
+        take_turns::<3>(version, 2 * 2048);
+        take_turns::<32>(version, 31 * 2048 - 1);
     }
 }
 

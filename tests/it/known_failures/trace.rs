@@ -381,6 +381,12 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.published(id, Outcome::Acknowledged(ReasonCode::Success));
     }
 
+    /// Messages of QoS 0 are dropped.
+    #[track_caller]
+    pub(crate) fn dropped(&mut self, count: u8) {
+        self.tells(&Event::Dropped { count });
+    }
+
     /// An acknowledgement came that nobody waits for.
     #[track_caller]
     pub(crate) fn stray(&mut self, kind: AckType, id: u16) {

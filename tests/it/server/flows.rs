@@ -431,7 +431,13 @@ fn the_server_leaves_behind_what_it_has_to_say() {
         if t.is_v5() {
             let properties = [Property::ReasonString("r"), Property::ServerReference("s")];
             let properties = Properties::of(&properties);
-            t.session.disconnect(&Disconnect { reason_code: ReasonCode::UseAnotherServer, properties }).unwrap();
+            t.session
+                .disconnect(&Disconnect {
+                    reason_code: ReasonCode::UseAnotherServer,
+                    properties,
+                    ..Disconnect::default()
+                })
+                .unwrap();
         } else {
             let code = Disconnect { reason_code: ReasonCode::UseAnotherServer, ..Disconnect::default() };
             t.session.disconnect(&code).unwrap();

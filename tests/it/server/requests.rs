@@ -343,7 +343,9 @@ fn diagnostics_are_left_out_where_the_client_wants_none() {
     t.session.unsuback(&Unsuback { packet_id: packet_id(6), properties, reason_codes }).unwrap();
     t.sends((answer(t.version, true, 5, 1, 0), answer(t.version, false, 6, 1, 0)));
     // DISCONNECT may always say why.
-    t.session.disconnect(&Disconnect { properties, reason_code: ReasonCode::ServerBusy }).unwrap();
+    t.session
+        .disconnect(&Disconnect { properties, reason_code: ReasonCode::ServerBusy, ..Disconnect::default() })
+        .unwrap();
     t.sends("E0 0D 89 0B 1F 0001 72 26 0001 6B 0001 76");
 }
 

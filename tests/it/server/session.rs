@@ -69,6 +69,7 @@ fn is_lost(t: &mut Trace) {
     t.published(1, Outcome::Lost);
     t.published(2, Outcome::Lost);
     t.published(4, Outcome::Lost);
+    t.dropped(1);
 }
 
 #[test]
@@ -417,7 +418,9 @@ fn messages_wait_for_the_client() {
         t.accept.offline = Offline::Acknowledged;
         t.connects();
         t.publish(AtMostOnce, "not written");
-        t.cut();
+        t.loses_link();
+        t.dropped(1);
+        t.closes(CloseReason::ConnectionLost);
         assert_eq!(t.try_publish(AtMostOnce, "x"), Err(CommandError::Offline));
         t.publish(AtLeastOnce, "a");
         t.publish(ExactlyOnce, "b");

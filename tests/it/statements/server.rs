@@ -58,6 +58,7 @@ fn a_message_passes_on_as_it_came() {
                     retain: message.retain,
                     properties: message.properties,
                     topic_alias: None,
+                    offline: None,
                 };
                 other.session.publish(&forwarded).unwrap();
             });
@@ -144,7 +145,7 @@ fn diagnostics_that_do_not_fit_are_refused() {
         assert!(matches!(full, Err(CommandError::TooLarge { .. })));
         t.session.unsuback(&Unsuback { packet_id, properties: Properties::EMPTY, reason_codes }).unwrap();
         t.sends("90 04 0005 00 00 B0 04 0006 00 00");
-        let farewell = Disconnect { reason_code: ReasonCode::ServerBusy, properties };
+        let farewell = Disconnect { reason_code: ReasonCode::ServerBusy, properties, ..Disconnect::default() };
         assert!(matches!(t.session.disconnect(&farewell), Err(CommandError::TooLarge { .. })));
         t.disconnect(ReasonCode::ServerBusy);
         t.sends("E0 01 89");

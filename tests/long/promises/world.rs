@@ -335,7 +335,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
     }
 
     fn disconnect(&mut self, by: Role, reason_code: ReasonCode) {
-        let disconnect = Disconnect { reason_code, properties: Properties::EMPTY };
+        let disconnect = Disconnect { reason_code, properties: Properties::EMPTY, ..Disconnect::default() };
         let (answer, unchanged) = self.end(by).disconnect(&disconnect);
         if let Err(refused) = answer {
             self.refused(refused, unchanged);
@@ -376,7 +376,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             lost_session: self.setup.lost_session,
             offline: offline(plan.keeps_qos_0),
             oversized: Oversized::Skipped,
-            maximum_packet_size: exceeding(plan.exceeds),
+            maximum_packet_size: Self::exceeding(plan.exceeds),
             receive_maximum: plan.receive_maximum,
             topic_aliases: if v5 && plan.aliases { ALIASES } else { TopicAliases::NONE },
             retry_interval: core::time::Duration::from_secs(plan.retry_interval.into()),
@@ -477,7 +477,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             acknowledgement: acknowledge(self.plan.manual[1]),
             offline: offline(self.plan.keeps_qos_0),
             oversized: Oversized::Skipped,
-            maximum_packet_size: exceeding(self.plan.exceeds),
+            maximum_packet_size: Self::exceeding(self.plan.exceeds),
             receive_maximum: self.plan.receive_maximum,
             topic_aliases: if aliases { ALIASES } else { TopicAliases::NONE },
             ..server::Accept::default()
