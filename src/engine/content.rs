@@ -112,6 +112,7 @@ impl<'a, E: End> Content<'a, E> {
     fn untold(self) -> impl Iterator<Item = Exchange> {
         successors(self.core.untold.first(self.slots), move |&id| self.core.untold.after(self.slots, id))
             .map(move |id| self.exchange(Some(id)))
+            .filter(|exchange| !matches!(exchange, Some((Sent::RequestLost, _))))
     }
 
     /// The messages whose acknowledgements are due, in order.
@@ -119,10 +120,9 @@ impl<'a, E: End> Content<'a, E> {
         self.core.table.due(self.held).map(move |id| entry(self.held, id).and_then(|entry| entry.packet_id))
     }
 
-    /// How many filters a request has and whether it was shown. Of those that were lost the links say nothing.
-    fn request_facts(self, slot: &Slot) -> Option<u32> {
-        let is_over = matches!(self.core.phase, Phase::Offline | Phase::Connecting | Phase::Reporting);
-        (!is_over).then(|| slot.link())
+    /// What a request asks for and whether it was shown. Of those that were lost only that is told.
+    fn request_facts(slot: &Slot) -> Option<u32> {
+        (slot.sent() == Sent::Requesting).then(|| slot.link())
     }
 
     /// Whether the same requests are under way, and the same messages given up, in whatever slots.
@@ -132,7 +132,7 @@ impl<'a, E: End> Content<'a, E> {
                 let packet_id = identifiers::packet_id_at(self.slots, index);
                 let theirs = packet_id.and_then(|packet_id| identifiers::find(other.slots, packet_id));
                 theirs.and_then(|id| identifiers::slot(other.slots, id)).is_some_and(|theirs| {
-                    theirs.sent() == slot.sent() && other.request_facts(theirs) == self.request_facts(slot)
+                    theirs.sent() == slot.sent() && Self::request_facts(theirs) == Self::request_facts(slot)
                 })
             })
     }
@@ -187,7 +187,7 @@ impl<E: End> Hash for Content<'_, E> {
         self.core.identifiers.taken().hash(state);
         let others = self.slots.iter().enumerate().filter(|(_, slot)| slot.stands_alone());
         let facts = |(index, slot): (usize, &Slot)| {
-            (slot.sent(), self.request_facts(slot), identifiers::packet_id_at(self.slots, index))
+            (slot.sent(), Self::request_facts(slot), identifiers::packet_id_at(self.slots, index))
         };
         hash_set(others.map(facts), state);
         self.core.table.len().hash(state);

@@ -21,12 +21,16 @@ use super::state::{
 impl<'m, E: End> Engine<'m, E> {
     /// Tells one outcome that is decided, if there is one. Mostly there is none.
     pub(super) fn report<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
-        if E::report(self, step) {
-            return true;
-        }
-        if !self.core.news.has_any() {
-            return false;
-        }
+        E::report(self, step) || self.tell_lost_request(step) || (self.core.news.has_any() && self.report_news(step))
+    }
+
+    /// Tells of one request that was lost, unless the outcome of a message is told before.
+    fn tell_lost_request<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
+        let id = self.core.untold.first(self.slots);
+        id.is_some_and(|id| slot(self.slots, id).is_some_and(Slot::is_request)) && self.tell_outcome(step)
+    }
+
+    fn report_news<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
         if Version::LATEST.is_v5() && self.core.news.tolerated() == Tolerated::PubrecCode {
             self.core.news.set_tolerated(Tolerated::Nothing);
             tell(step, CommonEvent::Tolerated(CloseReason::Violation(Violation::PubrecCodeReserved)));
@@ -39,7 +43,9 @@ impl<'m, E: End> Engine<'m, E> {
             self.core.news.set_session_loss(SessionLoss::Nothing);
             self.store.rewind();
         }
-        if self.core.news.dropped() == Dropped::Something {
+        // The end of the connection may drop more.
+        let is_ending = matches!(self.core.phase, Phase::Draining | Phase::Settling);
+        if self.core.news.dropped() == Dropped::Something && !is_ending {
             self.core.news.set_dropped(Dropped::Nothing);
             let count = core::mem::take(self.core.end.dropped());
             tell(step, CommonEvent::Dropped { count });
@@ -104,8 +110,7 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    /// The connection is over. One pass over the tables, no more per connection; requests that were lost are found in the course
-    /// of another one, by the polls that tell of them.
+    /// The connection is over. One pass over the tables, no more per connection.
     pub(crate) fn end(&mut self, cause: CloseReason) {
         self.stop(Phase::Reporting, cause);
         self.core.turn = Turn::Queue;
@@ -114,8 +119,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.limits = Limits::NONE;
         self.core.support = Support::NONE;
         self.core.quota = 0;
-        self.count_half_written();
-        self.store.carry_over();
+        self.store.rewind();
         E::ended(self);
         self.carry_over();
         self.core.table.carry_over(self.held);
@@ -167,14 +171,18 @@ impl<'m, E: End> Engine<'m, E> {
         self.drop_immediate(false);
     }
 
-    /// Drops the PUBLISHes of QoS 0 that do not outlive their connection, or all. There are no requests any more.
+    /// Drops the PUBLISHes of QoS 0 that do not outlive their connection, or everything of their sequence.
     fn drop_immediate(&mut self, all: bool) {
         let mut next = self.store.records().first(Order::Immediate);
         while let Some(place) = next {
-            next = self.store.records().after(place);
-            if all || self.store.records().label(place).slot != 0 {
+            let records = self.store.records();
+            next = records.after(place);
+            let is_publish = records.is_publish(place);
+            if all || (is_publish && records.label(place).slot != 0) {
                 self.store.remove(Order::Immediate, place);
-                self.count_dropped();
+                if is_publish {
+                    self.count_dropped();
+                }
             }
         }
     }
@@ -220,7 +228,9 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.overdue = Overdue::No;
         self.core.closing = 0;
         self.core.pending_answer = None;
+        self.count_half_written();
         self.queue.clear();
+        self.store.stop_writing();
     }
 
     /// Whether the application wants to disconnect: of what comes in, only acknowledgements matter.
@@ -304,10 +314,9 @@ impl<'m, E: End> Engine<'m, E> {
         let packet = wire::DisconnectPacket { reason_code, properties };
         let measured = Measured::new(&packet, self.version(), E::PEER)?;
         // Beside it there must be room for acknowledgements, which leave before it.
+        self.queue.check_size(measured.len(), ANSWER)?;
+        self.check_peer(measured.len())?;
         let with_answer = measured.len().saturating_add(ANSWER);
-        if with_answer > self.queue.capacity() || self.is_oversize(measured.len()) {
-            return Err(CommandError::TooLarge);
-        }
         if with_answer > self.queue.free() || !self.queue.keep_disconnect(&measured) {
             self.wait_for_space();
             return Err(CommandError::Full);

@@ -12,7 +12,7 @@ pub(crate) mod state;
 
 pub(crate) use self::content::Digest;
 pub(crate) use self::machine::{
-    ANSWER, Announcement, End, Engine, Processed, SHOWN, StepOf, is_announced, received, tell,
+    ANSWER, Announcement, End, Engine, Processed, SHORTEST, SHOWN, StepOf, is_announced, received, tell,
 };
 pub(crate) use self::memory::Memory;
-pub(crate) use self::sending::Room;
+pub(crate) use self::sending::{Needs, Room};

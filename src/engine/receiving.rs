@@ -1,6 +1,7 @@
 //! What a session receives: messages, and what answers them.
 
 use crate::command::{Acknowledge, Oversized};
+use crate::control::DISCONNECT_RESERVE;
 use crate::error::{CloseReason, CommandError};
 use crate::event::{CommonEvent, Handle, Message};
 use crate::flow::held::{Entry, EntryId, Table, entry, entry_mut};
@@ -228,7 +229,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Whether a PUBLISH that is too large is let pass.
     fn skips_large(&self) -> bool {
-        self.core.terms.oversized() == Oversized::Skipped && !self.version().is_v5() && !E::is_beginning(self)
+        self.core.terms.oversized() == Oversized::Skipped && !E::is_beginning(self)
     }
 
     /// Lets a PUBLISH pass that is larger than the inbox. It is acknowledged, or it would come again and again.
@@ -238,15 +239,27 @@ impl<'m, E: End> Engine<'m, E> {
         inbox: &mut Unread<'i>,
         step: &mut StepOf<'m, 'i, E>,
     ) -> Result<Processed, CloseReason> {
-        let Some((publish, len)) = inbox.large(self.version(), E::ROLE)? else { return Ok(Processed::Incomplete) };
+        let limit = E::packet_limit(self, inbox);
+        let found = inbox.large(self.version(), E::ROLE, limit)?;
+        let Some((publish, len)) = found else { return Ok(Processed::Incomplete) };
         if self.is_leaving() {
             inbox.skip(len);
             return Ok(Processed::Nothing);
         }
+        let alias = publish.alias();
+        if let Some(alias) = alias {
+            inbox.map_topic(alias, publish.topic)?;
+        }
         E::check_publish(self, &publish)?;
         let PublishPacket { topic, delivery, retain, .. } = publish;
         let taken = match self.arrive(&delivery, self.own_handling())? {
-            Arrived::Delivered(_) => tell(step, CommonEvent::Skipped { topic, qos: delivery.qos(), retain, len }),
+            Arrived::Delivered(_) => {
+                let topic = match alias {
+                    Some(alias) if topic.is_empty() => inbox.take_topic(alias),
+                    _ => topic,
+                };
+                tell(step, CommonEvent::Skipped { topic, qos: delivery.qos(), retain, len })
+            }
             Arrived::Silently => Processed::Nothing,
             Arrived::Again => self.tolerate_repeat(step),
             Arrived::NotYet => return Ok(Processed::Deferred),
@@ -539,9 +552,8 @@ impl<'m, E: End> Engine<'m, E> {
             return Err(CommandError::Offline);
         }
         // [MQTT-3.4.2-2], [MQTT-3.4.2-3], [MQTT-3.5.2-2], [MQTT-3.5.2-3]
-        if self.is_oversize(measured.len()) || !self.queue.ever_has_room(measured.len()) {
-            return Err(CommandError::TooLarge);
-        }
+        self.check_peer(measured.len())?;
+        self.queue.check_size(measured.len(), DISCONNECT_RESERVE)?;
         let ahead = self.answers_ahead(id).ok_or(CommandError::NotNext)?;
         let needed = measured.len().saturating_add(ahead).saturating_add(E::reserved(self));
         if !self.queue.has_room(needed) {

@@ -30,7 +30,7 @@ pub(crate) struct Core<E> {
     pub(crate) identifiers: Identifiers,
     /// The exchanges that wait for PUBCOMP, in the order of their PUBRECs.
     pub(crate) releases: Chain,
-    /// The messages that have expired or were given up, and whose outcome is still to be told.
+    /// What has expired, was given up, or was lost with its connection, and whose outcome is still to be told.
     pub(crate) untold: Chain,
     /// The next PUBREL of an earlier connection that is to be sent again.
     pub(crate) next_release: Option<SlotId>,

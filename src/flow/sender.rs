@@ -26,10 +26,10 @@ pub(crate) enum Sent {
     Released(Counted, Receipt),
     /// PUBREL carried over from an earlier connection and not yet sent on this one.
     ResendRelease(Receipt),
-    /// SUBSCRIBE accepted.
-    Subscribing,
-    /// UNSUBSCRIBE accepted.
-    Unsubscribing,
+    /// SUBSCRIBE or UNSUBSCRIBE accepted.
+    Requesting,
+    /// SUBSCRIBE or UNSUBSCRIBE lost with its connection; its outcome is still to be told.
+    RequestLost,
 }
 
 /// The QoS of a PUBLISH that is acknowledged.
@@ -107,12 +107,9 @@ impl Sent {
                 };
             }
             // What was never shown cannot have been answered: the answer is to an exchange long gone.
-            Self::Free
-            | Self::Queued(_)
-            | Self::Expired
-            | Self::Abandoned
-            | Self::Subscribing
-            | Self::Unsubscribing => return Reaction::Stray { release: matches!(by, Pubrec) && !failed },
+            Self::Free | Self::Queued(_) | Self::Expired | Self::Abandoned | Self::Requesting | Self::RequestLost => {
+                return Reaction::Stray { release: matches!(by, Pubrec) && !failed };
+            }
         };
         match (level, by, failed) {
             (Level::AtLeastOnce, Puback, false) => Reaction::Accepted(counted),
@@ -152,13 +149,14 @@ impl Sent {
             Self::Released(_, receipt) => Self::ResendRelease(receipt),
             Self::GivingUp(level, _) => Self::GivingUp(level, Counted::Before),
             Self::GivenUp(level, _) => Self::GivenUp(level, Counted::Before),
-            Self::Subscribing | Self::Unsubscribing => Self::Free,
+            Self::Requesting => Self::RequestLost,
             Self::Free
             | Self::Queued(_)
             | Self::Expired
             | Self::Abandoned
             | Self::Resend(_)
-            | Self::ResendRelease(_) => self,
+            | Self::ResendRelease(_)
+            | Self::RequestLost => self,
         }
     }
 
@@ -175,8 +173,8 @@ impl Sent {
             Self::ResendRelease(receipt) => 16 | receipt as u16,
             Self::GivingUp(level, counted) => 20 | (level as u16) << 1 | counted as u16,
             Self::GivenUp(level, counted) => 24 | (level as u16) << 1 | counted as u16,
-            Self::Subscribing => 28,
-            Self::Unsubscribing => 29,
+            Self::Requesting => 28,
+            Self::RequestLost => 29,
         }
     }
 
@@ -219,8 +217,8 @@ const STATES: [Sent; 30] = {
         Sent::GivenUp(AtLeastOnce, Before),
         Sent::GivenUp(ExactlyOnce, Here),
         Sent::GivenUp(ExactlyOnce, Before),
-        Sent::Subscribing,
-        Sent::Unsubscribing,
+        Sent::Requesting,
+        Sent::RequestLost,
     ]
 };
 

@@ -4,8 +4,8 @@ use super::Counted::{Before, Here};
 use super::Level::{AtLeastOnce, ExactlyOnce};
 use super::Receipt::{self, NoMatchingSubscribers, Success};
 use super::Sent::{
-    Abandoned, Expired, Free, GivenUp, GivingUp, Published, Queued, Released, Resend, ResendRelease, Subscribing,
-    Unsubscribing,
+    Abandoned, Expired, Free, GivenUp, GivingUp, Published, Queued, Released, RequestLost, Requesting, Resend,
+    ResendRelease,
 };
 use super::{Reaction, Sent};
 use crate::wire::AckType::{self, Puback, Pubcomp, Pubrec};
@@ -57,8 +57,8 @@ const STATES: [Sent; 28] = [
     Released(Before, NoMatchingSubscribers),
     ResendRelease(Success),
     ResendRelease(NoMatchingSubscribers),
-    Subscribing,
-    Unsubscribing,
+    Requesting,
+    RequestLost,
     Expired,
     Abandoned,
     GivingUp(AtLeastOnce, Here),
@@ -118,7 +118,7 @@ const RELEASED_TOLD_BEFORE: &[Sent] = &[Released(Before, Receipt::GivenUp), Rese
 const RELEASED_TOLD: &[Sent] =
     &[Released(Here, Receipt::GivenUp), Released(Before, Receipt::GivenUp), ResendRelease(Receipt::GivenUp)];
 /// A request is no PUBLISH, so its identifier is unknown to these tables.
-const UNKNOWN: &[Sent] = &[Free, Subscribing, Unsubscribing];
+const UNKNOWN: &[Sent] = &[Free, Requesting, RequestLost];
 
 const ENDS: Reaction = Reaction::Contradiction;
 const STRAY: Reaction = Reaction::Stray { release: false };
@@ -238,8 +238,8 @@ const fn place_in_states(state: Sent) -> usize {
         Released(Before, NoMatchingSubscribers) => 10,
         ResendRelease(Success) => 11,
         ResendRelease(NoMatchingSubscribers) => 12,
-        Subscribing => 13,
-        Unsubscribing => 14,
+        Requesting => 13,
+        RequestLost => 14,
         Expired => 15,
         Abandoned => 16,
         GivingUp(AtLeastOnce, Here) => 17,
@@ -280,8 +280,8 @@ fn carried_over_to_the_next_connection() {
         (Released(Before, NoMatchingSubscribers), ResendRelease(NoMatchingSubscribers), "and what PUBREC said"),
         (ResendRelease(Success), ResendRelease(Success), "S2 AwaitComp: even if the PUBREL was never written"),
         (ResendRelease(NoMatchingSubscribers), ResendRelease(NoMatchingSubscribers), "likewise"),
-        (Subscribing, Free, "4.1: ids of pending SUBSCRIBE are freed"),
-        (Unsubscribing, Free, "4.1: ids of pending UNSUBSCRIBE are freed"),
+        (Requesting, RequestLost, "4.1: ids of pending SUBSCRIBE and UNSUBSCRIBE are freed, once that is told"),
+        (RequestLost, RequestLost, "told on whichever connection"),
         (Expired, Expired, "its outcome is still to be told"),
         (Abandoned, Abandoned, "its outcome is still to be told"),
         (GivingUp(AtLeastOnce, Here), GivingUp(AtLeastOnce, Before), "a given up message is none of this connection's"),

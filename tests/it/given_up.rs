@@ -49,7 +49,7 @@ fn it_is_told_once_and_never_sent_again() {
 #[test]
 fn its_identifier_stays_taken() {
     for version in [Version::V311, Version::V5] {
-        let mut t = Trace::<1024, 2>::new(version);
+        let mut t = Trace::<1024, 3>::new(version);
         t.connects();
         t.publish(AtLeastOnce, "a");
         t.sends(qos1(1, "a"));

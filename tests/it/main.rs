@@ -5,6 +5,7 @@
 
 mod acknowledge_with;
 mod aliases;
+mod announced;
 mod chart;
 mod commands;
 mod completing;
@@ -14,6 +15,7 @@ mod corners;
 mod debug;
 mod drivers;
 mod dropped;
+mod early;
 mod encode;
 mod equality;
 mod formats;
@@ -23,6 +25,7 @@ mod inbox;
 mod interruptions;
 mod known_failures;
 mod layers;
+mod long_connect;
 mod one_version;
 mod oversized;
 mod ping;
