@@ -11,9 +11,6 @@ pub(crate) const DISCONNECT_RESERVE: usize = 9;
 /// How CONNACK begins.
 const CONNACK: u8 = PacketType::Connack.first_byte();
 
-/// The flag in the first byte of a PUBLISH that a message of QoS 0 may have.
-const RETAIN: u8 = 1;
-
 /// The state of a queue of whole packets, which leave together; the bytes are the caller's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Control {
@@ -88,6 +85,7 @@ impl<'m> Queue<'m> {
     }
 
     /// How many bytes are in use, a DISCONNECT not counted.
+    #[cfg(feature = "server")]
     pub(crate) fn end(&self) -> usize {
         self.control.end.into()
     }
@@ -220,15 +218,9 @@ impl<'m> Queue<'m> {
     }
 
     /// Whether a packet that begins with `first` is here, and not all of it is written.
+    #[cfg(feature = "server")]
     pub(crate) fn holds(&self, first: u8) -> bool {
         self.packets(self.end()).any(|(_, end, begin)| begin == first && end > self.control.written.into())
-    }
-
-    /// Whether a PUBLISH of QoS 0 is here as a whole, of which not all is written: one whose topic alias left nothing of it elsewhere.
-    pub(crate) fn holds_publish(&self) -> bool {
-        let (written, all) = (usize::from(self.control.written), self.end());
-        let is_qos_0 = |first| first & !RETAIN == PacketType::Publish.first_byte();
-        self.packets(all).any(|(_, end, first)| is_qos_0(first) && end > written && end <= all)
     }
 
     /// Where each packet begins and ends, and its first byte.

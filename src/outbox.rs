@@ -239,6 +239,11 @@ impl Outbox {
         self.writing.place.is_some()
     }
 
+    /// Whether all of the packet that is being written leaves in another form.
+    pub(crate) const fn is_elsewhere(&self) -> bool {
+        self.writing.place.is_some() && self.writing.left == 0
+    }
+
     /// The packet that is being written.
     pub(crate) const fn written_now(&self) -> Option<Place> {
         self.writing.place
@@ -473,14 +478,13 @@ impl<'m> Store<'m> {
     }
 
     /// Notes that a packet is being shown. It is the first of its sequence that was not. Its first `skipped` bytes are sent
-    /// in another form and count as written; if that is all of it, it is written already.
+    /// in another form; if that is all of it, nothing is left, and it is written once they are.
     pub(crate) fn show(&mut self, order: Order, place: Place, skipped: usize) {
         if order == Order::Acknowledged {
             self.outbox.acknowledged.next = self.records().after(place);
         }
-        let left = u32::try_from(self.records().packet(place).len()).unwrap_or(u32::MAX);
-        self.outbox.writing = Writing { place: Some(place), left };
-        self.written(skipped);
+        let left = self.records().packet(place).len().saturating_sub(skipped);
+        self.outbox.writing = Writing { place: Some(place), left: u32::try_from(left).unwrap_or(u32::MAX) };
     }
 
     /// What was shown and is not yet written, for as long as the store lives.

@@ -62,12 +62,8 @@ impl<'m, E: End> Engine<'m, E> {
     /// Tells the end of one exchange of a session that is gone. `None`: there is none left.
     #[inline(never)]
     fn lose<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> Option<Processed> {
-        while let Some(id) = self.core.releases.first(self.slots) {
-            if slot(self.slots, id).is_some_and(|slot| slot.sent().is_told()) {
-                self.forget(id);
-            } else {
-                return self.finish(id, Outcome::LostUnconfirmed, step);
-            }
+        if let Some(id) = self.core.releases.first(self.slots) {
+            return self.finish(id, Outcome::LostUnconfirmed, step);
         }
         let (place, id, level) = self.next_resend()?;
         if self.core.news.session_loss() == SessionLoss::InFlight {
@@ -159,7 +155,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// What was never sent counts as lost, too, and QoS 0 is dropped.
     pub(crate) fn give_up_queue(&mut self) {
-        self.drop_immediate();
+        self.drop_immediate(true);
         for slot in self.slots.iter_mut() {
             if let Sent::Queued(level) = slot.sent() {
                 slot.set_sent(Sent::Resend(level));
@@ -172,28 +168,18 @@ impl<'m, E: End> Engine<'m, E> {
         for slot in self.slots.iter_mut().filter(|slot| !slot.is_request()) {
             slot.set_sent(slot.sent().carried_over());
         }
-        self.drop_passing();
+        self.drop_immediate(false);
     }
 
-    /// Drops the PUBLISHes of QoS 0 that do not outlive their connection.
-    fn drop_passing(&mut self) {
+    /// Drops the PUBLISHes of QoS 0 that do not outlive their connection, or all. There are no requests any more.
+    fn drop_immediate(&mut self, all: bool) {
         let mut next = self.store.records().first(Order::Immediate);
         while let Some(place) = next {
             next = self.store.records().after(place);
-            if self.store.records().label(place).slot != 0 {
+            if all || self.store.records().label(place).slot != 0 {
                 self.store.remove(Order::Immediate, place);
                 self.count_dropped();
             }
-        }
-    }
-
-    /// Drops all PUBLISHes of QoS 0.
-    fn drop_immediate(&mut self) {
-        while let Some(place) = self.store.records().first(Order::Immediate) {
-            if self.store.records().is_publish(place) {
-                self.count_dropped();
-            }
-            self.store.remove(Order::Immediate, place);
         }
     }
 
@@ -204,11 +190,6 @@ impl<'m, E: End> Engine<'m, E> {
         if place.is_some_and(|place| records.is_publish(place)) {
             self.count_dropped();
         }
-    }
-
-    /// Whether a PUBLISH of QoS 0 is in the queue alone, which only a topic alias brings there.
-    fn holds_publish(&self) -> bool {
-        Version::LATEST.is_v5() && self.queue.holds_publish()
     }
 
     /// A PUBLISH of QoS 0 was accepted and does not leave.
@@ -243,9 +224,6 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.overdue = Overdue::No;
         self.core.closing = 0;
         self.core.pending_answer = None;
-        if self.holds_publish() {
-            self.count_dropped();
-        }
         self.count_half_written();
         self.queue.clear();
         self.store.stop_writing();
@@ -275,16 +253,9 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.cause = cause;
         self.core.phase = Phase::Failing;
         self.core.deadline = Timer::set(self.core.disconnect_timeout);
-        if answers {
-            return;
-        }
-        let had_publish = self.holds_publish();
-        if !self.queue.cut_short(self.store.outbox.is_writing()) {
+        if !answers && !self.queue.cut_short(self.store.outbox.is_writing()) {
             self.count_half_written();
             self.store.stop_writing();
-        }
-        if had_publish && !self.holds_publish() {
-            self.count_dropped();
         }
     }
 
@@ -314,13 +285,19 @@ impl<'m, E: End> Engine<'m, E> {
         Ok(())
     }
 
-    /// Whether every exchange is over, but for those that nobody waits for.
-    pub(super) fn is_complete(&self) -> bool {
+    /// DISCONNECT waits no longer if every exchange is over, but for those that nobody waits for.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn complete_if_over(&mut self) {
         let is_over = |slot: &Slot| matches!(slot.sent(), Sent::Free | Sent::GivenUp(..));
-        self.core.pending_received() == 0 && (self.core.identifiers.taken() == 0 || self.slots.iter().all(is_over))
+        if self.core.pending_received() == 0 && self.slots.iter().all(is_over) {
+            self.complete(CloseReason::Disconnected);
+        }
     }
 
     /// What is waited for is over, or the time for it is: DISCONNECT follows what needs no answer.
+    #[cold]
+    #[inline(never)]
     pub(super) fn complete(&mut self, cause: CloseReason) {
         self.core.cause = cause;
         self.core.phase = Phase::Leaving;

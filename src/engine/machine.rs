@@ -269,6 +269,9 @@ impl<'m, E: End> Engine<'m, E> {
             if is_over && self.store.outbox.is_waiting() {
                 self.core.turn = Turn::Store;
             }
+            if Version::LATEST.is_v5() && !self.queue.control.is_writing() && self.store.outbox.is_elsewhere() {
+                self.store.stop_writing();
+            }
             E::queue_written(self);
         } else {
             self.store.written(len);
@@ -439,8 +442,8 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.phase.publishes() {
             self.release_again();
         }
-        if self.core.phase == Phase::Completing && self.is_complete() {
-            self.complete(CloseReason::Disconnected);
+        if self.core.phase == Phase::Completing {
+            self.complete_if_over();
         }
         match self.core.phase {
             Phase::Leaving if self.queue.control.is_empty() && self.eligible().is_none() => {

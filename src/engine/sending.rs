@@ -69,7 +69,8 @@ impl<'m, E: End> Engine<'m, E> {
         payload: usize,
         fill: impl FnOnce(&mut [u8]),
     ) -> Result<Option<PacketId>, CommandError> {
-        self.check_publish(publish)?;
+        let waits = publish.offline.unwrap_or(self.core.terms.offline()).keeps(publish.qos);
+        self.check_publish(publish, waits)?;
         let level = match publish.qos {
             QoS::AtMostOnce => None,
             QoS::AtLeastOnce => Some(Level::AtLeastOnce),
@@ -101,7 +102,7 @@ impl<'m, E: End> Engine<'m, E> {
         }
         let order = if level.is_some() { Order::Acknowledged } else { Order::Immediate };
         let label = Label {
-            slot: slot.map_or(u16::from(!self.waits_offline(publish)), |(id, _)| id.get()),
+            slot: slot.map_or(u16::from(!waits), |(id, _)| id.get()),
             alias: publish.topic_alias.map_or(0, NonZeroU16::get),
             lifetime,
         };
@@ -139,12 +140,8 @@ impl<'m, E: End> Engine<'m, E> {
         true
     }
 
-    /// Whether a message waits for a connection.
-    fn waits_offline(&self, publish: &Publish<'_>) -> bool {
-        publish.offline.unwrap_or(self.core.terms.offline()).keeps(publish.qos)
-    }
-
-    fn check_publish(&self, publish: &Publish<'_>) -> Result<(), CommandError> {
+    /// `waits`: whether the message waits for a connection.
+    fn check_publish(&self, publish: &Publish<'_>, waits: bool) -> Result<(), CommandError> {
         match self.core.phase {
             Phase::Completing | Phase::Leaving | Phase::Parting | Phase::Failing => return Err(CommandError::Closing),
             _ if self.core.level == 0 => return Err(CommandError::Offline),
@@ -156,7 +153,7 @@ impl<'m, E: End> Engine<'m, E> {
         if publish.topic_alias.is_some() && !self.version().is_v5() {
             return Err(CommandError::NotInVersion);
         }
-        if self.core.phase != Phase::Online && !self.waits_offline(publish) {
+        if !waits && self.core.phase != Phase::Online {
             return Err(CommandError::Offline);
         }
         if self.core.phase == Phase::Online {
@@ -300,16 +297,7 @@ impl<'m, E: End> Engine<'m, E> {
     fn vet_acknowledged<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> Option<Processed> {
         let place = self.store.records().next(Order::Acknowledged)?;
         let id = SlotId::new(self.store.records().label(place).slot)?;
-        if !self.is_unsendable(place) {
-            return None;
-        }
-        match slot(self.slots, id)?.sent() {
-            Sent::Resend(level) => {
-                self.unstore(id);
-                self.keep_identifier(id, level, Counted::Before, Outcome::Unsendable, step)
-            }
-            _ => self.finish(id, Outcome::Unsendable, step),
-        }
+        if self.is_unsendable(place) { self.finish(id, Outcome::Unsendable, step) } else { None }
     }
 
     /// Passes once over what was never shown. What has expired gives its bytes back at once and its outcome is told in its
@@ -333,39 +321,18 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Tells the outcome of one message that has expired or was given up, or of one request that was lost. Mostly there is none.
     pub(super) fn tell_outcome<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
-        let id = self.core.untold.first(self.slots);
-        id.is_some_and(|id| self.tell_outcome_of(id, step).is_some())
+        let Some(id) = self.core.untold.first(self.slots) else { return false };
+        self.tell_outcome_of(id, step).is_some()
     }
 
     #[cold]
     #[inline(never)]
     fn tell_outcome_of<'i>(&mut self, id: SlotId, step: &mut StepOf<'m, 'i, E>) -> Option<Processed> {
         match slot(self.slots, id)?.sent() {
-            Sent::GivingUp(level, counted) => {
-                self.core.untold.remove(self.slots, id);
-                self.keep_identifier(id, level, counted, Outcome::GivenUp, step)
-            }
-            Sent::Abandoned => self.finish(id, Outcome::GivenUp, step),
             Sent::RequestLost => E::lose_request(self, id).map(|event| tell::<E::Event<'i>, _>(step, event)),
-            _ => self.finish(id, Outcome::Expired, step),
+            Sent::Expired => self.finish(id, Outcome::Expired, step),
+            _ => self.finish(id, Outcome::GivenUp, step),
         }
-    }
-
-    /// Tells the end of a publish that was shown and is in no sequence any more. The peer may have it half way, and would take
-    /// another message under its identifier for a repeat.
-    fn keep_identifier<'i>(
-        &mut self,
-        id: SlotId,
-        level: Level,
-        counted: Counted,
-        outcome: Outcome,
-        step: &mut StepOf<'m, 'i, E>,
-    ) -> Option<Processed> {
-        let packet_id = identifiers::packet_id(self.slots, id)?;
-        let slot = slot_mut(self.slots, id)?;
-        slot.set_sent(Sent::GivenUp(level, counted));
-        slot.set_link(0);
-        Some(tell(step, CommonEvent::Published { packet_id, outcome, properties: Properties::EMPTY }))
     }
 
     /// The session is gone, and with it what the peer knows of the identifiers of messages that were given up.
@@ -375,7 +342,7 @@ impl<'m, E: End> Engine<'m, E> {
             && let Some(slot) = slot_mut(self.slots, id)
         {
             match slot.sent() {
-                Sent::GivenUp(..) => self.free(id),
+                sent if sent.is_told() => self.forget(id),
                 Sent::GivingUp(..) => slot.set_sent(Sent::Abandoned),
                 _ => {}
             }
@@ -635,7 +602,9 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    /// Tells the end of a publish that no packet ended.
+    /// Tells the end of a publish that no packet ended. The identifier of one that was shown stays taken where the session goes on:
+    /// the peer may have it half way, and would take another message under it for a repeat.
+    #[inline(never)]
     pub(super) fn finish<'i>(
         &mut self,
         id: SlotId,
@@ -643,7 +612,19 @@ impl<'m, E: End> Engine<'m, E> {
         step: &mut StepOf<'m, 'i, E>,
     ) -> Option<Processed> {
         let packet_id = identifiers::packet_id(self.slots, id)?;
-        self.forget(id);
+        let kept = match (slot(self.slots, id)?.sent(), outcome) {
+            (Sent::GivingUp(level, counted), _) => Some(Sent::GivenUp(level, counted)),
+            (Sent::Resend(level), Outcome::Unsendable) => Some(Sent::GivenUp(level, Counted::Before)),
+            _ => None,
+        };
+        self.detach(id);
+        match (kept, slot_mut(self.slots, id)) {
+            (Some(kept), Some(slot)) => {
+                slot.set_sent(kept);
+                slot.set_link(0);
+            }
+            _ => self.free(id),
+        }
         Some(tell(step, CommonEvent::Published { packet_id, outcome, properties: Properties::EMPTY }))
     }
 

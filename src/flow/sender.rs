@@ -63,14 +63,6 @@ impl Receipt {
             _ => Self::Success,
         }
     }
-
-    const fn of_number(number: u16) -> Self {
-        match number {
-            1 => Self::NoMatchingSubscribers,
-            2 => Self::GivenUp,
-            _ => Self::Success,
-        }
-    }
 }
 
 /// What an acknowledgement does.
@@ -185,31 +177,54 @@ impl Sent {
             Self::ResendRelease(receipt) => 16 | receipt as u16,
             Self::GivingUp(level, counted) => 20 | (level as u16) << 1 | counted as u16,
             Self::GivenUp(level, counted) => 24 | (level as u16) << 1 | counted as u16,
-            Self::Requesting => 30,
-            Self::RequestLost => 31,
+            Self::Requesting => 28,
+            Self::RequestLost => 29,
         }
     }
 
     pub(super) fn of_number(number: u16) -> Self {
-        let [low, high] = [number & 1 != 0, number & 2 != 0];
-        let level = |exactly| if exactly { Level::ExactlyOnce } else { Level::AtLeastOnce };
-        let counted = if low { Counted::Before } else { Counted::Here };
-        match number {
-            1 => Self::Expired,
-            2 | 3 => Self::Queued(level(low)),
-            4 | 5 => Self::Published(level(low)),
-            6 | 7 => Self::Resend(level(low)),
-            8..=13 => Self::Released(counted, Receipt::of_number(number >> 1 & 3)),
-            14 => Self::Abandoned,
-            16..=18 => Self::ResendRelease(Receipt::of_number(number & 3)),
-            20..=23 => Self::GivingUp(level(high), counted),
-            24..=27 => Self::GivenUp(level(high), counted),
-            30 => Self::Requesting,
-            31 => Self::RequestLost,
-            _ => Self::Free,
-        }
+        STATES.get(usize::from(number)).copied().unwrap_or(Self::Free)
     }
 }
+
+/// The states by their numbers, of which two stand for none.
+const STATES: [Sent; 30] = {
+    use Counted::{Before, Here};
+    use Level::{AtLeastOnce, ExactlyOnce};
+    use Receipt::{GivenUp, NoMatchingSubscribers, Success};
+    [
+        Sent::Free,
+        Sent::Expired,
+        Sent::Queued(AtLeastOnce),
+        Sent::Queued(ExactlyOnce),
+        Sent::Published(AtLeastOnce),
+        Sent::Published(ExactlyOnce),
+        Sent::Resend(AtLeastOnce),
+        Sent::Resend(ExactlyOnce),
+        Sent::Released(Here, Success),
+        Sent::Released(Before, Success),
+        Sent::Released(Here, NoMatchingSubscribers),
+        Sent::Released(Before, NoMatchingSubscribers),
+        Sent::Released(Here, GivenUp),
+        Sent::Released(Before, GivenUp),
+        Sent::Abandoned,
+        Sent::Free,
+        Sent::ResendRelease(Success),
+        Sent::ResendRelease(NoMatchingSubscribers),
+        Sent::ResendRelease(GivenUp),
+        Sent::Free,
+        Sent::GivingUp(AtLeastOnce, Here),
+        Sent::GivingUp(AtLeastOnce, Before),
+        Sent::GivingUp(ExactlyOnce, Here),
+        Sent::GivingUp(ExactlyOnce, Before),
+        Sent::GivenUp(AtLeastOnce, Here),
+        Sent::GivenUp(AtLeastOnce, Before),
+        Sent::GivenUp(ExactlyOnce, Here),
+        Sent::GivenUp(ExactlyOnce, Before),
+        Sent::Requesting,
+        Sent::RequestLost,
+    ]
+};
 
 impl Level {
     /// The reaction to an answer to a PUBLISH that was shown.

@@ -14,7 +14,11 @@ impl Ping {
     /// PINGRESP to an earlier PINGREQ comes first: it does not say which one it answers.
     pub(super) const WAITING: Self = Self(1);
 
+    /// It leaves with what is shown next of the queue.
     pub(super) const QUEUED: Self = Self(2);
+
+    /// The same, behind what is shown.
+    pub(super) const BEHIND: Self = Self(2 | 4);
 
     const WRITTEN: u32 = 3;
 

@@ -179,13 +179,18 @@ impl<'m> Engine<'m, Client> {
     fn send_ping(&mut self) {
         self.push_encoded(&PacketType::Pingreq.alone());
         self.core.keep_alive.wanted();
-        self.core.end.ping = Ping::QUEUED;
+        self.core.end.ping = if self.queue.control.is_writing() { Ping::BEHIND } else { Ping::QUEUED };
     }
 
     /// Bytes of the queue are written.
     pub(super) fn ping_written(&mut self) {
-        if self.core.end.ping == Ping::QUEUED && !self.queue.holds(PacketType::Pingreq.first_byte()) {
+        if self.queue.control.is_writing() {
+            return;
+        }
+        if self.core.end.ping == Ping::QUEUED {
             self.core.end.ping = Ping::written(self.core.now);
+        } else if self.core.end.ping == Ping::BEHIND {
+            self.core.end.ping = Ping::QUEUED;
         }
     }
 
@@ -204,6 +209,11 @@ impl<'m> Engine<'m, Client> {
             }
         };
         self.core.end.ping = Ping::NONE;
-        tell(step, Event::Pinged { round_trip: Duration::from_millis(millis.into()) })
+        tell(
+            step,
+            Event::Pinged {
+                round_trip: Duration::new((millis / 1000).into(), (millis % 1000).wrapping_mul(1_000_000)),
+            },
+        )
     }
 }

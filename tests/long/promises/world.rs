@@ -46,6 +46,8 @@ pub(crate) struct World<C, S> {
     under_way: [BTreeMap<PacketId, u32>; 2],
     handles: [Vec<Unjudged>; 2],
     requests: BTreeSet<PacketId>,
+    /// How many messages of each end were never acknowledged: their identifiers may stay taken.
+    kept: [u16; 2],
     closed: [bool; 2],
     /// How many messages were delivered.
     deliveries: u32,
@@ -130,6 +132,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             under_way: [BTreeMap::new(), BTreeMap::new()],
             handles: [Vec::new(), Vec::new()],
             requests: BTreeSet::new(),
+            kept: [0; 2],
             closed: [false; 2],
             deliveries: 0,
             manner,
@@ -184,6 +187,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             Operation::Unsubscribe { count, .. } => self.unsubscribe(count),
             Operation::Acknowledge { by, which, code } => self.acknowledge(by, which, code),
             Operation::Cancel { from, which } => self.cancel(from, which),
+            Operation::GiveUp { from, which } => self.give_up(from, which),
             Operation::Step(steps) => {
                 for _ in 0..steps {
                     self.step();
@@ -241,7 +245,11 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         let places = self.end(other(from)).held();
         // What a session without places is for; and 3.1.1 leaves it to the applications to fill no more places than there are.
         let qos = if places == 0 { qos.min(QoS::AtLeastOnce) } else { qos };
-        if !self.is_v5() && qos != QoS::AtMostOnce && places != 0 && self.under_way[index(from)].len() >= places {
+        // What was given up may take one, too.
+        let requests = if from == Role::Client { self.requests.len() } else { 0 };
+        let taken = usize::from(self.end(from).pending()).saturating_sub(requests);
+        let taken = taken.max(self.under_way[index(from)].len());
+        if !self.is_v5() && qos != QoS::AtMostOnce && places != 0 && taken >= places {
             return false;
         }
         let number = u32::try_from(self.sent.len()).unwrap_or(u32::MAX);
@@ -302,10 +310,6 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         }
     }
 
-    const fn exceeding(exceeds: bool) -> MaximumPacketSize {
-        if exceeds { MaximumPacketSize::Absent } else { MaximumPacketSize::Inbox }
-    }
-
     fn acknowledge(&mut self, by: Role, which: usize, code: ReasonCode) {
         let waiting = self.handles[index(by)].len();
         if waiting == 0 {
@@ -334,6 +338,18 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         self.note(Fact::Cancelled { number, taken });
     }
 
+    fn give_up(&mut self, from: Role, which: usize) {
+        let under_way = &self.under_way[index(from)];
+        let Some((&packet_id, &number)) = under_way.iter().nth(which.checked_rem(under_way.len()).unwrap_or(0)) else {
+            return;
+        };
+        let (taken, unchanged) = self.end(from).give_up(packet_id);
+        if !taken {
+            self.refused(CommandError::StaleHandle, unchanged);
+        }
+        self.note(Fact::GaveUp { number, taken });
+    }
+
     fn disconnect(&mut self, by: Role, reason_code: ReasonCode) {
         let disconnect = Disconnect { reason_code, properties: Properties::EMPTY, ..Disconnect::default() };
         let (answer, unchanged) = self.end(by).disconnect(&disconnect);
@@ -348,6 +364,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         self.server.begin(None);
         self.inboxes[1].clear();
         self.under_way[1].clear();
+        self.kept[1] = 0;
         self.handles[1].clear();
         self.note(Fact::Replaced);
     }
@@ -376,7 +393,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             lost_session: self.setup.lost_session,
             offline: offline(plan.keeps_qos_0),
             oversized: Oversized::Skipped,
-            maximum_packet_size: Self::exceeding(plan.exceeds),
+            maximum_packet_size: exceeding(plan.exceeds),
             receive_maximum: plan.receive_maximum,
             topic_aliases: if v5 && plan.aliases { ALIASES } else { TopicAliases::NONE },
             retry_interval: core::time::Duration::from_secs(plan.retry_interval.into()),
@@ -436,6 +453,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             }
             News::Published(from, packet_id, outcome) => {
                 let number = self.under_way[index(from)].remove(&packet_id);
+                self.kept[index(from)] += u16::from(matches!(outcome, Outcome::GivenUp | Outcome::Unsendable));
                 self.note(Fact::Told { from, number, outcome });
             }
             News::Republished(lost, packet_id) => {
@@ -477,7 +495,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             acknowledgement: acknowledge(self.plan.manual[1]),
             offline: offline(self.plan.keeps_qos_0),
             oversized: Oversized::Skipped,
-            maximum_packet_size: Self::exceeding(self.plan.exceeds),
+            maximum_packet_size: exceeding(self.plan.exceeds),
             receive_maximum: self.plan.receive_maximum,
             topic_aliases: if aliases { ALIASES } else { TopicAliases::NONE },
             ..server::Accept::default()
@@ -528,6 +546,10 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         }
         // Without places the server has no way not to acknowledge.
         if !self.plan.manual[1] || !self.client.session.is_online() {
+            return Ok(());
+        }
+        // What was given up half way takes places of the other end until the session ends.
+        if self.kept != [0; 2] {
             return Ok(());
         }
         for len in [60, 20, 8] {
@@ -588,8 +610,8 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         self.under_way.iter().all(BTreeMap::is_empty)
             && self.handles.iter().all(Vec::is_empty)
             && self.requests.is_empty()
-            && self.client.session.pending() == 0
-            && self.server.session.pending() == 0
+            && self.client.session.pending() <= self.kept[0]
+            && self.server.session.pending() <= self.kept[1]
     }
 
     /// The client leaves, comes back, and nothing happens.
@@ -633,6 +655,10 @@ fn inbox(capacity: usize) -> Box<Inbox> {
         160 => Box::new(Inbox::<[u8; 160]>::new()),
         _ => Box::new(Inbox::<[u8; 512]>::new()),
     }
+}
+
+const fn exceeding(exceeds: bool) -> MaximumPacketSize {
+    if exceeds { MaximumPacketSize::Absent } else { MaximumPacketSize::Inbox }
 }
 
 const fn acknowledge(manually: bool) -> Acknowledge {
