@@ -12,42 +12,11 @@ use crate::timer::{NEVER, Timer};
 use crate::wire::{PacketId, Properties, Property, QoS, Version};
 
 /// All that a session is besides its arrays; all zero bits at first.
+///
+/// The small fields come first, where the short instructions of a microcontroller reach them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
 pub(crate) struct Core<E> {
-    pub(crate) now: Instant,
-    pub(crate) keep_alive: KeepAlive,
-    /// When the phase must be over or, online, when there is a look for what is to be sent again.
-    pub(crate) deadline: Timer,
-    /// When the first of the messages that wait may have expired, as long as any wait.
-    pub(crate) expiry: Timer,
-    pub(crate) limits: Limits,
-    /// The client identifier that the session belongs to, and the authentication method of the connection, as hashes. That a
-    /// method changes is a fault of the peer and no more, so fewer bits do.
-    pub(crate) client: ClientHash,
-    pub(crate) method: u16,
-    pub(crate) identifiers: Identifiers,
-    /// The exchanges that wait for PUBCOMP, in the order of their PUBRECs.
-    pub(crate) releases: Chain,
-    /// The messages that have expired, and whose outcome is still to be told.
-    pub(crate) expired: Chain,
-    /// The next PUBREL of an earlier connection that is to be sent again.
-    pub(crate) next_release: Option<SlotId>,
-    pub(crate) table: Table,
-    /// How many packets were stored since the last poll, from the first one on that may expire; 65,535: at least so many.
-    pub(crate) unstamped: u16,
-    /// How many PUBLISHes of QoS 1 and 2 may be shown. (5.0: 4.9)
-    pub(crate) quota: u16,
-    /// How many messages of QoS 1 and 2 the peer may still send on this connection, and how many more once what is queued is
-    /// shown. A peer may count each PUBCOMP, also one for a message of an earlier connection, so this may become more than the
-    /// Receive Maximum that we announced. (5.0: 3.3.4, 4.9)
-    pub(crate) receive_quota: u16,
-    pub(crate) closing: u16,
-    /// The message that was handed out last, if the session is to acknowledge it.
-    pub(crate) pending_answer: Option<PacketId>,
-    pub(crate) pending_answer_type: PendingAnswer,
-    /// How many seconds the last packets of a connection may take.
-    pub(crate) disconnect_timeout: u8,
-    pub(crate) retry_interval: u8,
     pub(crate) phase: Phase,
     pub(crate) cause: CloseReason,
     pub(crate) session_lifetime: SessionLifetime,
@@ -62,8 +31,42 @@ pub(crate) struct Core<E> {
     pub(crate) level: u8,
     /// What the server supports on this connection, whichever end that is.
     pub(crate) support: Support,
+    pub(crate) pending_answer_type: PendingAnswer,
+    /// How many seconds the last packets of a connection may take.
+    pub(crate) disconnect_timeout: u8,
+    pub(crate) retry_interval: u8,
     /// What only this end has.
     pub(crate) end: E,
+    /// The message that was handed out last, if the session is to acknowledge it.
+    pub(crate) pending_answer: Option<PacketId>,
+    /// How many packets were stored since the last poll, from the first one on that may expire; 65,535: at least so many.
+    pub(crate) unstamped: u16,
+    /// How many PUBLISHes of QoS 1 and 2 may be shown. (5.0: 4.9)
+    pub(crate) quota: u16,
+    /// How many messages of QoS 1 and 2 the peer may still send on this connection, and how many more once what is queued is
+    /// shown. A peer may count each PUBCOMP, also one for a message of an earlier connection, so this may become more than the
+    /// Receive Maximum that we announced. (5.0: 3.3.4, 4.9)
+    pub(crate) receive_quota: u16,
+    pub(crate) closing: u16,
+    pub(crate) identifiers: Identifiers,
+    /// The exchanges that wait for PUBCOMP, in the order of their PUBRECs.
+    pub(crate) releases: Chain,
+    /// The messages that have expired, and whose outcome is still to be told.
+    pub(crate) expired: Chain,
+    /// The next PUBREL of an earlier connection that is to be sent again.
+    pub(crate) next_release: Option<SlotId>,
+    pub(crate) table: Table,
+    /// The client identifier that the session belongs to, and the authentication method of the connection, as hashes. That a
+    /// method changes is a fault of the peer and no more, so fewer bits do.
+    pub(crate) method: u16,
+    pub(crate) client: ClientHash,
+    pub(crate) limits: Limits,
+    pub(crate) keep_alive: KeepAlive,
+    /// When the phase must be over or, online, when there is a look for what is to be sent again.
+    pub(crate) deadline: Timer,
+    /// When the first of the messages that wait may have expired, as long as any wait.
+    pub(crate) expiry: Timer,
+    pub(crate) now: Instant,
 }
 
 impl<E> Core<E> {
