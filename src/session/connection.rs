@@ -249,6 +249,7 @@ impl<'m> Engine<'m, Client> {
         Ok(tell(step, Event::ConnectionRefused(connack)))
     }
 
+    #[inline(never)]
     fn accepted(&mut self, connack: &Connack<'_>) -> Result<(), CloseReason> {
         let request = self.core.end.request;
         let v5 = self.version().is_v5();
