@@ -573,7 +573,8 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Whether the server does not take a packet of `len` bytes on this connection. [MQTT-3.2.2-15]
     pub(crate) fn is_oversize(&self, len: usize) -> bool {
-        let limit = self.core.limits.packet_size;
+        // In 3.1.1 there is no limit.
+        let limit = if Version::LATEST.is_v5() { self.core.limits.packet_size } else { 0 };
         limit != 0 && u32::try_from(len).map_or(true, |len| len > limit)
     }
 

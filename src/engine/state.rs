@@ -119,6 +119,11 @@ impl<E> Core<E> {
         if pause == NEVER { None } else { Some(self.now.after_millis(pause.into())) }
     }
 
+    /// What the server supports, once the connection has begun: in 3.1.1 all.
+    pub(crate) const fn support(&self) -> Support {
+        if Version::LATEST.is_v5() { self.support } else { Support::ALL }
+    }
+
     /// The milliseconds until time demands something; `NEVER`: it does not.
     pub(crate) fn pause(&self, outbox: &Outbox) -> u32 {
         // Whoever leaves asks no more.

@@ -47,7 +47,7 @@ flags! {
     }
 }
 
-/// In 3.1.1 no server sends AUTH or DISCONNECT, and what would be done with them is not built without 5.0.
+/// In 3.1.1 no server sends AUTH, DISCONNECT or properties, and what would be done with them is not built without 5.0.
 const SPEAKS_V5: bool = Version::LATEST.is_v5();
 
 impl End for Client {
@@ -102,7 +102,7 @@ impl End for Client {
 
     /// [MQTT-3.1.2-29]
     fn check_diagnostics(engine: &Engine<'_, Self>, properties: &Properties<'_>) -> Result<(), CloseReason> {
-        if !engine.core.end.request.undiagnosed() {
+        if !SPEAKS_V5 || !engine.core.end.request.undiagnosed() {
             return Ok(());
         }
         let talks = properties.reason_string().is_some() || properties.user_properties().next().is_some();
@@ -253,14 +253,17 @@ impl<'m> Engine<'m, Client> {
     fn accepted(&mut self, connack: &Connack<'_>) -> Result<(), CloseReason> {
         let request = self.core.end.request;
         let v5 = self.version().is_v5();
-        let assigned = connack.properties.assigned_client_identifier();
+        let properties = if SPEAKS_V5 { connack.properties } else { Properties::EMPTY };
+        let assigned = properties.assigned_client_identifier();
         if connack.session_present {
             self.check_session_present()?;
         }
         if request.nameless() && v5 && assigned.is_none() {
             return Err(CloseReason::ClientIdentifierMissing);
         }
-        self.check_method(&connack.properties)?;
+        if SPEAKS_V5 {
+            self.check_method(&properties)?;
+        }
         // A name that we gave stays ours.
         if let Some(assigned) = assigned
             && request.nameless()
@@ -271,19 +274,19 @@ impl<'m> Engine<'m, Client> {
         self.core.limits = Limits::ALL;
         self.core.support = Support::ALL;
         if v5 {
-            self.core.limits = Limits::of(&connack.properties);
-            self.core.support = Support::of(&connack.properties);
+            self.core.limits = Limits::of(&properties);
+            self.core.support = Support::of(&properties);
         }
         self.core.limits.receive_maximum = self.core.limits.receive_maximum.min(self.core.quota);
         if !connack.session_present && self.core.session_lifetime == SessionLifetime::Kept {
             self.session_was_lost();
         }
-        let lasting = match connack.properties.session_expiry_interval() {
+        let lasting = match properties.session_expiry_interval() {
             Some(seconds) => seconds != 0,
             None => request.lasting(),
         };
         self.core.session_lifetime = if lasting { SessionLifetime::Kept } else { SessionLifetime::UntilClose };
-        self.core.keep_alive.start(connack.properties.server_keep_alive());
+        self.core.keep_alive.start(properties.server_keep_alive());
         self.go_online();
         Ok(())
     }
@@ -453,7 +456,7 @@ impl Request {
             .with_clean_start(connect.clean_start)
             .with_nameless(connect.client_id.is_empty())
             .with_lasting(lasting)
-            .with_undiagnosed(properties.request_problem_information() == Some(false))
+            .with_undiagnosed(SPEAKS_V5 && properties.request_problem_information() == Some(false))
     }
 }
 

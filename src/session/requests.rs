@@ -13,7 +13,7 @@ use super::connection::Client;
 impl Engine<'_, Client> {
     pub(super) fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<PacketId, CommandError> {
         self.check_online()?;
-        let support = self.core.support;
+        let support = self.core.support();
         for subscription in subscribe.subscriptions {
             if !support.wildcards() && has_wildcard(subscription.filter) {
                 return Err(CommandError::WildcardUnsupported);
