@@ -323,7 +323,7 @@ impl<'m> Engine<'m, Client> {
         body.end()?;
         let Suback { packet_id, reason_codes, properties } = received(packet);
         Client::check_diagnostics(self, &properties)?;
-        let known = self.answered(Sent::Subscribing, packet_id, Some(reason_codes.iter().count()))?;
+        let known = self.answered(Sent::Subscribing, packet_id, Some(reason_codes.count()))?;
         Ok(if known {
             tell(step, Event::Subscribed { packet_id, reason_codes, properties })
         } else {
@@ -341,7 +341,7 @@ impl<'m> Engine<'m, Client> {
         let Unsuback { packet_id, reason_codes, properties } = received(packet);
         Client::check_diagnostics(self, &properties)?;
         // 3.1.1 has no codes to count.
-        let codes = self.version().is_v5().then(|| reason_codes.iter().count());
+        let codes = self.version().is_v5().then(|| reason_codes.count());
         let known = self.answered(Sent::Unsubscribing, packet_id, codes)?;
         Ok(if known {
             tell(step, Event::Unsubscribed { packet_id, reason_codes, properties })
