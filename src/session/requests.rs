@@ -5,7 +5,7 @@ use crate::error::{CloseReason, CommandError};
 use crate::flow::identifiers::{self, SlotId, slot};
 use crate::flow::sender::Sent;
 use crate::outbox::{Label, Order};
-use crate::wire::{self, Layout, List, PacketId, has_wildcard, shared_subscription};
+use crate::wire::{self, Layout, PacketId, has_wildcard, shared_subscription};
 
 use super::command::{Subscribe, Unsubscribe};
 use super::connection::Client;
@@ -25,11 +25,8 @@ impl Engine<'_, Client> {
         if !support.subscription_identifiers() && subscribe.properties.subscription_identifier().is_some() {
             return Err(CommandError::SubscriptionIdentifierUnsupported);
         }
-        let mut packet = wire::SubscribePacket {
-            packet_id: PacketId::MIN,
-            properties: subscribe.properties,
-            subscriptions: List::of(subscribe.subscriptions),
-        };
+        let (properties, elements) = (subscribe.properties, subscribe.subscriptions);
+        let mut packet = wire::Request { packet_id: PacketId::MIN, properties, elements };
         let room = self.make_room(&packet, true)?;
         let (id, packet_id) = self.begin_request(Sent::Subscribing, subscribe.subscriptions.len())?;
         packet.packet_id = packet_id;
@@ -39,11 +36,8 @@ impl Engine<'_, Client> {
 
     pub(super) fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<PacketId, CommandError> {
         self.check_online()?;
-        let mut packet = wire::UnsubscribePacket {
-            packet_id: PacketId::MIN,
-            properties: unsubscribe.properties,
-            filters: List::of(unsubscribe.filters),
-        };
+        let (properties, elements) = (unsubscribe.properties, unsubscribe.filters);
+        let mut packet = wire::Request { packet_id: PacketId::MIN, properties, elements };
         let room = self.make_room(&packet, true)?;
         let (id, packet_id) = self.begin_request(Sent::Unsubscribing, unsubscribe.filters.len())?;
         packet.packet_id = packet_id;
