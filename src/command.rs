@@ -38,9 +38,51 @@ pub enum Oversized {
     /// It ends the connection, with 0x95 in 5.0.
     #[default]
     Disconnect,
-    /// In 3.1.1, where nobody can be told how much fits, it is acknowledged, reported as an event, and otherwise dropped:
-    /// else a server would send it again on each connection. Its topic must fit. In 5.0 it is refused in any case.
+    /// It is acknowledged, reported as an event, and otherwise dropped: else a server would send it again on each connection. Its
+    /// topic and properties must fit. So it is in 3.1.1, where nobody can be told how much fits, and in 5.0 up to what
+    /// [`MaximumPacketSize`] announces above the capacity of the inbox; what exceeds that ends the connection, with 0x95.
     Skipped,
+}
+
+/// What 5.0 announces as Maximum Packet Size: by default what the inbox has room for. 3.1.1 has no such thing.
+///
+/// A peer may send packets that are larger than the inbox only if it is told so; what becomes of them is said by [`Oversized`].
+/// [MQTT-3.1.2-24], [MQTT-3.2.2-15]
+///
+/// ```
+/// use mqtt_session::{Connect, MaximumPacketSize, Oversized, Version};
+///
+/// # #[cfg(feature = "v5")] {
+/// // Messages of any length come, and those that do not fit pass by.
+/// let connect = Connect {
+///     maximum_packet_size: MaximumPacketSize::Absent,
+///     oversized: Oversized::Skipped,
+///     ..Connect::new(Version::V5, "meter-7")
+/// };
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum MaximumPacketSize {
+    /// The capacity of the inbox.
+    #[default]
+    Inbox,
+    /// So many bytes; what is less than the capacity of the inbox counts as that.
+    Bytes(u32),
+    /// Nothing is announced: packets may be as long as the standard allows.
+    Absent,
+}
+
+impl MaximumPacketSize {
+    /// What is announced where the inbox has this capacity.
+    pub(crate) fn announced(self, capacity: usize) -> Option<u32> {
+        let capacity = u32::try_from(capacity).unwrap_or(u32::MAX).max(1);
+        match self {
+            Self::Inbox => Some(capacity),
+            Self::Bytes(bytes) => Some(bytes.max(capacity)),
+            Self::Absent => None,
+        }
+    }
 }
 
 /// A message to publish.

@@ -2,6 +2,7 @@
 
 use crate::aliases::{BadAlias, TopicAliases};
 use crate::bytes;
+use crate::error::{CommandError, SizeLimit};
 use crate::wire::{Measured, PacketId, PacketType, packet_len};
 
 /// What is kept free for the shortest DISCONNECT that says all it must: a reason code and a session expiry interval.
@@ -59,11 +60,6 @@ impl Control {
         (self.aliases, bytes.get(capacity(bytes, self.aliases)..).unwrap_or_default())
     }
 
-    /// Whether not a byte of what is queued was written.
-    pub(crate) const fn is_untouched(&self) -> bool {
-        self.written == 0 && self.end != 0
-    }
-
     /// Whether a packet is half written, or may be.
     pub(crate) const fn is_writing(&self) -> bool {
         self.shown != self.written
@@ -83,9 +79,9 @@ impl<'m> Queue<'m> {
         len.saturating_add(disconnect) <= self.free()
     }
 
-    /// Whether `len` bytes fit into an empty queue besides a DISCONNECT to come.
-    pub(crate) fn ever_has_room(&self, len: usize) -> bool {
-        len.saturating_add(DISCONNECT_RESERVE) <= self.capacity()
+    /// Refuses a packet of `len` bytes that does not fit into an empty queue besides so many that are kept for others.
+    pub(crate) fn check_size(&self, len: usize, kept: usize) -> Result<(), CommandError> {
+        check_size(len, self.capacity(), kept)
     }
 
     /// How many bytes are in use, a DISCONNECT not counted.
@@ -158,6 +154,11 @@ impl<'m> Queue<'m> {
             rest = behind;
         }
         false
+    }
+
+    /// Whether a packet that begins with `first` is in front, and not a byte of it was written.
+    pub(crate) fn is_untouched(&self, first: u8) -> bool {
+        self.control.written == 0 && self.control.end != 0 && self.bytes.first() == Some(&first)
     }
 
     /// Notes that all of the queue is shown.
@@ -283,6 +284,14 @@ impl<'m> Queue<'m> {
 /// How many bytes of a queue are left for packets besides the topics of these aliases.
 pub(crate) fn capacity(bytes: &[u8], aliases: TopicAliases) -> usize {
     bytes.len().saturating_sub(aliases.len())
+}
+
+/// Refuses a packet of `len` bytes that does not fit into so many, of which some are kept for others.
+pub(crate) fn check_size(len: usize, capacity: usize, kept: usize) -> Result<(), CommandError> {
+    match capacity.checked_sub(kept) {
+        Some(available) if len <= available => Ok(()),
+        available => Err(CommandError::too_large(SizeLimit::Control, len, available.unwrap_or_default())),
+    }
 }
 
 fn in_reach(bytes: &[u8]) -> &[u8] {

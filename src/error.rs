@@ -13,8 +13,28 @@ pub enum CommandError {
     /// There is no room now: neither in the store nor, perhaps, for one exchange more. `Event::Writable` tells when to
     /// try again.
     Full,
-    /// It will never fit: into the store, the control bytes, or the peer's Maximum Packet Size. [MQTT-3.2.2-15]
-    TooLarge,
+    /// It does not fit, and waiting does not help: it needs so much of what this limit makes available. [MQTT-3.2.2-15]
+    ///
+    /// ```
+    /// use mqtt_session::{CommandError, Connect, Inbox, Publish, Session, SizeLimit, Version};
+    /// # #[cfg(feature = "v311")] {
+    /// let mut session: Session<100, 8, 8> = Session::new();
+    /// let mut inbox: Inbox<[u8; 100]> = Inbox::new();
+    /// session.connect(&mut inbox, &Connect::new(Version::V311, "meter-7"))?;
+    /// let refused = session.publish(&Publish::new("power", &[0; 100])).unwrap_err();
+    /// let CommandError::TooLarge { limit: SizeLimit::Store, needed, available } = refused else { panic!() };
+    /// assert_eq!((needed, available), (109, session.free_space() as u32));
+    /// # }
+    /// # Ok::<(), CommandError>(())
+    /// ```
+    TooLarge {
+        /// What it does not fit into.
+        limit: SizeLimit,
+        /// How much it needs: the length of the packet in bytes, unless the limit says otherwise.
+        needed: u32,
+        /// How much the limit allows.
+        available: u32,
+    },
     /// It needs a connection, and there is none, or CONNACK is not yet here.
     Offline,
     /// The connection is being closed.
@@ -53,10 +73,44 @@ pub enum CommandError {
     ClientIdentifierMissing,
 }
 
+/// What is too small for a command.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u8)]
+pub enum SizeLimit {
+    /// `STORE`. Available is the longest packet that fits into an empty store, which is what `free_space` tells of one: 16 bytes
+    /// less than `STORE`. For a CONNECT that is larger than `CONTROL`, it is what messages that wait have left of that.
+    Store,
+    /// `OUTBOUND` is 0, and one exchange is needed.
+    Outbound,
+    /// `CONTROL`. Available are its bytes without those of topic aliases, and without what is kept for other packets: 5 bytes for an
+    /// acknowledgement before DISCONNECT, 9 for a DISCONNECT behind AUTH, SUBACK and UNSUBACK.
+    Control,
+    /// The Maximum Packet Size of the peer. [MQTT-3.1.2-24], [MQTT-3.2.2-15]
+    Peer,
+    /// The standard: 268,435,455 bytes behind the fixed header of a packet, as much for a subscription identifier, and 65,535 bytes
+    /// for a field. Needed is the length of that, or the number.
+    Standard,
+}
+
+impl CommandError {
+    /// From 4 GiB on the figures stay where they are.
+    #[cold]
+    pub(crate) fn too_large(limit: SizeLimit, needed: usize, available: usize) -> Self {
+        let [needed, available] = [needed, available].map(|len| u32::try_from(len).unwrap_or(u32::MAX));
+        Self::TooLarge { limit, needed, available }
+    }
+}
+
 impl From<Unencodable> for CommandError {
     fn from(error: Unencodable) -> Self {
         match error {
-            Unencodable::NoRoom(_) | Unencodable::TooLong => Self::TooLarge,
+            // No command encodes into an output that is too small.
+            Unencodable::NoRoom(needed) => Self::too_large(SizeLimit::Store, needed, 0),
+            Unencodable::TooLong { needed, available } => {
+                Self::TooLarge { limit: SizeLimit::Standard, needed, available }
+            }
             Unencodable::NotInVersion => Self::NotInVersion,
             Unencodable::Forbidden(violation) => Self::Forbidden(violation),
         }
@@ -67,7 +121,15 @@ impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full => "there is no room now",
-            Self::TooLarge => "it is larger than what there is room for",
+            Self::TooLarge { limit, needed, available } => {
+                return match limit {
+                    SizeLimit::Store => write!(f, "it takes {needed} bytes, and the store has room for {available}"),
+                    SizeLimit::Outbound => f.write_str("it takes a place among the exchanges, and there are none"),
+                    SizeLimit::Control => write!(f, "it takes {needed} bytes, and CONTROL has room for {available}"),
+                    SizeLimit::Peer => write!(f, "it takes {needed} bytes, and the peer accepts {available}"),
+                    SizeLimit::Standard => write!(f, "it takes {needed}, and the standard allows {available}"),
+                };
+            }
             Self::Offline => "there is no connection",
             Self::Closing => "the connection is being closed",
             Self::Forbidden(violation) => return write!(f, "a peer would refuse it: {violation}"),

@@ -3,7 +3,7 @@
 use core::convert::Infallible;
 use core::fmt;
 
-use crate::error::CloseReason;
+use crate::error::{CloseReason, CommandError};
 use crate::time::Instant;
 use crate::wire::{
     AckType, Auth, Connack, Delivery, DisconnectPacket, List, PacketId, Properties, PublishPacket, QoS, ReasonCode,
@@ -136,11 +136,21 @@ pub enum Event<'i> {
         /// The properties.
         properties: Properties<'i>,
     },
-    /// A subscribe or unsubscribe was lost with the connection, and is not sent again; whether the server acted on it is
-    /// unknown.
+    /// A subscribe or unsubscribe was lost with the connection, or with the attempt to make one, and is not sent again; whether
+    /// the server acted on it is unknown.
     RequestLost {
         /// What `subscribe` or `unsubscribe` returned.
         packet_id: PacketId,
+    },
+    /// A subscribe or unsubscribe that came before CONNACK cannot be sent, because CONNACK rules it out. It was not sent. 5.0 only.
+    RequestUnsendable {
+        /// What `subscribe` or `unsubscribe` returned.
+        packet_id: PacketId,
+        /// What the command would have been refused as if it had come later: as
+        /// [`WildcardUnsupported`](CommandError::WildcardUnsupported), [`SharedUnsupported`](CommandError::SharedUnsupported),
+        /// [`SubscriptionIdentifierUnsupported`](CommandError::SubscriptionIdentifierUnsupported), or
+        /// [`TooLarge`](CommandError::TooLarge) for the server's Maximum Packet Size.
+        error: CommandError,
     },
     /// An acknowledgement came that nobody waits for. Nothing else follows from it.
     Stray {
@@ -157,7 +167,7 @@ pub enum Event<'i> {
     /// * [`CloseReason::PacketIdentifierReused`]: a message came again on the same connection before it was acknowledged. It is not
     ///   told again, and the one acknowledgement answers both. [MQTT-4.4.0-1]
     Tolerated(CloseReason),
-    /// A message larger than the inbox came; it was acknowledged and let pass, as `Connect` asked.
+    /// A message larger than the inbox came; it was acknowledged and let pass, as `Connect` asked. Its properties are not told.
     Skipped {
         /// The topic name.
         topic: &'i str,

@@ -96,9 +96,9 @@ pub mod wire;
 pub use self::{
     aliases::TopicAliases,
     backoff::Backoff,
-    command::{Acknowledge, Disconnect, Offline, Oversized, Publish},
+    command::{Acknowledge, Disconnect, MaximumPacketSize, Offline, Oversized, Publish},
     endpoint::{Endpoint, PlainEndpoint},
-    error::{CloseReason, CommandError},
+    error::{CloseReason, CommandError, SizeLimit},
     event::{Event, Handle, Message, Outcome, Step, StrayPacket},
     inbox::Inbox,
     session::{

@@ -1,5 +1,6 @@
 //! Enhanced authentication, as far as both ends do the same. (5.0: 4.12)
 
+use crate::control;
 use crate::error::{CloseReason, CommandError};
 use crate::timer::Timer;
 use crate::wire::{Auth, Measured, Properties, ReasonCode, Role, Version};
@@ -32,9 +33,8 @@ impl<E: End> Engine<'_, E> {
             return Err(CommandError::NotAuthenticating);
         }
         let measured = Measured::new(auth, self.version(), E::PEER)?;
-        if !self.queue.ever_has_room(measured.len()) || self.is_oversize(measured.len()) {
-            return Err(CommandError::TooLarge);
-        }
+        self.queue.check_size(measured.len(), control::DISCONNECT_RESERVE)?;
+        self.check_peer(measured.len())?;
         if !self.queue.has_room(measured.len()) {
             self.wait_for_space();
             return Err(CommandError::Full);

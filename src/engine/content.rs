@@ -48,7 +48,7 @@ impl<'a, E: End> Content<'a, E> {
             closing: if is_counted { self.core.closing } else { 0 },
             identifiers: Identifiers::NEW,
             releases: Chain::NEW,
-            expired: Chain::NEW,
+            ended: Chain::NEW,
             next_release: None,
             table: Table::NEW,
             space_wait: match self.core.space_wait {
@@ -107,8 +107,9 @@ impl<'a, E: End> Content<'a, E> {
 
     /// The messages that have expired and are still to be told, in order.
     fn expired(self) -> impl Iterator<Item = Exchange> {
-        successors(self.core.expired.first(self.slots), move |&id| self.core.expired.after(self.slots, id))
+        successors(self.core.ended.first(self.slots), move |&id| self.core.ended.after(self.slots, id))
             .map(move |id| self.exchange(Some(id)))
+            .filter(|exchange| matches!(exchange, Some((Sent::Expired, _))))
     }
 
     /// The messages whose acknowledgements are due, in order.
@@ -116,10 +117,9 @@ impl<'a, E: End> Content<'a, E> {
         self.core.table.due(self.held).map(move |id| entry(self.held, id).and_then(|entry| entry.packet_id))
     }
 
-    /// How many filters a request has and whether it was shown. Of those that were lost the links say nothing.
-    fn request_facts(self, slot: &Slot) -> Option<u32> {
-        let is_over = matches!(self.core.phase, Phase::Offline | Phase::Connecting | Phase::Reporting);
-        (!is_over).then(|| slot.link())
+    /// What a request asks for and whether it was shown. Of those that were lost only that is told.
+    fn request_facts(slot: &Slot) -> Option<u32> {
+        (slot.sent() == Sent::Requesting).then(|| slot.link())
     }
 
     /// Whether the same requests are under way, in whatever slots.
@@ -129,7 +129,7 @@ impl<'a, E: End> Content<'a, E> {
                 let packet_id = identifiers::packet_id_at(self.slots, index);
                 let theirs = packet_id.and_then(|packet_id| identifiers::find(other.slots, packet_id));
                 theirs.and_then(|id| identifiers::slot(other.slots, id)).is_some_and(|theirs| {
-                    theirs.sent() == slot.sent() && other.request_facts(theirs) == self.request_facts(slot)
+                    theirs.sent() == slot.sent() && Self::request_facts(theirs) == Self::request_facts(slot)
                 })
             })
     }
@@ -184,7 +184,7 @@ impl<E: End> Hash for Content<'_, E> {
         self.core.identifiers.taken().hash(state);
         let requests = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_request());
         let facts = |(index, slot): (usize, &Slot)| {
-            (slot.sent(), self.request_facts(slot), identifiers::packet_id_at(self.slots, index))
+            (slot.sent(), Self::request_facts(slot), identifiers::packet_id_at(self.slots, index))
         };
         hash_set(requests.map(facts), state);
         self.core.table.len().hash(state);

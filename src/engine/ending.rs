@@ -3,7 +3,7 @@
 use crate::command::Disconnect;
 use crate::error::{CloseReason, CommandError};
 use crate::event::{CommonEvent, Outcome};
-use crate::flow::identifiers::{self, Identifiers, SlotId, slot, slot_mut};
+use crate::flow::identifiers::{self, Identifiers, Slot, SlotId, slot, slot_mut};
 use crate::flow::receiver::Held;
 use crate::flow::sender::{Level, Sent};
 use crate::keepalive::KeepAlive;
@@ -28,6 +28,9 @@ impl<'m, E: End> Engine<'m, E> {
             tell(step, CommonEvent::Tolerated(CloseReason::Violation(Violation::PubrecCodeReserved)));
             return true;
         }
+        if self.lose_request(step) {
+            return true;
+        }
         if self.core.session_loss != SessionLoss::Nothing {
             if self.lose(step).is_some() {
                 return true;
@@ -41,6 +44,15 @@ impl<'m, E: End> Engine<'m, E> {
             return true;
         }
         false
+    }
+
+    /// Tells of one request that was lost, unless a message has expired before.
+    fn lose_request<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
+        // Mostly there is none.
+        let Some(id) = self.core.ended.first(self.slots) else { return false };
+        let is_request = slot(self.slots, id).is_some_and(Slot::is_request);
+        let event = if is_request { E::lose_request(self, id) } else { None };
+        event.map(|event| tell::<E::Event<'_>, _>(step, event)).is_some()
     }
 
     /// Tells the end of one exchange of a session that is gone. `None`: there is none left.
@@ -95,8 +107,7 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    /// The connection is over. One pass over the tables, no more per connection; requests that were lost are found in the course
-    /// of another one, by the polls that tell of them.
+    /// The connection is over. One pass over the tables, no more per connection.
     pub(crate) fn end(&mut self, cause: CloseReason) {
         self.stop(Phase::Reporting, cause);
         self.core.turn = Turn::Queue;
@@ -105,7 +116,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.limits = Limits::NONE;
         self.core.support = Support::NONE;
         self.core.quota = 0;
-        self.store.carry_over();
+        self.store.rewind();
         E::ended(self);
         self.carry_over();
         self.core.table.carry_over(self.held);
@@ -191,6 +202,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.closing = 0;
         self.core.pending_answer = None;
         self.queue.clear();
+        self.store.stop_writing();
     }
 
     /// Whether the application wants to disconnect: of what comes in, only acknowledgements matter.
@@ -248,10 +260,9 @@ impl<'m, E: End> Engine<'m, E> {
         let packet = wire::DisconnectPacket { reason_code, properties };
         let measured = Measured::new(&packet, self.version(), E::PEER)?;
         // Beside it there must be room for acknowledgements, which leave before it.
+        self.queue.check_size(measured.len(), ANSWER)?;
+        self.check_peer(measured.len())?;
         let with_answer = measured.len().saturating_add(ANSWER);
-        if with_answer > self.queue.capacity() || self.is_oversize(measured.len()) {
-            return Err(CommandError::TooLarge);
-        }
         if with_answer > self.queue.free() || !self.queue.keep_disconnect(&measured) {
             self.wait_for_space();
             return Err(CommandError::Full);

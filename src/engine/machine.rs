@@ -4,12 +4,12 @@ use core::fmt::Debug;
 use core::hash::Hash;
 
 use crate::aliases::TopicAliases;
-use crate::control::Queue;
-use crate::error::CloseReason;
+use crate::control::{DISCONNECT_RESERVE, Queue};
+use crate::error::{CloseReason, CommandError, SizeLimit};
 use crate::event::{CommonEvent, Step};
 use crate::flow::chain::Ages;
 use crate::flow::held::Entry;
-use crate::flow::identifiers::Slot;
+use crate::flow::identifiers::{Slot, SlotId};
 use crate::flow::sender::Sent;
 use crate::inbox::{Inbox, Unread};
 use crate::keepalive::Demand;
@@ -67,6 +67,9 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     /// What this end does not take of what it receives.
     fn check_publish(engine: &Engine<'_, Self>, publish: &PublishPacket<'_>) -> Result<(), CloseReason>;
 
+    /// How long a packet may be that is larger than the inbox; 0: of any length.
+    fn packet_limit(engine: &Engine<'_, Self>, inbox: &Unread<'_>) -> u32;
+
     /// Bytes of the queue are written.
     fn queue_written(_: &mut Engine<'_, Self>) {}
 
@@ -78,6 +81,21 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
 
     /// A message that was in flight when the session was lost has become a new one, where that is done.
     fn republished<'i>(_lost: PacketId, _packet_id: PacketId) -> Option<Self::Event<'i>> {
+        None
+    }
+
+    /// How many slots messages leave to requests.
+    fn kept_slots(_core: &Core<Self>, _slots: usize) -> usize {
+        0
+    }
+
+    /// A request was lost with its connection.
+    fn lose_request<'i>(_engine: &mut Engine<'_, Self>, _id: SlotId) -> Option<Self::Event<'i>> {
+        None
+    }
+
+    /// A request that is next must not be sent on this connection.
+    fn vet_request<'i>(_engine: &mut Engine<'_, Self>, _id: SlotId, _place: Place) -> Option<Self::Event<'i>> {
         None
     }
 
@@ -111,11 +129,14 @@ pub(crate) enum Processed {
     Incomplete,
 }
 
-/// Of a request, says in the link of its slot that it was shown; the rest is the number of its filters.
+/// Of a request, says in the link of its slot that it was shown; the rest is what it asks for.
 pub(crate) const SHOWN: u32 = 1 << 31;
 
 /// The longest acknowledgement of ours.
 pub(crate) const ANSWER: usize = ShortAcknowledgement::LONGEST;
+
+/// The fewest bytes that a queue of answers can do with: one of them, and a DISCONNECT. With fewer nothing would be received.
+pub(crate) const SHORTEST: usize = ANSWER + DISCONNECT_RESERVE;
 
 /// By how much a clock may jitter, in milliseconds. One that goes back by more was set back.
 const JITTER: u64 = 1_000;
@@ -188,7 +209,7 @@ impl<'m, E: End> Engine<'m, E> {
                 self.pass_young();
                 pause = self.core.pause(self.store.outbox);
             }
-            if self.vet(step) {
+            if Version::LATEST.is_v5() && self.vet(step) {
                 return;
             }
             self.prepare();
@@ -447,7 +468,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// What is shown of the store, to be reported; without the topic alias that it may leave with.
     #[cfg(any(feature = "defmt", feature = "log"))]
-    fn stored_packet(&self, place: Place) -> crate::report::Packets<'_> {
+    pub(crate) fn stored_packet(&self, place: Place) -> crate::report::Packets<'_> {
         self.packets(self.store.records().packet(place))
     }
 
@@ -578,6 +599,15 @@ impl<'m, E: End> Engine<'m, E> {
         limit != 0 && u32::try_from(len).map_or(true, |len| len > limit)
     }
 
+    /// Refuses a packet of `len` bytes that the peer does not take.
+    pub(crate) fn check_peer(&self, len: usize) -> Result<(), CommandError> {
+        if self.is_oversize(len) {
+            let limit = usize::try_from(self.core.limits.packet_size).unwrap_or(usize::MAX);
+            return Err(CommandError::too_large(SizeLimit::Peer, len, limit));
+        }
+        Ok(())
+    }
+
     /// A message lives from its acceptance on, which is told the time by the poll that follows.
     #[inline(never)]
     fn stamp(&mut self) {
@@ -618,19 +648,14 @@ pub(crate) struct Announcement {
 }
 
 impl Announcement {
-    pub(crate) fn new(version: Version, capacity: usize, aliases: TopicAliases, receive_maximum: u16) -> Self {
-        let packet_size = u32::try_from(capacity).unwrap_or(u32::MAX).max(1);
-        let properties = [
-            Property::ReceiveMaximum(receive_maximum),
-            Property::MaximumPacketSize(packet_size),
-            Property::TopicAliasMaximum(aliases.maximum),
-        ];
-        let said = match (version.is_v5(), aliases.is_empty()) {
-            (false, _) => 0,
-            (true, true) => 2,
-            (true, false) => 3,
-        };
-        Self { properties, said }
+    pub(crate) fn new(version: Version, receive_maximum: u16, packet_size: Option<u32>, aliases: TopicAliases) -> Self {
+        let aliases_said = Property::TopicAliasMaximum(aliases.maximum);
+        let second = packet_size.map_or(aliases_said, Property::MaximumPacketSize);
+        let said = 1_usize.wrapping_add(packet_size.is_some().into()).wrapping_add((!aliases.is_empty()).into());
+        Self {
+            properties: [Property::ReceiveMaximum(receive_maximum), second, aliases_said],
+            said: if version.is_v5() { said } else { 0 },
+        }
     }
 
     pub(crate) fn properties(&self) -> &[Property<'static>] {

@@ -10,8 +10,8 @@ mod sending;
 pub(crate) mod state;
 
 pub(crate) use self::content::Digest;
-#[cfg(feature = "server")]
-pub(crate) use self::machine::ANSWER;
-pub(crate) use self::machine::{Announcement, End, Engine, Processed, SHOWN, StepOf, is_announced, received, tell};
+pub(crate) use self::machine::{
+    Announcement, End, Engine, Processed, SHORTEST, SHOWN, StepOf, is_announced, received, tell,
+};
 pub(crate) use self::memory::Memory;
-pub(crate) use self::sending::Room;
+pub(crate) use self::sending::{Needs, Room};

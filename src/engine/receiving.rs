@@ -204,7 +204,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Whether a PUBLISH that is too large is let pass.
     fn skips_large(&self) -> bool {
-        self.core.options.skips_large() && !self.version().is_v5() && !E::is_beginning(self)
+        self.core.options.skips_large() && !E::is_beginning(self)
     }
 
     /// Lets a PUBLISH pass that is larger than the inbox. It is acknowledged, or it would come again and again.
@@ -214,15 +214,27 @@ impl<'m, E: End> Engine<'m, E> {
         inbox: &mut Unread<'i>,
         step: &mut StepOf<'m, 'i, E>,
     ) -> Result<Processed, CloseReason> {
-        let Some((publish, len)) = inbox.large(self.version(), E::ROLE)? else { return Ok(Processed::Incomplete) };
+        let limit = E::packet_limit(self, inbox);
+        let found = inbox.large(self.version(), E::ROLE, limit)?;
+        let Some((publish, len)) = found else { return Ok(Processed::Incomplete) };
         if self.is_leaving() {
             inbox.skip(len);
             return Ok(Processed::Nothing);
         }
+        let alias = publish.alias();
+        if let Some(alias) = alias {
+            inbox.map_topic(alias, publish.topic)?;
+        }
         E::check_publish(self, &publish)?;
         let PublishPacket { topic, delivery, retain, .. } = publish;
         let taken = match self.arrive(&delivery, self.own_handling())? {
-            Arrived::Delivered(_) => tell(step, CommonEvent::Skipped { topic, qos: delivery.qos(), retain, len }),
+            Arrived::Delivered(_) => {
+                let topic = match alias {
+                    Some(alias) if topic.is_empty() => inbox.take_topic(alias),
+                    _ => topic,
+                };
+                tell(step, CommonEvent::Skipped { topic, qos: delivery.qos(), retain, len })
+            }
             Arrived::Silently => Processed::Nothing,
             Arrived::Again => self.tolerate_repeat(step),
             Arrived::NotYet => return Ok(Processed::Deferred),

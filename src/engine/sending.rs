@@ -4,11 +4,11 @@ use core::num::NonZeroU16;
 
 use crate::bytes;
 use crate::command::Publish;
-use crate::error::{CloseReason, CommandError};
+use crate::error::{CloseReason, CommandError, SizeLimit};
 use crate::event::{CommonEvent, Outcome, StrayPacket};
 use crate::flow::identifiers::{self, Slot, SlotId, slot, slot_mut};
 use crate::flow::sender::{Counted, Level, Reaction, Receipt, Sent};
-use crate::outbox::{Label, Lifetime, ORDERS, Order, Place};
+use crate::outbox::{Label, Lifetime, ORDERS, OVERHEAD, Order, Place};
 use crate::report::report;
 use crate::timer::Timer;
 use crate::wire::{
@@ -37,6 +37,16 @@ impl Layout for Head<'_> {
     fn tail(&self) -> usize {
         self.payload
     }
+}
+
+/// What a packet needs besides its bytes in the store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    Nothing,
+    /// A slot for a message.
+    MessageSlot,
+    /// A slot for SUBSCRIBE or UNSUBSCRIBE.
+    RequestSlot,
 }
 
 /// The room for a packet in the store: how much, and where.
@@ -75,7 +85,8 @@ impl<'m, E: End> Engine<'m, E> {
             },
             payload,
         };
-        let room = self.make_room(&head, level.is_some())?;
+        let needs = if level.is_some() { Needs::MessageSlot } else { Needs::Nothing };
+        let room = self.make_room(&head, needs)?;
         let seconds = if Version::LATEST.is_v5() { publish.properties.message_expiry_interval() } else { None };
         let lifetime = seconds.map_or(Lifetime::ENDLESS, Lifetime::of);
         let slot = match level {
@@ -155,26 +166,39 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// Makes room for a packet, in the store and, if it takes a slot, among the slots.
-    pub(crate) fn make_room(&mut self, packet: &dyn Layout, slot: bool) -> Result<Room, CommandError> {
+    pub(crate) fn make_room(&mut self, packet: &dyn Layout, needs: Needs) -> Result<Room, CommandError> {
         let extent = Measured::new(packet, self.stored_version(), E::PEER)?.extent();
         let len = extent.len();
-        let stored = len.saturating_add(crate::outbox::OVERHEAD);
-        if stored > self.store.bytes.len() || (slot && self.slots.is_empty()) || self.is_oversize(len) {
-            return Err(CommandError::TooLarge);
+        let capacity = self.store.bytes.len().saturating_sub(OVERHEAD);
+        if len > capacity || self.store.bytes.len() < OVERHEAD {
+            return Err(CommandError::too_large(SizeLimit::Store, len, capacity));
         }
-        let has_slot = !slot || usize::from(self.core.identifiers.taken()) < self.slots.len();
-        let slots = &mut *self.slots;
-        let moved = |id, place: Place| {
-            if let Some(slot) = SlotId::new(id).and_then(|id| slot_mut(slots, id)) {
-                slot.set_link(place.get());
-            }
+        if needs != Needs::Nothing && self.slots.is_empty() {
+            return Err(CommandError::too_large(SizeLimit::Outbound, 1, 0));
+        }
+        self.check_peer(len)?;
+        let (taken, slots) = (usize::from(self.core.identifiers.taken()), self.slots.len());
+        let has_slot = match needs {
+            Needs::Nothing => true,
+            Needs::MessageSlot => taken.saturating_add(E::kept_slots(self.core, slots)) < slots,
+            Needs::RequestSlot => taken < slots,
         };
-        let place = if has_slot { self.store.make_room(len, moved) } else { None };
+        let place = if has_slot { self.find_place(len) } else { None };
         let Some(place) = place else {
             self.wait_for_space();
             return Err(CommandError::Full);
         };
         Ok(Room { extent, place })
+    }
+
+    /// Where a packet of `len` bytes has room in the store.
+    pub(crate) fn find_place(&mut self, len: usize) -> Option<Place> {
+        let slots = &mut *self.slots;
+        self.store.make_room(len, |id, place| {
+            if let Some(slot) = SlotId::new(id).and_then(|id| slot_mut(slots, id)) {
+                slot.set_link(place.get());
+            }
+        })
     }
 
     /// Puts a packet into the store, where there is room for it, and shows what was put there.
@@ -233,8 +257,14 @@ impl<'m, E: End> Engine<'m, E> {
             return false;
         }
         while let Some(place) = self.store.records().next(Order::Immediate) {
-            let is_publish = self.store.records().label(place).slot == 0;
-            if !is_publish || !self.is_unsendable(place) {
+            if let Some(id) = SlotId::new(self.store.records().label(place).slot) {
+                if let Some(event) = E::vet_request(self, id, place) {
+                    tell::<E::Event<'_>, _>(step, event);
+                    return true;
+                }
+                break;
+            }
+            if !self.is_unsendable(place) {
                 break;
             }
             self.store.remove(Order::Immediate, place);
@@ -270,8 +300,9 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Tells the outcome of one message that has expired.
     pub(super) fn tell_expired<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
-        let id = self.core.expired.first(self.slots);
-        id.is_some_and(|id| self.finish(id, Outcome::Expired, step).is_some())
+        let first = self.core.ended.first(self.slots);
+        let expired = first.filter(|&id| slot(self.slots, id).is_some_and(|slot| !slot.is_request()));
+        expired.is_some_and(|id| self.finish(id, Outcome::Expired, step).is_some())
     }
 
     fn expire_at(&mut self, order: Order, place: Place) {
@@ -289,7 +320,7 @@ impl<'m, E: End> Engine<'m, E> {
         match (slot, SlotId::new(id)) {
             (Some(slot), Some(id)) => {
                 slot.set_sent(Sent::Expired);
-                self.core.expired.push(self.slots, id);
+                self.core.ended.push(self.slots, id);
             }
             _ => self.space_freed(),
         }
@@ -300,7 +331,8 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.expiry = self.core.expiry.or_sooner(Timer::of(millis));
     }
 
-    /// Whether the limits of this connection forbid a stored PUBLISH. [MQTT-3.2.2-11], [MQTT-3.2.2-14], [MQTT-3.2.2-15]
+    /// Whether the limits of this connection, once they are known, forbid a stored PUBLISH. [MQTT-3.2.2-11], [MQTT-3.2.2-14],
+    /// [MQTT-3.2.2-15]
     fn is_unsendable(&self, place: Place) -> bool {
         if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
             return false;
@@ -527,7 +559,7 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// Takes an exchange out of whatever it is in.
-    fn forget(&mut self, id: SlotId) {
+    pub(crate) fn forget(&mut self, id: SlotId) {
         match slot(self.slots, id).map(Slot::sent) {
             Some(Sent::Queued(_) | Sent::Published(_) | Sent::Resend(_)) => self.unstore(id),
             Some(Sent::Released(..) | Sent::ResendRelease(_)) => {
@@ -536,7 +568,7 @@ impl<'m, E: End> Engine<'m, E> {
                 }
                 self.core.releases.remove(self.slots, id);
             }
-            Some(Sent::Expired) => self.core.expired.remove(self.slots, id),
+            Some(Sent::Expired | Sent::RequestLost) => self.core.ended.remove(self.slots, id),
             _ => {}
         }
         self.free(id);

@@ -51,8 +51,8 @@ pub(crate) struct Core<E> {
     pub(crate) identifiers: Identifiers,
     /// The exchanges that wait for PUBCOMP, in the order of their PUBRECs.
     pub(crate) releases: Chain,
-    /// The messages that have expired, and whose outcome is still to be told.
-    pub(crate) expired: Chain,
+    /// The messages that have expired and the requests that were lost, whose outcomes are still to be told.
+    pub(crate) ended: Chain,
     /// The next PUBREL of an earlier connection that is to be sent again.
     pub(crate) next_release: Option<SlotId>,
     pub(crate) table: Table,
@@ -82,7 +82,7 @@ impl<E> Core<E> {
             method: 0,
             identifiers: Identifiers::NEW,
             releases: Chain::NEW,
-            expired: Chain::NEW,
+            ended: Chain::NEW,
             next_release: None,
             table: Table::NEW,
             unstamped: 0,
@@ -346,11 +346,12 @@ flags! {
 }
 
 impl Options {
-    pub(crate) fn of(acknowledgement: Acknowledge, offline: Offline, oversized: Oversized) -> Self {
+    /// `may_exceed`: the peer may send packets that are larger than the inbox.
+    pub(crate) fn of(acknowledgement: Acknowledge, offline: Offline, oversized: Oversized, may_exceed: bool) -> Self {
         Self::NONE
             .with_manual_acknowledgement(acknowledgement == Acknowledge::Manually)
             .with_dropping_offline(offline == Offline::Acknowledged)
-            .with_skipping_large(oversized == Oversized::Skipped)
+            .with_skipping_large(may_exceed && oversized == Oversized::Skipped)
     }
 }
 

@@ -43,9 +43,9 @@ impl Slot {
         self.state = self.state & !Self::SENT | sent.number();
     }
 
-    /// What else there is to know: where the packet is stored (queued, published, to be sent again), how many filters
-    /// await their codes (requests), the neighbours in the order of the PUBRELs and when PUBREL was sent (released), which slot
-    /// is free next (free).
+    /// What else there is to know: where the packet is stored (queued, published, to be sent again), what is asked for and how many
+    /// filters await their codes (requests), the neighbours in the order of the PUBRELs and when PUBREL was sent (released), the
+    /// neighbours among those whose outcome is to be told (expired, lost requests), which slot is free next (free).
     pub(crate) fn link(&self) -> u32 {
         let [low, high] = self.halves;
         u32::from(high) << 16 | u32::from(low)
@@ -58,7 +58,7 @@ impl Slot {
 
     pub(crate) const fn is_request(&self) -> bool {
         // Their numbers are the highest.
-        self.state & Self::SENT >= Sent::Subscribing.number()
+        self.state & Self::SENT >= Sent::Requesting.number()
     }
 
     const fn is_free(&self) -> bool {

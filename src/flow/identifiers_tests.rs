@@ -15,7 +15,7 @@ use super::{Identifiers, PacketId, Sent, Slot, SlotId, find, packet_id, slot};
 const SIZES: [usize; 17] = [0, 1, 2, 3, 5, 7, 8, 15, 16, 17, 255, 256, 1000, 32_768, 40_000, 65_534, 65_535];
 const CYCLES: u32 = 200_000;
 /// Any state but `Free` will do.
-const BUSY: Sent = Sent::Subscribing;
+const BUSY: Sent = Sent::Requesting;
 
 /// The identifiers of a slot, in the order in which they are used: those of its numbers that 16 bits can say, as far as
 /// there are generations.
@@ -258,8 +258,8 @@ fn what_a_slot_holds_is_kept_apart() {
         assert_eq!(slot.generation(), generation);
         for link in [1, 0xFFFF, 0x1_0000, 0x1234_5678, u32::MAX] {
             slot.set_link(link);
-            slot.set_sent(Sent::Unsubscribing);
-            assert_eq!((slot.sent(), slot.generation(), slot.link()), (Sent::Unsubscribing, generation, link));
+            slot.set_sent(Sent::RequestLost);
+            assert_eq!((slot.sent(), slot.generation(), slot.link()), (Sent::RequestLost, generation, link));
             slot.set_sent(BUSY);
             assert_eq!((slot.sent(), slot.generation(), slot.link()), (BUSY, generation, link));
         }

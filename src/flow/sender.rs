@@ -20,10 +20,10 @@ pub(crate) enum Sent {
     Released(Counted, Receipt),
     /// PUBREL carried over from an earlier connection and not yet sent on this one.
     ResendRelease(Receipt),
-    /// SUBSCRIBE accepted.
-    Subscribing,
-    /// UNSUBSCRIBE accepted.
-    Unsubscribing,
+    /// SUBSCRIBE or UNSUBSCRIBE accepted.
+    Requesting,
+    /// SUBSCRIBE or UNSUBSCRIBE lost with its connection; its outcome is still to be told.
+    RequestLost,
 }
 
 /// The QoS of a PUBLISH that is acknowledged.
@@ -101,7 +101,7 @@ impl Sent {
             (Self::ResendRelease(_), Pubcomp, _) => Accepted(Counted::Before),
 
             // What was never shown cannot have been answered: the answer is to an exchange long gone.
-            (Self::Free | Self::Queued(_) | Self::Expired | Self::Subscribing | Self::Unsubscribing, _, failed) => {
+            (Self::Free | Self::Queued(_) | Self::Expired | Self::Requesting | Self::RequestLost, _, failed) => {
                 Stray { release: matches!(by, Pubrec) && !failed }
             }
             (Self::Published(_) | Self::Resend(_) | Self::Released(..) | Self::ResendRelease(_), _, _) => Contradiction,
@@ -126,8 +126,13 @@ impl Sent {
         match self {
             Self::Published(level) => Self::Resend(level),
             Self::Released(_, receipt) => Self::ResendRelease(receipt),
-            Self::Subscribing | Self::Unsubscribing => Self::Free,
-            Self::Free | Self::Queued(_) | Self::Expired | Self::Resend(_) | Self::ResendRelease(_) => self,
+            Self::Requesting => Self::RequestLost,
+            Self::Free
+            | Self::Queued(_)
+            | Self::Expired
+            | Self::Resend(_)
+            | Self::ResendRelease(_)
+            | Self::RequestLost => self,
         }
     }
 
@@ -141,8 +146,8 @@ impl Sent {
             Self::Resend(level) => 6 | level as u16,
             Self::Released(counted, receipt) => 8 | (receipt as u16) << 1 | counted as u16,
             Self::ResendRelease(receipt) => 12 | receipt as u16,
-            Self::Subscribing => 14,
-            Self::Unsubscribing => 15,
+            Self::Requesting => 14,
+            Self::RequestLost => 15,
         }
     }
 
@@ -158,8 +163,8 @@ impl Sent {
             6 | 7 => Self::Resend(level),
             8..=11 => Self::Released(counted, receipt(high)),
             12 | 13 => Self::ResendRelease(receipt(low)),
-            14 => Self::Subscribing,
-            15 => Self::Unsubscribing,
+            14 => Self::Requesting,
+            15 => Self::RequestLost,
             _ => Self::Free,
         }
     }

@@ -3,7 +3,7 @@
 use super::Counted::{Before, Here};
 use super::Level::{AtLeastOnce, ExactlyOnce};
 use super::Receipt::{self, NoMatchingSubscribers, Success};
-use super::Sent::{Expired, Free, Published, Queued, Released, Resend, ResendRelease, Subscribing, Unsubscribing};
+use super::Sent::{Expired, Free, Published, Queued, Released, RequestLost, Requesting, Resend, ResendRelease};
 use super::{Reaction, Sent};
 use crate::wire::AckType::{self, Puback, Pubcomp, Pubrec};
 use crate::wire::ReasonCode;
@@ -54,8 +54,8 @@ const STATES: [Sent; 16] = [
     Released(Before, NoMatchingSubscribers),
     ResendRelease(Success),
     ResendRelease(NoMatchingSubscribers),
-    Subscribing,
-    Unsubscribing,
+    Requesting,
+    RequestLost,
     Expired,
 ];
 
@@ -79,7 +79,7 @@ const RELEASED: &[Sent] = &[
 ];
 const NOT_SHOWN: &[Sent] = &[Queued(AtLeastOnce), Queued(ExactlyOnce), Expired];
 /// A request is no PUBLISH, so its identifier is unknown to these tables.
-const UNKNOWN: &[Sent] = &[Free, Subscribing, Unsubscribing];
+const UNKNOWN: &[Sent] = &[Free, Requesting, RequestLost];
 
 const ENDS: Reaction = Reaction::Contradiction;
 const STRAY: Reaction = Reaction::Stray { release: false };
@@ -169,8 +169,8 @@ const fn place_in_states(state: Sent) -> usize {
         Released(Before, NoMatchingSubscribers) => 10,
         ResendRelease(Success) => 11,
         ResendRelease(NoMatchingSubscribers) => 12,
-        Subscribing => 13,
-        Unsubscribing => 14,
+        Requesting => 13,
+        RequestLost => 14,
         Expired => 15,
     }
 }
@@ -199,8 +199,8 @@ fn carried_over_to_the_next_connection() {
         (Released(Before, NoMatchingSubscribers), ResendRelease(NoMatchingSubscribers), "and what PUBREC said"),
         (ResendRelease(Success), ResendRelease(Success), "S2 AwaitComp: even if the PUBREL was never written"),
         (ResendRelease(NoMatchingSubscribers), ResendRelease(NoMatchingSubscribers), "likewise"),
-        (Subscribing, Free, "4.1: ids of pending SUBSCRIBE are freed"),
-        (Unsubscribing, Free, "4.1: ids of pending UNSUBSCRIBE are freed"),
+        (Requesting, RequestLost, "4.1: ids of pending SUBSCRIBE and UNSUBSCRIBE are freed, once that is told"),
+        (RequestLost, RequestLost, "told on whichever connection"),
         (Expired, Expired, "its outcome is still to be told"),
     ];
     assert_eq!(rows.map(|(before, ..)| before), STATES);

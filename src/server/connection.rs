@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
-use crate::command;
+use crate::command::{self, MaximumPacketSize};
 use crate::control;
 use crate::engine::state::{Authentication, Core, Limits, Options, Phase, SessionLifetime, SessionLoss, Support, Turn};
-use crate::engine::{ANSWER, Announcement, End, Engine, Processed, StepOf, is_announced, received, tell};
+use crate::engine::{Announcement, End, Engine, Processed, SHORTEST, StepOf, is_announced, received, tell};
 use crate::error::{CloseReason, CommandError};
 use crate::inbox::Unread;
 use crate::keepalive::KeepAlive;
@@ -121,6 +121,10 @@ impl End for Server {
         if publish.retain && !support.retain() { Err(CloseReason::RetainUnsupported) } else { Ok(()) }
     }
 
+    fn packet_limit(engine: &Engine<'_, Self>, _: &Unread<'_>) -> u32 {
+        engine.core.end.packet_limit
+    }
+
     fn queue_written(engine: &mut Engine<'_, Self>) {
         if engine.core.session_lifetime == SessionLifetime::Begun && !engine.queue.holds_connack() {
             engine.core.session_lifetime = SessionLifetime::Kept;
@@ -166,6 +170,7 @@ impl End for Server {
             }
         }
         end.stage = Stage::Unconnected;
+        end.packet_limit = 0;
         end.asked = Asked::NOTHING;
     }
 
@@ -252,17 +257,18 @@ impl<'m> Engine<'m, Server> {
         self.check_method(&properties).map_err(|_| CommandError::NotAuthenticating)?;
         let session_present = asked.request.session_present();
         let held = if session_present { self.core.table.len() } else { 0 };
-        let receive_maximum = self.places().saturating_sub(held).max(1);
-        let announced = Announcement::new(self.version(), asked.capacity, asked.aliases, receive_maximum);
+        let receive_maximum = self.places().saturating_sub(held).min(accept.receive_maximum).max(1);
+        let packet_size = accept.maximum_packet_size.announced(asked.capacity);
+        let announced = Announcement::new(self.version(), receive_maximum, packet_size, asked.aliases);
         let packet = Connack { session_present, reason_code: ReasonCode::Success, properties };
         let packet = Announcing { packet, announced: List::of(announced.properties()) };
         let measured = Measured::new(&packet, self.version(), Role::Client)?;
         let room = control::capacity(self.queue.bytes, accept.topic_aliases);
         // Without room for an answer nothing more would be received.
-        if room < SHORTEST || self.queue.end().saturating_add(measured.len()) > room || self.is_oversize(measured.len())
-        {
-            return Err(CommandError::TooLarge);
-        }
+        control::check_size(SHORTEST, room, 0)?;
+        // An AUTH may be in front of it.
+        control::check_size(measured.len(), room, self.queue.end())?;
+        self.check_peer(measured.len())?;
         self.queue.set_aliases(accept.topic_aliases);
         self.queue.push(&measured);
         self.core.receive_quota = receive_maximum;
@@ -286,14 +292,22 @@ impl<'m> Engine<'m, Server> {
         let assigned = properties.assigned_client_identifier().filter(|_| asked.request.nameless());
         self.core.client = assigned.map_or(asked.client, hash);
         self.core.level = asked.level;
-        self.core.options = Options::of(accept.acknowledgement, accept.offline, accept.oversized);
+        let may_exceed = !self.version().is_v5() || accept.maximum_packet_size != MaximumPacketSize::Inbox;
+        self.core.options = Options::of(accept.acknowledgement, accept.offline, accept.oversized, may_exceed);
         self.core.disconnect_timeout = seconds(accept.disconnect_timeout).max(1);
         self.core.keep_alive = KeepAlive::watching(
             properties.server_keep_alive().unwrap_or(asked.keep_alive),
             accept.liveness == Liveness::Bytes,
         );
+        let is_v5 = self.version().is_v5();
         let end = &mut self.core.end;
         end.expiry = expiry.unwrap_or(asked.expiry);
+        end.packet_limit = match accept.maximum_packet_size {
+            MaximumPacketSize::Bytes(_) if is_v5 => {
+                accept.maximum_packet_size.announced(asked.capacity).unwrap_or_default()
+            }
+            _ => 0,
+        };
         end.will_delay = asked.will_delay;
         end.will = if asked.request.has_will() { Will::Armed } else { Will::None };
         end.support = Support::of(properties);
@@ -320,16 +334,16 @@ impl<'m> Engine<'m, Server> {
         if reason_code == ReasonCode::Success {
             return Err(CommandError::Forbidden(Violation::ConnackCodeReserved));
         }
-        let is_queued = if Version::OLDEST.is_v5() && !self.is_asked_for_v5() {
+        if Version::OLDEST.is_v5() && !self.is_asked_for_v5() {
             // 3.1.1 is not in this build.
-            self.queue.push_encoded(&REFUSAL_OF_OLDER_CLIENT)
+            control::check_size(REFUSAL_OF_OLDER_CLIENT.len(), self.queue.free(), 0)?;
+            self.queue.push_encoded(&REFUSAL_OF_OLDER_CLIENT);
         } else {
             let packet = Connack { session_present: false, reason_code, properties };
             let measured = Measured::new(&packet, self.version(), Role::Client)?;
-            !self.is_oversize(measured.len()) && self.queue.push(&measured)
-        };
-        if !is_queued {
-            return Err(CommandError::TooLarge);
+            control::check_size(measured.len(), self.queue.free(), 0)?;
+            self.check_peer(measured.len())?;
+            self.queue.push(&measured);
         }
         self.core.end.stage = Stage::Rejected;
         self.core.cause = cause;
@@ -453,6 +467,3 @@ impl<'m> Engine<'m, Server> {
 
 /// CONNACK that says to a client of 3.1.1, in a form that it can read, that its version is not spoken here. [MQTT-3.1.2-2]
 const REFUSAL_OF_OLDER_CLIENT: [u8; 4] = [0x20, 2, 0, 1];
-
-/// The fewest bytes that a queue of answers can do with: one of them, and a DISCONNECT.
-pub(super) const SHORTEST: usize = ANSWER + control::DISCONNECT_RESERVE;

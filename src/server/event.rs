@@ -80,7 +80,7 @@ pub enum Event<'i> {
         /// How long to wait, in seconds: the Will Delay Interval, or the time to the end of the session.
         delay: u32,
     },
-    /// A message larger than the inbox came; it was acknowledged and let pass, as `Accept` says.
+    /// A message larger than the inbox came; it was acknowledged and let pass, as `Accept` says. Its properties are not told.
     Skipped {
         /// The topic name.
         topic: &'i str,

@@ -14,8 +14,8 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::command::{Disconnect, Publish};
-use crate::engine::Memory;
 use crate::engine::state::{Phase, SessionLifetime};
+use crate::engine::{Memory, SHORTEST};
 use crate::error::CommandError;
 use crate::event::{Handle, Step};
 use crate::inbox::Inbox;
@@ -78,7 +78,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     /// ```
     #[must_use]
     pub const fn new() -> Self {
-        const { assert!(CONTROL >= connection::SHORTEST, "a server's end needs at least 14 CONTROL bytes") };
+        const { assert!(CONTROL >= SHORTEST, "a server's end needs at least 14 CONTROL bytes") };
         Self(Memory::NEW)
     }
 
@@ -232,7 +232,8 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.0.engine().cancel(packet_id)
     }
 
-    /// The length in bytes of the largest packet that fits into the store now; 0: none.
+    /// The length in bytes of the largest packet that fits into the store now; 0: none. It compares with what
+    /// [`CommandError::TooLarge`] says is needed of [`SizeLimit::Store`](crate::SizeLimit::Store).
     ///
     /// ```
     /// let session: &mqtt_session::server::Session<256, 8, 8> = &mqtt_session::server::Session::new();

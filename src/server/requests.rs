@@ -143,10 +143,8 @@ impl<'m> Engine<'m, Server> {
             return Ok(());
         }
         let measured = Measured::new(packet, self.version(), Role::Client)?;
-        if measured.len().saturating_add(DISCONNECT_RESERVE) > self.queue.capacity() || self.is_oversize(measured.len())
-        {
-            return Err(CommandError::TooLarge);
-        }
+        self.queue.check_size(measured.len(), DISCONNECT_RESERVE)?;
+        self.check_peer(measured.len())?;
         if !self.queue.has_room(measured.len()) || !self.queue.push(&measured) {
             self.wait_for_space();
             return Err(CommandError::Full);

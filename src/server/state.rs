@@ -16,6 +16,8 @@ pub(crate) struct Server {
     /// Session Expiry Interval and Will Delay Interval, in seconds.
     pub(super) expiry: u32,
     pub(super) will_delay: u32,
+    /// The Maximum Packet Size that was announced above the capacity of the inbox; 0: none.
+    pub(super) packet_limit: u32,
     pub(super) asked: Asked,
     pub(super) stage: Stage,
     pub(super) will: Will,
@@ -94,6 +96,7 @@ impl Server {
         ended: Instant::from_millis(0),
         expiry: 0,
         will_delay: 0,
+        packet_limit: 0,
         asked: Asked::NOTHING,
         stage: Stage::Unconnected,
         will: Will::None,

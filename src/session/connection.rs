@@ -2,19 +2,19 @@
 
 use core::hash::Hasher;
 
-use crate::command;
+use crate::command::{self, MaximumPacketSize};
 use crate::control;
 use crate::engine::state::{
     Authentication, ClientHash, Core, Limits, Options, Phase, SessionLifetime, SessionLoss, Support, flags,
 };
-use crate::engine::{Announcement, Digest, End, Engine, Processed, StepOf, is_announced, received, tell};
-use crate::error::{CloseReason, CommandError};
+use crate::engine::{Announcement, Digest, End, Engine, Processed, SHORTEST, StepOf, is_announced, received, tell};
+use crate::error::{CloseReason, CommandError, SizeLimit};
 use crate::event::{Event, StrayPacket};
-use crate::flow::identifiers::{self, Slot, SlotId, slot};
+use crate::flow::identifiers::{SlotId, slot_mut};
 use crate::flow::sender::Sent;
 use crate::inbox::{Inbox, Unread};
 use crate::keepalive::KeepAlive;
-use crate::outbox::Order;
+use crate::outbox::{Order, Place};
 use crate::report::report;
 use crate::time::seconds;
 use crate::timer::Timer;
@@ -28,8 +28,8 @@ use super::command::{Connect, LostSession};
 /// The client's end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Client {
-    /// How many slots, from the first one on, may still have a request that was lost with the connection.
-    unsearched: u16,
+    /// How many slots have a request, lost ones included.
+    pub(super) requests: u16,
     request: Request,
     lost_session: LostSession,
 }
@@ -47,11 +47,18 @@ flags! {
     }
 }
 
+/// What a request is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Subscribe,
+    Unsubscribe,
+}
+
 /// In 3.1.1 no server sends AUTH, DISCONNECT or properties, and what would be done with them is not built without 5.0.
 const SPEAKS_V5: bool = Version::LATEST.is_v5();
 
 impl End for Client {
-    const NEW: Self = Self { unsearched: 0, request: Request::NONE, lost_session: LostSession::Standard };
+    const NEW: Self = Self { requests: 0, request: Request::NONE, lost_session: LostSession::Standard };
     const ROLE: Role = Role::Client;
     const PEER: Role = Role::Server;
     const NO_BEGINNING: CloseReason = CloseReason::ConnackTimeout;
@@ -113,12 +120,27 @@ impl End for Client {
         Ok(())
     }
 
+    fn packet_limit(_: &Engine<'_, Self>, inbox: &Unread<'_>) -> u32 {
+        inbox.limit()
+    }
+
     fn answer_neglected(_: &mut Engine<'_, Self>) {}
 
-    /// A request that was lost with its connection.
-    fn report<'m, 'i>(engine: &mut Engine<'m, Self>, step: &mut StepOf<'m, 'i, Self>) -> bool {
-        // Mostly there is none.
-        engine.core.end.unsearched != 0 && engine.report_lost_request(step)
+    fn report<'m, 'i>(_: &mut Engine<'m, Self>, _: &mut StepOf<'m, 'i, Self>) -> bool {
+        false
+    }
+
+    /// A slot for one request, where there are two or more.
+    fn kept_slots(core: &Core<Self>, slots: usize) -> usize {
+        usize::from(slots > 1 && core.end.requests == 0)
+    }
+
+    fn lose_request<'i>(engine: &mut Engine<'_, Self>, id: SlotId) -> Option<Event<'i>> {
+        engine.end_request(id).map(|packet_id| Event::RequestLost { packet_id })
+    }
+
+    fn vet_request<'i>(engine: &mut Engine<'_, Self>, id: SlotId, place: Place) -> Option<Event<'i>> {
+        engine.vet_request(id, place)
     }
 
     fn republished<'i>(lost: PacketId, packet_id: PacketId) -> Option<Event<'i>> {
@@ -127,7 +149,7 @@ impl End for Client {
 
     fn refuse(engine: &mut Engine<'_, Self>, cause: CloseReason) -> bool {
         // Nothing may come before CONNECT, not even a DISCONNECT. [MQTT-3.1.0-1]
-        let is_unsaid = engine.queue.control.is_untouched();
+        let is_unsaid = engine.is_connect_untouched();
         if is_unsaid {
             engine.end(cause);
         }
@@ -139,7 +161,7 @@ impl End for Client {
     }
 
     fn comparable(core: &Core<Self>) -> Self {
-        Self { unsearched: 0, ..core.end }
+        core.end
     }
 }
 
@@ -150,12 +172,12 @@ impl<'m> Engine<'m, Client> {
         // The server may have a session that is not to be resumed.
         let clean_start = connect.clean_start || self.core.session_lifetime == SessionLifetime::Abandoned;
         let held = if clean_start { 0 } else { self.held_after_end() };
-        let receive_maximum = self.places().saturating_sub(held).max(1);
+        let receive_maximum = self.places().saturating_sub(held).min(connect.receive_maximum).max(1);
         if connect.properties.iter().any(is_announced) {
             return Err(CommandError::Reserved);
         }
-        let (capacity, aliases) = (inbox.capacity(), inbox.topic_aliases());
-        let announced = Announcement::new(connect.version, capacity, aliases, receive_maximum);
+        let packet_size = connect.maximum_packet_size.announced(inbox.capacity());
+        let announced = Announcement::new(connect.version, receive_maximum, packet_size, inbox.topic_aliases());
         let packet = wire::ConnectPacket {
             clean_start,
             keep_alive: connect.keep_alive,
@@ -167,19 +189,52 @@ impl<'m> Engine<'m, Client> {
         };
         let packet = Announcing { packet, announced: List::of(announced.properties()) };
         let measured = Measured::new(&packet, connect.version, Role::Server)?;
-        if measured.len() > control::capacity(self.queue.bytes, connect.topic_aliases) {
-            return Err(CommandError::TooLarge);
-        }
+        let passes = self.passes(measured.len(), control::capacity(self.queue.bytes, connect.topic_aliases))?;
         if !matches!(self.core.phase, Phase::Offline | Phase::Reporting) {
             self.end(CloseReason::ConnectionLost);
         }
         inbox.clear();
+        inbox.set_limit(match connect.maximum_packet_size {
+            MaximumPacketSize::Bytes(_) if connect.version.is_v5() => packet_size.unwrap_or_default(),
+            _ => 0,
+        });
         self.queue.clear();
         self.begin(connect, clean_start, client, receive_maximum);
+        if passes {
+            return self.pass(&measured);
+        }
         self.queue.push(&measured);
         self.queue.show();
         report!(trace, "sends {:?}", self.queued_packets());
         Ok(())
+    }
+
+    /// Whether CONNECT passes through the store, because the control bytes have no room for it.
+    fn passes(&self, len: usize, control: usize) -> Result<bool, CommandError> {
+        if len <= control {
+            return Ok(false);
+        }
+        match self.store.records().idle() {
+            // Without room for an answer nothing would be received.
+            idle if len <= idle => control::check_size(SHORTEST, control, 0).map(|()| true),
+            idle if idle > control => Err(CommandError::too_large(SizeLimit::Store, len, idle)),
+            _ => Err(CommandError::too_large(SizeLimit::Control, len, control)),
+        }
+    }
+
+    /// CONNECT leaves from the idle bytes of the store, where it has room as long as nothing else is being written.
+    #[cold]
+    #[inline(never)]
+    fn pass(&mut self, connect: &Measured<'_>) -> Result<(), CommandError> {
+        let place = self.find_place(connect.len()).ok_or(CommandError::Full)?;
+        connect.encode(self.store.pass(place, connect.len()))?;
+        report!(trace, "sends {:?}", self.stored_packet(place));
+        Ok(())
+    }
+
+    /// Whether CONNECT is here, and not a byte of it was written.
+    fn is_connect_untouched(&self) -> bool {
+        self.queue.is_untouched(PacketType::Connect.first_byte()) || self.store.records().is_passing_untouched()
     }
 
     /// What is stored speaks for one client and one version. [MQTT-3.1.3-2]
@@ -187,12 +242,18 @@ impl<'m> Engine<'m, Client> {
         let same_version = self.core.level == connect.version.level();
         let resumed = self.core.session_lifetime == SessionLifetime::Kept;
         let refused = !connect.clean_start
-            && if same_version {
-                resumed && self.core.client != client
-            } else {
-                resumed || !self.store.outbox.is_empty()
-            };
+            && if same_version { resumed && self.core.client != client } else { resumed || self.has_stored_messages() };
         if refused { Err(CommandError::OtherSession) } else { Ok(()) }
+    }
+
+    /// Whether there are messages in the store. Requests end with their connection, whatever comes.
+    fn has_stored_messages(&self) -> bool {
+        let records = self.store.records();
+        let mut immediate = records.first(Order::Immediate);
+        while let Some(place) = immediate.filter(|&place| records.label(place).slot != 0) {
+            immediate = records.after(place);
+        }
+        immediate.is_some() || records.first(Order::Acknowledged).is_some()
     }
 
     fn begin(&mut self, connect: &Connect<'_>, clean_start: bool, client: ClientHash, receive_maximum: u16) {
@@ -214,7 +275,8 @@ impl<'m> Engine<'m, Client> {
         self.core.end.lost_session = connect.lost_session;
         self.core.keep_alive = KeepAlive::proposed(connect.keep_alive, seconds(connect.response_timeout).max(1));
         self.core.receive_quota = receive_maximum;
-        self.core.options = Options::of(connect.acknowledgement, connect.offline, connect.oversized);
+        let may_exceed = !connect.version.is_v5() || connect.maximum_packet_size != MaximumPacketSize::Inbox;
+        self.core.options = Options::of(connect.acknowledgement, connect.offline, connect.oversized, may_exceed);
         self.queue.set_aliases(connect.topic_aliases);
         // 5.0 sends nothing again on the same connection. [MQTT-4.4.0-1]
         self.core.retry_interval = if connect.version.is_v5() { 0 } else { seconds(connect.retry_interval) };
@@ -323,7 +385,7 @@ impl<'m> Engine<'m, Client> {
         body.end()?;
         let Suback { packet_id, reason_codes, properties } = received(packet);
         Client::check_diagnostics(self, &properties)?;
-        let known = self.answered(Sent::Subscribing, packet_id, Some(reason_codes.count()))?;
+        let known = self.answered(Kind::Subscribe, packet_id, Some(reason_codes.count()))?;
         Ok(if known {
             tell(step, Event::Subscribed { packet_id, reason_codes, properties })
         } else {
@@ -342,7 +404,7 @@ impl<'m> Engine<'m, Client> {
         Client::check_diagnostics(self, &properties)?;
         // 3.1.1 has no codes to count.
         let codes = self.version().is_v5().then(|| reason_codes.count());
-        let known = self.answered(Sent::Unsubscribing, packet_id, codes)?;
+        let known = self.answered(Kind::Unsubscribe, packet_id, codes)?;
         Ok(if known {
             tell(step, Event::Unsubscribed { packet_id, reason_codes, properties })
         } else {
@@ -413,24 +475,11 @@ impl<'m> Engine<'m, Client> {
         Ok(tell(step, Event::Authenticating(auth)))
     }
 
-    #[cold]
-    #[inline(never)]
-    fn report_lost_request(&mut self, step: &mut StepOf<'m, '_, Client>) -> bool {
-        while let Some(id) = SlotId::new(self.core.end.unsearched) {
-            self.core.end.unsearched = id.get().wrapping_sub(1);
-            if slot(self.slots, id).is_some_and(Slot::is_request)
-                && let Some(packet_id) = identifiers::packet_id(self.slots, id)
-            {
-                self.free(id);
-                tell(step, Event::RequestLost { packet_id });
-                return true;
-            }
-        }
-        false
-    }
-
-    /// SUBSCRIBE and UNSUBSCRIBE are no session state, not even unsent. What is in a slot is still to be told.
+    /// SUBSCRIBE and UNSUBSCRIBE are no session state, not even unsent. Each that is lost is still to be told.
     fn drop_requests(&mut self) {
+        if self.core.end.requests == 0 {
+            return;
+        }
         let mut next = self.store.records().first(Order::Immediate);
         while let Some(place) = next {
             next = self.store.records().after(place);
@@ -438,8 +487,12 @@ impl<'m> Engine<'m, Client> {
                 self.store.remove(Order::Immediate, place);
             }
         }
-        let last = self.slots.iter().rposition(Slot::is_request);
-        self.core.end.unsearched = last.map_or(0, |last| u16::try_from(last.wrapping_add(1)).unwrap_or(u16::MAX));
+        for id in (1..=u16::MAX).take(self.slots.len()).filter_map(SlotId::new) {
+            if let Some(slot) = slot_mut(self.slots, id).filter(|slot| slot.sent() == Sent::Requesting) {
+                slot.set_sent(slot.sent().carried_over());
+                self.core.ended.push(self.slots, id);
+            }
+        }
     }
 }
 

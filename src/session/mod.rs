@@ -28,9 +28,13 @@ use self::connection::Client;
 /// The memory is in the type:
 ///
 /// * `STORE`: bytes for packets that wait to be sent or acknowledged; each takes 16 bytes besides its own.
-/// * `OUTBOUND`: how many publishes of QoS 1 and 2, subscribes and unsubscribes may be under way: 0 to 65,535.
+/// * `OUTBOUND`: how many publishes of QoS 1 and 2, subscribes and unsubscribes may be under way: 0 to 65,535. Where it is 2 or more,
+///   publishes take at most `OUTBOUND` - 1: however many wait, one subscribe or unsubscribe has a place. (Its bytes have none of
+///   their own: it needs room in the store like everything else.)
 /// * `INBOUND`: how many received messages may be under way, those of QoS 1 only with manual acknowledgement: 0 to 65,535.
-/// * `CONTROL`: bytes for CONNECT, AUTH, DISCONNECT and acknowledgements, which a full store never blocks: up to 65,535.
+/// * `CONTROL`: bytes for CONNECT, AUTH, DISCONNECT and acknowledgements, which a full store never blocks: up to 65,535. A CONNECT that
+///   is larger passes through what the store has free then, so a long token needs no bytes that are idle ever after; 14 are needed in any
+///   case.
 ///
 /// ```
 /// use mqtt_session::{Connect, Event, Inbox, Instant, Publish, QoS, Session, Step, Version};
@@ -74,7 +78,8 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     ///
     /// # Errors
     ///
-    /// [`CommandError::TooLarge`] if CONNECT takes more than `CONTROL` bytes; [`CommandError::OtherSession`] if the session, or what
+    /// [`CommandError::TooLarge`] if CONNECT takes more bytes than `CONTROL` has, and more than the store has free now: so a store full of
+    /// messages that wait refuses a CONNECT that is larger than `CONTROL`, and only such a one; [`CommandError::OtherSession`] if the session, or what
     /// is stored, belongs to another client identifier or version and is not given up by a clean start (which, with another
     /// version, gives up what was never sent, too: it is reported as lost, and QoS 0 dropped); [`CommandError::Forbidden`],
     /// [`CommandError::NotInVersion`] or [`CommandError::Reserved`] for what CONNECT cannot say.
@@ -142,22 +147,37 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         attempt!("publish_with", self.0.engine().publish_with(publish, len, fill))
     }
 
-    /// Asks for subscriptions. It ends in [`Event::Subscribed`](crate::Event::Subscribed) or, with its connection, in
-    /// [`Event::RequestLost`](crate::Event::RequestLost).
+    /// Asks for subscriptions, now or once CONNACK is here. It ends in [`Event::Subscribed`](crate::Event::Subscribed) or, with its
+    /// connection or the attempt to make one, in [`Event::RequestLost`](crate::Event::RequestLost). Before CONNACK it is not known what
+    /// the server supports; what CONNACK then rules out ends in [`Event::RequestUnsendable`](crate::Event::RequestUnsendable).
+    ///
+    /// ```
+    /// use mqtt_session::{Connect, Inbox, Instant, QoS, Session, Step, Subscribe, Subscription, Version};
+    ///
+    /// # #[cfg(feature = "v311")] {
+    /// let mut session: Session<256, 8, 8> = Session::new();
+    /// let mut inbox: Inbox<[u8; 256]> = Inbox::new();
+    /// session.connect(&mut inbox, &Connect::new(Version::V311, "meter-7"))?;
+    /// let subscriptions = [Subscription::new("limits/#", QoS::AtLeastOnce)];
+    /// session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() })?;
+    /// # }
+    /// # Ok::<(), mqtt_session::CommandError>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`CommandError::Offline`] unless connected, and as [`publish`](Self::publish).
+    /// [`CommandError::Offline`] unless there is a connection or one has been asked for by [`connect`](Self::connect); what the server
+    /// does not support; and as [`publish`](Self::publish).
     pub fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<PacketId, CommandError> {
         attempt!("subscribe", self.0.engine().subscribe(subscribe))
     }
 
-    /// Ends subscriptions. It ends in [`Event::Unsubscribed`](crate::Event::Unsubscribed) or, with its connection, in
-    /// [`Event::RequestLost`](crate::Event::RequestLost).
+    /// Ends subscriptions, now or once CONNACK is here. It ends in [`Event::Unsubscribed`](crate::Event::Unsubscribed), or as
+    /// [`subscribe`](Self::subscribe) may.
     ///
     /// # Errors
     ///
-    /// [`CommandError::Offline`] unless connected, and as [`publish`](Self::publish).
+    /// As [`subscribe`](Self::subscribe).
     pub fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<PacketId, CommandError> {
         attempt!("unsubscribe", self.0.engine().unsubscribe(unsubscribe))
     }
@@ -200,7 +220,9 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.0.engine().cancel(packet_id)
     }
 
-    /// The length in bytes of the largest packet that fits into the store now; 0: none.
+    /// The length in bytes of the largest packet that fits into the store now; 0: none. It compares with what
+    /// [`CommandError::TooLarge`] says is needed of [`SizeLimit::Store`](crate::SizeLimit::Store). While a CONNECT that is larger than
+    /// `CONTROL` is being written, its bytes are not free.
     ///
     /// ```
     /// let session: &mqtt_session::Session<256, 8, 8> = &mqtt_session::Session::new();
@@ -211,7 +233,8 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.0.records().room()
     }
 
-    /// How many publishes of QoS 1 and 2, subscribes and unsubscribes are under way, queued ones included.
+    /// How many publishes of QoS 1 and 2, subscribes and unsubscribes are under way, queued ones included. Publishes take at most
+    /// `OUTBOUND` - 1, and all if that is 1; with a subscribe or unsubscribe there may be one more.
     #[must_use]
     pub const fn pending(&self) -> u16 {
         self.0.core.identifiers.taken()

@@ -252,7 +252,7 @@ fn a_window_is_kept_when_all_is_sent_again() {
 /// Each that waits for PUBCOMP counts once, and what is free of the window is used.
 #[test]
 fn a_window_that_is_half_free_takes_what_is_sent_again() {
-    let mut session: Session<1024, 3, 4> = Session::new();
+    let mut session: Session<1024, 4, 4> = Session::new();
     let mut inbox: Inbox<[u8; 256]> = Inbox::new();
     let connect = Connect {
         keep_alive: 0,

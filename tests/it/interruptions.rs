@@ -97,7 +97,8 @@ fn requests_are_lost_once_however_often_the_connection_is_given_up() {
     rig.events.sort();
     assert_eq!(rig.events, requests.map(|packet_id| format!("RequestLost {{ packet_id: {packet_id} }}")));
     rig.receive(&CONNACK);
-    let mut identifiers: Vec<_> = (0..4).map(|_| rig.publish(QoS::AtLeastOnce, b"x").unwrap()).collect();
+    let mut identifiers: Vec<_> = (0..3).map(|_| rig.publish(QoS::AtLeastOnce, b"x").unwrap()).collect();
+    identifiers.push(rig.subscribe());
     identifiers.dedup();
     assert_eq!(identifiers.len(), 4);
 }
@@ -393,7 +394,7 @@ fn an_authentication_takes_the_room_of_an_acknowledgement() {
                 t.sends(packet[..len].to_vec());
             }
             Err(refused) => {
-                assert_eq!((refused, len), (CommandError::TooLarge, most), "{len} bytes of data");
+                assert!(matches!(refused, CommandError::TooLarge { .. }) && len == most, "{len} bytes of data");
                 most += 1;
             }
         }

@@ -4,6 +4,7 @@
 //! What takes longer is in `tests/long`, what starts other programs in `tests/programs`.
 
 mod aliases;
+mod announced;
 mod chart;
 mod commands;
 mod conformance;
@@ -11,6 +12,7 @@ mod conservation;
 mod corners;
 mod debug;
 mod drivers;
+mod early;
 mod encode;
 mod equality;
 mod formats;
@@ -19,6 +21,7 @@ mod inbox;
 mod interruptions;
 mod known_failures;
 mod layers;
+mod long_connect;
 mod one_version;
 mod oversized;
 mod properties;

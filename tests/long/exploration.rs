@@ -66,8 +66,8 @@ const Q2: QoS = QoS::ExactlyOnce;
 
 /// Room for three messages.
 type Roomy = Exploration<96, 3, 3>;
-/// Two at a time, so that places and identifiers are used again.
-type Narrow = Exploration<96, 2, 2>;
+/// Two at a time, so that places and identifiers are used again; the client's end keeps one place for requests.
+type Narrow = Exploration<96, 3, 2>;
 /// One at a time.
 type Single = Exploration<96, 3, 1>;
 /// The store takes one message.

@@ -206,7 +206,7 @@ impl Pair {
                 assert!(self.session.is_online() && alias > self.server.maximum.min(3));
                 assert!(self.session == before);
             }
-            Err(CommandError::TooLarge) => assert!(self.session.is_online() && self.server.packet_size < 100),
+            Err(CommandError::TooLarge { .. }) => assert!(self.session.is_online() && self.server.packet_size < 100),
             Err(refused) => assert_eq!(refused, CommandError::Full),
         }
     }

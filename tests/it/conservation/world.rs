@@ -217,7 +217,8 @@ impl World {
                 Event::Published { packet_id, .. }
                 | Event::Subscribed { packet_id, .. }
                 | Event::Unsubscribed { packet_id, .. }
-                | Event::RequestLost { packet_id },
+                | Event::RequestLost { packet_id }
+                | Event::RequestUnsendable { packet_id, .. },
             ) => released = Some((Role::Client, packet_id)),
             Turn::Server(server::Event::Published { packet_id, .. }) => released = Some((Role::Server, packet_id)),
             Turn::Server(event) => answer(server, &event, self.setup.manual[1]),

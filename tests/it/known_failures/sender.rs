@@ -171,7 +171,7 @@ fn s07_after_pubrec_only_pubrel_is_resumed() {
 #[test]
 fn s08_what_is_unanswered_is_resumed_in_its_order() {
     for version in [Version::V311, Version::V5] {
-        let mut t = Trace::<1024, 4, 4, 256, 256>::new(version);
+        let mut t = Trace::<1024, 5, 4, 256, 256>::new(version);
         t.connects();
         for (qos, payload) in [(AtLeastOnce, "a"), (ExactlyOnce, "b"), (AtLeastOnce, "c"), (ExactlyOnce, "d")] {
             t.publish(qos, payload);

@@ -110,6 +110,14 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.sends(self.connect_packet());
     }
 
+    /// Loses the link, which tells this first.
+    #[track_caller]
+    pub(crate) fn cut_with(&mut self, told: &Event<'_>) {
+        self.loses_link();
+        self.tells(told);
+        self.closes(CloseReason::ConnectionLost);
+    }
+
     /// Begins a connection and leaves CONNECT to the test, too.
     #[track_caller]
     pub(crate) fn begins(&mut self) {
@@ -201,6 +209,14 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
             self.transmits(len);
             rest = left;
         }
+    }
+
+    /// The session writes something, whatever it is.
+    #[track_caller]
+    pub(crate) fn writes(&mut self) {
+        let seen = self.see();
+        let Seen::Transmit(shown) = &seen else { self.fail(&format!("a write expected, not {}", seen.describe())) };
+        self.transmits(shown.len());
     }
 
     /// The session shows exactly this in one `Transmit`, of which `written` bytes are reported. The rest is lost with

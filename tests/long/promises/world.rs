@@ -9,9 +9,9 @@ use std::rc::Rc;
 use mqtt_session::sim::{Chart, Faults, Simulation, Turn};
 use mqtt_session::strategies;
 use mqtt_session::{
-    Acknowledge, CloseReason, CommandError, Connect, Disconnect, Event, Handle, Inbox, Message, Offline, Outcome,
-    Oversized, PacketId, Properties, Property, Publish, QoS, ReasonCode, Role, Subscribe, Subscription, TopicAliases,
-    Unsubscribe, Version, server,
+    Acknowledge, CloseReason, CommandError, Connect, Disconnect, Event, Handle, Inbox, MaximumPacketSize, Message,
+    Offline, Outcome, Oversized, PacketId, Properties, Property, Publish, QoS, ReasonCode, Role, Subscribe,
+    Subscription, TopicAliases, Unsubscribe, Version, server,
 };
 
 use super::end::{ClientEnd, Commands, ServerEnd, Watched};
@@ -302,6 +302,10 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         }
     }
 
+    const fn exceeding(exceeds: bool) -> MaximumPacketSize {
+        if exceeds { MaximumPacketSize::Absent } else { MaximumPacketSize::Inbox }
+    }
+
     fn acknowledge(&mut self, by: Role, which: usize, code: ReasonCode) {
         let waiting = self.handles[index(by)].len();
         if waiting == 0 {
@@ -372,6 +376,8 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             lost_session: self.setup.lost_session,
             offline: offline(plan.keeps_qos_0),
             oversized: Oversized::Skipped,
+            maximum_packet_size: exceeding(plan.exceeds),
+            receive_maximum: plan.receive_maximum,
             topic_aliases: if v5 && plan.aliases { ALIASES } else { TopicAliases::NONE },
             retry_interval: core::time::Duration::from_secs(plan.retry_interval.into()),
             ..Connect::new(self.setup.version, "m")
@@ -471,6 +477,8 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             acknowledgement: acknowledge(self.plan.manual[1]),
             offline: offline(self.plan.keeps_qos_0),
             oversized: Oversized::Skipped,
+            maximum_packet_size: exceeding(self.plan.exceeds),
+            receive_maximum: self.plan.receive_maximum,
             topic_aliases: if aliases { ALIASES } else { TopicAliases::NONE },
             ..server::Accept::default()
         });
@@ -668,7 +676,9 @@ impl News {
             Event::Subscribed { packet_id, .. } | Event::Unsubscribed { packet_id, .. } => {
                 Self::Answered { packet_id, lost: false }
             }
-            Event::RequestLost { packet_id } => Self::Answered { packet_id, lost: true },
+            Event::RequestLost { packet_id } | Event::RequestUnsendable { packet_id, .. } => {
+                Self::Answered { packet_id, lost: true }
+            }
             Event::Stray { .. } => Self::Stray(Role::Client),
             _ => Self::Nothing,
         }
