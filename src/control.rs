@@ -263,6 +263,7 @@ impl<'m> Queue<'m> {
     }
 
     /// Bytes that are not in use are zeros: they may have been secrets.
+    #[inline(never)]
     fn erase(&mut self, start: usize, stop: usize) {
         if let Some(bytes) = self.bytes.get_mut(start..stop) {
             bytes.fill(0);

@@ -3,7 +3,7 @@
 use crate::control;
 use crate::error::{CloseReason, CommandError};
 use crate::timer::Timer;
-use crate::wire::{Auth, Measured, Properties, ReasonCode, Role};
+use crate::wire::{Auth, Measured, Properties, ReasonCode, Role, Version};
 
 use super::machine::{End, Engine};
 use super::state::{Authentication, Phase};
@@ -11,6 +11,9 @@ use super::state::{Authentication, Phase};
 impl<E: End> Engine<'_, E> {
     /// Notes the authentication method of CONNECT.
     pub(crate) fn begin_authentication(&mut self, properties: &Properties<'_>) {
+        if !Version::LATEST.is_v5() {
+            return;
+        }
         let method = properties.authentication_method();
         self.core.method = method.map_or(0, |method| hash(method.as_bytes()));
         self.core.news.set_authentication(if method.is_some() {

@@ -104,6 +104,7 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// Notes that something has become free.
+    #[inline(never)]
     pub(crate) const fn space_freed(&mut self) {
         if matches!(self.core.news.space_wait(), SpaceWait::Yes | SpaceWait::Again) {
             self.core.news.set_space_wait(SpaceWait::Relieved);

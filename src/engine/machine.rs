@@ -225,7 +225,7 @@ impl<'m, E: End> Engine<'m, E> {
                 self.pass_young();
                 pause = self.core.pause(self.store.outbox);
             }
-            if self.vet(step) {
+            if Version::LATEST.is_v5() && self.vet(step) {
                 return;
             }
             self.prepare();
@@ -617,7 +617,8 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Whether the server does not take a packet of `len` bytes on this connection. [MQTT-3.2.2-15]
     pub(crate) fn is_oversize(&self, len: usize) -> bool {
-        let limit = self.core.limits.packet_size;
+        // In 3.1.1 there is no limit.
+        let limit = if Version::LATEST.is_v5() { self.core.limits.packet_size } else { 0 };
         limit != 0 && u32::try_from(len).map_or(true, |len| len > limit)
     }
 

@@ -362,7 +362,7 @@ impl<'m, E: End> Engine<'m, E> {
             }
             Some(None) => return Err(CloseReason::TooManyHeld),
         };
-        self.core.receive_quota = self.core.receive_quota.saturating_sub(1);
+        self.open_one();
         let handle = match (handling, id) {
             (Handling::Manual | Handling::InTurn, Some(id)) => {
                 self.core.table.enqueue(self.held, id);
@@ -396,7 +396,7 @@ impl<'m, E: End> Engine<'m, E> {
         if let Some(entry) = entry_mut(self.held, id) {
             entry.set_held(Held::Handed);
         }
-        self.core.receive_quota = self.core.receive_quota.saturating_sub(1);
+        self.open_one();
         self.core.table.enqueue(self.held, id);
         self.answer_acknowledged();
     }
@@ -417,7 +417,14 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    /// A received message ends with what is queued last. 3.1.1 has no quota that it would be given back to.
+    /// A received message takes quota, which 3.1.1 does not have.
+    fn open_one(&mut self) {
+        if Version::LATEST.is_v5() {
+            self.core.receive_quota = self.core.receive_quota.saturating_sub(1);
+        }
+    }
+
+    /// A received message ends with what is queued last, and gives its quota back.
     fn close_one(&mut self) {
         if Version::LATEST.is_v5() {
             self.core.closing = self.core.closing.saturating_add(1);

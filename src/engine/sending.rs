@@ -88,7 +88,8 @@ impl<'m, E: End> Engine<'m, E> {
         };
         let needs = if level.is_some() { Needs::MessageSlot } else { Needs::Nothing };
         let room = self.make_room(&head, needs)?;
-        let lifetime = publish.properties.message_expiry_interval().map_or(Lifetime::ENDLESS, Lifetime::of);
+        let seconds = if Version::LATEST.is_v5() { publish.properties.message_expiry_interval() } else { None };
+        let lifetime = seconds.map_or(Lifetime::ENDLESS, Lifetime::of);
         let slot = match level {
             None => None,
             Some(level) => {
@@ -161,10 +162,10 @@ impl<'m, E: End> Engine<'m, E> {
             if publish.topic_alias.is_some_and(|alias| alias.get() > aliases) {
                 return Err(CommandError::TopicAliasUnsupported);
             }
-            if !self.core.support.has(publish.qos) {
+            if !self.core.support().has(publish.qos) {
                 return Err(CommandError::QosUnsupported);
             }
-            if publish.retain && !self.core.support.retain() {
+            if publish.retain && !self.core.support().retain() {
                 return Err(CommandError::RetainUnsupported);
             }
         }
@@ -230,7 +231,7 @@ impl<'m, E: End> Engine<'m, E> {
     ) -> Result<&mut [u8], CommandError> {
         let len = extent.len();
         self.store.accept(order, label, place, len);
-        if label.lifetime != Lifetime::ENDLESS || self.core.unstamped != 0 {
+        if Version::LATEST.is_v5() && (label.lifetime != Lifetime::ENDLESS || self.core.unstamped != 0) {
             self.core.unstamped = self.core.unstamped.saturating_add(1);
         }
         let measured = Measured::again(packet, self.stored_version(), E::PEER, extent);
@@ -390,7 +391,8 @@ impl<'m, E: End> Engine<'m, E> {
         let packet = self.store.records().packet(place);
         let flags = packet.first().and_then(|&first| PublishFlags::of_first_byte(first).ok());
         let Some(PublishFlags { qos, retain, .. }) = flags else { return false };
-        !self.core.support.has(qos) || (retain && !self.core.support.retain()) || self.is_oversize(packet.len())
+        let support = self.core.support();
+        !support.has(qos) || (retain && !support.retain()) || self.is_oversize(packet.len())
     }
 
     /// Notes that a packet is shown, which counts as sent. (5.0: 4.9)

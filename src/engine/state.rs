@@ -14,42 +14,11 @@ use crate::wire::{PacketId, Properties, Property, QoS, Version};
 use super::packed::packed;
 
 /// All that a session is besides its arrays; all zero bits at first.
+///
+/// The small fields come first, where the short instructions of a microcontroller reach them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
 pub(crate) struct Core<E> {
-    pub(crate) now: Instant,
-    pub(crate) keep_alive: KeepAlive,
-    /// When the phase must be over or, online, when there is a look for what is to be sent again.
-    pub(crate) deadline: Timer,
-    /// When the first of the messages that wait may have expired, as long as any wait.
-    pub(crate) expiry: Timer,
-    pub(crate) limits: Limits,
-    /// The client identifier that the session belongs to, and the authentication method of the connection, as hashes. That a
-    /// method changes is a fault of the peer and no more, so fewer bits do.
-    pub(crate) client: ClientHash,
-    pub(crate) method: u16,
-    pub(crate) identifiers: Identifiers,
-    /// The exchanges that wait for PUBCOMP, in the order of their PUBRECs.
-    pub(crate) releases: Chain,
-    /// What has expired, was given up, or was lost with its connection, and whose outcome is still to be told.
-    pub(crate) untold: Chain,
-    /// The next PUBREL of an earlier connection that is to be sent again.
-    pub(crate) next_release: Option<SlotId>,
-    pub(crate) table: Table,
-    /// How many packets were stored since the last poll, from the first one on that may expire; 65,535: at least so many.
-    pub(crate) unstamped: u16,
-    /// How many PUBLISHes of QoS 1 and 2 may be shown. (5.0: 4.9)
-    pub(crate) quota: u16,
-    /// How many messages of QoS 1 and 2 the peer may still send on this connection, and how many more once what is queued is
-    /// shown. A peer may count each PUBCOMP, also one for a message of an earlier connection, so this may become more than the
-    /// Receive Maximum that we announced. (5.0: 3.3.4, 4.9)
-    pub(crate) receive_quota: u16,
-    pub(crate) closing: u16,
-    /// The message that was handed out last, if the session is to acknowledge it.
-    pub(crate) pending_answer: Option<PacketId>,
-    pub(crate) pending_answer_type: PendingAnswer,
-    /// How many seconds the last packets of a connection may take.
-    pub(crate) disconnect_timeout: u8,
-    pub(crate) retry_interval: u8,
     pub(crate) phase: Phase,
     pub(crate) cause: CloseReason,
     pub(crate) turn: Turn,
@@ -60,8 +29,42 @@ pub(crate) struct Core<E> {
     pub(crate) level: u8,
     /// What the server supports on this connection, whichever end that is.
     pub(crate) support: Support,
+    pub(crate) pending_answer_type: PendingAnswer,
+    /// How many seconds the last packets of a connection may take.
+    pub(crate) disconnect_timeout: u8,
+    pub(crate) retry_interval: u8,
     /// What only this end has.
     pub(crate) end: E,
+    /// The message that was handed out last, if the session is to acknowledge it.
+    pub(crate) pending_answer: Option<PacketId>,
+    /// How many packets were stored since the last poll, from the first one on that may expire; 65,535: at least so many.
+    pub(crate) unstamped: u16,
+    /// How many PUBLISHes of QoS 1 and 2 may be shown. (5.0: 4.9)
+    pub(crate) quota: u16,
+    /// How many messages of QoS 1 and 2 the peer may still send on this connection, and how many more once what is queued is
+    /// shown. A peer may count each PUBCOMP, also one for a message of an earlier connection, so this may become more than the
+    /// Receive Maximum that we announced. (5.0: 3.3.4, 4.9)
+    pub(crate) receive_quota: u16,
+    pub(crate) closing: u16,
+    pub(crate) identifiers: Identifiers,
+    /// The exchanges that wait for PUBCOMP, in the order of their PUBRECs.
+    pub(crate) releases: Chain,
+    /// What has expired, was given up, or was lost with its connection, and whose outcome is still to be told.
+    pub(crate) untold: Chain,
+    /// The next PUBREL of an earlier connection that is to be sent again.
+    pub(crate) next_release: Option<SlotId>,
+    pub(crate) table: Table,
+    /// The client identifier that the session belongs to, and the authentication method of the connection, as hashes. That a
+    /// method changes is a fault of the peer and no more, so fewer bits do.
+    pub(crate) method: u16,
+    pub(crate) client: ClientHash,
+    pub(crate) limits: Limits,
+    pub(crate) keep_alive: KeepAlive,
+    /// When the phase must be over or, online, when there is a look for what is to be sent again.
+    pub(crate) deadline: Timer,
+    /// When the first of the messages that wait may have expired, as long as any wait.
+    pub(crate) expiry: Timer,
+    pub(crate) now: Instant,
 }
 
 impl<E> Core<E> {
@@ -115,6 +118,11 @@ impl<E> Core<E> {
     /// The end of a pause that has one.
     pub(crate) fn after(&self, pause: u32) -> Option<Instant> {
         if pause == NEVER { None } else { Some(self.now.after_millis(pause.into())) }
+    }
+
+    /// What the server supports, once the connection has begun: in 3.1.1 all.
+    pub(crate) const fn support(&self) -> Support {
+        if Version::LATEST.is_v5() { self.support } else { Support::ALL }
     }
 
     /// The milliseconds until time demands something; `NEVER`: it does not.

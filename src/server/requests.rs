@@ -127,7 +127,7 @@ impl<'m> Engine<'m, Server> {
 
     /// One answer, with as many codes as there are filters. [MQTT-3.8.4-5] in 3.1.1, [MQTT-3.8.4-6] in 5.0
     fn check_pending(&self, kind: Kind, packet_id: PacketId, codes: &List<'_, ReasonCode>) -> Result<(), CommandError> {
-        let filters = u16::try_from(codes.iter().count()).map_err(|_| CommandError::NothingToAnswer)?;
+        let filters = u16::try_from(codes.count()).map_err(|_| CommandError::NothingToAnswer)?;
         let answered = Pending::new(packet_id, kind, filters);
         if self.core.end.pending == answered { Ok(()) } else { Err(CommandError::NothingToAnswer) }
     }

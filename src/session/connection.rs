@@ -56,7 +56,7 @@ pub(super) enum Kind {
     Unsubscribe,
 }
 
-/// In 3.1.1 no server sends AUTH or DISCONNECT, and what would be done with them is not built without 5.0.
+/// In 3.1.1 no server sends AUTH, DISCONNECT or properties, and what would be done with them is not built without 5.0.
 const SPEAKS_V5: bool = Version::LATEST.is_v5();
 
 impl End for Client {
@@ -112,7 +112,7 @@ impl End for Client {
 
     /// [MQTT-3.1.2-29]
     fn check_diagnostics(engine: &Engine<'_, Self>, properties: &Properties<'_>) -> Result<(), CloseReason> {
-        if !engine.core.end.request.undiagnosed() {
+        if !SPEAKS_V5 || !engine.core.end.request.undiagnosed() {
             return Ok(());
         }
         let talks = properties.reason_string().is_some() || properties.user_properties().next().is_some();
@@ -330,17 +330,21 @@ impl<'m> Engine<'m, Client> {
         Ok(tell(step, Event::ConnectionRefused(connack)))
     }
 
+    #[inline(never)]
     fn accepted(&mut self, connack: &Connack<'_>) -> Result<(), CloseReason> {
         let request = self.core.end.request;
         let v5 = self.version().is_v5();
-        let assigned = connack.properties.assigned_client_identifier();
+        let properties = if SPEAKS_V5 { connack.properties } else { Properties::EMPTY };
+        let assigned = properties.assigned_client_identifier();
         if connack.session_present {
             self.check_session_present()?;
         }
         if request.nameless() && v5 && assigned.is_none() {
             return Err(CloseReason::ClientIdentifierMissing);
         }
-        self.check_method(&connack.properties)?;
+        if SPEAKS_V5 {
+            self.check_method(&properties)?;
+        }
         // A name that we gave stays ours.
         if let Some(assigned) = assigned
             && request.nameless()
@@ -351,19 +355,19 @@ impl<'m> Engine<'m, Client> {
         self.core.limits = Limits::ALL;
         self.core.support = Support::ALL;
         if v5 {
-            self.core.limits = Limits::of(&connack.properties);
-            self.core.support = Support::of(&connack.properties);
+            self.core.limits = Limits::of(&properties);
+            self.core.support = Support::of(&properties);
         }
         self.core.limits.receive_maximum = self.core.limits.receive_maximum.min(self.core.quota);
         if !connack.session_present && self.core.terms.session_lifetime() == SessionLifetime::Kept {
             self.session_was_lost();
         }
-        let lasting = match connack.properties.session_expiry_interval() {
+        let lasting = match properties.session_expiry_interval() {
             Some(seconds) => seconds != 0,
             None => request.lasting(),
         };
         self.core.terms.set_session_lifetime(if lasting { SessionLifetime::Kept } else { SessionLifetime::UntilClose });
-        self.core.keep_alive.start(connack.properties.server_keep_alive());
+        self.core.keep_alive.start(properties.server_keep_alive());
         self.go_online();
         Ok(())
     }
@@ -403,7 +407,7 @@ impl<'m> Engine<'m, Client> {
         body.end()?;
         let Suback { packet_id, reason_codes, properties } = received(packet);
         Client::check_diagnostics(self, &properties)?;
-        let known = self.answered(Kind::Subscribe, packet_id, Some(reason_codes.iter().count()))?;
+        let known = self.answered(Kind::Subscribe, packet_id, Some(reason_codes.count()))?;
         Ok(if known {
             tell(step, Event::Subscribed { packet_id, reason_codes, properties })
         } else {
@@ -421,7 +425,7 @@ impl<'m> Engine<'m, Client> {
         let Unsuback { packet_id, reason_codes, properties } = received(packet);
         Client::check_diagnostics(self, &properties)?;
         // 3.1.1 has no codes to count.
-        let codes = self.version().is_v5().then(|| reason_codes.iter().count());
+        let codes = self.version().is_v5().then(|| reason_codes.count());
         let known = self.answered(Kind::Unsubscribe, packet_id, codes)?;
         Ok(if known {
             tell(step, Event::Unsubscribed { packet_id, reason_codes, properties })
@@ -542,7 +546,7 @@ impl Request {
             .with_clean_start(connect.clean_start)
             .with_nameless(connect.client_id.is_empty())
             .with_lasting(lasting)
-            .with_undiagnosed(properties.request_problem_information() == Some(false))
+            .with_undiagnosed(SPEAKS_V5 && properties.request_problem_information() == Some(false))
             .with_lost_session(connect.lost_session)
     }
 }

@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::flow::identifiers::{self, SlotId, slot};
 use crate::flow::sender::Sent;
 use crate::outbox::{Label, Order, Place};
-use crate::wire::{self, Layout, List, PacketId, PacketType, has_wildcard, shared_subscription};
+use crate::wire::{self, Layout, PacketId, PacketType, has_wildcard, shared_subscription};
 
 use super::command::{Subscribe, Unsubscribe};
 use super::connection::{Client, Kind};
@@ -72,24 +72,20 @@ impl Asked {
 
 impl Engine<'_, Client> {
     pub(super) fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<PacketId, CommandError> {
-        let packet = wire::SubscribePacket {
-            packet_id: PacketId::MIN,
-            properties: subscribe.properties,
-            subscriptions: List::of(subscribe.subscriptions),
-        };
+        let (properties, elements) = (subscribe.properties, subscribe.subscriptions);
+        let mut packet = wire::Request { packet_id: PacketId::MIN, properties, elements };
         let (room, id, packet_id) = self.begin_request(&packet, Asked::by_subscribe(subscribe))?;
-        self.enter_request(&wire::SubscribePacket { packet_id, ..packet }, id, room)?;
+        packet.packet_id = packet_id;
+        self.enter_request(&packet, id, room)?;
         Ok(packet_id)
     }
 
     pub(super) fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<PacketId, CommandError> {
-        let packet = wire::UnsubscribePacket {
-            packet_id: PacketId::MIN,
-            properties: unsubscribe.properties,
-            filters: List::of(unsubscribe.filters),
-        };
+        let (properties, elements) = (unsubscribe.properties, unsubscribe.filters);
+        let mut packet = wire::Request { packet_id: PacketId::MIN, properties, elements };
         let (room, id, packet_id) = self.begin_request(&packet, Asked::by_unsubscribe(unsubscribe))?;
-        self.enter_request(&wire::UnsubscribePacket { packet_id, ..packet }, id, room)?;
+        packet.packet_id = packet_id;
+        self.enter_request(&packet, id, room)?;
         Ok(packet_id)
     }
 
@@ -97,7 +93,7 @@ impl Engine<'_, Client> {
     fn begin_request(&mut self, packet: &dyn Layout, asked: Asked) -> Result<(Room, SlotId, PacketId), CommandError> {
         if self.core.phase != Phase::Connecting {
             self.check_online()?;
-            asked.check(self.core.support)?;
+            asked.check(self.core.support())?;
         }
         let room = self.make_room(packet, Needs::RequestSlot)?;
         let taken = self.core.identifiers.take(self.slots, Sent::Requesting, asked.0);
@@ -126,7 +122,7 @@ impl Engine<'_, Client> {
             return None;
         }
         let asked = Asked(slot(self.slots, id)?.link());
-        let checked = asked.check(self.core.support);
+        let checked = asked.check(self.core.support());
         let error = checked.and_then(|()| self.check_peer(self.store.records().packet(place).len())).err()?;
         self.store.remove(Order::Immediate, place);
         self.end_request(id).map(|packet_id| Event::RequestUnsendable { packet_id, error })

@@ -310,10 +310,6 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         }
     }
 
-    const fn exceeding(exceeds: bool) -> MaximumPacketSize {
-        if exceeds { MaximumPacketSize::Absent } else { MaximumPacketSize::Inbox }
-    }
-
     fn acknowledge(&mut self, by: Role, which: usize, code: ReasonCode) {
         let waiting = self.handles[index(by)].len();
         if waiting == 0 {
@@ -397,7 +393,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             lost_session: self.setup.lost_session,
             offline: offline(plan.keeps_qos_0),
             oversized: Oversized::Skipped,
-            maximum_packet_size: Self::exceeding(plan.exceeds),
+            maximum_packet_size: exceeding(plan.exceeds),
             receive_maximum: plan.receive_maximum,
             topic_aliases: if v5 && plan.aliases { ALIASES } else { TopicAliases::NONE },
             retry_interval: core::time::Duration::from_secs(plan.retry_interval.into()),
@@ -499,7 +495,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             acknowledgement: acknowledge(self.plan.manual[1]),
             offline: offline(self.plan.keeps_qos_0),
             oversized: Oversized::Skipped,
-            maximum_packet_size: Self::exceeding(self.plan.exceeds),
+            maximum_packet_size: exceeding(self.plan.exceeds),
             receive_maximum: self.plan.receive_maximum,
             topic_aliases: if aliases { ALIASES } else { TopicAliases::NONE },
             ..server::Accept::default()
@@ -659,6 +655,10 @@ fn inbox(capacity: usize) -> Box<Inbox> {
         160 => Box::new(Inbox::<[u8; 160]>::new()),
         _ => Box::new(Inbox::<[u8; 512]>::new()),
     }
+}
+
+const fn exceeding(exceeds: bool) -> MaximumPacketSize {
+    if exceeds { MaximumPacketSize::Absent } else { MaximumPacketSize::Inbox }
 }
 
 const fn acknowledge(manually: bool) -> Acknowledge {
