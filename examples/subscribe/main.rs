@@ -134,7 +134,7 @@ impl Reader {
     fn subscribe(&mut self, session: &mut Session) {
         let Options { filters, qos, .. } = &self.options;
         let subscriptions: Vec<_> = filters.iter().map(|filter| Subscription::new(filter, *qos)).collect();
-        match session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }) {
+        match session.subscribe(&Subscribe::new(&subscriptions)) {
             Ok(_) | Err(CommandError::Offline) => {} // offline: the link is gone already, and Close follows
             Err(refused) => self.end = Some(Err(refused.into())),
         }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::aliases::TopicAliases;
 use crate::command::{Acknowledge, Offline, Oversized};
-use crate::wire::Property;
+use crate::wire::Properties;
 
 /// How many seconds the last packets of a connection may take where nothing else is said.
 pub(super) const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,7 +20,7 @@ pub struct Accept<'a> {
     /// Alive replace what CONNECT asked for; Maximum QoS, Retain Available, and the kinds of subscriptions that are not
     /// available are enforced. Assigned Client Identifier is needed where the client gave none. [MQTT-3.2.2-16] Response
     /// Information is only for a client that asks for it. [MQTT-3.1.2-28]
-    pub properties: &'a [Property<'a>],
+    pub properties: Properties<'a>,
     /// Who acknowledges received messages.
     pub acknowledgement: Acknowledge,
     /// What is kept while there is no connection.
@@ -53,7 +53,7 @@ pub enum Liveness {
 impl Default for Accept<'_> {
     fn default() -> Self {
         Self {
-            properties: &[],
+            properties: Properties::EMPTY,
             acknowledgement: Acknowledge::AfterHandling,
             offline: Offline::Everything,
             oversized: Oversized::Disconnect,

@@ -1,11 +1,12 @@
 //! What the application asks of the client's end alone.
 
 use core::fmt;
+use core::slice;
 use core::time::Duration;
 
 use crate::aliases::TopicAliases;
 use crate::command::{Acknowledge, Offline, Oversized};
-use crate::wire::{Properties, Property, Secret, Subscription, Version, Will};
+use crate::wire::{Properties, Secret, Subscription, Version, Will};
 
 /// How to connect. It becomes CONNECT, and says how the session behaves until the next one.
 ///
@@ -43,7 +44,7 @@ pub struct Connect<'a> {
     pub password: Option<&'a [u8]>,
     /// Session Expiry Interval, User Properties, Authentication Method and the like; none in 3.1.1. Receive Maximum,
     /// Maximum Packet Size and Topic Alias Maximum are the session's own: `CommandError::Reserved`.
-    pub properties: &'a [Property<'a>],
+    pub properties: Properties<'a>,
     /// Who acknowledges received messages.
     pub acknowledgement: Acknowledge,
     /// What becomes of messages in flight when the server has lost the session.
@@ -84,7 +85,7 @@ impl<'a> Connect<'a> {
             will: None,
             user_name: None,
             password: None,
-            properties: &[],
+            properties: Properties::EMPTY,
             acknowledgement: Acknowledge::AfterHandling,
             lost_session: LostSession::Standard,
             offline: Offline::Everything,
@@ -148,6 +149,16 @@ pub enum LostSession {
 }
 
 /// Subscriptions to ask for, at least one.
+///
+/// ```
+/// use mqtt_session::{QoS, Subscribe, Subscription};
+///
+/// let subscriptions = [Subscription::new("meter/7/ask", QoS::ExactlyOnce), Subscription::new("time", QoS::AtMostOnce)];
+/// let several = Subscribe::new(&subscriptions);
+/// let single = Subscribe::one(&subscriptions[0]);
+/// # assert_eq!(several.subscriptions.len(), 2);
+/// # assert_eq!(single.subscriptions, &subscriptions[..1]);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Subscribe<'a> {
@@ -157,7 +168,29 @@ pub struct Subscribe<'a> {
     pub properties: Properties<'a>,
 }
 
+impl<'a> Subscribe<'a> {
+    /// These subscriptions, without properties.
+    #[must_use]
+    pub const fn new(subscriptions: &'a [Subscription<'a>]) -> Self {
+        Self { subscriptions, properties: Properties::EMPTY }
+    }
+
+    /// This subscription alone, without properties.
+    #[must_use]
+    pub const fn one(subscription: &'a Subscription<'a>) -> Self {
+        Self::new(slice::from_ref(subscription))
+    }
+}
+
 /// Subscriptions to end, at least one.
+///
+/// ```
+/// use mqtt_session::Unsubscribe;
+///
+/// let several = Unsubscribe::new(&["meter/7/ask", "time"]);
+/// let single = Unsubscribe::one(&"time");
+/// # assert_eq!(several.filters[1..], *single.filters);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Unsubscribe<'a> {
@@ -165,4 +198,18 @@ pub struct Unsubscribe<'a> {
     pub filters: &'a [&'a str],
     /// User Properties; none in 3.1.1.
     pub properties: Properties<'a>,
+}
+
+impl<'a> Unsubscribe<'a> {
+    /// The subscriptions with these filters, without properties.
+    #[must_use]
+    pub const fn new(filters: &'a [&'a str]) -> Self {
+        Self { filters, properties: Properties::EMPTY }
+    }
+
+    /// The subscription with this filter alone, without properties.
+    #[must_use]
+    pub const fn one(filter: &'a &'a str) -> Self {
+        Self::new(slice::from_ref(filter))
+    }
 }

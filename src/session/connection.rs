@@ -151,7 +151,7 @@ impl<'m> Engine<'m, Client> {
         let clean_start = connect.clean_start || self.core.session_lifetime == SessionLifetime::Abandoned;
         let held = if clean_start { 0 } else { self.held_after_end() };
         let receive_maximum = self.places().saturating_sub(held).max(1);
-        if connect.properties.iter().any(is_announced) {
+        if connect.properties.iter().any(|property| is_announced(&property)) {
             return Err(CommandError::Reserved);
         }
         let (capacity, aliases) = (inbox.capacity(), inbox.topic_aliases());
@@ -163,7 +163,7 @@ impl<'m> Engine<'m, Client> {
             will: connect.will,
             user_name: connect.user_name,
             password: connect.password,
-            properties: List::of(connect.properties),
+            properties: connect.properties,
         };
         let packet = Announcing { packet, announced: List::of(announced.properties()) };
         let measured = Measured::new(&packet, connect.version, Role::Server)?;
@@ -206,10 +206,9 @@ impl<'m> Engine<'m, Client> {
             self.give_up_queue();
             self.lose_session(SessionLoss::InFlight);
         }
-        let properties = List::of(connect.properties);
         self.core.level = connect.version.level();
         self.core.client = client;
-        self.begin_authentication(&properties);
+        self.begin_authentication(&connect.properties);
         self.core.end.request = Request::of(connect, clean_start);
         self.core.end.lost_session = connect.lost_session;
         self.core.keep_alive = KeepAlive::proposed(connect.keep_alive, seconds(connect.response_timeout).max(1));
@@ -441,9 +440,8 @@ impl<'m> Engine<'m, Client> {
 
 impl Request {
     fn of(connect: &Connect<'_>, clean_start: bool) -> Self {
-        let properties = List::of(connect.properties);
         let lasting = if connect.version.is_v5() {
-            properties.session_expiry_interval().is_some_and(|seconds| seconds != 0)
+            connect.properties.session_expiry_interval().is_some_and(|seconds| seconds != 0)
         } else {
             !clean_start
         };
@@ -452,7 +450,7 @@ impl Request {
             .with_clean_start(connect.clean_start)
             .with_nameless(connect.client_id.is_empty())
             .with_lasting(lasting)
-            .with_undiagnosed(properties.request_problem_information() == Some(false))
+            .with_undiagnosed(connect.properties.request_problem_information() == Some(false))
     }
 }
 

@@ -92,6 +92,12 @@ impl<'a, T> From<&'a [T]> for List<'a, T> {
     }
 }
 
+impl<'a, T, const N: usize> From<&'a [T; N]> for List<'a, T> {
+    fn from(elements: &'a [T; N]) -> Self {
+        Self::of(elements)
+    }
+}
+
 /// Equal elements in the same order, wherever they come from.
 impl<'a, T: Element<'a> + PartialEq> PartialEq for List<'a, T> {
     fn eq(&self, other: &Self) -> bool {

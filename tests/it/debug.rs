@@ -54,8 +54,13 @@ fn of_lists() {
 fn of_commands() {
     let will = Will { topic: "will", payload: b"last words", ..Will::default() };
     let (user_name, password) = (Some("someone"), Some(&b"hunter2"[..]));
-    let connect =
-        Connect { will: Some(will), user_name, password, properties: SECRETS, ..Connect::new(Version::V5, "meter-7") };
+    let connect = Connect {
+        will: Some(will),
+        user_name,
+        password,
+        properties: Properties::of(SECRETS),
+        ..Connect::new(Version::V5, "meter-7")
+    };
     assert_shown(
         &connect,
         "Connect { version: V5, client_id: \"meter-7\", clean_start: true, keep_alive: 60, \

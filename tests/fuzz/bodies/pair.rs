@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mqtt_session::server::{self, Accept};
 use mqtt_session::sim::{Faults, Simulation, Turn};
 use mqtt_session::{
-    CloseReason, Connect, Event, Inbox, Outcome, PacketId, Property, Publish, QoS, Role, Session, Version,
+    CloseReason, Connect, Event, Inbox, Outcome, PacketId, Properties, Property, Publish, QoS, Role, Session, Version,
 };
 
 use super::input::Input;
@@ -84,8 +84,7 @@ impl Pair {
     }
 
     fn connect(&mut self, clean_start: bool) {
-        let expiry: &[Property<'_>] =
-            if self.version == Version::V5 { &[Property::SessionExpiryInterval(u32::MAX)] } else { &[] };
+        let expiry = Properties::for_version(self.version, &[Property::SessionExpiryInterval(u32::MAX)]);
         let connect = Connect { clean_start, properties: expiry, ..Connect::new(self.version, "c") };
         self.is_closed = [false; 2];
         self.sim.connect();

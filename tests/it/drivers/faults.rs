@@ -483,7 +483,7 @@ fn what_a_driver_shows() {
     };
     let handler = |far: &Socket, session: &mut Client, event: &Event<'_>| match event {
         Event::Connected(_) => {
-            session.unsubscribe(&Unsubscribe { filters: &["t"], ..Unsubscribe::default() }).unwrap();
+            session.unsubscribe(&Unsubscribe::new(&["t"])).unwrap();
             far.fail(Operation::Write, ErrorKind::BrokenPipe);
         }
         Event::RequestLost { .. } => {}

@@ -280,15 +280,14 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
 
     fn subscribe(&mut self, filters: usize) {
         let subscriptions = vec![Subscription::new("f/+", QoS::ExactlyOnce); filters];
-        let subscribe = Subscribe { subscriptions: &subscriptions, ..Subscribe::default() };
+        let subscribe = Subscribe::new(&subscriptions);
         let (answer, unchanged) = self.client.session.subscribe(&subscribe);
         self.requested(answer, unchanged);
     }
 
     fn unsubscribe(&mut self, filters: usize) {
         let filters = vec!["f/+"; filters];
-        let (answer, unchanged) =
-            self.client.session.unsubscribe(&Unsubscribe { filters: &filters, ..Unsubscribe::default() });
+        let (answer, unchanged) = self.client.session.unsubscribe(&Unsubscribe::new(&filters));
         self.requested(answer, unchanged);
     }
 
@@ -367,7 +366,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         let connect = Connect {
             clean_start,
             keep_alive: plan.keep_alive,
-            properties: if v5 { &expiry } else { &[] },
+            properties: if v5 { Properties::of(&expiry) } else { Properties::EMPTY },
             acknowledgement: acknowledge(plan.manual[0]),
             lost_session: self.setup.lost_session,
             offline: offline(plan.keeps_qos_0),
@@ -467,7 +466,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         };
         let aliases = self.is_v5() && self.plan.aliases;
         let accepted = self.server.session.accept(&server::Accept {
-            properties,
+            properties: Properties::of(properties),
             acknowledgement: acknowledge(self.plan.manual[1]),
             offline: offline(self.plan.keeps_qos_0),
             oversized: Oversized::Skipped,

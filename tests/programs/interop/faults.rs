@@ -307,7 +307,7 @@ impl<'s, const INBOUND: usize> Side<'s, INBOUND> {
     fn subscribe(&mut self) {
         if take(&mut self.state.wants_subscription) {
             let topics = [Subscription::new(["down/#", "up/#"][self.index], self.run.qos)];
-            let subscribe = Subscribe { subscriptions: &topics, ..Subscribe::default() };
+            let subscribe = Subscribe::new(&topics);
             match self.client.session.subscribe(&subscribe) {
                 Ok(_) | Err(CommandError::Offline) => {}
                 Err(refused) => self.fail(format!("SUBSCRIBE was refused: {refused}")),

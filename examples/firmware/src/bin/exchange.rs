@@ -44,7 +44,7 @@ fn main() -> ! {
         let connect = Connect {
             clean_start: work.connections == 0,
             keep_alive: 10,
-            properties: &LASTING,
+            properties: Properties::of(&LASTING),
             ..Connect::new(Version::V5, "board")
         };
         if let Err(refused) = SESSION.connect(INBOX, &connect) {
@@ -129,7 +129,7 @@ impl Work {
                 if !connack.session_present || !self.is_subscribed {
                     let subscriptions =
                         ["board/up", "board/down"].map(|filter| Subscription::new(filter, QoS::ExactlyOnce));
-                    session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() })?;
+                    session.subscribe(&Subscribe::new(&subscriptions))?;
                 }
             }
             Event::Subscribed { reason_codes, .. } if reason_codes.iter().any(|code| code.is_error()) => {

@@ -93,7 +93,7 @@ impl Work {
         match event {
             Event::Connected(_) => {
                 let subscriptions = [Subscription::new("board/many", QoS::ExactlyOnce)];
-                session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() })?;
+                session.subscribe(&Subscribe::new(&subscriptions))?;
             }
             Event::Subscribed { .. } => self.is_subscribed = true,
             Event::Published { packet_id, outcome: Outcome::Acknowledged(_), .. } => {
