@@ -19,6 +19,7 @@
 //!   [`wire`] are the packets.
 //! * [`Event`], [`Message`], [`Outcome`]: what happened. [`CommandError`]: why a command was refused. [`CloseReason`]: why a
 //!   connection ended.
+//! * [`Commands`], [`ClientCommands`]: the commands of a session of any size, for helpers; [`Endpoint`]: the rest of it.
 //! * `server` (feature `server`): the mirror image of all that.
 //! * `io` (features `embedded-io`, `embedded-io-async`): drivers that run the loop over a transport. [`Backoff`]: when to
 //!   connect again.
@@ -97,7 +98,7 @@ pub use self::{
     aliases::TopicAliases,
     backoff::Backoff,
     command::{Acknowledge, Disconnect, Offline, Oversized, Publish},
-    endpoint::{Endpoint, PlainEndpoint},
+    endpoint::{ClientCommands, Commands, Endpoint, PlainEndpoint},
     error::{CloseReason, CommandError},
     event::{Event, Handle, Message, Outcome, Step, StrayPacket},
     inbox::Inbox,
