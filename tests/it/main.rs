@@ -15,6 +15,7 @@ mod encode;
 mod equality;
 mod formats;
 mod fuzz;
+mod harness;
 mod inbox;
 mod interruptions;
 mod known_failures;
