@@ -45,7 +45,7 @@ pub enum Oversized {
 
 /// A message to publish.
 ///
-/// DUP and the packet identifier are the session's affair. [MQTT-3.3.1-3]
+/// The session sets DUP and the packet identifier. [MQTT-3.3.1-3]
 #[derive(Clone, Copy)]
 pub struct Publish<'a> {
     /// The topic name.

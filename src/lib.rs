@@ -30,7 +30,7 @@
 //! # Architecture
 //!
 //! ```text
-//!   io   sim                             who carries the bytes, in earnest or in play
+//!   io   sim                             drivers over transports | simulated link
 //!        |
 //!   session   server                     what only one end does: CONNECT and CONNACK, requests and their answers
 //!        \     /

@@ -81,7 +81,11 @@ impl From<CommandError> for Failure {
 
 impl From<Error<io::Error>> for Failure {
     fn from(error: Error<io::Error>) -> Self {
-        if error.cause().is_temporary() { Self::Passing(error.to_string()) } else { Self::Final(error.to_string()) }
+        if error.close_reason().is_temporary() {
+            Self::Passing(error.to_string())
+        } else {
+            Self::Final(error.to_string())
+        }
     }
 }
 

@@ -244,10 +244,10 @@ impl Broker {
     }
 
     /// The connection of a session is over.
-    pub(crate) fn closed(&mut self, key: Key, cause: CloseReason, now: Instant) {
+    pub(crate) fn closed(&mut self, key: Key, reason: CloseReason, now: Instant) {
         let Some(client) = self.clients.get_mut(&key) else { return };
-        self.log.line(|| format!("{} is gone: {cause}", client.title()));
-        if cause == CloseReason::TooManyHeld && client.version != Version::V5 {
+        self.log.line(|| format!("{} is gone: {reason}", client.title()));
+        if reason == CloseReason::TooManyHeld && client.version != Version::V5 {
             if self.crowds.len() >= CROWDS {
                 self.crowds.clear();
             }

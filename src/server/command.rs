@@ -6,13 +6,13 @@ use crate::aliases::TopicAliases;
 use crate::command::{Acknowledge, Offline, Oversized};
 use crate::wire::Properties;
 
-/// How many seconds the last packets of a connection may take where nothing else is said.
+/// How long the last packets of a connection may take by default.
 pub(super) const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How to accept a connection. It becomes CONNACK, and says how the session behaves on this connection.
 ///
-/// Session Present is the session's own affair. So are Receive Maximum, Maximum Packet Size and Topic Alias Maximum, which
-/// are what its places for received messages and the inbox allow.
+/// The session sets Session Present, and Receive Maximum, Maximum Packet Size and Topic Alias Maximum by what its places for
+/// received messages and the inbox allow.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Accept<'a> {
@@ -32,7 +32,7 @@ pub struct Accept<'a> {
     pub topic_aliases: TopicAliases,
     /// What counts as silence of the client, which ends the connection.
     pub liveness: Liveness,
-    /// How many seconds the last packets of the connection may take, at least 1; 5 by default. Each time that bytes of them
+    /// How long the last packets of the connection may take: 1 to 255 seconds, whole ones; 5 seconds by default. Each time that bytes of them
     /// were written they have as long again, up to ten times as long in all.
     pub disconnect_timeout: Duration,
 }
@@ -46,7 +46,7 @@ pub enum Liveness {
     /// each connection on which it is sent again. [MQTT-3.1.2-24] in 3.1.1, [MQTT-3.1.2-22] in 5.0
     #[default]
     Packets,
-    /// Not even a byte comes. A packet may take as long as it likes, and so may a client that means no good.
+    /// Not even a byte comes. A packet may take as long as it likes, and so may a malicious client.
     Bytes,
 }
 

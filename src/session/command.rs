@@ -60,14 +60,15 @@ pub struct Connect<'a> {
     /// is accepted beyond them waits. 3.1.1 has no Receive Maximum, and some servers drop what exceeds theirs without a word
     /// (mosquitto: 20 of QoS 2). 0 counts as 1.
     pub max_inflight: u16,
-    /// 3.1.1 only: seconds after which a PUBLISH or PUBREL that is unanswered is sent again; 0, by default: never, as in 5.0.
+    /// 3.1.1 only: how long a PUBLISH or PUBREL may be unanswered before it is sent again, in whole seconds, at most 255; zero, by
+    /// default: never, as in 5.0.
     /// Each goes by its own age, whatever else is acknowledged meanwhile. A PUBREL may come later by up to a 16th of that where
     /// `OUTBOUND` is above 64; above 4,096 all PUBRELs are sent again with the oldest.
     pub retry_interval: Duration,
-    /// How many seconds CONNACK and PINGRESP may take, at least 1; 10 by default. The time counts from the moment at which
+    /// How long CONNACK and PINGRESP may take: 1 to 255 seconds, whole ones; 10 seconds by default. The time counts from the moment at which
     /// CONNECT or PINGREQ was written, and the transport is read once more before it is called over.
     pub response_timeout: Duration,
-    /// How many seconds the last packets of a connection may take, at least 1; 5 by default. Each time that bytes of them were
+    /// How long the last packets of a connection may take: 1 to 255 seconds, whole ones; 5 seconds by default. Each time that bytes of them were
     /// written they have as long again, up to ten times as long in all. What did not leave by then is told as
     /// [`CloseReason::DisconnectTimeout`](crate::CloseReason::DisconnectTimeout).
     pub disconnect_timeout: Duration,

@@ -21,7 +21,7 @@ use self::connection::Client;
 
 /// The client's end of an MQTT session, over any number of connections.
 ///
-/// It does no I/O and reads no clock: [`poll`](Self::poll) is the only door of time and of events, and says what to do
+/// It does no I/O and reads no clock. Time enters and events leave only through [`poll`](Self::poll), which says what to do
 /// next. Commands ([`connect`](Self::connect), [`publish`](Self::publish), [`subscribe`](Self::subscribe), ...) may be
 /// called at any time, also from within the handling of an event. A refused command has changed nothing.
 ///

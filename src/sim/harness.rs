@@ -140,7 +140,7 @@ impl<O: Observer, const STORE: usize, const WINDOW: usize, const INBOX: usize> H
                 self.told = Told::Something;
                 Happened::Client(event)
             }
-            Turn::Closed { end: Role::Client, cause } => Happened::Closed(cause),
+            Turn::Closed { end: Role::Client, reason } => Happened::Closed(reason),
             Turn::Closed { .. } | Turn::Moved => Happened::Moved,
             Turn::Idle => Happened::Quiet,
         }

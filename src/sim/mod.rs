@@ -94,7 +94,7 @@ pub enum Turn<C, S> {
         /// Which.
         end: Role,
         /// Why.
-        cause: CloseReason,
+        reason: CloseReason,
     },
     /// Bytes or time moved.
     Moved,
@@ -320,10 +320,10 @@ impl<O: Observer, const IN_FLIGHT: usize> Simulation<O, IN_FLIGHT> {
                 None => end.connection_lost(),
             },
             Step::Wait(deadline) => self.side_mut(role).attention = Attention::Input(deadline),
-            Step::Close(cause) => {
+            Step::Close(reason) => {
                 self.side_mut(role).attention = Attention::Closed;
                 self.is_up = false;
-                return Turn::Closed { end: role, cause };
+                return Turn::Closed { end: role, reason };
             }
         }
         Turn::Moved

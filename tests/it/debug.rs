@@ -142,14 +142,17 @@ fn of_steps() {
 #[test]
 fn of_sessions() {
     let mut session = Session::<256, 4, 4>::default();
-    assert_shown(&session, "Session { phase: Offline, cause: NotConnected, in_flight: 0, held: 0, quota: 0, .. }");
+    assert_shown(
+        &session,
+        "Session { phase: Offline, close_reason: NotConnected, in_flight: 0, held: 0, quota: 0, .. }",
+    );
     let mut inbox: Inbox<[u8; 64]> = Inbox::default();
     assert_shown(&inbox, "Inbox { unread: 0, capacity: 64 }");
     let connect = Connect { password: Some(b"hunter2"), ..Connect::new(Version::V5, "meter-7") };
     session.connect(&mut inbox, &connect).unwrap();
     assert_shown(
         &session,
-        "Session { phase: Connecting, cause: NotConnected, in_flight: 0, held: 0, quota: 65535, .. }",
+        "Session { phase: Connecting, close_reason: NotConnected, in_flight: 0, held: 0, quota: 65535, .. }",
     );
     let Step::Transmit(bytes) = session.poll(&mut inbox, Instant::default()) else { unreachable!("CONNECT is due") };
     let len = bytes.len();
@@ -162,19 +165,31 @@ fn of_sessions() {
         assert!(matches!(session.poll(&mut inbox, Instant::default()), Step::Event(_)));
     }
     session.publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("t", b"hello") }).unwrap();
-    assert_shown(&session, "Session { phase: Online, cause: NotConnected, in_flight: 1, held: 1, quota: 9, .. }");
+    assert_shown(
+        &session,
+        "Session { phase: Online, close_reason: NotConnected, in_flight: 1, held: 1, quota: 9, .. }",
+    );
     session.connection_lost();
     while !matches!(session.poll(&mut inbox, Instant::default()), Step::Close(_)) {}
-    assert_shown(&session, "Session { phase: Offline, cause: ConnectionLost, in_flight: 1, held: 0, quota: 0, .. }");
+    assert_shown(
+        &session,
+        "Session { phase: Offline, close_reason: ConnectionLost, in_flight: 1, held: 0, quota: 0, .. }",
+    );
 }
 
 #[test]
 fn of_the_other_end() {
     let mut session = server::Session::<256, 4, 4>::default();
     assert_eq!(session, server::Session::new());
-    assert_shown(&session, "Session { phase: Offline, cause: NotConnected, in_flight: 0, held: 0, quota: 0, .. }");
+    assert_shown(
+        &session,
+        "Session { phase: Offline, close_reason: NotConnected, in_flight: 0, held: 0, quota: 0, .. }",
+    );
     session.open(core::time::Duration::from_secs(10));
-    assert_shown(&session, "Session { phase: Connecting, cause: NotConnected, in_flight: 0, held: 0, quota: 0, .. }");
+    assert_shown(
+        &session,
+        "Session { phase: Connecting, close_reason: NotConnected, in_flight: 0, held: 0, quota: 0, .. }",
+    );
 }
 
 /// What a property test prints of a failure.

@@ -115,7 +115,7 @@ impl Pair {
             Turn::Server(server::Event::Connecting { .. }) => server.accept(&Accept::default()).unwrap(),
             Turn::Server(server::Event::Message(message)) => deliver(&mut self.messages, message.payload),
             Turn::Server(server::Event::Published { packet_id, outcome, .. }) => self.end(1, packet_id, outcome),
-            Turn::Closed { end, cause } => {
+            Turn::Closed { end, reason: cause } => {
                 self.is_closed[usize::from(end == Role::Server)] = true;
                 // A client that knows of no session ends it by a clean start.
                 self.has_lost |= !server.is_lasting() || cause == CloseReason::SessionUnknown;

@@ -124,7 +124,7 @@ fn converse(version: Version, seed: u64, habits: Habits, in_halves: bool, drops:
         join(&time, ask(&mut asking, near, time.clone(), &dropper), serve(far, time.clone(), &dropper))
     };
     assert_eq!((&asking.seen, near), (&Seen::everything(), Error::Closed(CloseReason::Disconnected)), "{drops:?}");
-    assert!(is_orderly(far.cause()), "{far}");
+    assert!(is_orderly(far.close_reason()), "{far}");
     dropper.polls.get()
 }
 

@@ -20,7 +20,7 @@ use super::operation::{Operation, Plan, ServerPlan, Setup};
 
 /// How a run is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manner {
+pub(crate) enum Drawing {
     /// To be judged: a chart would take longer than all the rest.
     Undrawn,
     Drawn,
@@ -49,7 +49,7 @@ pub(crate) struct World<C, S> {
     closed: [bool; 2],
     /// How many messages were delivered.
     deliveries: u32,
-    manner: Manner,
+    drawing: Drawing,
 }
 
 struct Sent {
@@ -112,9 +112,9 @@ pub(crate) const fn index(role: Role) -> usize {
 }
 
 impl<C: ClientEnd, S: ServerEnd> World<C, S> {
-    pub(crate) fn new(setup: &Setup, manner: Manner) -> Self {
+    pub(crate) fn new(setup: &Setup, drawing: Drawing) -> Self {
         let journal: Pen = Rc::new(RefCell::new(Journal::default()));
-        let chart = (manner != Manner::Undrawn).then(|| Chart::new(String::new()));
+        let chart = (drawing != Drawing::Undrawn).then(|| Chart::new(String::new()));
         let watcher = Watcher { chart, journal: Rc::clone(&journal) };
         let tap = |role| Tap::new(role, setup.version, Rc::clone(&journal));
         let mut world = Self {
@@ -132,7 +132,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             requests: BTreeSet::new(),
             closed: [false; 2],
             deliveries: 0,
-            manner,
+            drawing,
             journal,
         };
         world.connect(setup.plan);
@@ -156,7 +156,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
     }
 
     pub(crate) fn apply(&mut self, operation: Operation) {
-        if self.manner == Manner::DrawnOfClones {
+        if self.drawing == Drawing::DrawnOfClones {
             self.client.session.replace_by_clone();
             self.server.session.replace_by_clone();
         }
@@ -389,7 +389,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
     pub(crate) fn step(&mut self) -> bool {
         let before = self.sim.now().as_millis();
         self.journal.borrow_mut().now = before;
-        if self.manner == Manner::DrawnOfClones {
+        if self.drawing == Drawing::DrawnOfClones {
             self.client.session.replace_by_clone();
         }
         let Self { sim, client, server, inboxes: [client_inbox, server_inbox], .. } = self;
@@ -639,7 +639,7 @@ impl News {
         match turn {
             Turn::Idle => Self::Idle,
             Turn::Moved => Self::Nothing,
-            Turn::Closed { end, cause } => Self::Closed(end, cause),
+            Turn::Closed { end, reason } => Self::Closed(end, reason),
             Turn::Client(event) => Self::of_client(event),
             Turn::Server(event) => Self::of_server(event),
         }

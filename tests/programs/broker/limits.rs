@@ -1,4 +1,4 @@
-//! Many at once, bad manners, and the bounds of what the broker takes.
+//! Many at once, clients that break rules, and the bounds of what the broker takes.
 
 use core::time::Duration;
 use std::io::{Read, Write};

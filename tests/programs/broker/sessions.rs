@@ -139,8 +139,8 @@ pub(crate) fn a_session_is_taken_over(version: Version) {
     let message = first.next().unwrap();
     assert_eq!(message[0], 0x32);
     let mut second = Raw::connected(broker.address(), version, connect);
-    let farewell: &[Vec<u8>] = if version == Version::V5 { &[vec![0xE0, 1, 0x8E]] } else { &[] };
-    assert_eq!(first.rest(), farewell);
+    let disconnect: &[Vec<u8>] = if version == Version::V5 { &[vec![0xE0, 1, 0x8E]] } else { &[] };
+    assert_eq!(first.rest(), disconnect);
     // The same, with DUP.
     assert_eq!(second.next().unwrap(), [&[0x3A], &message[1..]].concat());
     // And once more, without an end.

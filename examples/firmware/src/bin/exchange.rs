@@ -41,6 +41,7 @@ fn main() -> ! {
     let mut work = Work::NEW;
     loop {
         modem::dial(&mut uart, &mut clock, &mut backoff);
+        let connections = work.connections;
         let connect = Connect {
             clean_start: work.connections == 0,
             keep_alive: 10,
@@ -63,12 +64,17 @@ fn main() -> ! {
             }
         };
         // Why a connection ended is logged by the crate.
-        if closed.cause() == CloseReason::Disconnected {
+        let reason = closed.close_reason();
+        if reason == CloseReason::Disconnected {
             work.report();
         }
-        if work.connections != 0 {
+        if !reason.is_temporary() {
+            end::fail();
+        }
+        if work.connections != connections {
             backoff.reset();
         }
+        modem::pause(&mut clock, &mut backoff);
     }
 }
 

@@ -49,7 +49,7 @@ fn main() -> ! {
             Err(closed) => break closed,
         }
     };
-    if closed.cause() != CloseReason::Disconnected {
+    if closed.close_reason() != CloseReason::Disconnected {
         end::fail();
     }
     let given = WORK.given.count();
