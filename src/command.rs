@@ -6,6 +6,7 @@ use core::num::NonZeroU16;
 use crate::wire::{Properties, QoS, ReasonCode};
 
 /// Who acknowledges received messages of QoS 1 and 2.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
@@ -18,6 +19,7 @@ pub enum Acknowledge {
 }
 
 /// What is kept for a later connection.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
@@ -31,6 +33,7 @@ pub enum Offline {
 }
 
 /// What becomes of a received message that is larger than the inbox.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]

@@ -204,6 +204,7 @@ impl<'i> From<CommonEvent<'i>> for Event<'i> {
 }
 
 /// An acknowledgement that answers nothing.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StrayPacket {

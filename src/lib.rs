@@ -46,6 +46,17 @@
 //! Features: `v311` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server`, `embedded-io`,
 //! `embedded-io-async`, `sim` and `proptest`; `defmt` and `log`.
 //!
+//! # What may be added
+//!
+//! Not counted as breaking changes are, so write programs that allow for them:
+//!
+//! * a new field of a struct with public fields: build [`Connect`], `server::Accept`, [`Publish`], [`Subscribe`], [`Will`] and the
+//!   like by `..` over `new` or `default()`, and end patterns of structs and of events with `..`;
+//! * a new variant of an enum that is `#[non_exhaustive]`. [`Step`], `sim::Turn` and `io::Error` are
+//!   not, and get none;
+//! * a new method of [`Commands`] or [`ClientCommands`], which only this crate implements, or one with a default body of
+//!   [`Endpoint`], which anybody may.
+//!
 //! # Logging
 //!
 //! With `defmt` or `log`, or both, a session tells what it does, and every type here has `defmt::Format`:

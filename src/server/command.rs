@@ -38,6 +38,7 @@ pub struct Accept<'a> {
 }
 
 /// What counts as silence of the client. One and a half times the keep alive of it end the connection.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]

@@ -136,6 +136,7 @@ impl defmt::Format for Connect<'_> {
 
 /// What becomes of messages that were in flight when the server turns out to have lost a session that was to outlive its
 /// connection. What was never sent stays queued in any case.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]

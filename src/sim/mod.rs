@@ -103,6 +103,7 @@ pub enum Turn<C, S> {
 }
 
 /// What there is to see on a link.
+#[non_exhaustive]
 #[derive(Debug)]
 pub enum Sight<'a> {
     /// A transport is there.

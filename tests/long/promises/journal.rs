@@ -192,7 +192,7 @@ impl Observer for Watcher {
                 let len = 0;
                 journal.note(Fact::Arrived { from: *from, packet: Wire::of(packet, len) });
             }
-            Sight::Packet { .. } | Sight::Part { .. } => {}
+            _ => {}
         }
     }
 }
