@@ -50,6 +50,24 @@ fn of_lists() {
     assert_eq!(List::from(&[ReasonCode::Banned][..]), List::of(&[ReasonCode::Banned]));
 }
 
+/// An event is a line that a person can read, however much the peer has to say.
+#[test]
+fn of_long_lists() {
+    let codes = [ReasonCode::Success; 8];
+    assert_shown(&List::of(&codes), &format!("[{}]", ["Success"; 8].join(", ")));
+    let codes = [ReasonCode::Success; 20];
+    assert_shown(&List::of(&codes), &format!("[{}, 12 more]", ["Success"; 8].join(", ")));
+    let long = "x".repeat(60_000);
+    let fits = &long[..120 - r#"reason_string("")"#.len()];
+    assert_shown(&Properties::of(&[Property::ReasonString(fits)]), &format!("[reason_string({fits:?})]"));
+    let said = vec![Property::UserProperty("name", &long); 1_000];
+    let cut = format!("{}..", &format!("user_property(\"name\", {long:?}")[..120]);
+    let properties = Properties::of(&said);
+    assert_shown(&properties, &format!("[{}, 992 more]", vec![cut; 8].join(", ")));
+    let event = Event::Subscribed { packet_id: NonZeroU16::MIN, reason_codes: List::of(&codes), properties };
+    assert!(format!("{event:?}").len() < 1_200, "{event:?}");
+}
+
 #[test]
 fn of_commands() {
     let will = Will { topic: "will", payload: b"last words", ..Will::default() };
