@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::num::NonZeroU16;
+use core::time::Duration;
 
 use crate::wire::{Properties, QoS, ReasonCode};
 
@@ -30,6 +31,20 @@ pub enum Offline {
     /// Messages of QoS 1 and 2. One of QoS 0 is refused unless there is a connection, and dropped if it did not leave with
     /// it.
     Acknowledged,
+    /// Nothing: a message of any QoS is refused unless there is a connection. One of QoS 0 is dropped if it did not leave with it. One
+    /// of QoS 1 or 2 that was accepted goes on with the next connection of the session, as the standard has it.
+    Nothing,
+}
+
+impl Offline {
+    /// Whether a message of this QoS waits for a connection.
+    pub(crate) const fn keeps(self, qos: QoS) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Acknowledged => !matches!(qos, QoS::AtMostOnce),
+            Self::Nothing => false,
+        }
+    }
 }
 
 /// What becomes of a received message that is larger than the inbox.
@@ -41,9 +56,51 @@ pub enum Oversized {
     /// It ends the connection, with 0x95 in 5.0.
     #[default]
     Disconnect,
-    /// In 3.1.1, where nobody can be told how much fits, it is acknowledged, reported as an event, and otherwise dropped:
-    /// else a server would send it again on each connection. Its topic must fit. In 5.0 it is refused in any case.
+    /// It is acknowledged, reported as an event, and otherwise dropped: else a server would send it again on each connection. Its
+    /// topic and properties must fit. So it is in 3.1.1, where nobody can be told how much fits, and in 5.0 up to what
+    /// [`MaximumPacketSize`] announces above the capacity of the inbox; what exceeds that ends the connection, with 0x95.
     Skipped,
+}
+
+/// What 5.0 announces as Maximum Packet Size: by default what the inbox has room for. 3.1.1 has no such thing.
+///
+/// A peer may send packets that are larger than the inbox only if it is told so; what becomes of them is said by [`Oversized`].
+/// [MQTT-3.1.2-24], [MQTT-3.2.2-15]
+///
+/// ```
+/// use mqtt_session::{Connect, MaximumPacketSize, Oversized, Version};
+///
+/// # #[cfg(feature = "v5")] {
+/// // Messages of any length come, and those that do not fit pass by.
+/// let connect = Connect {
+///     maximum_packet_size: MaximumPacketSize::Absent,
+///     oversized: Oversized::Skipped,
+///     ..Connect::new(Version::V5, "meter-7")
+/// };
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum MaximumPacketSize {
+    /// The capacity of the inbox.
+    #[default]
+    Inbox,
+    /// So many bytes; what is less than the capacity of the inbox counts as that.
+    Bytes(u32),
+    /// Nothing is announced: packets may be as long as the standard allows.
+    Absent,
+}
+
+impl MaximumPacketSize {
+    /// What is announced where the inbox has this capacity.
+    pub(crate) fn announced(self, capacity: usize) -> Option<u32> {
+        let capacity = u32::try_from(capacity).unwrap_or(u32::MAX).max(1);
+        match self {
+            Self::Inbox => Some(capacity),
+            Self::Bytes(bytes) => Some(bytes.max(capacity)),
+            Self::Absent => None,
+        }
+    }
 }
 
 /// A message to publish.
@@ -64,13 +121,17 @@ pub struct Publish<'a> {
     /// The topic alias to use, if the connection allows it when the message leaves; 5.0 only. The peer learns the topic with
     /// the first message, and the others leave without it. [MQTT-3.3.2-12]
     pub topic_alias: Option<NonZeroU16>,
+    /// Whether this message waits while there is no connection; `None`: as the connection says, or said last (`Connect::offline`,
+    /// `Accept::offline`). Refused is [`CommandError::Offline`](crate::CommandError::Offline), and dropped is told.
+    pub offline: Option<Offline>,
 }
 
 impl<'a> Publish<'a> {
     /// A message of QoS 0.
     #[must_use]
     pub const fn new(topic: &'a str, payload: &'a [u8]) -> Self {
-        Self { topic, payload, qos: QoS::AtMostOnce, retain: false, properties: Properties::EMPTY, topic_alias: None }
+        let (qos, properties) = (QoS::AtMostOnce, Properties::EMPTY);
+        Self { topic, payload, qos, retain: false, properties, topic_alias: None, offline: None }
     }
 }
 
@@ -83,6 +144,7 @@ impl fmt::Debug for Publish<'_> {
             .field("retain", &self.retain)
             .field("properties", &self.properties)
             .field("topic_alias", &self.topic_alias)
+            .field("offline", &self.offline)
             .finish()
     }
 }
@@ -92,13 +154,15 @@ impl defmt::Format for Publish<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(
             f,
-            "Publish {{ topic: {=str}, payload: {=usize}, qos: {}, retain: {=bool}, properties: {}, topic_alias: {} }}",
+            "Publish {{ topic: {=str}, payload: {=usize}, qos: {}, retain: {=bool}, properties: {}, topic_alias: {}, \
+            offline: {} }}",
             self.topic,
             self.payload.len(),
             self.qos,
             self.retain,
             self.properties,
             self.topic_alias,
+            self.offline,
         );
     }
 }
@@ -111,4 +175,27 @@ pub struct Disconnect<'a> {
     pub reason_code: ReasonCode,
     /// Session Expiry Interval, Reason String and User Properties; none in 3.1.1.
     pub properties: Properties<'a>,
+    /// What DISCONNECT waits for.
+    pub when: DisconnectWhen,
+}
+
+/// What DISCONNECT waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum DisconnectWhen {
+    /// What needs no answer has left: acknowledgements, messages of QoS 0, and those of QoS 1 and 2 within the quota.
+    #[default]
+    Sent,
+    /// Every exchange is over besides, in both directions: what was published has its PUBACK or PUBCOMP, also what the quota holds
+    /// back; SUBSCRIBE and UNSUBSCRIBE have their answers; what was received is acknowledged, and of QoS 2 its PUBREL is here. A message
+    /// that the application is to acknowledge counts until it has done so; one that it has given up does not.
+    ///
+    /// The keep alive goes on meanwhile. New messages of the peer are not taken, as in any case behind `disconnect`; they come again on
+    /// the next connection of the session.
+    Completed {
+        /// How many seconds that may take, 1 to 255; `None`: as many as the last packets of the connection may (`disconnect_timeout`).
+        /// Then DISCONNECT leaves all the same, as behind `Sent`, and the connection ends in
+        /// [`CloseReason::DisconnectedIncomplete`](crate::CloseReason::DisconnectedIncomplete).
+        timeout: Option<Duration>,
+    },
 }

@@ -2,6 +2,7 @@
 
 use crate::aliases::{BadAlias, TopicAliases};
 use crate::bytes;
+use crate::error::{CommandError, SizeLimit};
 use crate::wire::{Measured, PacketId, PacketType, packet_len};
 
 /// What is kept free for the shortest DISCONNECT that says all it must: a reason code and a session expiry interval.
@@ -59,11 +60,6 @@ impl Control {
         (self.aliases, bytes.get(capacity(bytes, self.aliases)..).unwrap_or_default())
     }
 
-    /// Whether not a byte of what is queued was written.
-    pub(crate) const fn is_untouched(&self) -> bool {
-        self.written == 0 && self.end != 0
-    }
-
     /// Whether a packet is half written, or may be.
     pub(crate) const fn is_writing(&self) -> bool {
         self.shown != self.written
@@ -83,9 +79,9 @@ impl<'m> Queue<'m> {
         len.saturating_add(disconnect) <= self.free()
     }
 
-    /// Whether `len` bytes fit into an empty queue besides a DISCONNECT to come.
-    pub(crate) fn ever_has_room(&self, len: usize) -> bool {
-        len.saturating_add(DISCONNECT_RESERVE) <= self.capacity()
+    /// Refuses a packet of `len` bytes that does not fit into an empty queue besides so many that are kept for others.
+    pub(crate) fn check_size(&self, len: usize, kept: usize) -> Result<(), CommandError> {
+        check_size(len, self.capacity(), kept)
     }
 
     /// How many bytes are in use, a DISCONNECT not counted.
@@ -152,12 +148,17 @@ impl<'m> Queue<'m> {
     pub(crate) fn has_unshown(&self, first: u8, packet_id: PacketId) -> bool {
         let mut rest = self.bytes.get(self.control.shown.into()..self.control.end.into()).unwrap_or_default();
         while let Some((packet, behind)) = packet_len(rest).and_then(|len| rest.split_at_checked(len)) {
-            if packet.first() == Some(&first) && packet.get(2..4) == Some(&packet_id.get().to_be_bytes()) {
+            if packet.first() == Some(&first) && identifier(packet) == Some(&packet_id.get().to_be_bytes()) {
                 return true;
             }
             rest = behind;
         }
         false
+    }
+
+    /// Whether a packet that begins with `first` is in front, and not a byte of it was written.
+    pub(crate) fn is_untouched(&self, first: u8) -> bool {
+        self.control.written == 0 && self.control.end != 0 && self.bytes.first() == Some(&first)
     }
 
     /// Notes that all of the queue is shown.
@@ -212,23 +213,23 @@ impl<'m> Queue<'m> {
         let (written, stop) = (usize::from(self.control.written), usize::from(stop));
         let kept = self
             .packets(stop)
-            .filter(|&(start, end, is_connack)| start < written || (start == written && end > stop) || is_connack);
+            .filter(|&(start, end, first)| start < written || (start == written && end > stop) || first == CONNACK);
         short(kept.last().map_or(0, |(_, end, _)| end).min(stop))
     }
 
-    /// Whether CONNACK is here, and not all of it is written.
+    /// Whether a packet that begins with `first` is here, and not all of it is written.
     #[cfg(feature = "server")]
-    pub(crate) fn holds_connack(&self) -> bool {
-        self.packets(self.end()).any(|(_, end, is_connack)| is_connack && end > self.control.written.into())
+    pub(crate) fn holds(&self, first: u8) -> bool {
+        self.packets(self.end()).any(|(_, end, begin)| begin == first && end > self.control.written.into())
     }
 
-    /// Where each packet begins and ends, and whether it is CONNACK.
-    fn packets(&self, stop: usize) -> impl Iterator<Item = (usize, usize, bool)> {
+    /// Where each packet begins and ends, and its first byte.
+    fn packets(&self, stop: usize) -> impl Iterator<Item = (usize, usize, u8)> {
         let mut start = 0_usize;
         core::iter::from_fn(move || {
             let packet = self.bytes.get(start..stop)?;
             let end = start.wrapping_add(packet_len(packet)?);
-            Some((core::mem::replace(&mut start, end), end, packet.first() == Some(&CONNACK)))
+            Some((core::mem::replace(&mut start, end), end, *packet.first()?))
         })
     }
 
@@ -262,6 +263,7 @@ impl<'m> Queue<'m> {
     }
 
     /// Bytes that are not in use are zeros: they may have been secrets.
+    #[inline(never)]
     fn erase(&mut self, start: usize, stop: usize) {
         if let Some(bytes) = self.bytes.get_mut(start..stop) {
             bytes.fill(0);
@@ -282,6 +284,20 @@ impl<'m> Queue<'m> {
 /// How many bytes of a queue are left for packets besides the topics of these aliases.
 pub(crate) fn capacity(bytes: &[u8], aliases: TopicAliases) -> usize {
     bytes.len().saturating_sub(aliases.len())
+}
+
+/// Refuses a packet of `len` bytes that does not fit into so many, of which some are kept for others.
+pub(crate) fn check_size(len: usize, capacity: usize, kept: usize) -> Result<(), CommandError> {
+    match capacity.checked_sub(kept) {
+        Some(available) if len <= available => Ok(()),
+        available => Err(CommandError::too_large(SizeLimit::Control, len, available.unwrap_or_default())),
+    }
+}
+
+/// The identifier of an acknowledgement: behind its length, of which all bytes but the last are 0x80 or above.
+fn identifier(packet: &[u8]) -> Option<&[u8; 2]> {
+    let len = packet.iter().skip(1).position(|&byte| byte < 0x80)?;
+    packet.get(len.saturating_add(2)..)?.first_chunk()
 }
 
 fn in_reach(bytes: &[u8]) -> &[u8] {

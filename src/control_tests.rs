@@ -218,7 +218,9 @@ impl Pair {
         let bytes = self.packets.concat();
         assert_eq!(self.control.is_empty(), bytes.is_empty());
         assert_eq!(self.control.is_writing(), self.shown != self.written);
-        assert_eq!(self.control.is_untouched(), self.written == 0 && !bytes.is_empty());
+        let first = bytes.first().copied().unwrap_or_default();
+        assert_eq!(self.queue().is_untouched(first), self.written == 0 && !bytes.is_empty());
+        assert!(!self.queue().is_untouched(first ^ 0xFF));
         assert_eq!(usize::from(self.control.unreported()), self.shown - self.written);
         assert_eq!(self.queue().end(), bytes.len());
         assert_eq!(self.memory[..bytes.len()], bytes);
@@ -238,7 +240,8 @@ impl Pair {
             );
         }
         for len in [0, 1, self.size.saturating_sub(DISCONNECT_RESERVE), self.size] {
-            assert_eq!(self.queue().ever_has_room(len), len + DISCONNECT_RESERVE <= self.size, "{len}");
+            let fits = self.queue().check_size(len, DISCONNECT_RESERVE).is_ok();
+            assert_eq!(fits, len + DISCONNECT_RESERVE <= self.size, "{len}");
         }
         let tail = self.size - self.disconnect.len();
         assert_eq!(self.memory[tail..self.size], self.disconnect);

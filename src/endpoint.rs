@@ -11,7 +11,7 @@ use crate::server;
 use crate::session::Session;
 use crate::session::command::{Connect, Subscribe, Unsubscribe};
 use crate::time::Instant;
-use crate::wire::{Auth, PacketId, ReasonCode};
+use crate::wire::{Auth, PacketId, Properties, ReasonCode};
 
 /// Either end of a connection, as far as a transport sees it: what is written for an `Endpoint` serves clients and servers.
 ///
@@ -98,6 +98,18 @@ pub trait Commands: Sealed {
     /// As there.
     fn acknowledge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), CommandError>;
 
+    /// See [`Session::acknowledge_with`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    fn acknowledge_with(
+        &mut self,
+        handle: Handle,
+        reason_code: ReasonCode,
+        properties: Properties<'_>,
+    ) -> Result<(), CommandError>;
+
     /// See [`Session::authenticate`].
     ///
     /// # Errors
@@ -118,11 +130,20 @@ pub trait Commands: Sealed {
     /// See [`Session::cancel`].
     fn cancel(&mut self, packet_id: PacketId) -> bool;
 
+    /// See [`Session::give_up`].
+    fn give_up(&mut self, packet_id: PacketId) -> bool;
+
     /// See [`Session::free_space`].
     fn free_space(&self) -> usize;
 
     /// See [`Session::pending`].
     fn pending(&self) -> u16;
+
+    /// See [`Session::pending_received`].
+    fn pending_received(&self) -> u16;
+
+    /// See [`Session::is_flushed`].
+    fn is_flushed(&self) -> bool;
 
     /// See [`Session::is_online`].
     fn is_online(&self) -> bool;
@@ -173,6 +194,13 @@ pub trait ClientCommands: Commands {
     ///
     /// As there.
     fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<PacketId, CommandError>;
+
+    /// See [`Session::ping`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    fn ping(&mut self) -> Result<(), CommandError>;
 }
 
 /// Keeps [`Commands`] to this crate.
@@ -233,6 +261,15 @@ macro_rules! endpoint {
                 self.acknowledge(handle, reason_code)
             }
 
+            fn acknowledge_with(
+                &mut self,
+                handle: Handle,
+                reason_code: ReasonCode,
+                properties: Properties<'_>,
+            ) -> Result<(), CommandError> {
+                self.acknowledge_with(handle, reason_code, properties)
+            }
+
             fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), CommandError> {
                 self.authenticate(auth)
             }
@@ -249,12 +286,24 @@ macro_rules! endpoint {
                 self.cancel(packet_id)
             }
 
+            fn give_up(&mut self, packet_id: PacketId) -> bool {
+                self.give_up(packet_id)
+            }
+
             fn free_space(&self) -> usize {
                 self.free_space()
             }
 
             fn pending(&self) -> u16 {
                 self.pending()
+            }
+
+            fn pending_received(&self) -> u16 {
+                self.pending_received()
+            }
+
+            fn is_flushed(&self) -> bool {
+                self.is_flushed()
             }
 
             fn is_online(&self) -> bool {
@@ -281,5 +330,9 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
 
     fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<PacketId, CommandError> {
         self.unsubscribe(unsubscribe)
+    }
+
+    fn ping(&mut self) -> Result<(), CommandError> {
+        self.ping()
     }
 }

@@ -12,8 +12,28 @@ use crate::wire::{ReasonCode, Unencodable, Violation};
 pub enum CommandError {
     /// The store or the table of outstanding requests is full. `Event::Writable` tells when to try again.
     Full,
-    /// It will never fit: into the store, the control bytes, or the peer's Maximum Packet Size. [MQTT-3.2.2-15]
-    TooLarge,
+    /// It does not fit, and waiting does not help: it needs so much of what this limit makes available. [MQTT-3.2.2-15]
+    ///
+    /// ```
+    /// use mqtt_session::{CommandError, Connect, Inbox, Publish, Session, SizeLimit, Version};
+    /// # #[cfg(feature = "v311")] {
+    /// let mut session: Session<100, 8, 8> = Session::new();
+    /// let mut inbox: Inbox<[u8; 100]> = Inbox::new();
+    /// session.connect(&mut inbox, &Connect::new(Version::V311, "meter-7"))?;
+    /// let refused = session.publish(&Publish::new("power", &[0; 100])).unwrap_err();
+    /// let CommandError::TooLarge { limit: SizeLimit::Store, needed, available } = refused else { panic!() };
+    /// assert_eq!((needed, available), (109, session.free_space() as u32));
+    /// # }
+    /// # Ok::<(), CommandError>(())
+    /// ```
+    TooLarge {
+        /// What it does not fit into.
+        limit: SizeLimit,
+        /// How much it needs: the length of the packet in bytes, unless the limit says otherwise.
+        needed: u32,
+        /// How much the limit allows.
+        available: u32,
+    },
     /// It needs a connection, and there is none, or CONNACK is not yet here.
     Offline,
     /// The connection is being closed.
@@ -39,6 +59,9 @@ pub enum CommandError {
     OtherSession,
     /// The message that the handle stands for is acknowledged already, or gone with its connection or session.
     StaleHandle,
+    /// Another message is to be acknowledged before this one, or this one did not come again on this connection. So its
+    /// acknowledgement cannot leave now, and has no place for properties until then.
+    NotNext,
     /// A session that was to end with its connection cannot be kept. (5.0: 3.14.2.2.2)
     ExpiryRaised,
     /// The connection has no authentication method, or this is not the moment. [MQTT-4.12.0-7]
@@ -52,10 +75,44 @@ pub enum CommandError {
     ClientIdentifierMissing,
 }
 
+/// What is too small for a command.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u8)]
+pub enum SizeLimit {
+    /// `STORE`. Available is the longest packet that fits into an empty store, which is what `free_space` tells of one: 16 bytes
+    /// less than `STORE`. For a CONNECT that is larger than `CONTROL`, it is what messages that wait have left of that.
+    Store,
+    /// `OUTBOUND` is 0, and one exchange is needed.
+    Outbound,
+    /// `CONTROL`. Available are its bytes without those of topic aliases, and without what is kept for other packets: 5 bytes for an
+    /// acknowledgement before DISCONNECT, 9 for a DISCONNECT behind AUTH, SUBACK and UNSUBACK.
+    Control,
+    /// The Maximum Packet Size of the peer. [MQTT-3.1.2-24], [MQTT-3.2.2-15]
+    Peer,
+    /// The standard: 268,435,455 bytes behind the fixed header of a packet, as much for a subscription identifier, and 65,535 bytes
+    /// for a field. Needed is the length of that, or the number.
+    Standard,
+}
+
+impl CommandError {
+    /// From 4 GiB on the figures stay where they are.
+    #[cold]
+    pub(crate) fn too_large(limit: SizeLimit, needed: usize, available: usize) -> Self {
+        let [needed, available] = [needed, available].map(|len| u32::try_from(len).unwrap_or(u32::MAX));
+        Self::TooLarge { limit, needed, available }
+    }
+}
+
 impl From<Unencodable> for CommandError {
     fn from(error: Unencodable) -> Self {
         match error {
-            Unencodable::NoRoom(_) | Unencodable::TooLong => Self::TooLarge,
+            // No command encodes into an output that is too small.
+            Unencodable::NoRoom(needed) => Self::too_large(SizeLimit::Store, needed, 0),
+            Unencodable::TooLong { needed, available } => {
+                Self::TooLarge { limit: SizeLimit::Standard, needed, available }
+            }
             Unencodable::NotInVersion => Self::NotInVersion,
             Unencodable::Forbidden(violation) => Self::Forbidden(violation),
         }
@@ -66,7 +123,15 @@ impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full => "there is no room now",
-            Self::TooLarge => "it is larger than what there is room for",
+            Self::TooLarge { limit, needed, available } => {
+                return match limit {
+                    SizeLimit::Store => write!(f, "it takes {needed} bytes, and the store has room for {available}"),
+                    SizeLimit::Outbound => f.write_str("it takes a place among the exchanges, and there are none"),
+                    SizeLimit::Control => write!(f, "it takes {needed} bytes, and CONTROL has room for {available}"),
+                    SizeLimit::Peer => write!(f, "it takes {needed} bytes, and the peer accepts {available}"),
+                    SizeLimit::Standard => write!(f, "it takes {needed}, and the standard allows {available}"),
+                };
+            }
             Self::Offline => "there is no connection",
             Self::Closing => "the connection is being closed",
             Self::Forbidden(violation) => return write!(f, "a peer would refuse it: {violation}"),
@@ -79,6 +144,7 @@ impl fmt::Display for CommandError {
             Self::SharedUnsupported => "the server has no shared subscriptions",
             Self::OtherSession => "the session belongs to another client identifier or version",
             Self::StaleHandle => "the message is acknowledged or gone",
+            Self::NotNext => "another message is to be acknowledged before it",
             Self::ExpiryRaised => "a session that ends with its connection cannot be kept",
             Self::NotAuthenticating => "there is no authentication to go on with",
             Self::Reserved => "the session sets this property itself",
@@ -103,6 +169,10 @@ pub enum CloseReason {
     ConnectionLost,
     /// The application disconnected.
     Disconnected,
+    /// The application disconnected when every exchange was over
+    /// ([`DisconnectWhen::Completed`](crate::DisconnectWhen::Completed)), but not all were in time, or the peer broke a rule meanwhile.
+    /// DISCONNECT has left. What is not over goes on with the next connection of the session, or is reported as lost.
+    DisconnectedIncomplete,
     /// The application disconnected, but DISCONNECT, or what was to leave before it, did not leave in time: to a server the
     /// connection ended badly, and it publishes the will.
     DisconnectTimeout,
@@ -230,6 +300,11 @@ impl CloseReason {
         }
     }
 
+    /// Whether DISCONNECT has left as the application asked.
+    pub(crate) const fn is_disconnected(self) -> bool {
+        matches!(self, Self::Disconnected | Self::DisconnectedIncomplete)
+    }
+
     /// The reason code with which a 5.0 connection is closed for this cause; `None` where no DISCONNECT is sent.
     #[must_use]
     pub const fn reason_code(self) -> Option<ReasonCode> {
@@ -245,7 +320,7 @@ impl CloseReason {
             | Self::ConnectMissing
             | Self::ConnectTimeout
             | Self::Rejected(_) => None,
-            Self::Disconnected => Some(ReasonCode::NORMAL_DISCONNECTION),
+            Self::Disconnected | Self::DisconnectedIncomplete => Some(ReasonCode::NORMAL_DISCONNECTION),
             Self::Violation(violation) => Some(violation.reason_code()),
             Self::ReceiveMaximumExceeded => Some(ReasonCode::ReceiveMaximumExceeded),
             Self::TooManyHeld => Some(ReasonCode::QuotaExceeded),
@@ -282,6 +357,7 @@ impl fmt::Display for CloseReason {
             Self::NotConnected => "there was no connection yet",
             Self::ConnectionLost => "the transport was lost",
             Self::Disconnected => "disconnected as asked",
+            Self::DisconnectedIncomplete => "disconnected as asked, before every exchange was over",
             Self::DisconnectTimeout => "DISCONNECT did not leave in time",
             Self::ConnectionRefused(code) => return write!(f, "the server refused the connection: {code}"),
             Self::UnsupportedVersion => "the server does not speak this version",

@@ -2,8 +2,9 @@
 
 use core::convert::Infallible;
 use core::fmt;
+use core::time::Duration;
 
-use crate::error::CloseReason;
+use crate::error::{CloseReason, CommandError};
 use crate::time::Instant;
 use crate::wire::{
     AckType, Auth, Connack, Delivery, DisconnectPacket, List, PacketId, Properties, PublishPacket, QoS, ReasonCode,
@@ -136,11 +137,21 @@ pub enum Event<'i> {
         /// The properties.
         properties: Properties<'i>,
     },
-    /// A subscribe or unsubscribe was lost with the connection, and is not sent again; whether the server acted on it is
-    /// unknown.
+    /// A subscribe or unsubscribe was lost with the connection, or with the attempt to make one, and is not sent again; whether
+    /// the server acted on it is unknown.
     RequestLost {
         /// What `subscribe` or `unsubscribe` returned.
         packet_id: PacketId,
+    },
+    /// A subscribe or unsubscribe that came before CONNACK cannot be sent, because CONNACK rules it out. It was not sent. 5.0 only.
+    RequestUnsendable {
+        /// What `subscribe` or `unsubscribe` returned.
+        packet_id: PacketId,
+        /// What the command would have been refused as if it had come later: as
+        /// [`WildcardUnsupported`](CommandError::WildcardUnsupported), [`SharedUnsupported`](CommandError::SharedUnsupported),
+        /// [`SubscriptionIdentifierUnsupported`](CommandError::SubscriptionIdentifierUnsupported), or
+        /// [`TooLarge`](CommandError::TooLarge) for the server's Maximum Packet Size.
+        error: CommandError,
     },
     /// An acknowledgement came that answers nothing. Nothing else follows from it.
     Stray {
@@ -157,7 +168,7 @@ pub enum Event<'i> {
     /// * [`CloseReason::PacketIdentifierReused`]: a message came again on the same connection before it was acknowledged. It is not
     ///   told again, and the one acknowledgement answers both. [MQTT-4.4.0-1]
     Tolerated(CloseReason),
-    /// A message larger than the inbox came; it was acknowledged and let pass, as `Connect` asked.
+    /// A message larger than the inbox came; it was acknowledged and let pass, as `Connect` asked. Its properties are not told.
     Skipped {
         /// The topic name.
         topic: &'i str,
@@ -167,6 +178,18 @@ pub enum Event<'i> {
         retain: bool,
         /// The length in bytes of the whole packet.
         len: u32,
+    },
+    /// Messages of QoS 0 that were accepted are dropped, since this was told last: they were half written or not yet sent when a
+    /// connection ended that they do not outlive (`Connect::offline`), their expiry interval passed, the limits of the connection forbid
+    /// them, or what was stored was given up for another version. What has left may be lost all the same, of which nobody can tell.
+    Dropped {
+        /// How many; 255: at least so many.
+        count: u8,
+    },
+    /// The server answered the PINGREQ that `ping` asked for.
+    Pinged {
+        /// The time from the poll that showed its last byte to the one that found PINGRESP, in milliseconds.
+        round_trip: Duration,
     },
     /// A command that was refused as [`Full`](crate::CommandError::Full) may work now.
     Writable,
@@ -180,6 +203,7 @@ pub(crate) enum CommonEvent<'i> {
     Tolerated(CloseReason),
     Stray { packet: StrayPacket, packet_id: PacketId },
     Skipped { topic: &'i str, qos: QoS, retain: bool, len: u32 },
+    Dropped { count: u8 },
     Writable,
 }
 
@@ -198,6 +222,7 @@ impl<'i> From<CommonEvent<'i>> for Event<'i> {
             CommonEvent::Tolerated(cause) => Self::Tolerated(cause),
             CommonEvent::Stray { packet, packet_id } => Self::Stray { packet, packet_id },
             CommonEvent::Skipped { topic, qos, retain, len } => Self::Skipped { topic, qos, retain, len },
+            CommonEvent::Dropped { count } => Self::Dropped { count },
             CommonEvent::Writable => Self::Writable,
         }
     }
@@ -228,11 +253,14 @@ pub enum Outcome {
     /// The server refused it: PUBACK or PUBREC with a code of 0x80 or above, which is
     /// [`UnspecifiedError`](ReasonCode::UnspecifiedError) for one that the standard does not name. [MQTT-4.4.0-2]
     Rejected(ReasonCode),
-    /// It could not be sent again, because the limits of the new connection forbid it. [MQTT-3.2.2-11],
-    /// [MQTT-3.2.2-14], [MQTT-3.2.2-15]
+    /// It could not be sent, or sent again, because the limits of the new connection forbid it. [MQTT-3.2.2-11],
+    /// [MQTT-3.2.2-14], [MQTT-3.2.2-15] The identifier of one that was sent before stays taken, as with [`GivenUp`](Self::GivenUp).
     Unsendable,
     /// Its expiry interval passed before it was ever sent.
     Expired,
+    /// The application gave it up (`give_up`) after it was sent; whether the peer has it is unknown. Its identifier stays taken until the
+    /// session ends or the peer acknowledges it all the same.
+    GivenUp,
     /// The session was lost while it was in flight; whether the server has it is unknown.
     Lost,
     /// The session was lost after the server had confirmed by PUBREC that it has it.

@@ -9,7 +9,8 @@ use crate::wire::{self, Frame, Packet, PublishPacket, Role, Version, Violation, 
 
 /// The receive buffer of one connection.
 ///
-/// Its capacity is the largest packet that it takes: a larger one is refused as soon as its header is here. It holds
+/// Its capacity is the largest packet that it takes: a larger one is refused as soon as its header is here, or passes by where a
+/// session was told so ([`Oversized`](crate::Oversized)). It holds
 /// any number of packets, and any part of one. Nothing is allocated, and each byte moves at most as often as [`space`]
 /// is called before its packet is taken.
 ///
@@ -47,6 +48,8 @@ pub struct Inbox<B: ?Sized = [u8]> {
     mark: Mark,
     /// The topics that the peer's aliases stand for, behind everything else in the buffer.
     aliases: TopicAliases,
+    /// The Maximum Packet Size that was announced above the capacity; 0: none.
+    limit: u32,
     bytes: B,
 }
 
@@ -99,7 +102,7 @@ impl<B> Inbox<B> {
     #[must_use]
     pub const fn over(buffer: B) -> Self {
         let mark = Mark { start: 0, end: 0, missing: 0, fate: Fate::Awaited, news: false };
-        Self { mark, aliases: TopicAliases::NONE, bytes: buffer }
+        Self { mark, aliases: TopicAliases::NONE, limit: 0, bytes: buffer }
     }
 }
 
@@ -173,6 +176,11 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
         }
     }
 
+    /// Notes the Maximum Packet Size that is announced above the capacity; 0: none.
+    pub(crate) const fn set_limit(&mut self, limit: u32) {
+        self.limit = limit;
+    }
+
     /// Whether bytes came in since this was last asked.
     pub(crate) const fn take_news(&mut self) -> bool {
         // Mostly there are none, and nothing is written.
@@ -239,9 +247,9 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// the next one is taken.
     pub(crate) fn split(&mut self) -> Unread<'_> {
         let capacity = self.capacity();
-        let Self { mark, aliases, bytes } = self;
+        let Self { mark, aliases, limit, bytes } = self;
         let (received, topics) = (*bytes).as_mut().split_at_mut_checked(capacity).unwrap_or_default();
-        Unread { mark, received, aliases: *aliases, topics }
+        Unread { mark, received, aliases: *aliases, limit: *limit, topics }
     }
 }
 
@@ -251,6 +259,7 @@ pub(crate) struct Unread<'i> {
     /// All that there is room for.
     received: &'i [u8],
     aliases: TopicAliases,
+    limit: u32,
     topics: &'i mut [u8],
 }
 
@@ -264,6 +273,11 @@ impl<'i> Unread<'i> {
     pub(crate) fn pass(&mut self, frame: &Frame<'_>) {
         let len = usize::try_from(frame.len).unwrap_or(usize::MAX);
         self.mark.start = self.mark.start.wrapping_add(len).min(self.mark.end);
+    }
+
+    /// The Maximum Packet Size that was announced above the capacity; 0: none.
+    pub(crate) const fn limit(&self) -> u32 {
+        self.limit
     }
 
     /// The protocol level of the CONNECT in front, as far as it is here. [MQTT-3.1.0-1]
@@ -280,9 +294,18 @@ impl<'i> Unread<'i> {
 
     /// What the front of a PUBLISH says that is larger than the inbox: all but the payload; and the length of the whole.
     /// `None` as long as the front is not here.
-    pub(crate) fn large(&self, version: Version, to: Role) -> Result<Option<(PublishPacket<'i>, u32)>, Violation> {
+    /// Not above `limit`, if there is one.
+    pub(crate) fn large(
+        &self,
+        version: Version,
+        to: Role,
+        limit: u32,
+    ) -> Result<Option<(PublishPacket<'i>, u32)>, Violation> {
         let unread = self.unread();
         let frame = Frame::front(version, to, unread).ok_or(Violation::PacketTooLarge)?;
+        if limit != 0 && frame.len > limit {
+            return Err(Violation::PacketTooLarge);
+        }
         match PublishPacket::read(frame.first_byte, frame.body) {
             Ok(publish) => Ok(Some((PublishPacket { payload: &[], ..publish }, frame.len))),
             Err(Violation::FieldTruncated) if unread.len() < self.received.len() => Ok(None),
@@ -355,10 +378,10 @@ impl<'i> Unread<'i> {
 
 impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// What an inbox means, as opposed to where it lies.
-    fn content(&self) -> (&[u8], u32, TopicAliases, &[u8]) {
+    fn content(&self) -> (&[u8], u32, TopicAliases, &[u8], u32) {
         let topics = self.bytes.as_ref().get(self.capacity()..).unwrap_or_default();
         let skipped = if self.mark.fate == Fate::Skipped { self.mark.missing } else { 0 };
-        (self.unread(), skipped, self.aliases, topics)
+        (self.unread(), skipped, self.aliases, topics, self.limit)
     }
 }
 

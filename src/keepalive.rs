@@ -149,6 +149,12 @@ impl KeepAlive {
         self.unsent = 0;
     }
 
+    /// The application wants PINGREQ to leave. None is under way.
+    pub(crate) const fn wanted(&mut self) {
+        self.unheard = BEGINS;
+        self.alive = Alive::Asking;
+    }
+
     /// PINGREQ is due, but does not fit behind what waits to be written.
     pub(crate) const fn stalled(&mut self) {
         if !self.awaits() {
@@ -164,7 +170,8 @@ impl KeepAlive {
         }
     }
 
-    const fn awaits(&self) -> bool {
+    /// Whether a PINGREQ is under way.
+    pub(crate) const fn awaits(&self) -> bool {
         matches!(self.alive, Alive::Asking | Alive::Asked)
     }
 
@@ -190,6 +197,7 @@ impl KeepAlive {
         match self.alive {
             // As long as the connection begins, there is a limit for that alone.
             Alive::Off => Self { unheard: 0, ..self },
+            Alive::Asking | Alive::Asked if self.interval == 0 => Self { unsent: 0, ..self },
             _ if self.interval == 0 => Self { unsent: 0, unheard: 0, ..self },
             Alive::Quiet | Alive::Asking | Alive::Asked => self,
             Alive::Stalled => Self { unsent: 0, ..self },
@@ -205,10 +213,10 @@ impl KeepAlive {
 
     /// The milliseconds until the other end is given up, and until it is asked.
     fn left(&self) -> (u32, u32) {
-        if self.interval == 0 {
-            return (NEVER, NEVER);
-        }
         match self.alive {
+            // The application asked.
+            Alive::Asking | Alive::Asked if self.interval == 0 => (self.until_giving_up(), NEVER),
+            _ if self.interval == 0 => (NEVER, NEVER),
             Alive::Off => (NEVER, NEVER),
             Alive::Quiet => (NEVER, self.until_asking(self.unsent.max(self.unheard))),
             Alive::Asking | Alive::Asked => (self.until_giving_up(), self.until_asking(self.unsent)),

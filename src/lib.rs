@@ -108,9 +108,9 @@ pub mod wire;
 pub use self::{
     aliases::TopicAliases,
     backoff::Backoff,
-    command::{Acknowledge, Disconnect, Offline, Oversized, Publish},
+    command::{Acknowledge, Disconnect, DisconnectWhen, MaximumPacketSize, Offline, Oversized, Publish},
     endpoint::{ClientCommands, Commands, Endpoint, PlainEndpoint},
-    error::{CloseReason, CommandError},
+    error::{CloseReason, CommandError, SizeLimit},
     event::{Event, Handle, Message, Outcome, Step, StrayPacket},
     inbox::Inbox,
     session::{

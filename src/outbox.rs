@@ -1,6 +1,6 @@
 //! Packets in the order in which they leave, until they are written or acknowledged.
 //!
-//! The store is a ring of records. A record is sixteen bytes of links and an encoded packet, which is sent from where
+//! The store is a ring of records, and lends its idle bytes to a CONNECT that fits nowhere else. A record is sixteen bytes of links and an encoded packet, which is sent from where
 //! it lies. Records come in the order of acceptance and go in any order; what is free is known from the oldest record
 //! that is left, so nothing is ever searched for. Two sequences run through the ring: PUBLISHes of QoS 1
 //! and 2, which stay until they are acknowledged, and everything else, which stays until it is written.
@@ -9,7 +9,7 @@ use core::num::NonZeroU32;
 
 use crate::bytes;
 use crate::time::Instant;
-use crate::wire::{PacketId, PublishFlags, packet_len, publish_expiry_offset, publish_id_offset};
+use crate::wire::{PacketId, PacketType, PublishFlags, packet_len, publish_expiry_offset, publish_id_offset};
 
 /// Where a record begins, plus one, so that a state of zeros is a valid one.
 pub(crate) type Place = NonZeroU32;
@@ -28,7 +28,7 @@ pub(crate) const ORDERS: [Order; 2] = [Order::Acknowledged, Order::Immediate];
 /// What a record is besides its packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Label {
-    /// The exchange that the packet belongs to; 0 for QoS 0.
+    /// The exchange that the packet belongs to. QoS 0 has none: 1 if the packet does not outlive its connection, otherwise 0.
     pub(crate) slot: u16,
     /// The topic alias that is asked for; 0: none.
     pub(crate) alias: u16,
@@ -136,9 +136,13 @@ struct Acknowledged {
 #[derive(Clone, Copy, Debug)]
 struct Writing {
     place: Option<Place>,
-    /// How many of its bytes are left.
+    /// How many of its bytes are left, and whether it passes.
     left: u32,
 }
+
+/// Of a packet that is being written, says that it passes: it is in no sequence, leaves from where it lies, and is wiped then. No
+/// packet is so long that its length would need this bit.
+const PASSES: u32 = 1 << 31;
 
 /// A packet in a store, and all that it means besides its exchange.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -155,6 +159,11 @@ pub(crate) struct Stored<'a> {
 }
 
 impl Stored<'_> {
+    /// Whether it belongs to an exchange, so that its slot says which.
+    pub(crate) fn has_exchange(&self, order: Order) -> bool {
+        order == Order::Acknowledged || !self.packet.first().is_some_and(|&first| is_publish(first))
+    }
+
     pub(crate) const fn without_slot(self) -> Self {
         Self { slot: 0, ..self }
     }
@@ -197,6 +206,14 @@ impl Acknowledged {
 
 impl Writing {
     const NONE: Self = Self { place: None, left: 0 };
+
+    const fn passes(self) -> bool {
+        self.left & PASSES != 0
+    }
+
+    const fn left(self) -> u32 {
+        self.left & !PASSES
+    }
 }
 
 impl Outbox {
@@ -222,6 +239,11 @@ impl Outbox {
         self.writing.place.is_some()
     }
 
+    /// Whether all of the packet that is being written leaves in another form.
+    pub(crate) const fn is_elsewhere(&self) -> bool {
+        self.writing.place.is_some() && self.writing.left == 0
+    }
+
     /// The packet that is being written.
     pub(crate) const fn written_now(&self) -> Option<Place> {
         self.writing.place
@@ -232,8 +254,9 @@ impl Outbox {
         self.acknowledged.next.is_some() || self.immediate.is_some()
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.acknowledged.last.is_none() && self.immediate.is_none()
+    /// Whether nothing is half written, and nothing waits but what waits for an acknowledgement.
+    pub(crate) const fn is_flushed(&self) -> bool {
+        self.immediate.is_none() && self.writing.place.is_none()
     }
 
     /// Whether the record at `a` was accepted before the one at `b`.
@@ -272,6 +295,11 @@ impl<'a> Records<'a> {
         rest.get(..packet_len(rest).unwrap_or_default()).unwrap_or_default()
     }
 
+    /// Whether it is a PUBLISH.
+    pub(crate) fn is_publish(self, place: Place) -> bool {
+        self.bytes.get(packet_start(place)).is_some_and(|&first| is_publish(first))
+    }
+
     pub(crate) fn label(self, place: Place) -> Label {
         let [a, b, c, d] = self.part(place, Part::SlotAndAlias).to_le_bytes();
         Label {
@@ -293,9 +321,21 @@ impl<'a> Records<'a> {
 
     /// What was shown and is not yet written.
     pub(crate) fn shown(self) -> &'a [u8] {
-        let Writing { place: Some(place), left } = self.outbox.writing else { return &[] };
+        let writing = self.outbox.writing;
+        let Some(place) = writing.place else { return &[] };
         let packet = self.packet(place);
-        packet.get(packet.len().wrapping_sub(index(left))..).unwrap_or_default()
+        packet.get(packet.len().wrapping_sub(index(writing.left()))..).unwrap_or_default()
+    }
+
+    /// Whether a packet passes of which not a byte was written.
+    pub(crate) fn is_passing_untouched(self) -> bool {
+        let writing = self.outbox.writing;
+        writing.passes() && writing.place.is_some_and(|place| self.shown().len() == self.packet(place).len())
+    }
+
+    /// The length of the largest packet that would be accepted if nothing were being written; 0: none would.
+    pub(crate) fn idle(self) -> usize {
+        index(self.len().wrapping_sub(self.used())).saturating_sub(OVERHEAD)
     }
 
     /// The length of the largest packet that would be accepted; 0: none would.
@@ -412,6 +452,14 @@ impl<'m> Store<'m> {
         }
     }
 
+    /// A packet of `len` bytes passes, where it has room: it is shown at once, and was never accepted. Nothing else is being written.
+    pub(crate) fn pass(&mut self, place: Place, len: usize) -> &mut [u8] {
+        self.outbox.end = start(place).wrapping_add(size(len));
+        let left = u32::try_from(len).unwrap_or(u32::MAX) | PASSES;
+        self.outbox.writing = Writing { place: Some(place), left };
+        self.packet_mut(place, len)
+    }
+
     /// Takes a record out of its sequence. Its bytes stay as long as they are half written.
     pub(crate) fn remove(&mut self, order: Order, place: Place) {
         let records = self.records();
@@ -430,14 +478,13 @@ impl<'m> Store<'m> {
     }
 
     /// Notes that a packet is being shown. It is the first of its sequence that was not. Its first `skipped` bytes are sent
-    /// in another form and count as written; if that is all of it, it is written already.
+    /// in another form; if that is all of it, nothing is left, and it is written once they are.
     pub(crate) fn show(&mut self, order: Order, place: Place, skipped: usize) {
         if order == Order::Acknowledged {
             self.outbox.acknowledged.next = self.records().after(place);
         }
-        let left = u32::try_from(self.records().packet(place).len()).unwrap_or(u32::MAX);
-        self.outbox.writing = Writing { place: Some(place), left };
-        self.written(skipped);
+        let left = self.records().packet(place).len().saturating_sub(skipped);
+        self.outbox.writing = Writing { place: Some(place), left: u32::try_from(left).unwrap_or(u32::MAX) };
     }
 
     /// What was shown and is not yet written, for as long as the store lives.
@@ -448,17 +495,11 @@ impl<'m> Store<'m> {
 
     /// Notes that `len` bytes more of the packet were written.
     pub(crate) fn written(&mut self, len: usize) {
-        let left = &mut self.outbox.writing.left;
+        let writing = &mut self.outbox.writing;
         match u32::try_from(len) {
-            Ok(len) if len < *left => *left = left.wrapping_sub(len),
+            Ok(len) if len < writing.left() => writing.left = writing.left.wrapping_sub(len),
             _ => self.stop_writing(),
         }
-    }
-
-    /// The connection is gone: what was half written is not, and everything is still to be shown on the next one.
-    pub(crate) fn carry_over(&mut self) {
-        self.stop_writing();
-        self.rewind();
     }
 
     /// The records before this one need not be looked at again until then.
@@ -496,10 +537,21 @@ impl<'m> Store<'m> {
     /// What needs no acknowledgement has done its work once it was written. It is the first of its sequence, if it is still
     /// in it; of the others, one that was acknowledged early gives its bytes back.
     pub(crate) fn stop_writing(&mut self) {
-        let Writing { place, .. } = core::mem::replace(&mut self.outbox.writing, Writing::NONE);
-        if let Some(place) = place.filter(|&place| self.records().first(Order::Immediate) == Some(place)) {
+        let writing = core::mem::replace(&mut self.outbox.writing, Writing::NONE);
+        let Some(place) = writing.place else { return };
+        if writing.passes() {
+            self.wipe(place);
+        } else if self.records().first(Order::Immediate) == Some(place) {
             self.remove(Order::Immediate, place);
         }
+    }
+
+    /// What has passed may have been a secret.
+    #[cold]
+    #[inline(never)]
+    fn wipe(&mut self, place: Place) {
+        let len = self.records().packet(place).len();
+        self.packet_mut(place, len).fill(0);
     }
 
     /// The `len` bytes of a record that was just accepted.
@@ -653,6 +705,11 @@ impl Part {
 
 const fn place(start: u32) -> Place {
     Place::MIN.saturating_add(start)
+}
+
+/// Whether a packet begins as a PUBLISH does: the type is in the high half.
+const fn is_publish(first: u8) -> bool {
+    first >> 4 == PacketType::Publish as u8
 }
 
 /// The length of a record whose packet has `len` bytes.

@@ -223,6 +223,10 @@ impl Pair {
         // As far as behind the end.
         let skipped = skipped.map_or(0, |skipped| skipped.index(record_len + 3));
         self.store().show(order, place, skipped);
+        if self.outbox.is_elsewhere() {
+            // The rest is written as well.
+            self.store().stop_writing();
+        }
         self.writing = Some((place, skipped));
         if skipped >= record_len {
             self.stop_writing();
@@ -307,7 +311,8 @@ impl Pair {
             Operation::Remove(_) => {}
             Operation::RemoveHalfWritten => half_written.into_iter().for_each(|place| self.remove(place)),
             Operation::CarryOver => {
-                self.store().carry_over();
+                self.store().stop_writing();
+                self.store().rewind();
                 self.stop_writing();
                 self.rewind();
             }
@@ -359,7 +364,6 @@ impl Pair {
                 assert!(!self.store().records().is_older(newer.place, older.place), "{older:?} {newer:?}");
             }
         }
-        assert_eq!(self.outbox.is_empty(), records.iter().all(|record| record.detached));
     }
 
     /// What is compared when sessions are.
@@ -497,7 +501,8 @@ fn a_half_written_packet_outlives_its_acknowledgement() {
         pair.show(Order::Acknowledged, None);
         pair.write(7);
         pair.apply(&Operation::RemoveHalfWritten);
-        assert!(pair.outbox.is_empty() && pair.outbox.is_writing());
+        let is_empty = ORDERS.into_iter().all(|order| pair.outbox.last(order).is_none());
+        assert!(is_empty && pair.outbox.is_writing());
         pair.accept(Order::Acknowledged, 60);
         assert_eq!(pair.records.len(), 1, "its bytes are not given away");
         pair.accept(Order::Immediate, 20);
@@ -529,8 +534,7 @@ fn nothing_moves_under_a_half_written_packet() {
     pair.check();
 }
 
-/// What is sent in another form counts as written. A packet of which nothing else is left is done with, so that there is
-/// always something to write while one is being written.
+/// What is sent in another form is not shown. A packet of which nothing else is left stays until that is written.
 #[test]
 fn what_is_skipped_counts_as_written() {
     for order in ORDERS {
@@ -540,11 +544,11 @@ fn what_is_skipped_counts_as_written() {
             pair.accept(order, 18);
             let places = pair.places(order);
             pair.store().show(order, places[0], skipped);
-            assert_eq!(
-                (pair.store().records().shown().len(), pair.outbox.is_writing()),
-                (left, left != 0),
-                "{skipped}"
-            );
+            assert_eq!(pair.store().records().shown().len(), left, "{skipped}");
+            assert_eq!((pair.outbox.is_writing(), pair.outbox.is_elsewhere()), (true, left == 0), "{skipped}");
+            if left == 0 {
+                pair.store().stop_writing();
+            }
             assert_eq!(pair.store().records().next(order), Some(places[1]));
             let stays = left != 0 || order == Order::Acknowledged;
             assert_eq!(pair.store().records().first(order), Some(places[usize::from(!stays)]), "{order:?} {skipped}");
@@ -640,6 +644,47 @@ fn a_lifetime_lasts_for_at_most_17_years_and_is_over_for_as_long() {
         for (later, over) in [(0, false), (half - 2, false), (half - 1, true), (2 * half - 2, true), (2 * half, false)]
         {
             assert_eq!(longest.millis_left(at(second + later, 0)) == Some(0), over, "{second} {later}");
+        }
+    }
+}
+
+/// What passes lies where nothing else is, touches nothing, and leaves zeros behind.
+#[test]
+fn what_passes_is_wiped_and_touches_nothing() {
+    let packet = |first: u8| [&[first, 30][..], &[first; 30]].concat();
+    let label = Label::default();
+    for (len, ends) in [(100, 0), (100, 1), (160, 0), (160, 2)] {
+        let (mut outbox, mut bytes) = (Outbox::EMPTY, std::vec![0; len]);
+        let mut store = Store { outbox: &mut outbox, bytes: &mut bytes };
+        let accept = |store: &mut Store<'_>, first| {
+            let place = store.make_room(32, |_, _| ())?;
+            store.accept(Order::Acknowledged, label, place, 32);
+            store.packet_mut(place, 32).copy_from_slice(&packet(first));
+            Some(place)
+        };
+        let kept = accept(&mut store, 0x32).expect("room");
+        assert_eq!(store.records().idle(), len - 48 - OVERHEAD);
+        let place = store.make_room(32, |_, _| ()).expect("room");
+        store.pass(place, 32).copy_from_slice(&packet(0x10));
+        assert_eq!(store.records().idle(), len - 48 - OVERHEAD, "it does not count");
+        assert!(store.records().is_passing_untouched() && store.outbox.is_writing());
+        let other = accept(&mut store, 0x34);
+        assert_eq!(other.is_some(), len == 160);
+        assert_eq!(store.records().shown(), packet(0x10));
+        assert_eq!(store.records().stored(Order::Acknowledged).count(), 1 + usize::from(other.is_some()));
+        if ends != 0 {
+            store.written(7);
+            assert_eq!(store.records().shown(), &packet(0x10)[7..]);
+            assert!(!store.records().is_passing_untouched());
+        }
+        if ends == 2 {
+            store.stop_writing();
+        } else {
+            store.written(32);
+        }
+        assert!(!store.outbox.is_writing() && !store.bytes.contains(&0x10));
+        for (place, first) in [(Some(kept), 0x32), (other, 0x34)] {
+            assert!(place.is_none_or(|place| store.records().packet(place) == packet(first)));
         }
     }
 }

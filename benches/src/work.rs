@@ -69,7 +69,7 @@ impl Work {
             Kind::Exchange(16),
             Kind::Exchange(256),
             Kind::Exchange(4_096),
-            Kind::Exchange(65_535),
+            Kind::Exchange(65_534),
         ];
         [Version::V311, Version::V5].into_iter().flat_map(move |version| kinds.map(|kind| Self { kind, version }))
     }

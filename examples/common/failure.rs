@@ -37,10 +37,7 @@ impl Failure {
 
 impl From<CommandError> for Failure {
     fn from(refused: CommandError) -> Self {
-        Self::Failed(match refused {
-            CommandError::TooLarge => "it is larger than what there is room for".to_owned(),
-            other => other.to_string(),
-        })
+        Self::Failed(refused.to_string())
     }
 }
 

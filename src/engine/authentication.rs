@@ -1,8 +1,9 @@
 //! Enhanced authentication, as far as both ends do the same. (5.0: 4.12)
 
+use crate::control;
 use crate::error::{CloseReason, CommandError};
 use crate::timer::Timer;
-use crate::wire::{Auth, Measured, Properties, ReasonCode, Role};
+use crate::wire::{Auth, Measured, Properties, ReasonCode, Role, Version};
 
 use super::machine::{End, Engine};
 use super::state::{Authentication, Phase};
@@ -10,15 +11,22 @@ use super::state::{Authentication, Phase};
 impl<E: End> Engine<'_, E> {
     /// Notes the authentication method of CONNECT.
     pub(crate) fn begin_authentication(&mut self, properties: &Properties<'_>) {
+        if !Version::LATEST.is_v5() {
+            return;
+        }
         let method = properties.authentication_method();
         self.core.method = method.map_or(0, |method| hash(method.as_bytes()));
-        self.core.authentication = if method.is_some() { Authentication::Awaited } else { Authentication::Without };
+        self.core.news.set_authentication(if method.is_some() {
+            Authentication::Awaited
+        } else {
+            Authentication::Without
+        });
     }
 
     /// [MQTT-4.12.0-5], [MQTT-4.12.0-6]
     pub(crate) fn check_method(&self, properties: &Properties<'_>) -> Result<(), CloseReason> {
         let method = properties.authentication_method().map(|method| hash(method.as_bytes()));
-        let asked = (self.core.authentication != Authentication::Without).then_some(self.core.method);
+        let asked = (self.core.news.authentication() != Authentication::Without).then_some(self.core.method);
         if method == asked { Ok(()) } else { Err(CloseReason::AuthenticationMethodChanged) }
     }
 
@@ -29,18 +37,17 @@ impl<E: End> Engine<'_, E> {
             return Err(CommandError::NotAuthenticating);
         }
         let measured = Measured::new(auth, self.version(), E::PEER)?;
-        if !self.queue.ever_has_room(measured.len()) || self.is_oversize(measured.len()) {
-            return Err(CommandError::TooLarge);
-        }
+        self.queue.check_size(measured.len(), control::DISCONNECT_RESERVE)?;
+        self.check_peer(measured.len())?;
         if !self.queue.has_room(measured.len()) {
             self.wait_for_space();
             return Err(CommandError::Full);
         }
         self.queue.push(&measured);
-        self.core.authentication = match auth.reason_code {
+        self.core.news.set_authentication(match auth.reason_code {
             ReasonCode::Success => Authentication::Settled,
             _ => Authentication::Awaited,
-        };
+        });
         // The time that the application took is not the peer's.
         if self.core.phase == Phase::Connecting {
             let limit = self.limit(Phase::Connecting);

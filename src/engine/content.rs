@@ -35,12 +35,18 @@ impl<'a, E: End> Content<'a, E> {
     /// Everything that is not in a table. The clock and what only says where things lie are left out.
     fn comparable(self) -> Core<E> {
         let keep_alive = match self.core.phase {
-            Phase::Connecting | Phase::Online => self.core.keep_alive.content(),
+            Phase::Connecting | Phase::Online | Phase::Completing => self.core.keep_alive.content(),
             Phase::Leaving | Phase::Failing | Phase::Parting => self.core.keep_alive.content_of_end(),
             _ => KeepAlive::OFF,
         };
         // 3.1.1 has no Receive Maximum, so what is counted for it means nothing there.
         let is_counted = Version::nearest(E::level(self.core)).is_v5();
+        let mut news = self.core.news;
+        news.set_space_wait(match news.space_wait() {
+            // A command that was refused has changed nothing.
+            SpaceWait::No | SpaceWait::Yes => SpaceWait::No,
+            SpaceWait::Relieved | SpaceWait::Again => SpaceWait::Relieved,
+        });
         Core {
             now: Instant::from_millis(0),
             keep_alive,
@@ -48,14 +54,10 @@ impl<'a, E: End> Content<'a, E> {
             closing: if is_counted { self.core.closing } else { 0 },
             identifiers: Identifiers::NEW,
             releases: Chain::NEW,
-            expired: Chain::NEW,
+            untold: Chain::NEW,
             next_release: None,
             table: Table::NEW,
-            space_wait: match self.core.space_wait {
-                // A command that was refused has changed nothing.
-                SpaceWait::No | SpaceWait::Yes => SpaceWait::No,
-                SpaceWait::Relieved | SpaceWait::Again => SpaceWait::Relieved,
-            },
+            news,
             // Where nothing waits, it says nothing.
             expiry: if self.records.outbox.is_waiting() { self.core.expiry } else { Timer::OFF },
             pending_answer_type: self
@@ -71,8 +73,9 @@ impl<'a, E: End> Content<'a, E> {
     fn packets(self, order: Order) -> impl Iterator<Item = (Exchange, Stored<'a>)> {
         let is_v5 = self.version().is_v5();
         self.records.stored(order).map(move |stored| {
-            let exchange = self.exchange(SlotId::new(stored.slot));
-            let stored = stored.without_slot();
+            let has_exchange = stored.has_exchange(order);
+            let exchange = if has_exchange { self.exchange(SlotId::new(stored.slot)) } else { None };
+            let stored = if has_exchange { stored.without_slot() } else { stored };
             if is_v5 {
                 return (exchange, stored);
             }
@@ -105,10 +108,11 @@ impl<'a, E: End> Content<'a, E> {
         Some((slot(self.slots, id)?.sent(), identifiers::packet_id(self.slots, id)?))
     }
 
-    /// The messages that have expired and are still to be told, in order.
-    fn expired(self) -> impl Iterator<Item = Exchange> {
-        successors(self.core.expired.first(self.slots), move |&id| self.core.expired.after(self.slots, id))
+    /// The messages whose outcome is still to be told, in order.
+    fn untold(self) -> impl Iterator<Item = Exchange> {
+        successors(self.core.untold.first(self.slots), move |&id| self.core.untold.after(self.slots, id))
             .map(move |id| self.exchange(Some(id)))
+            .filter(|exchange| !matches!(exchange, Some((Sent::RequestLost, _))))
     }
 
     /// The messages whose acknowledgements are due, in order.
@@ -116,20 +120,19 @@ impl<'a, E: End> Content<'a, E> {
         self.core.table.due(self.held).map(move |id| entry(self.held, id).and_then(|entry| entry.packet_id))
     }
 
-    /// How many filters a request has and whether it was shown. Of those that were lost the links say nothing.
-    fn request_facts(self, slot: &Slot) -> Option<u32> {
-        let is_over = matches!(self.core.phase, Phase::Offline | Phase::Connecting | Phase::Reporting);
-        (!is_over).then(|| slot.link())
+    /// What a request asks for and whether it was shown. Of those that were lost only that is told.
+    fn request_facts(slot: &Slot) -> Option<u32> {
+        (slot.sent() == Sent::Requesting).then(|| slot.link())
     }
 
-    /// Whether the same requests are under way, in whatever slots.
-    fn requests_same(self, other: Self) -> bool {
+    /// Whether the same requests are under way, and the same messages given up, in whatever slots.
+    fn others_same(self, other: Self) -> bool {
         self.core.identifiers.taken() == other.core.identifiers.taken()
-            && self.slots.iter().enumerate().filter(|(_, slot)| slot.is_request()).all(|(index, slot)| {
+            && self.slots.iter().enumerate().filter(|(_, slot)| slot.stands_alone()).all(|(index, slot)| {
                 let packet_id = identifiers::packet_id_at(self.slots, index);
                 let theirs = packet_id.and_then(|packet_id| identifiers::find(other.slots, packet_id));
                 theirs.and_then(|id| identifiers::slot(other.slots, id)).is_some_and(|theirs| {
-                    theirs.sent() == slot.sent() && other.request_facts(theirs) == self.request_facts(slot)
+                    theirs.sent() == slot.sent() && Self::request_facts(theirs) == Self::request_facts(slot)
                 })
             })
     }
@@ -153,13 +156,13 @@ impl<E: End> PartialEq for Content<'_, E> {
             && self.packets(Order::Immediate).eq(other.packets(Order::Immediate))
             && self.records.shown() == other.records.shown()
             && self.releases().eq(other.releases())
-            && self.expired().eq(other.expired())
+            && self.untold().eq(other.untold())
             && self.due().eq(other.due())
             && self.control.unwritten(self.queue) == other.control.unwritten(other.queue)
             && self.control.disconnect(self.queue) == other.control.disconnect(other.queue)
             && self.control.unreported() == other.control.unreported()
             && self.control.topics(self.queue) == other.control.topics(other.queue)
-            && self.requests_same(*other)
+            && self.others_same(*other)
             && self.holds_same(*other)
     }
 }
@@ -175,18 +178,18 @@ impl<E: End> Hash for Content<'_, E> {
         }
         self.records.shown().hash(state);
         hash_sequence(self.releases(), state);
-        hash_sequence(self.expired(), state);
+        hash_sequence(self.untold(), state);
         hash_sequence(self.due(), state);
         self.control.unwritten(self.queue).hash(state);
         self.control.disconnect(self.queue).hash(state);
         self.control.unreported().hash(state);
         self.control.topics(self.queue).hash(state);
         self.core.identifiers.taken().hash(state);
-        let requests = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_request());
+        let others = self.slots.iter().enumerate().filter(|(_, slot)| slot.stands_alone());
         let facts = |(index, slot): (usize, &Slot)| {
-            (slot.sent(), self.request_facts(slot), identifiers::packet_id_at(self.slots, index))
+            (slot.sent(), Self::request_facts(slot), identifiers::packet_id_at(self.slots, index))
         };
-        hash_set(requests.map(facts), state);
+        hash_set(others.map(facts), state);
         self.core.table.len().hash(state);
         let held = self.held.iter().filter(|entry| entry.packet_id.is_some());
         hash_set(held.map(|entry| (entry.packet_id, entry.held(), entry.reason())), state);

@@ -1,42 +1,58 @@
 //! How a connection ends, and what becomes of the session: what is told, what is kept, what is lost.
 
-use crate::command::Disconnect;
+use crate::command::{Disconnect, DisconnectWhen};
 use crate::error::{CloseReason, CommandError};
 use crate::event::{CommonEvent, Outcome};
-use crate::flow::identifiers::{self, Identifiers, SlotId, slot, slot_mut};
+use crate::flow::identifiers::{self, Identifiers, Slot, SlotId, slot, slot_mut};
 use crate::flow::receiver::Held;
 use crate::flow::sender::{Level, Sent};
 use crate::keepalive::KeepAlive;
 use crate::outbox::{Lifetime, Order, Place};
 use crate::report::report;
+use crate::time::seconds;
 use crate::timer::Timer;
 use crate::wire::{self, Measured, Properties, Role, Version, Violation};
 
 use super::machine::{ANSWER, End, Engine, Processed, StepOf, tell};
 use super::state::{
-    Authentication, Limits, Overdue, Phase, SessionLifetime, SessionLoss, SpaceWait, Support, Tolerated, Turn,
+    Authentication, Dropped, Limits, Overdue, Phase, SessionLifetime, SessionLoss, SpaceWait, Support, Tolerated, Turn,
 };
 
 impl<'m, E: End> Engine<'m, E> {
     /// Tells one outcome that is decided, if there is one. Mostly there is none.
     pub(super) fn report<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
-        if E::report(self, step) {
-            return true;
-        }
-        if Version::LATEST.is_v5() && self.core.tolerated == Tolerated::PubrecCode {
-            self.core.tolerated = Tolerated::Nothing;
+        E::report(self, step) || self.tell_lost_request(step) || (self.core.news.has_any() && self.report_news(step))
+    }
+
+    /// Tells of one request that was lost, unless the outcome of a message is told before.
+    fn tell_lost_request<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
+        let id = self.core.untold.first(self.slots);
+        id.is_some_and(|id| slot(self.slots, id).is_some_and(Slot::is_request)) && self.tell_outcome(step)
+    }
+
+    fn report_news<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
+        if Version::LATEST.is_v5() && self.core.news.tolerated() == Tolerated::PubrecCode {
+            self.core.news.set_tolerated(Tolerated::Nothing);
             tell(step, CommonEvent::Tolerated(CloseReason::Violation(Violation::PubrecCodeReserved)));
             return true;
         }
-        if self.core.session_loss != SessionLoss::Nothing {
+        if self.core.news.session_loss() != SessionLoss::Nothing {
             if self.lose(step).is_some() {
                 return true;
             }
-            self.core.session_loss = SessionLoss::Nothing;
+            self.core.news.set_session_loss(SessionLoss::Nothing);
             self.store.rewind();
         }
-        if self.core.space_wait == SpaceWait::Relieved {
-            self.core.space_wait = SpaceWait::No;
+        // The end of the connection may drop more.
+        let is_ending = matches!(self.core.phase, Phase::Draining | Phase::Settling);
+        if self.core.news.dropped() == Dropped::Something && !is_ending {
+            self.core.news.set_dropped(Dropped::Nothing);
+            let count = core::mem::take(self.core.end.dropped());
+            tell(step, CommonEvent::Dropped { count });
+            return true;
+        }
+        if self.core.news.space_wait() == SpaceWait::Relieved {
+            self.core.news.set_space_wait(SpaceWait::No);
             tell(step, CommonEvent::Writable);
             return true;
         }
@@ -50,7 +66,7 @@ impl<'m, E: End> Engine<'m, E> {
             return self.finish(id, Outcome::LostUnconfirmed, step);
         }
         let (place, id, level) = self.next_resend()?;
-        if self.core.session_loss == SessionLoss::InFlight {
+        if self.core.news.session_loss() == SessionLoss::InFlight {
             self.store.look_from(place);
             return self.finish(id, Outcome::Lost, step);
         }
@@ -81,44 +97,44 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Notes that a command was refused for want of room.
     pub(crate) const fn wait_for_space(&mut self) {
-        self.core.space_wait = match self.core.space_wait {
+        self.core.news.set_space_wait(match self.core.news.space_wait() {
             SpaceWait::No | SpaceWait::Yes => SpaceWait::Yes,
             SpaceWait::Relieved | SpaceWait::Again => SpaceWait::Again,
-        };
+        });
     }
 
     /// Notes that something has become free.
+    #[inline(never)]
     pub(crate) const fn space_freed(&mut self) {
-        if matches!(self.core.space_wait, SpaceWait::Yes | SpaceWait::Again) {
-            self.core.space_wait = SpaceWait::Relieved;
+        if matches!(self.core.news.space_wait(), SpaceWait::Yes | SpaceWait::Again) {
+            self.core.news.set_space_wait(SpaceWait::Relieved);
         }
     }
 
-    /// The connection is over. One pass over the tables, no more per connection; requests that were lost are found in the course
-    /// of another one, by the polls that tell of them.
+    /// The connection is over. One pass over the tables, no more per connection.
     pub(crate) fn end(&mut self, cause: CloseReason) {
         self.stop(Phase::Reporting, cause);
         self.core.turn = Turn::Queue;
         self.core.receive_quota = 0;
-        self.core.authentication = Authentication::Without;
+        self.core.news.set_authentication(Authentication::Without);
         self.core.limits = Limits::NONE;
         self.core.support = Support::NONE;
         self.core.quota = 0;
-        self.store.carry_over();
+        self.store.rewind();
         E::ended(self);
         self.carry_over();
         self.core.table.carry_over(self.held);
         self.core.next_release = self.core.releases.first(self.slots);
         self.space_freed();
-        if self.core.session_lifetime.ends_with_connection() {
+        if self.core.terms.session_lifetime().ends_with_connection() {
             self.lose_session(SessionLoss::InFlight);
-            self.core.session_lifetime = SessionLifetime::None;
+            self.core.terms.set_session_lifetime(SessionLifetime::None);
         }
     }
 
     /// How many received messages are open once this connection has ended, if there is one.
     pub(crate) fn held_after_end(&self) -> u16 {
-        match (self.core.phase, self.core.session_lifetime) {
+        match (self.core.phase, self.core.terms.session_lifetime()) {
             (Phase::Offline | Phase::Reporting, _) => self.core.table.len(),
             (_, SessionLifetime::UntilClose) => 0,
             _ => {
@@ -130,8 +146,9 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// The session is gone, on whichever end: what was in flight will be reported, what was held is forgotten.
     pub(crate) fn lose_session(&mut self, session_loss: SessionLoss) {
-        self.core.session_loss = session_loss;
+        self.core.news.set_session_loss(session_loss);
         self.core.table.clear(self.held);
+        self.free_identifiers();
         if !E::QUEUE_OUTLIVES_SESSION {
             self.give_up_queue();
         }
@@ -139,7 +156,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// What was never sent counts as lost, too, and QoS 0 is dropped.
     pub(crate) fn give_up_queue(&mut self) {
-        self.drop_immediate();
+        self.drop_immediate(true);
         for slot in self.slots.iter_mut() {
             if let Sent::Queued(level) = slot.sent() {
                 slot.set_sent(Sent::Resend(level));
@@ -152,23 +169,42 @@ impl<'m, E: End> Engine<'m, E> {
         for slot in self.slots.iter_mut().filter(|slot| !slot.is_request()) {
             slot.set_sent(slot.sent().carried_over());
         }
-        if self.core.options.drops_offline() {
-            self.drop_immediate();
+        self.drop_immediate(false);
+    }
+
+    /// Drops the PUBLISHes of QoS 0 that do not outlive their connection, or all. There are no requests any more.
+    fn drop_immediate(&mut self, all: bool) {
+        let mut next = self.store.records().first(Order::Immediate);
+        while let Some(place) = next {
+            next = self.store.records().after(place);
+            if all || self.store.records().label(place).slot != 0 {
+                self.store.remove(Order::Immediate, place);
+                self.count_dropped();
+            }
         }
     }
 
-    /// Drops all PUBLISHes of QoS 0.
-    fn drop_immediate(&mut self) {
-        while let Some(place) = self.store.records().first(Order::Immediate) {
-            self.store.remove(Order::Immediate, place);
+    /// A PUBLISH of QoS 0 that was shown is not shown again, whether or not all of it has left.
+    fn count_half_written(&mut self) {
+        let records = self.store.records();
+        let place = self.store.outbox.written_now().filter(|&place| records.first(Order::Immediate) == Some(place));
+        if place.is_some_and(|place| records.is_publish(place)) {
+            self.count_dropped();
         }
+    }
+
+    /// A PUBLISH of QoS 0 was accepted and does not leave.
+    pub(super) fn count_dropped(&mut self) {
+        let count = self.core.end.dropped();
+        *count = count.saturating_add(1);
+        self.core.news.set_dropped(Dropped::Something);
     }
 
     /// The transport is gone.
     pub(crate) fn connection_lost(&mut self) {
         match self.core.phase {
             Phase::Connecting | Phase::Online => self.stop(Phase::Draining, CloseReason::ConnectionLost),
-            Phase::Leaving => self.stop(Phase::Settling, CloseReason::ConnectionLost),
+            Phase::Completing | Phase::Leaving => self.stop(Phase::Settling, CloseReason::ConnectionLost),
             Phase::Parting if self.is_leaving() => {
                 // DISCONNECT may not have arrived.
                 let has_left = self.queue.control.is_empty();
@@ -189,14 +225,16 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.overdue = Overdue::No;
         self.core.closing = 0;
         self.core.pending_answer = None;
+        self.count_half_written();
         self.queue.clear();
+        self.store.stop_writing();
     }
 
     /// Whether the application wants to disconnect: of what comes in, only acknowledgements matter.
     pub(super) fn is_leaving(&self) -> bool {
         match self.core.phase {
-            Phase::Leaving | Phase::Settling => true,
-            Phase::Parting => self.core.cause == CloseReason::Disconnected,
+            Phase::Completing | Phase::Leaving | Phase::Settling => true,
+            Phase::Parting => self.core.cause.is_disconnected(),
             _ => false,
         }
     }
@@ -217,6 +255,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.phase = Phase::Failing;
         self.core.deadline = Timer::set(self.core.disconnect_timeout);
         if !answers && !self.queue.cut_short(self.store.outbox.is_writing()) {
+            self.count_half_written();
             self.store.stop_writing();
         }
     }
@@ -237,20 +276,44 @@ impl<'m, E: End> Engine<'m, E> {
             self.keep_disconnect(disconnect)?;
         }
         self.core.cause = CloseReason::Disconnected;
-        self.core.phase = Phase::Leaving;
-        self.core.deadline = Timer::set(self.core.disconnect_timeout);
+        let limit = self.core.disconnect_timeout;
+        (self.core.phase, self.core.deadline) = match disconnect.when {
+            DisconnectWhen::Sent => (Phase::Leaving, Timer::set(limit)),
+            DisconnectWhen::Completed { timeout } => {
+                (Phase::Completing, Timer::set(timeout.map_or(limit, |timeout| seconds(timeout).max(1))))
+            }
+        };
         Ok(())
     }
 
+    /// DISCONNECT waits no longer if every exchange is over, but for those that nobody waits for.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn complete_if_over(&mut self) {
+        let is_over = |slot: &Slot| matches!(slot.sent(), Sent::Free | Sent::GivenUp(..));
+        if self.core.pending_received() == 0 && self.slots.iter().all(is_over) {
+            self.complete(CloseReason::Disconnected);
+        }
+    }
+
+    /// What is waited for is over, or the time for it is: DISCONNECT follows what needs no answer.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn complete(&mut self, cause: CloseReason) {
+        self.core.cause = cause;
+        self.core.phase = Phase::Leaving;
+        self.core.deadline = Timer::of(u32::from(self.core.disconnect_timeout).wrapping_mul(1000));
+        self.core.keep_alive.limit_begins();
+    }
+
     fn keep_disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), CommandError> {
-        let Disconnect { reason_code, properties } = *disconnect;
+        let Disconnect { reason_code, properties, .. } = *disconnect;
         let packet = wire::DisconnectPacket { reason_code, properties };
         let measured = Measured::new(&packet, self.version(), E::PEER)?;
         // Beside it there must be room for acknowledgements, which leave before it.
+        self.queue.check_size(measured.len(), ANSWER)?;
+        self.check_peer(measured.len())?;
         let with_answer = measured.len().saturating_add(ANSWER);
-        if with_answer > self.queue.capacity() || self.is_oversize(measured.len()) {
-            return Err(CommandError::TooLarge);
-        }
         if with_answer > self.queue.free() || !self.queue.keep_disconnect(&measured) {
             self.wait_for_space();
             return Err(CommandError::Full);

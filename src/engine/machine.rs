@@ -4,12 +4,12 @@ use core::fmt::Debug;
 use core::hash::Hash;
 
 use crate::aliases::TopicAliases;
-use crate::control::Queue;
-use crate::error::CloseReason;
+use crate::control::{DISCONNECT_RESERVE, Queue};
+use crate::error::{CloseReason, CommandError, SizeLimit};
 use crate::event::{CommonEvent, Step};
 use crate::flow::chain::Ages;
 use crate::flow::held::Entry;
-use crate::flow::identifiers::Slot;
+use crate::flow::identifiers::{Slot, SlotId};
 use crate::flow::sender::Sent;
 use crate::inbox::{Inbox, Unread};
 use crate::keepalive::Demand;
@@ -64,8 +64,21 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     /// What this end does not want to be told with an answer.
     fn check_diagnostics(engine: &Engine<'_, Self>, properties: &Properties<'_>) -> Result<(), CloseReason>;
 
+    /// Of the properties of an answer, those that the peer wants to have. [MQTT-3.1.2-29]
+    fn diagnostics<'p>(_: &Engine<'_, Self>, properties: Properties<'p>) -> Properties<'p> {
+        properties
+    }
+
+    /// How many bytes of the queue an answer needs that the application is still to give.
+    fn reserved(_: &Engine<'_, Self>) -> usize {
+        0
+    }
+
     /// What this end does not take of what it receives.
     fn check_publish(engine: &Engine<'_, Self>, publish: &PublishPacket<'_>) -> Result<(), CloseReason>;
+
+    /// How long a packet may be that is larger than the inbox; 0: of any length.
+    fn packet_limit(engine: &Engine<'_, Self>, inbox: &Unread<'_>) -> u32;
 
     /// Bytes of the queue are written.
     fn queue_written(_: &mut Engine<'_, Self>) {}
@@ -81,6 +94,21 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
         None
     }
 
+    /// How many slots messages leave to requests.
+    fn kept_slots(_core: &Core<Self>, _slots: usize) -> usize {
+        0
+    }
+
+    /// A request was lost with its connection.
+    fn lose_request<'i>(_engine: &mut Engine<'_, Self>, _id: SlotId) -> Option<Self::Event<'i>> {
+        None
+    }
+
+    /// A request that is next must not be sent on this connection.
+    fn vet_request<'i>(_engine: &mut Engine<'_, Self>, _id: SlotId, _place: Place) -> Option<Self::Event<'i>> {
+        None
+    }
+
     /// The peer is at fault before the connection has begun. `false`: there is nothing special to do.
     fn refuse(engine: &mut Engine<'_, Self>, cause: CloseReason) -> bool;
 
@@ -89,6 +117,9 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
 
     /// The clock was set back by so many milliseconds.
     fn set_back(&mut self, _millis: u64) {}
+
+    /// How many messages of QoS 0 were dropped since that was told last; 255: at least so many.
+    fn dropped(&mut self) -> &mut u8;
 
     /// What is left of this end when it is compared: places and orders without a meaning left out.
     fn comparable(core: &Core<Self>) -> Self;
@@ -111,11 +142,14 @@ pub(crate) enum Processed {
     Incomplete,
 }
 
-/// Of a request, says in the link of its slot that it was shown; the rest is the number of its filters.
+/// Of a request, says in the link of its slot that it was shown; the rest is what it asks for.
 pub(crate) const SHOWN: u32 = 1 << 31;
 
 /// The longest acknowledgement of ours.
 pub(crate) const ANSWER: usize = ShortAcknowledgement::LONGEST;
+
+/// The fewest bytes that a queue of answers can do with: one of them, and a DISCONNECT. With fewer nothing would be received.
+pub(crate) const SHORTEST: usize = ANSWER + DISCONNECT_RESERVE;
 
 /// By how much a clock may jitter, in milliseconds. One that goes back by more was set back.
 const JITTER: u64 = 1_000;
@@ -139,7 +173,10 @@ impl<'m, E: End> Engine<'m, E> {
     #[inline(never)]
     pub(crate) fn poll<'i>(mut self, inbox: &'i mut Inbox, now: Instant, step: &mut StepOf<'m, 'i, E>) {
         self.elapse(now);
-        if Version::LATEST.is_v5() && self.core.expiry.is_over() && self.core.session_loss == SessionLoss::Nothing {
+        if Version::LATEST.is_v5()
+            && self.core.expiry.is_over()
+            && self.core.news.session_loss() == SessionLoss::Nothing
+        {
             self.expire();
         }
         let has_space = inbox.has_space();
@@ -174,7 +211,7 @@ impl<'m, E: End> Engine<'m, E> {
             }
             pause = self.core.pause(self.store.outbox);
         }
-        if Version::LATEST.is_v5() && self.tell_expired(step) {
+        if self.tell_outcome(step) {
             return;
         }
         if self.is_quiet() {
@@ -188,7 +225,7 @@ impl<'m, E: End> Engine<'m, E> {
                 self.pass_young();
                 pause = self.core.pause(self.store.outbox);
             }
-            if self.vet(step) {
+            if Version::LATEST.is_v5() && self.vet(step) {
                 return;
             }
             self.prepare();
@@ -232,12 +269,15 @@ impl<'m, E: End> Engine<'m, E> {
             if is_over && self.store.outbox.is_waiting() {
                 self.core.turn = Turn::Store;
             }
+            if Version::LATEST.is_v5() && !self.queue.control.is_writing() && self.store.outbox.is_elsewhere() {
+                self.store.stop_writing();
+            }
             E::queue_written(self);
         } else {
             self.store.written(len);
         }
         match self.core.phase {
-            Phase::Online => self.core.keep_alive.sent(!self.queue.control.is_writing()),
+            phase if phase.is_watched() => self.core.keep_alive.sent(self.queue.control.is_empty()),
             phase => self.core.deadline.restart(self.limit(phase)),
         }
         if !self.is_writing() {
@@ -252,7 +292,8 @@ impl<'m, E: End> Engine<'m, E> {
 
     fn close<'i>(&mut self) -> Step<'m, E::Event<'i>> {
         self.core.phase = Phase::Offline;
-        if matches!(self.core.cause, CloseReason::Disconnected | CloseReason::DisconnectedByPeer(ReasonCode::Success)) {
+        if self.core.cause.is_disconnected() || self.core.cause == CloseReason::DisconnectedByPeer(ReasonCode::Success)
+        {
             report!(info, "the connection is over: {:?}", self.core.cause);
         } else {
             report!(warn, "the connection is over: {:?}", self.core.cause);
@@ -321,7 +362,7 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.deadline.begin() {
             let all = u32::from(self.limit(self.core.phase)).wrapping_mul(1000).wrapping_mul(LIMITS);
             self.core.deadline.shorten(all.saturating_sub(self.core.keep_alive.since_limit_began()));
-        } else {
+        } else if !self.core.phase.is_watched() {
             self.core.keep_alive.limit_begins();
         }
     }
@@ -330,9 +371,8 @@ impl<'m, E: End> Engine<'m, E> {
     #[inline(never)]
     fn meet_deadlines(&mut self, has_space: bool) -> Met {
         let is_online = self.core.phase == Phase::Online;
-        let demand = if is_online { self.core.keep_alive.demand() } else { Demand::Nothing };
-        let is_over = if is_online { demand == Demand::GiveUp } else { self.core.deadline.is_over() };
-        if is_over {
+        let demand = if self.core.phase.is_watched() { self.core.keep_alive.demand() } else { Demand::Nothing };
+        if demand == Demand::GiveUp || (!is_online && self.core.deadline.is_over()) {
             self.core.overdue = self.grace(has_space);
             match self.core.overdue {
                 Overdue::No => self.give_up_if_silent(),
@@ -342,9 +382,6 @@ impl<'m, E: End> Engine<'m, E> {
             return Met::All;
         }
         self.core.overdue = Overdue::No;
-        if !is_online {
-            return Met::All;
-        }
         if demand == Demand::Ask {
             if self.queue.has_room(ANSWER) && !self.is_writing() {
                 self.core.keep_alive.asked();
@@ -352,6 +389,9 @@ impl<'m, E: End> Engine<'m, E> {
             } else {
                 self.core.keep_alive.stalled();
             }
+        }
+        if !is_online {
+            return Met::All;
         }
         if !self.retries() {
             self.core.deadline = Timer::OFF;
@@ -365,7 +405,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// What is to be done before a limit that is over is judged. `No`: nothing is left to be done.
     fn grace(&self, has_space: bool) -> Overdue {
-        let listens = has_space && matches!(self.core.phase, Phase::Connecting | Phase::Online);
+        let listens = has_space && (self.core.phase == Phase::Connecting || self.core.phase.is_watched());
         match self.core.overdue {
             Overdue::No if self.is_writing() => Overdue::Writing,
             Overdue::No | Overdue::Written if listens => Overdue::Reading,
@@ -378,8 +418,9 @@ impl<'m, E: End> Engine<'m, E> {
     fn give_up_if_silent(&mut self) {
         match self.core.phase {
             Phase::Connecting => self.end(E::NO_BEGINNING),
-            Phase::Online => self.fail(E::SILENCE),
-            _ if self.core.cause == CloseReason::Disconnected => self.end(CloseReason::DisconnectTimeout),
+            Phase::Completing if self.core.deadline.is_over() => self.complete(CloseReason::DisconnectedIncomplete),
+            Phase::Online | Phase::Completing => self.fail(E::SILENCE),
+            _ if self.core.cause.is_disconnected() => self.end(CloseReason::DisconnectTimeout),
             _ => self.end(self.core.cause),
         }
     }
@@ -387,7 +428,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// The caller does not read, on purpose: silence says nothing of the peer.
     pub(crate) fn reading_paused(&mut self) {
         match self.core.phase {
-            Phase::Online => self.core.keep_alive.unwatched(),
+            Phase::Online | Phase::Completing => self.core.keep_alive.unwatched(),
             Phase::Connecting => self.core.deadline = Timer::set(self.limit(Phase::Connecting)),
             _ => {}
         }
@@ -398,8 +439,11 @@ impl<'m, E: End> Engine<'m, E> {
         if self.is_writing() {
             return;
         }
-        if matches!(self.core.phase, Phase::Online | Phase::Leaving) {
+        if self.core.phase.publishes() {
             self.release_again();
+        }
+        if self.core.phase == Phase::Completing {
+            self.complete_if_over();
         }
         match self.core.phase {
             Phase::Leaving if self.queue.control.is_empty() && self.eligible().is_none() => {
@@ -447,7 +491,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// What is shown of the store, to be reported; without the topic alias that it may leave with.
     #[cfg(any(feature = "defmt", feature = "log"))]
-    fn stored_packet(&self, place: Place) -> crate::report::Packets<'_> {
+    pub(crate) fn stored_packet(&self, place: Place) -> crate::report::Packets<'_> {
         self.packets(self.store.records().packet(place))
     }
 
@@ -525,8 +569,8 @@ impl<'m, E: End> Engine<'m, E> {
         // Nothing leaves before CONNACK. [MQTT-3.2.0-1]
         self.core.turn = Turn::Queue;
         self.core.deadline = Timer::OFF;
-        if self.core.authentication != Authentication::Without {
-            self.core.authentication = Authentication::Settled;
+        if self.core.news.authentication() != Authentication::Without {
+            self.core.news.set_authentication(Authentication::Settled);
         }
         if self.core.phase == Phase::Connecting {
             self.core.phase = Phase::Online;
@@ -573,8 +617,18 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Whether the server does not take a packet of `len` bytes on this connection. [MQTT-3.2.2-15]
     pub(crate) fn is_oversize(&self, len: usize) -> bool {
-        let limit = self.core.limits.packet_size;
+        // In 3.1.1 there is no limit.
+        let limit = if Version::LATEST.is_v5() { self.core.limits.packet_size } else { 0 };
         limit != 0 && u32::try_from(len).map_or(true, |len| len > limit)
+    }
+
+    /// Refuses a packet of `len` bytes that the peer does not take.
+    pub(crate) fn check_peer(&self, len: usize) -> Result<(), CommandError> {
+        if self.is_oversize(len) {
+            let limit = usize::try_from(self.core.limits.packet_size).unwrap_or(usize::MAX);
+            return Err(CommandError::too_large(SizeLimit::Peer, len, limit));
+        }
+        Ok(())
     }
 
     /// A message lives from its acceptance on, which is told the time by the poll that follows.
@@ -617,19 +671,14 @@ pub(crate) struct Announcement {
 }
 
 impl Announcement {
-    pub(crate) fn new(version: Version, capacity: usize, aliases: TopicAliases, receive_maximum: u16) -> Self {
-        let packet_size = u32::try_from(capacity).unwrap_or(u32::MAX).max(1);
-        let properties = [
-            Property::ReceiveMaximum(receive_maximum),
-            Property::MaximumPacketSize(packet_size),
-            Property::TopicAliasMaximum(aliases.maximum),
-        ];
-        let said = match (version.is_v5(), aliases.is_empty()) {
-            (false, _) => 0,
-            (true, true) => 2,
-            (true, false) => 3,
-        };
-        Self { properties, said }
+    pub(crate) fn new(version: Version, receive_maximum: u16, packet_size: Option<u32>, aliases: TopicAliases) -> Self {
+        let aliases_said = Property::TopicAliasMaximum(aliases.maximum);
+        let second = packet_size.map_or(aliases_said, Property::MaximumPacketSize);
+        let said = 1_usize.wrapping_add(packet_size.is_some().into()).wrapping_add((!aliases.is_empty()).into());
+        Self {
+            properties: [Property::ReceiveMaximum(receive_maximum), second, aliases_said],
+            said: if version.is_v5() { said } else { 0 },
+        }
     }
 
     pub(crate) fn properties(&self) -> &[Property<'static>] {

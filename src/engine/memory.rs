@@ -58,6 +58,11 @@ impl<E: End, const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, co
         Records { outbox: &self.outbox, bytes: &self.store }
     }
 
+    /// Whether everything has left that needs no answer, and nothing is half written.
+    pub(crate) const fn is_flushed(&self) -> bool {
+        self.core.pending_answer.is_none() && self.control.is_empty() && self.outbox.is_flushed()
+    }
+
     /// The next instant at which time demands something.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.core.next_deadline(&self.outbox)

@@ -5,13 +5,14 @@ mod content;
 mod ending;
 mod machine;
 mod memory;
+mod packed;
 mod receiving;
 mod sending;
 pub(crate) mod state;
 
 pub(crate) use self::content::Digest;
-#[cfg(feature = "server")]
-pub(crate) use self::machine::ANSWER;
-pub(crate) use self::machine::{Announcement, End, Engine, Processed, SHOWN, StepOf, is_announced, received, tell};
+pub(crate) use self::machine::{
+    ANSWER, Announcement, End, Engine, Processed, SHORTEST, SHOWN, StepOf, is_announced, received, tell,
+};
 pub(crate) use self::memory::Memory;
-pub(crate) use self::sending::Room;
+pub(crate) use self::sending::{Needs, Room};

@@ -1,5 +1,7 @@
 //! What a session receives: messages, and what answers them.
 
+use crate::command::{Acknowledge, Oversized};
+use crate::control::DISCONNECT_RESERVE;
 use crate::error::{CloseReason, CommandError};
 use crate::event::{CommonEvent, Handle, Message};
 use crate::flow::held::{Entry, EntryId, Table, entry, entry_mut};
@@ -8,7 +10,8 @@ use crate::flow::sender::Level;
 use crate::inbox::{Inbox, Unread};
 use crate::report::report;
 use crate::wire::{
-    AckType, Acknowledgement, Delivery, PacketId, PacketType, PublishPacket, Reader, ReasonCode, Version, Violation,
+    AckType, Acknowledgement, Delivery, Measured, PacketId, PacketType, Properties, PublishPacket, Reader, ReasonCode,
+    Version, Violation,
 };
 
 use super::machine::{ANSWER, End, Engine, Processed, StepOf, received, tell};
@@ -62,6 +65,9 @@ impl<'m, E: End> Engine<'m, E> {
                 }
                 Err(_) if self.is_leaving() => {
                     // The end is near anyway. Behind the fault nothing is read.
+                    if self.core.phase == Phase::Completing {
+                        self.complete(CloseReason::DisconnectedIncomplete);
+                    }
                     inbox.go_back(position);
                     return false;
                 }
@@ -75,7 +81,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// answers.
     fn listens(&self) -> bool {
         match self.core.phase {
-            Phase::Connecting | Phase::Online | Phase::Leaving => {
+            Phase::Connecting | Phase::Online | Phase::Completing | Phase::Leaving => {
                 self.core.pending_answer.is_none() && self.queue.has_room(ANSWER)
             }
             Phase::Parting => self.is_leaving(),
@@ -115,7 +121,7 @@ impl<'m, E: End> Engine<'m, E> {
             Ok(Some(frame)) => {
                 inbox.pass(&frame);
                 if frame.packet_type == PacketType::Publish && !E::is_beginning(self) {
-                    if self.is_leaving() {
+                    if self.is_leaving() && self.core.phase != Phase::Completing {
                         return Ok(Processed::Nothing);
                     }
                     self.take_publish(frame.first_byte, frame.body.rest(), inbox, step)
@@ -156,13 +162,25 @@ impl<'m, E: End> Engine<'m, E> {
                 let taken = self.acknowledged(&packet, step)?;
                 let is_refusal = Version::LATEST.is_v5() && kind == AckType::Pubrec && packet.reason_code.is_error();
                 if is_refusal && Acknowledgement::is_code_foreign(body) {
-                    self.core.tolerated = Tolerated::PubrecCode;
+                    self.core.news.set_tolerated(Tolerated::PubrecCode);
                 }
                 Ok(taken)
             }
-            _ if self.is_leaving() && !E::is_awaited(packet_type) => Ok(Processed::Nothing),
+            _ if self.is_leaving() && !self.is_awaited(packet_type) => Ok(Processed::Nothing),
             _ => E::take(self, packet_type, reader, step),
         }
+    }
+
+    /// Whether a packet still matters that is neither a PUBLISH nor one of its acknowledgements, although the application wants to
+    /// disconnect.
+    fn is_awaited(&self, packet_type: PacketType) -> bool {
+        let goes_on = matches!(packet_type, PacketType::Pingreq | PacketType::Pingresp | PacketType::Disconnect);
+        (goes_on && self.core.phase == Phase::Completing) || E::is_awaited(packet_type)
+    }
+
+    /// Whether a message of this identifier is known, so that its exchange may go on.
+    fn is_repeat(&self, packet_id: Option<PacketId>) -> bool {
+        packet_id.is_some_and(|packet_id| Table::find(self.held, packet_id).is_some())
     }
 
     // As with `receive`.
@@ -180,7 +198,14 @@ impl<'m, E: End> Engine<'m, E> {
             inbox.map_topic(alias, publish.topic)?;
         }
         E::check_publish(self, &publish)?;
-        let handling = if self.core.options.acknowledges_manually() { Handling::Manual } else { self.own_handling() };
+        if self.core.phase == Phase::Completing && !self.is_repeat(publish.delivery.packet_id()) {
+            return Ok(Processed::Nothing);
+        }
+        let handling = if self.core.terms.acknowledgement() == Acknowledge::Manually {
+            Handling::Manual
+        } else {
+            self.own_handling()
+        };
         let handle = match self.arrive(&publish.delivery, handling)? {
             Arrived::Delivered(handle) => handle,
             Arrived::Silently => return Ok(Processed::Nothing),
@@ -204,7 +229,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Whether a PUBLISH that is too large is let pass.
     fn skips_large(&self) -> bool {
-        self.core.options.skips_large() && !self.version().is_v5() && !E::is_beginning(self)
+        self.core.terms.oversized() == Oversized::Skipped && !E::is_beginning(self)
     }
 
     /// Lets a PUBLISH pass that is larger than the inbox. It is acknowledged, or it would come again and again.
@@ -214,15 +239,27 @@ impl<'m, E: End> Engine<'m, E> {
         inbox: &mut Unread<'i>,
         step: &mut StepOf<'m, 'i, E>,
     ) -> Result<Processed, CloseReason> {
-        let Some((publish, len)) = inbox.large(self.version(), E::ROLE)? else { return Ok(Processed::Incomplete) };
+        let limit = E::packet_limit(self, inbox);
+        let found = inbox.large(self.version(), E::ROLE, limit)?;
+        let Some((publish, len)) = found else { return Ok(Processed::Incomplete) };
         if self.is_leaving() {
             inbox.skip(len);
             return Ok(Processed::Nothing);
         }
+        let alias = publish.alias();
+        if let Some(alias) = alias {
+            inbox.map_topic(alias, publish.topic)?;
+        }
         E::check_publish(self, &publish)?;
         let PublishPacket { topic, delivery, retain, .. } = publish;
         let taken = match self.arrive(&delivery, self.own_handling())? {
-            Arrived::Delivered(_) => tell(step, CommonEvent::Skipped { topic, qos: delivery.qos(), retain, len }),
+            Arrived::Delivered(_) => {
+                let topic = match alias {
+                    Some(alias) if topic.is_empty() => inbox.take_topic(alias),
+                    _ => topic,
+                };
+                tell(step, CommonEvent::Skipped { topic, qos: delivery.qos(), retain, len })
+            }
             Arrived::Silently => Processed::Nothing,
             Arrived::Again => self.tolerate_repeat(step),
             Arrived::NotYet => return Ok(Processed::Deferred),
@@ -325,7 +362,7 @@ impl<'m, E: End> Engine<'m, E> {
             }
             Some(None) => return Err(CloseReason::TooManyHeld),
         };
-        self.core.receive_quota = self.core.receive_quota.saturating_sub(1);
+        self.open_one();
         let handle = match (handling, id) {
             (Handling::Manual | Handling::InTurn, Some(id)) => {
                 self.core.table.enqueue(self.held, id);
@@ -359,7 +396,7 @@ impl<'m, E: End> Engine<'m, E> {
         if let Some(entry) = entry_mut(self.held, id) {
             entry.set_held(Held::Handed);
         }
-        self.core.receive_quota = self.core.receive_quota.saturating_sub(1);
+        self.open_one();
         self.core.table.enqueue(self.held, id);
         self.answer_acknowledged();
     }
@@ -380,7 +417,14 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    /// A received message ends with what is queued last. 3.1.1 has no quota that it would be given back to.
+    /// A received message takes quota, which 3.1.1 does not have.
+    fn open_one(&mut self) {
+        if Version::LATEST.is_v5() {
+            self.core.receive_quota = self.core.receive_quota.saturating_sub(1);
+        }
+    }
+
+    /// A received message ends with what is queued last, and gives its quota back.
     fn close_one(&mut self) {
         if Version::LATEST.is_v5() {
             self.core.closing = self.core.closing.saturating_add(1);
@@ -420,7 +464,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// Acknowledges what is to be acknowledged, as long as acknowledgements may leave.
     pub(crate) fn acknowledge_received(&mut self) {
         match self.core.phase {
-            Phase::Connecting | Phase::Online | Phase::Leaving => {
+            Phase::Connecting | Phase::Online | Phase::Completing | Phase::Leaving => {
                 self.answer_handled();
                 self.answer_acknowledged();
             }
@@ -464,10 +508,16 @@ impl<'m, E: End> Engine<'m, E> {
             return false;
         }
         self.core.table.dequeue(self.held);
-        let level = if due.held() == Held::Pending { Level::AtLeastOnce } else { Level::ExactlyOnce };
+        let level = level_of(&due);
         if !self.answer(first_answer(level), packet_id, reason) {
             return false;
         }
+        self.answered_due(id, level, reason);
+        true
+    }
+
+    /// What becomes of a message whose acknowledgement was due, and is queued.
+    fn answered_due(&mut self, id: EntryId, level: Level, reason: ReasonCode) {
         if level == Level::ExactlyOnce && !reason.is_error() {
             if let Some(entry) = entry_mut(self.held, id) {
                 entry.set_held(Held::Received);
@@ -476,28 +526,85 @@ impl<'m, E: End> Engine<'m, E> {
             self.close_one();
             self.core.table.remove(self.held, id);
         }
-        true
     }
 
     /// What the application says of a message.
     pub(crate) fn acknowledge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), CommandError> {
-        let id = EntryId::new(handle.entry).ok_or(CommandError::StaleHandle)?;
-        let version = self.version();
-        let entry = entry_mut(self.held, id).ok_or(CommandError::StaleHandle)?;
-        let level = match entry.held() {
-            Held::Pending => Level::AtLeastOnce,
-            Held::Handed | Held::HandedBefore => Level::ExactlyOnce,
-            Held::Free | Held::Received | Held::ReceivedBefore => return Err(CommandError::StaleHandle),
-        };
-        // Generations go around soon, and peers use many identifiers: together they tell old handles from new ones.
-        let is_same = entry.generation == handle.generation && entry.packet_id == Some(handle.packet_id);
-        if !is_same || entry.reason().is_some() {
-            return Err(CommandError::StaleHandle);
+        let (id, level) = self.check_handle(handle)?;
+        Acknowledgement::check_code(first_answer(level), self.version(), reason_code)?;
+        if let Some(entry) = entry_mut(self.held, id) {
+            entry.set_reason(reason_code);
         }
-        Acknowledgement::check_code(first_answer(level), version, reason_code)?;
-        entry.set_reason(reason_code);
         Ok(())
     }
+
+    /// The same, with properties. They have no place to wait in, so the acknowledgement is queued at once: it must be the next one.
+    /// [MQTT-4.6.0-2], [MQTT-4.6.0-3]
+    pub(crate) fn acknowledge_with(
+        &mut self,
+        handle: Handle,
+        reason_code: ReasonCode,
+        properties: Properties<'_>,
+    ) -> Result<(), CommandError> {
+        let properties = E::diagnostics(self, properties);
+        if properties.is_empty() {
+            return self.acknowledge(handle, reason_code);
+        }
+        let (id, level) = self.check_handle(handle)?;
+        let kind = first_answer(level);
+        Acknowledgement::check_code(kind, self.version(), reason_code)?;
+        let packet = Acknowledgement { kind, packet_id: handle.packet_id, reason_code, properties };
+        let measured = Measured::new(&packet, self.version(), E::PEER)?;
+        if !self.core.phase.publishes() {
+            return Err(CommandError::Offline);
+        }
+        // [MQTT-3.4.2-2], [MQTT-3.4.2-3], [MQTT-3.5.2-2], [MQTT-3.5.2-3]
+        self.check_peer(measured.len())?;
+        self.queue.check_size(measured.len(), DISCONNECT_RESERVE)?;
+        let ahead = self.answers_ahead(id).ok_or(CommandError::NotNext)?;
+        let needed = measured.len().saturating_add(ahead).saturating_add(E::reserved(self));
+        if !self.queue.has_room(needed) {
+            self.wait_for_space();
+            return Err(CommandError::Full);
+        }
+        self.answer_acknowledged();
+        self.queue.push(&measured);
+        self.core.table.dequeue(self.held);
+        self.answered_due(id, level, reason_code);
+        Ok(())
+    }
+
+    /// How many bytes the acknowledgements take, at most, that leave before this one. `None`: one of them was not yet given, or this
+    /// one is not due.
+    fn answers_ahead(&self, id: EntryId) -> Option<usize> {
+        let mut ahead = 0_usize;
+        for next in self.core.table.due(self.held) {
+            if next == id {
+                return Some(ahead);
+            }
+            entry(self.held, next)?.reason()?;
+            ahead = ahead.saturating_add(ANSWER);
+        }
+        None
+    }
+
+    /// The message that a handle stands for, if it is still to be acknowledged.
+    fn check_handle(&self, handle: Handle) -> Result<(EntryId, Level), CommandError> {
+        let id = EntryId::new(handle.entry).ok_or(CommandError::StaleHandle)?;
+        let entry = entry(self.held, id).ok_or(CommandError::StaleHandle)?;
+        let is_handed_out = matches!(entry.held(), Held::Pending | Held::Handed | Held::HandedBefore);
+        // Generations go around soon, and peers use many identifiers: together they tell old handles from new ones.
+        let is_same = entry.generation == handle.generation && entry.packet_id == Some(handle.packet_id);
+        if !is_handed_out || !is_same || entry.reason().is_some() {
+            return Err(CommandError::StaleHandle);
+        }
+        Ok((id, level_of(entry)))
+    }
+}
+
+/// The QoS of a message that the application acknowledges.
+fn level_of(entry: &Entry) -> Level {
+    if entry.held() == Held::Pending { Level::AtLeastOnce } else { Level::ExactlyOnce }
 }
 
 /// What answers a PUBLISH of this level. [MQTT-3.3.4-1]

@@ -4,11 +4,11 @@ use core::num::NonZeroU16;
 
 use crate::bytes;
 use crate::command::Publish;
-use crate::error::{CloseReason, CommandError};
+use crate::error::{CloseReason, CommandError, SizeLimit};
 use crate::event::{CommonEvent, Outcome, StrayPacket};
 use crate::flow::identifiers::{self, Slot, SlotId, slot, slot_mut};
 use crate::flow::sender::{Counted, Level, Reaction, Receipt, Sent};
-use crate::outbox::{Label, Lifetime, ORDERS, Order, Place};
+use crate::outbox::{Label, Lifetime, ORDERS, OVERHEAD, Order, Place};
 use crate::report::report;
 use crate::timer::Timer;
 use crate::wire::{
@@ -39,6 +39,16 @@ impl Layout for Head<'_> {
     }
 }
 
+/// What a packet needs besides its bytes in the store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    Nothing,
+    /// A slot for a message.
+    MessageSlot,
+    /// A slot for SUBSCRIBE or UNSUBSCRIBE.
+    RequestSlot,
+}
+
 /// The room for a packet in the store: how much, and where.
 #[derive(Clone, Copy)]
 pub(crate) struct Room {
@@ -59,7 +69,8 @@ impl<'m, E: End> Engine<'m, E> {
         payload: usize,
         fill: impl FnOnce(&mut [u8]),
     ) -> Result<Option<PacketId>, CommandError> {
-        self.check_publish(publish)?;
+        let waits = publish.offline.unwrap_or(self.core.terms.offline()).keeps(publish.qos);
+        self.check_publish(publish, waits)?;
         let level = match publish.qos {
             QoS::AtMostOnce => None,
             QoS::AtLeastOnce => Some(Level::AtLeastOnce),
@@ -75,8 +86,10 @@ impl<'m, E: End> Engine<'m, E> {
             },
             payload,
         };
-        let room = self.make_room(&head, level.is_some())?;
-        let lifetime = publish.properties.message_expiry_interval().map_or(Lifetime::ENDLESS, Lifetime::of);
+        let needs = if level.is_some() { Needs::MessageSlot } else { Needs::Nothing };
+        let room = self.make_room(&head, needs)?;
+        let seconds = if Version::LATEST.is_v5() { publish.properties.message_expiry_interval() } else { None };
+        let lifetime = seconds.map_or(Lifetime::ENDLESS, Lifetime::of);
         let slot = match level {
             None => None,
             Some(level) => {
@@ -90,7 +103,7 @@ impl<'m, E: End> Engine<'m, E> {
         }
         let order = if level.is_some() { Order::Acknowledged } else { Order::Immediate };
         let label = Label {
-            slot: slot.map_or(0, |(id, _)| id.get()),
+            slot: slot.map_or(u16::from(!waits), |(id, _)| id.get()),
             alias: publish.topic_alias.map_or(0, NonZeroU16::get),
             lifetime,
         };
@@ -110,9 +123,28 @@ impl<'m, E: End> Engine<'m, E> {
         queued
     }
 
-    fn check_publish(&self, publish: &Publish<'_>) -> Result<(), CommandError> {
+    /// A publish that was shown is not shown again; its event is still to come, and its identifier stays taken.
+    pub(crate) fn give_up(&mut self, packet_id: PacketId) -> bool {
+        let Some(id) = identifiers::find(self.slots, packet_id) else { return false };
+        // The outcome of what is lost is decided.
+        let is_lost = self.core.news.session_loss() != SessionLoss::Nothing;
+        let given_up = match slot(self.slots, id).map(Slot::sent) {
+            Some(Sent::Published(level)) if !is_lost => Sent::GivingUp(level, Counted::Here),
+            Some(Sent::Resend(level)) if !is_lost => Sent::GivingUp(level, Counted::Before),
+            _ => return false,
+        };
+        self.unstore(id);
+        self.core.untold.push(self.slots, id);
+        if let Some(slot) = slot_mut(self.slots, id) {
+            slot.set_sent(given_up);
+        }
+        true
+    }
+
+    /// `waits`: whether the message waits for a connection.
+    fn check_publish(&self, publish: &Publish<'_>, waits: bool) -> Result<(), CommandError> {
         match self.core.phase {
-            Phase::Leaving | Phase::Parting | Phase::Failing => return Err(CommandError::Closing),
+            Phase::Completing | Phase::Leaving | Phase::Parting | Phase::Failing => return Err(CommandError::Closing),
             _ if self.core.level == 0 => return Err(CommandError::Offline),
             _ => {}
         }
@@ -122,7 +154,7 @@ impl<'m, E: End> Engine<'m, E> {
         if publish.topic_alias.is_some() && !self.version().is_v5() {
             return Err(CommandError::NotInVersion);
         }
-        if self.core.options.drops_offline() && publish.qos == QoS::AtMostOnce && self.core.phase != Phase::Online {
+        if !waits && self.core.phase != Phase::Online {
             return Err(CommandError::Offline);
         }
         if self.core.phase == Phase::Online {
@@ -130,10 +162,10 @@ impl<'m, E: End> Engine<'m, E> {
             if publish.topic_alias.is_some_and(|alias| alias.get() > aliases) {
                 return Err(CommandError::TopicAliasUnsupported);
             }
-            if !self.core.support.has(publish.qos) {
+            if !self.core.support().has(publish.qos) {
                 return Err(CommandError::QosUnsupported);
             }
-            if publish.retain && !self.core.support.retain() {
+            if publish.retain && !self.core.support().retain() {
                 return Err(CommandError::RetainUnsupported);
             }
         }
@@ -148,32 +180,45 @@ impl<'m, E: End> Engine<'m, E> {
     pub(crate) fn check_online(&self) -> Result<(), CommandError> {
         match self.core.phase {
             Phase::Online => Ok(()),
-            Phase::Leaving | Phase::Parting | Phase::Failing => Err(CommandError::Closing),
+            Phase::Completing | Phase::Leaving | Phase::Parting | Phase::Failing => Err(CommandError::Closing),
             _ => Err(CommandError::Offline),
         }
     }
 
     /// Makes room for a packet, in the store and, if it takes a slot, among the slots.
-    pub(crate) fn make_room(&mut self, packet: &dyn Layout, slot: bool) -> Result<Room, CommandError> {
+    pub(crate) fn make_room(&mut self, packet: &dyn Layout, needs: Needs) -> Result<Room, CommandError> {
         let extent = Measured::new(packet, self.stored_version(), E::PEER)?.extent();
         let len = extent.len();
-        let stored = len.saturating_add(crate::outbox::OVERHEAD);
-        if stored > self.store.bytes.len() || (slot && self.slots.is_empty()) || self.is_oversize(len) {
-            return Err(CommandError::TooLarge);
+        let capacity = self.store.bytes.len().saturating_sub(OVERHEAD);
+        if len > capacity || self.store.bytes.len() < OVERHEAD {
+            return Err(CommandError::too_large(SizeLimit::Store, len, capacity));
         }
-        let has_slot = !slot || usize::from(self.core.identifiers.taken()) < self.slots.len();
-        let slots = &mut *self.slots;
-        let moved = |id, place: Place| {
-            if let Some(slot) = SlotId::new(id).and_then(|id| slot_mut(slots, id)) {
-                slot.set_link(place.get());
-            }
+        if needs != Needs::Nothing && self.slots.is_empty() {
+            return Err(CommandError::too_large(SizeLimit::Outbound, 1, 0));
+        }
+        self.check_peer(len)?;
+        let (taken, slots) = (usize::from(self.core.identifiers.taken()), self.slots.len());
+        let has_slot = match needs {
+            Needs::Nothing => true,
+            Needs::MessageSlot => taken.saturating_add(E::kept_slots(self.core, slots)) < slots,
+            Needs::RequestSlot => taken < slots,
         };
-        let place = if has_slot { self.store.make_room(len, moved) } else { None };
+        let place = if has_slot { self.find_place(len) } else { None };
         let Some(place) = place else {
             self.wait_for_space();
             return Err(CommandError::Full);
         };
         Ok(Room { extent, place })
+    }
+
+    /// Where a packet of `len` bytes has room in the store.
+    pub(crate) fn find_place(&mut self, len: usize) -> Option<Place> {
+        let slots = &mut *self.slots;
+        self.store.make_room(len, |id, place| {
+            if let Some(slot) = SlotId::new(id).and_then(|id| slot_mut(slots, id)) {
+                slot.set_link(place.get());
+            }
+        })
     }
 
     /// Puts a packet into the store, where there is room for it, and shows what was put there.
@@ -186,7 +231,7 @@ impl<'m, E: End> Engine<'m, E> {
     ) -> Result<&mut [u8], CommandError> {
         let len = extent.len();
         self.store.accept(order, label, place, len);
-        if label.lifetime != Lifetime::ENDLESS || self.core.unstamped != 0 {
+        if Version::LATEST.is_v5() && (label.lifetime != Lifetime::ENDLESS || self.core.unstamped != 0) {
             self.core.unstamped = self.core.unstamped.saturating_add(1);
         }
         let measured = Measured::again(packet, self.stored_version(), E::PEER, extent);
@@ -197,14 +242,14 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// The record that is to be shown next: the older of the two that may be. None before CONNACK. [MQTT-3.1.2-30]
     pub(crate) fn eligible(&self) -> Option<(Order, Place)> {
-        if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
+        if !self.core.phase.publishes() {
             return None;
         }
         let records = self.store.records();
         let immediate = records.next(Order::Immediate);
         let acknowledged = records.next(Order::Acknowledged).filter(|_| {
             let may = self.core.quota != 0 || self.is_next_published();
-            may && self.core.next_release.is_none() && self.core.session_loss == SessionLoss::Nothing
+            may && self.core.next_release.is_none() && self.core.news.session_loss() == SessionLoss::Nothing
         });
         match (acknowledged, immediate) {
             (Some(a), Some(b)) if records.is_older(b, a) => Some((Order::Immediate, b)),
@@ -228,15 +273,23 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Takes out what must not be sent on this connection, as far as it is next, and tells of it. [MQTT-3.2.2-11]
     pub(super) fn vet<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
-        if self.core.session_loss != SessionLoss::Nothing {
+        if self.core.news.session_loss() != SessionLoss::Nothing {
             return false;
         }
         while let Some(place) = self.store.records().next(Order::Immediate) {
-            let is_publish = self.store.records().label(place).slot == 0;
-            if !is_publish || !self.is_unsendable(place) {
+            if !self.store.records().is_publish(place) {
+                let id = SlotId::new(self.store.records().label(place).slot);
+                if let Some(event) = id.and_then(|id| E::vet_request(self, id, place)) {
+                    tell::<E::Event<'_>, _>(step, event);
+                    return true;
+                }
+                break;
+            }
+            if !self.is_unsendable(place) {
                 break;
             }
             self.store.remove(Order::Immediate, place);
+            self.count_dropped();
             self.space_freed();
         }
         self.vet_acknowledged(step).is_some()
@@ -267,15 +320,42 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    /// Tells the outcome of one message that has expired.
-    pub(super) fn tell_expired<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
-        let id = self.core.expired.first(self.slots);
-        id.is_some_and(|id| self.finish(id, Outcome::Expired, step).is_some())
+    /// Tells the outcome of one message that has expired or was given up, or of one request that was lost. Mostly there is none.
+    pub(super) fn tell_outcome<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
+        let Some(id) = self.core.untold.first(self.slots) else { return false };
+        self.tell_outcome_of(id, step).is_some()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_outcome_of<'i>(&mut self, id: SlotId, step: &mut StepOf<'m, 'i, E>) -> Option<Processed> {
+        match slot(self.slots, id)?.sent() {
+            Sent::RequestLost => E::lose_request(self, id).map(|event| tell::<E::Event<'i>, _>(step, event)),
+            Sent::Expired => self.finish(id, Outcome::Expired, step),
+            _ => self.finish(id, Outcome::GivenUp, step),
+        }
+    }
+
+    /// The session is gone, and with it what the peer knows of the identifiers of messages that were given up.
+    pub(crate) fn free_identifiers(&mut self) {
+        let mut next = Some(SlotId::MIN);
+        while let Some(id) = next
+            && let Some(slot) = slot_mut(self.slots, id)
+        {
+            match slot.sent() {
+                sent if sent.is_told() => self.forget(id),
+                Sent::GivingUp(..) => slot.set_sent(Sent::Abandoned),
+                _ => {}
+            }
+            next = id.checked_add(1);
+        }
     }
 
     fn expire_at(&mut self, order: Order, place: Place) {
-        let Label { slot: id, lifetime, .. } = self.store.records().label(place);
+        let Label { slot, lifetime, .. } = self.store.records().label(place);
         let Some(left) = lifetime.millis_left(self.core.now) else { return };
+        // That of QoS 0 has no slot, and no other packet of its sequence expires.
+        let id = if order == Order::Acknowledged { slot } else { 0 };
         let slot = SlotId::new(id).and_then(|id| slot_mut(self.slots, id));
         // What was shown once is sent again, however late.
         if slot.as_ref().is_some_and(|slot| !matches!(slot.sent(), Sent::Queued(_))) {
@@ -288,9 +368,12 @@ impl<'m, E: End> Engine<'m, E> {
         match (slot, SlotId::new(id)) {
             (Some(slot), Some(id)) => {
                 slot.set_sent(Sent::Expired);
-                self.core.expired.push(self.slots, id);
+                self.core.untold.push(self.slots, id);
             }
-            _ => self.space_freed(),
+            _ => {
+                self.count_dropped();
+                self.space_freed();
+            }
         }
     }
 
@@ -299,15 +382,17 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.expiry = self.core.expiry.or_sooner(Timer::of(millis));
     }
 
-    /// Whether the limits of this connection forbid a stored PUBLISH. [MQTT-3.2.2-11], [MQTT-3.2.2-14], [MQTT-3.2.2-15]
+    /// Whether the limits of this connection, once they are known, forbid a stored PUBLISH. [MQTT-3.2.2-11], [MQTT-3.2.2-14],
+    /// [MQTT-3.2.2-15]
     fn is_unsendable(&self, place: Place) -> bool {
-        if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
+        if !self.core.phase.publishes() {
             return false;
         }
         let packet = self.store.records().packet(place);
         let flags = packet.first().and_then(|&first| PublishFlags::of_first_byte(first).ok());
         let Some(PublishFlags { qos, retain, .. }) = flags else { return false };
-        !self.core.support.has(qos) || (retain && !self.core.support.retain()) || self.is_oversize(packet.len())
+        let support = self.core.support();
+        !support.has(qos) || (retain && !support.retain()) || self.is_oversize(packet.len())
     }
 
     /// Notes that a packet is shown, which counts as sent. (5.0: 4.9)
@@ -335,9 +420,10 @@ impl<'m, E: End> Engine<'m, E> {
             self.note_shown(place);
         }
         if order == Order::Immediate {
-            match id.and_then(|id| slot_mut(self.slots, id)) {
-                Some(slot) => slot.set_link(slot.link() | SHOWN),
-                None => self.shorten(place),
+            if self.store.records().is_publish(place) {
+                self.shorten(place);
+            } else if let Some(slot) = id.and_then(|id| slot_mut(self.slots, id)) {
+                slot.set_link(slot.link() | SHOWN);
             }
         }
         let skipped = self.show_front(place);
@@ -463,12 +549,18 @@ impl<'m, E: End> Engine<'m, E> {
                 (counted, Outcome::Rejected(reason_code))
             }
             Reaction::Release(counted) => {
-                self.release(id, counted, Receipt::of(reason_code));
+                let receipt = sent.receipt(reason_code);
+                self.release(id, counted, receipt);
                 // Mostly there is nothing to tell: that the message arrived is told by PUBCOMP.
-                if reason_code == ReasonCode::Success && properties.is_empty() {
+                if receipt == Receipt::GivenUp || (reason_code == ReasonCode::Success && properties.is_empty()) {
                     return Ok(Processed::Nothing);
                 }
                 return Ok(tell(step, CommonEvent::Received { packet_id, reason_code, properties }));
+            }
+            Reaction::Over(counted) => {
+                self.count(counted);
+                self.forget(id);
+                return Ok(Processed::Nothing);
             }
             Reaction::ReleaseAgain => {
                 // As long as PUBRELs are still to be sent again, each goes out in its turn.
@@ -487,7 +579,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// The message is dropped and PUBREL goes out, behind those that are still to be sent again. [MQTT-4.3.3-4]
     fn release(&mut self, id: SlotId, counted: Counted, receipt: Receipt) {
-        self.unstore(id);
+        self.detach(id);
         self.core.releases.push(self.slots, id);
         if let Some(slot) = slot_mut(self.slots, id) {
             slot.set_sent(Sent::Released(counted, receipt));
@@ -512,7 +604,9 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    /// Tells the end of a publish that no packet ended.
+    /// Tells the end of a publish that no packet ended. The identifier of one that was shown stays taken where the session goes on:
+    /// the peer may have it half way, and would take another message under it for a repeat.
+    #[inline(never)]
     pub(super) fn finish<'i>(
         &mut self,
         id: SlotId,
@@ -520,12 +614,30 @@ impl<'m, E: End> Engine<'m, E> {
         step: &mut StepOf<'m, 'i, E>,
     ) -> Option<Processed> {
         let packet_id = identifiers::packet_id(self.slots, id)?;
-        self.forget(id);
+        let kept = match (slot(self.slots, id)?.sent(), outcome) {
+            (Sent::GivingUp(level, counted), _) => Some(Sent::GivenUp(level, counted)),
+            (Sent::Resend(level), Outcome::Unsendable) => Some(Sent::GivenUp(level, Counted::Before)),
+            _ => None,
+        };
+        self.detach(id);
+        match (kept, slot_mut(self.slots, id)) {
+            (Some(kept), Some(slot)) => {
+                slot.set_sent(kept);
+                slot.set_link(0);
+            }
+            _ => self.free(id),
+        }
         Some(tell(step, CommonEvent::Published { packet_id, outcome, properties: Properties::EMPTY }))
     }
 
+    /// Ends an exchange.
+    pub(crate) fn forget(&mut self, id: SlotId) {
+        self.detach(id);
+        self.free(id);
+    }
+
     /// Takes an exchange out of whatever it is in.
-    fn forget(&mut self, id: SlotId) {
+    fn detach(&mut self, id: SlotId) {
         match slot(self.slots, id).map(Slot::sent) {
             Some(Sent::Queued(_) | Sent::Published(_) | Sent::Resend(_)) => self.unstore(id),
             Some(Sent::Released(..) | Sent::ResendRelease(_)) => {
@@ -534,10 +646,11 @@ impl<'m, E: End> Engine<'m, E> {
                 }
                 self.core.releases.remove(self.slots, id);
             }
-            Some(Sent::Expired) => self.core.expired.remove(self.slots, id),
+            Some(Sent::Expired | Sent::GivingUp(..) | Sent::Abandoned | Sent::RequestLost) => {
+                self.core.untold.remove(self.slots, id);
+            }
             _ => {}
         }
-        self.free(id);
     }
 
     fn unstore(&mut self, id: SlotId) {

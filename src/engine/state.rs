@@ -11,28 +11,32 @@ use crate::time::Instant;
 use crate::timer::{NEVER, Timer};
 use crate::wire::{PacketId, Properties, Property, QoS, Version};
 
+use super::packed::packed;
+
 /// All that a session is besides its arrays; all zero bits at first.
+///
+/// The small fields come first, where the short instructions of a microcontroller reach them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
 pub(crate) struct Core<E> {
-    pub(crate) now: Instant,
-    pub(crate) keep_alive: KeepAlive,
-    /// When the phase must be over or, online, when there is a look for what is to be sent again.
-    pub(crate) deadline: Timer,
-    /// When the first of the messages that wait may have expired, as long as any wait.
-    pub(crate) expiry: Timer,
-    pub(crate) limits: Limits,
-    /// The client identifier that the session belongs to, and the authentication method of the connection, as hashes. That a
-    /// method changes is a fault of the peer and no more, so fewer bits do.
-    pub(crate) client: ClientHash,
-    pub(crate) method: u16,
-    pub(crate) identifiers: Identifiers,
-    /// The exchanges that wait for PUBCOMP, in the order of their PUBRECs.
-    pub(crate) releases: Chain,
-    /// The messages that have expired, and whose outcome is still to be told.
-    pub(crate) expired: Chain,
-    /// The next PUBREL of an earlier connection that is to be sent again.
-    pub(crate) next_release: Option<SlotId>,
-    pub(crate) table: Table,
+    pub(crate) phase: Phase,
+    pub(crate) cause: CloseReason,
+    pub(crate) turn: Turn,
+    pub(crate) overdue: Overdue,
+    pub(crate) news: News,
+    pub(crate) terms: Terms,
+    /// The protocol level; 0: never connected.
+    pub(crate) level: u8,
+    /// What the server supports on this connection, whichever end that is.
+    pub(crate) support: Support,
+    pub(crate) pending_answer_type: PendingAnswer,
+    /// How many seconds the last packets of a connection may take.
+    pub(crate) disconnect_timeout: u8,
+    pub(crate) retry_interval: u8,
+    /// What only this end has.
+    pub(crate) end: E,
+    /// The message that was handed out last, if the session is to acknowledge it.
+    pub(crate) pending_answer: Option<PacketId>,
     /// How many packets were stored since the last poll, from the first one on that may expire; 65,535: at least so many.
     pub(crate) unstamped: u16,
     /// How many PUBLISHes of QoS 1 and 2 may be shown. (5.0: 4.9)
@@ -42,28 +46,25 @@ pub(crate) struct Core<E> {
     /// Receive Maximum that we announced. (5.0: 3.3.4, 4.9)
     pub(crate) receive_quota: u16,
     pub(crate) closing: u16,
-    /// The message that was handed out last, if the session is to acknowledge it.
-    pub(crate) pending_answer: Option<PacketId>,
-    pub(crate) pending_answer_type: PendingAnswer,
-    /// How many seconds the last packets of a connection may take.
-    pub(crate) disconnect_timeout: u8,
-    pub(crate) retry_interval: u8,
-    pub(crate) phase: Phase,
-    pub(crate) cause: CloseReason,
-    pub(crate) session_lifetime: SessionLifetime,
-    pub(crate) session_loss: SessionLoss,
-    pub(crate) space_wait: SpaceWait,
-    pub(crate) turn: Turn,
-    pub(crate) tolerated: Tolerated,
-    pub(crate) overdue: Overdue,
-    pub(crate) authentication: Authentication,
-    pub(crate) options: Options,
-    /// The protocol level; 0: never connected.
-    pub(crate) level: u8,
-    /// What the server supports on this connection, whichever end that is.
-    pub(crate) support: Support,
-    /// What only this end has.
-    pub(crate) end: E,
+    pub(crate) identifiers: Identifiers,
+    /// The exchanges that wait for PUBCOMP, in the order of their PUBRECs.
+    pub(crate) releases: Chain,
+    /// What has expired, was given up, or was lost with its connection, and whose outcome is still to be told.
+    pub(crate) untold: Chain,
+    /// The next PUBREL of an earlier connection that is to be sent again.
+    pub(crate) next_release: Option<SlotId>,
+    pub(crate) table: Table,
+    /// The client identifier that the session belongs to, and the authentication method of the connection, as hashes. That a
+    /// method changes is a fault of the peer and no more, so fewer bits do.
+    pub(crate) method: u16,
+    pub(crate) client: ClientHash,
+    pub(crate) limits: Limits,
+    pub(crate) keep_alive: KeepAlive,
+    /// When the phase must be over or, online, when there is a look for what is to be sent again.
+    pub(crate) deadline: Timer,
+    /// When the first of the messages that wait may have expired, as long as any wait.
+    pub(crate) expiry: Timer,
+    pub(crate) now: Instant,
 }
 
 impl<E> Core<E> {
@@ -79,7 +80,7 @@ impl<E> Core<E> {
             method: 0,
             identifiers: Identifiers::NEW,
             releases: Chain::NEW,
-            expired: Chain::NEW,
+            untold: Chain::NEW,
             next_release: None,
             table: Table::NEW,
             unstamped: 0,
@@ -92,14 +93,10 @@ impl<E> Core<E> {
             retry_interval: 0,
             phase: Phase::Offline,
             cause: CloseReason::NotConnected,
-            session_lifetime: SessionLifetime::None,
-            session_loss: SessionLoss::Nothing,
-            space_wait: SpaceWait::No,
             turn: Turn::Queue,
-            tolerated: Tolerated::Nothing,
             overdue: Overdue::No,
-            authentication: Authentication::Without,
-            options: Options::NONE,
+            news: News::NEW,
+            terms: Terms::NEW,
             level: 0,
             support: Support::NONE,
             end,
@@ -111,15 +108,27 @@ impl<E> Core<E> {
         self.after(self.pause(outbox))
     }
 
+    /// How many received messages are not completely acknowledged: one that the session acknowledges itself, in the hands of the
+    /// application, is in no table if it is of QoS 1.
+    pub(crate) const fn pending_received(&self) -> u16 {
+        let is_beside = self.pending_answer.is_some() && matches!(self.pending_answer_type, PendingAnswer::Puback);
+        self.table.len().saturating_add(is_beside as u16)
+    }
+
     /// The end of a pause that has one.
     pub(crate) fn after(&self, pause: u32) -> Option<Instant> {
         if pause == NEVER { None } else { Some(self.now.after_millis(pause.into())) }
     }
 
+    /// What the server supports, once the connection has begun: in 3.1.1 all.
+    pub(crate) const fn support(&self) -> Support {
+        if Version::LATEST.is_v5() { self.support } else { Support::ALL }
+    }
+
     /// The milliseconds until time demands something; `NEVER`: it does not.
     pub(crate) fn pause(&self, outbox: &Outbox) -> u32 {
         // Whoever leaves asks no more.
-        let keep_alive = if self.phase == Phase::Online { self.keep_alive.pause() } else { NEVER };
+        let keep_alive = if self.phase.is_watched() { self.keep_alive.pause() } else { NEVER };
         let expiry = if Version::LATEST.is_v5() && outbox.is_waiting() { self.expiry.left() } else { NEVER };
         let limit = match (keep_alive.min(self.deadline.left()), self.overdue) {
             // It is judged at the next instant.
@@ -152,6 +161,8 @@ pub(crate) enum Phase {
     Connecting,
     /// CONNACK has come, or has been given.
     Online,
+    /// The application wants to disconnect once every exchange is over.
+    Completing,
     /// The application wants to disconnect: what needs no answer leaves first.
     Leaving,
     /// The peer is at fault: nothing but a disconnect_timeout leaves.
@@ -164,6 +175,18 @@ pub(crate) enum Phase {
     Settling,
     /// The connection is over; outcomes are told.
     Reporting,
+}
+
+impl Phase {
+    /// Whether the keep alive counts.
+    pub(crate) const fn is_watched(self) -> bool {
+        matches!(self, Self::Online | Self::Completing)
+    }
+
+    /// Whether PUBLISHes leave.
+    pub(crate) const fn publishes(self) -> bool {
+        matches!(self, Self::Online | Self::Completing | Self::Leaving)
+    }
 }
 
 /// How long the session lives.
@@ -262,6 +285,15 @@ pub(crate) enum Tolerated {
     PubrecCode,
 }
 
+/// Whether messages of QoS 0 were dropped since that was told last. Each end counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Dropped {
+    #[default]
+    Nothing,
+    Something,
+}
+
 /// What was made of a time limit that is over. The application may have let more time pass than there was, so it is judged
 /// only after one more attempt to write and to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -325,24 +357,48 @@ macro_rules! flags {
 }
 pub(crate) use flags;
 
-flags! {
-    /// How the application wants the session to behave.
-    Options {
-        /// Received messages are acknowledged by the application.
-        acknowledges_manually, with_manual_acknowledgement = 1;
-        /// Messages of QoS 0 are not kept for a later connection.
-        drops_offline, with_dropping_offline = 2;
-        /// Packets that are too large are skipped.
-        skips_large, with_skipping_large = 4;
+packed! {
+    /// What is to be told, and what waits for something to be told.
+    News {
+        tolerated, set_tolerated: Tolerated = 1 << 0 { Nothing, PubrecCode }
+        session_loss, set_session_loss: SessionLoss = 3 << 1 { Nothing, InFlight, Republishing }
+        space_wait, set_space_wait: SpaceWait = 3 << 3 { No, Yes, Relieved, Again }
+        authentication, set_authentication: Authentication = 3 << 5 { Without, Settled, Awaited, Due }
+        dropped, set_dropped: Dropped = 1 << 7 { Nothing, Something }
     }
 }
 
-impl Options {
-    pub(crate) fn of(acknowledgement: Acknowledge, offline: Offline, oversized: Oversized) -> Self {
-        Self::NONE
-            .with_manual_acknowledgement(acknowledgement == Acknowledge::Manually)
-            .with_dropping_offline(offline == Offline::Acknowledged)
-            .with_skipping_large(oversized == Oversized::Skipped)
+impl News {
+    /// Whether there may be something to tell. Mostly there is nothing.
+    pub(crate) const fn has_any(self) -> bool {
+        // An authentication is nothing to tell.
+        self.0 & !(3 << 5) != 0
+    }
+}
+
+packed! {
+    /// How the application wants the session to behave, and how long it lives.
+    Terms {
+        acknowledgement, set_acknowledgement: Acknowledge = 1 << 0 { AfterHandling, Manually }
+        offline, set_offline: Offline = 3 << 1 { Everything, Acknowledged, Nothing }
+        oversized, set_oversized: Oversized = 1 << 3 { Disconnect, Skipped }
+        session_lifetime, set_session_lifetime: SessionLifetime = 7 << 4 {
+            None,
+            UntilClose,
+            Abandoned,
+            #[cfg(feature = "server")]
+            Begun,
+            Kept
+        }
+    }
+}
+
+impl Terms {
+    /// What the application says of them for a connection.
+    pub(crate) const fn agree(&mut self, acknowledgement: Acknowledge, offline: Offline, oversized: Oversized) {
+        self.set_acknowledgement(acknowledgement);
+        self.set_offline(offline);
+        self.set_oversized(oversized);
     }
 }
 
@@ -432,7 +488,7 @@ mod tests {
     fn at_first_nothing_goes_on_and_nothing_is_due() {
         let core = Core::new(());
         assert_eq!(
-            (core.phase, core.cause, core.session_lifetime),
+            (core.phase, core.cause, core.terms.session_lifetime()),
             (Phase::Offline, CloseReason::NotConnected, SessionLifetime::None)
         );
         assert_eq!((core.identifiers.taken(), core.table.len(), core.quota, core.level), (0, 0, 0, 0));

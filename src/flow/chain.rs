@@ -1,5 +1,5 @@
-//! Exchanges in an order of their own: PUBRELs in that of their PUBRECs ([MQTT-4.6.0-4]), and messages that have expired. And the
-//! ages of PUBRELs, where they are sent again after a time.
+//! Exchanges in an order of their own: PUBRELs in that of their PUBRECs ([MQTT-4.6.0-4]), and those that have ended
+//! and are to be told. And the ages of PUBRELs, where they are sent again after a time.
 
 use super::identifiers::{Slot, SlotId, bits, slot, slot_mut};
 

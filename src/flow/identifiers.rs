@@ -4,8 +4,8 @@
 //! `identifier - 1 = generation * slots + slot`. Nothing is searched. Free slots are taken in the order in which they
 //! became free, and each time with the next generation, so that an identifier comes back as late as possible.
 //!
-//! A slot has room for 4,096 generations. In a table of sixteen slots or more they have no more, so all 65,535 identifiers are
-//! used; in a smaller one, the first 4,096 of each slot: with one exchange at a time, so many times the number of slots
+//! A slot has room for 2,048 generations. In a table of 32 slots or more they have no more, so all 65,535 identifiers are
+//! used; in a smaller one, the first 2,048 of each slot: with one exchange at a time, so many times the number of slots
 //! come before any comes twice.
 //!
 //! A table of more than 32,767 slots has slots with a single identifier, because there are no more of them. Such a slot
@@ -30,8 +30,8 @@ pub(crate) struct Slot {
 impl Slot {
     pub(crate) const FREE: Self = Self { state: 0, halves: [0, 0] };
 
-    const SENT_BITS: u32 = 4;
-    const SENT: u16 = 0b1111;
+    const SENT_BITS: u32 = 5;
+    const SENT: u16 = 0b1_1111;
     const LAST_GENERATION: u16 = u16::MAX >> Self::SENT_BITS;
 
     /// Where the exchange stands.
@@ -43,9 +43,9 @@ impl Slot {
         self.state = self.state & !Self::SENT | sent.number();
     }
 
-    /// What else there is to know: where the packet is stored (queued, published, to be sent again), how many filters
-    /// await their codes (requests), the neighbours in the order of the PUBRELs and when PUBREL was sent (released), which slot
-    /// is free next (free).
+    /// What else there is to know: where the packet is stored (queued, published, to be sent again), what is asked for and how many
+    /// filters await their codes (requests), the neighbours in the order of the PUBRELs and when PUBREL was sent (released), the
+    /// neighbours among those whose outcome is to be told (expired, lost requests), which slot is free next (free).
     pub(crate) fn link(&self) -> u32 {
         let [low, high] = self.halves;
         u32::from(high) << 16 | u32::from(low)
@@ -58,7 +58,12 @@ impl Slot {
 
     pub(crate) const fn is_request(&self) -> bool {
         // Their numbers are the highest.
-        self.state & Self::SENT >= Sent::Subscribing.number()
+        self.state & Self::SENT >= Sent::Requesting.number()
+    }
+
+    /// Whether it is in no sequence: a request, or a message that was given up.
+    pub(crate) fn stands_alone(&self) -> bool {
+        self.is_request() || matches!(self.sent(), Sent::GivenUp(..))
     }
 
     const fn is_free(&self) -> bool {
@@ -160,10 +165,12 @@ pub(crate) fn packet_id(slots: &[Slot], id: SlotId) -> Option<PacketId> {
     slot(slots, id).map(|slot| identifier(len(slots), id, slot))
 }
 
+#[inline(never)]
 pub(crate) fn slot(slots: &[Slot], id: SlotId) -> Option<&Slot> {
     slots.get(usize::from(id.get()).wrapping_sub(1))
 }
 
+#[inline(never)]
 pub(crate) fn slot_mut(slots: &mut [Slot], id: SlotId) -> Option<&mut Slot> {
     slots.get_mut(usize::from(id.get()).wrapping_sub(1))
 }
@@ -206,6 +213,7 @@ fn number(slots: u32, id: SlotId, generation: u16) -> u32 {
     u32::from(generation).wrapping_mul(slots).wrapping_add(id.get().into()).wrapping_sub(1)
 }
 
+#[inline(never)]
 fn identifier(slots: u32, id: SlotId, slot: &Slot) -> PacketId {
     let number = number(slots, id, slot.generation());
     // Larger ones are left out by `advance`.

@@ -1,7 +1,7 @@
 //! The packet identifiers against sets and queues, for tables of all sorts of sizes.
 //!
 //! What holds of the rotation: slots that were never used come first, in order; then the one that is free for the
-//! longest time. A slot goes through its identifiers, at most 4,096 of them, before one comes back. So with one exchange at
+//! longest time. A slot goes through its identifiers, at most 2,048 of them, before one comes back. So with one exchange at
 //! a time, each identifier that the table has comes once before any comes twice.
 #![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, reason = "a model in wider integers")]
 
@@ -15,12 +15,12 @@ use super::{Identifiers, PacketId, Sent, Slot, SlotId, find, packet_id, slot};
 const SIZES: [usize; 17] = [0, 1, 2, 3, 5, 7, 8, 15, 16, 17, 255, 256, 1000, 32_768, 40_000, 65_534, 65_535];
 const CYCLES: u32 = 200_000;
 /// Any state but `Free` will do.
-const BUSY: Sent = Sent::Subscribing;
+const BUSY: Sent = Sent::Requesting;
 
 /// The identifiers of a slot, in the order in which they are used: those of its numbers that 16 bits can say, as far as
 /// there are generations.
 fn identifiers_of(size: usize, index: usize) -> Vec<u16> {
-    (0..4096).map(|generation| generation * size + index + 1).map_while(|id| u16::try_from(id).ok()).collect()
+    (0..2048).map(|generation| generation * size + index + 1).map_while(|id| u16::try_from(id).ok()).collect()
 }
 
 /// Xorshift: the same sequence in every run.
@@ -64,7 +64,7 @@ impl Model {
     fn begin(&mut self, index: usize, id: u16) {
         assert_ne!(id, 0);
         assert!(self.set.insert(id), "{id} is in flight");
-        let of_slot = (usize::from(u16::MAX) - index).div_ceil(self.size).min(4096);
+        let of_slot = (usize::from(u16::MAX) - index).div_ceil(self.size).min(2048);
         let usage = self.uses[index];
         self.uses[index] += 1;
         let expected = usage % of_slot * self.size + index + 1;
@@ -181,7 +181,7 @@ fn a_full_table_has_an_identifier_for_each_slot_and_no_more() {
     }
 }
 
-/// The longest way to the first repetition: 4,096 identifiers of each slot, or all 65,535 where there are 16 slots or more.
+/// The longest way to the first repetition: 2,048 identifiers of each slot, or all 65,535 where there are 32 slots or more.
 #[test]
 #[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn one_at_a_time_each_identifier_comes_once_before_any_comes_twice() {
@@ -190,7 +190,7 @@ fn one_at_a_time_each_identifier_comes_once_before_any_comes_twice() {
         let mut identifiers = Identifiers::NEW;
         let mut seen = HashSet::new();
         let all: usize = (0..size).map(|index| identifiers_of(size, index).len()).sum();
-        assert_eq!(all, (size * 4096).min(65_535));
+        assert_eq!(all, (size * 2048).min(65_535));
         for _ in 0..all {
             let (slot_id, id) = identifiers.take(&mut slots, BUSY, 0).unwrap();
             assert!(seen.insert(id), "{id} again after {} of {all}", seen.len());
@@ -253,13 +253,13 @@ fn an_identifier_that_was_replaced_is_not_found() {
 fn what_a_slot_holds_is_kept_apart() {
     let mut slot = Slot::FREE;
     assert!(slot.is_free());
-    for generation in 1..=4095 {
+    for generation in 1..=2047 {
         slot.advance(16, SlotId::MIN);
         assert_eq!(slot.generation(), generation);
         for link in [1, 0xFFFF, 0x1_0000, 0x1234_5678, u32::MAX] {
             slot.set_link(link);
-            slot.set_sent(Sent::Unsubscribing);
-            assert_eq!((slot.sent(), slot.generation(), slot.link()), (Sent::Unsubscribing, generation, link));
+            slot.set_sent(Sent::RequestLost);
+            assert_eq!((slot.sent(), slot.generation(), slot.link()), (Sent::RequestLost, generation, link));
             slot.set_sent(BUSY);
             assert_eq!((slot.sent(), slot.generation(), slot.link()), (BUSY, generation, link));
         }

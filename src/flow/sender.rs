@@ -3,7 +3,7 @@
 
 use crate::wire::{AckType, ReasonCode};
 
-/// Where an exchange that we began stands. It has a number of four bits, 0 if there is none.
+/// Where an exchange that we began stands. It has a number of five bits, 0 if there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Sent {
     /// There is none.
@@ -16,14 +16,20 @@ pub(crate) enum Sent {
     Published(Level),
     /// PUBLISH carried over from an earlier connection and not yet shown on this one.
     Resend(Level),
+    /// PUBLISH shown once, and given up by the application; its outcome is still to be told.
+    GivingUp(Level, Counted),
+    /// PUBLISH shown once, and never to be shown again. Its outcome is told, and the identifier stays taken: the peer may know it.
+    GivenUp(Level, Counted),
+    /// PUBLISH given up, and its session is lost since; its outcome is still to be told.
+    Abandoned,
     /// PUBREC received, PUBREL on its way on this connection.
     Released(Counted, Receipt),
     /// PUBREL carried over from an earlier connection and not yet sent on this one.
     ResendRelease(Receipt),
-    /// SUBSCRIBE accepted.
-    Subscribing,
-    /// UNSUBSCRIBE accepted.
-    Unsubscribing,
+    /// SUBSCRIBE or UNSUBSCRIBE accepted.
+    Requesting,
+    /// SUBSCRIBE or UNSUBSCRIBE lost with its connection; its outcome is still to be told.
+    RequestLost,
 }
 
 /// The QoS of a PUBLISH that is acknowledged.
@@ -45,6 +51,8 @@ pub(crate) enum Counted {
 pub(crate) enum Receipt {
     Success,
     NoMatchingSubscribers,
+    /// The message was given up, so its outcome is told already.
+    GivenUp,
 }
 
 impl Receipt {
@@ -66,6 +74,8 @@ pub(crate) enum Reaction {
     Rejected(Counted),
     /// The peer owns the message: drop it, send PUBREL.
     Release(Counted),
+    /// The exchange is over, of which the outcome was told before.
+    Over(Counted),
     /// PUBREL once more.
     ReleaseAgain,
     /// Nobody waits for it. A PUBREC below 0x80 is answered all the same, which unblocks the peer.
@@ -80,32 +90,47 @@ impl Sent {
     /// S1: [MQTT-4.3.2-1] in 3.1.1, [MQTT-4.3.2-3] and [MQTT-4.4.0-2] in 5.0. S2: [MQTT-4.3.3-1] in 3.1.1,
     /// [MQTT-4.3.3-3] to [MQTT-4.3.3-6] in 5.0. Identifiers: [MQTT-2.3.1-3] in 3.1.1, section 2.2.1 in 5.0.
     pub(crate) const fn acknowledged(self, by: AckType, code: ReasonCode) -> Reaction {
-        use AckType::{Puback, Pubcomp, Pubrec};
-        use Level::{AtLeastOnce, ExactlyOnce};
-        use Reaction::{Accepted, Contradiction, Rejected, Release, ReleaseAgain, Stray};
-        match (self, by, code.is_error()) {
-            (Self::Published(AtLeastOnce), Puback, false) => Accepted(Counted::Here),
-            (Self::Published(AtLeastOnce), Puback, true) => Rejected(Counted::Here),
-            (Self::Resend(AtLeastOnce), Puback, false) => Accepted(Counted::Before),
-            (Self::Resend(AtLeastOnce), Puback, true) => Rejected(Counted::Before),
-
-            (Self::Published(ExactlyOnce), Pubrec, false) => Release(Counted::Here),
-            (Self::Published(ExactlyOnce), Pubrec, true) => Rejected(Counted::Here),
-            (Self::Resend(ExactlyOnce), Pubrec, false) => Release(Counted::Before),
-            (Self::Resend(ExactlyOnce), Pubrec, true) => Rejected(Counted::Before),
-
-            (Self::Released(..) | Self::ResendRelease(_), Pubrec, false) => ReleaseAgain,
-            (Self::Released(..) | Self::ResendRelease(_), Pubrec, true) => Contradiction,
-            // Also with 0x92, which is normal after a reconnect.
-            (Self::Released(counted, _), Pubcomp, _) => Accepted(counted),
-            (Self::ResendRelease(_), Pubcomp, _) => Accepted(Counted::Before),
-
+        use AckType::{Pubcomp, Pubrec};
+        let failed = code.is_error();
+        match self {
+            Self::Published(level) => level.answered(by, failed, Counted::Here),
+            Self::Resend(level) => level.answered(by, failed, Counted::Before),
+            // The answer is what is told.
+            Self::GivingUp(level, counted) => level.answered(by, failed, counted),
+            Self::GivenUp(level, counted) => match level.answered(by, failed, counted) {
+                Reaction::Accepted(counted) | Reaction::Rejected(counted) => Reaction::Over(counted),
+                reaction => reaction,
+            },
+            Self::Released(..) | Self::ResendRelease(_) => match (by, failed) {
+                (Pubrec, false) => Reaction::ReleaseAgain,
+                // Also with 0x92, which is normal after a reconnect.
+                (Pubcomp, _) => self.completed(),
+                _ => Reaction::Contradiction,
+            },
             // What was never shown cannot have been answered: the answer is to an exchange long gone.
-            (Self::Free | Self::Queued(_) | Self::Expired | Self::Subscribing | Self::Unsubscribing, _, failed) => {
-                Stray { release: matches!(by, Pubrec) && !failed }
+            Self::Free | Self::Queued(_) | Self::Expired | Self::Abandoned | Self::Requesting | Self::RequestLost => {
+                Reaction::Stray { release: matches!(by, Pubrec) && !failed }
             }
-            (Self::Published(_) | Self::Resend(_) | Self::Released(..) | Self::ResendRelease(_), _, _) => Contradiction,
         }
+    }
+
+    /// The reaction to PUBCOMP.
+    const fn completed(self) -> Reaction {
+        let counted = if let Self::Released(counted, _) = self { counted } else { Counted::Before };
+        match self {
+            Self::Released(_, Receipt::GivenUp) | Self::ResendRelease(Receipt::GivenUp) => Reaction::Over(counted),
+            _ => Reaction::Accepted(counted),
+        }
+    }
+
+    /// What PUBREC with this code says of the message.
+    pub(crate) const fn receipt(self, code: ReasonCode) -> Receipt {
+        if let Self::GivenUp(..) = self { Receipt::GivenUp } else { Receipt::of(code) }
+    }
+
+    /// Whether nobody waits for the end of the exchange any more.
+    pub(crate) const fn is_told(self) -> bool {
+        matches!(self, Self::GivenUp(..) | Self::Released(_, Receipt::GivenUp) | Self::ResendRelease(Receipt::GivenUp))
     }
 
     /// The code with which an exchange ends that PUBACK or PUBCOMP with `code` accepts: where PUBREC said more than a PUBCOMP
@@ -126,8 +151,16 @@ impl Sent {
         match self {
             Self::Published(level) => Self::Resend(level),
             Self::Released(_, receipt) => Self::ResendRelease(receipt),
-            Self::Subscribing | Self::Unsubscribing => Self::Free,
-            Self::Free | Self::Queued(_) | Self::Expired | Self::Resend(_) | Self::ResendRelease(_) => self,
+            Self::GivingUp(level, _) => Self::GivingUp(level, Counted::Before),
+            Self::GivenUp(level, _) => Self::GivenUp(level, Counted::Before),
+            Self::Requesting => Self::RequestLost,
+            Self::Free
+            | Self::Queued(_)
+            | Self::Expired
+            | Self::Abandoned
+            | Self::Resend(_)
+            | Self::ResendRelease(_)
+            | Self::RequestLost => self,
         }
     }
 
@@ -140,27 +173,69 @@ impl Sent {
             Self::Published(level) => 4 | level as u16,
             Self::Resend(level) => 6 | level as u16,
             Self::Released(counted, receipt) => 8 | (receipt as u16) << 1 | counted as u16,
-            Self::ResendRelease(receipt) => 12 | receipt as u16,
-            Self::Subscribing => 14,
-            Self::Unsubscribing => 15,
+            Self::Abandoned => 14,
+            Self::ResendRelease(receipt) => 16 | receipt as u16,
+            Self::GivingUp(level, counted) => 20 | (level as u16) << 1 | counted as u16,
+            Self::GivenUp(level, counted) => 24 | (level as u16) << 1 | counted as u16,
+            Self::Requesting => 28,
+            Self::RequestLost => 29,
         }
     }
 
     pub(super) fn of_number(number: u16) -> Self {
-        let [low, high] = [number & 1 != 0, number & 2 != 0];
-        let level = if low { Level::ExactlyOnce } else { Level::AtLeastOnce };
-        let counted = if low { Counted::Before } else { Counted::Here };
-        let receipt = |no_matching| if no_matching { Receipt::NoMatchingSubscribers } else { Receipt::Success };
-        match number {
-            1 => Self::Expired,
-            2 | 3 => Self::Queued(level),
-            4 | 5 => Self::Published(level),
-            6 | 7 => Self::Resend(level),
-            8..=11 => Self::Released(counted, receipt(high)),
-            12 | 13 => Self::ResendRelease(receipt(low)),
-            14 => Self::Subscribing,
-            15 => Self::Unsubscribing,
-            _ => Self::Free,
+        STATES.get(usize::from(number)).copied().unwrap_or(Self::Free)
+    }
+}
+
+/// The states by their numbers, of which two stand for none.
+const STATES: [Sent; 30] = {
+    use Counted::{Before, Here};
+    use Level::{AtLeastOnce, ExactlyOnce};
+    use Receipt::{GivenUp, NoMatchingSubscribers, Success};
+    [
+        Sent::Free,
+        Sent::Expired,
+        Sent::Queued(AtLeastOnce),
+        Sent::Queued(ExactlyOnce),
+        Sent::Published(AtLeastOnce),
+        Sent::Published(ExactlyOnce),
+        Sent::Resend(AtLeastOnce),
+        Sent::Resend(ExactlyOnce),
+        Sent::Released(Here, Success),
+        Sent::Released(Before, Success),
+        Sent::Released(Here, NoMatchingSubscribers),
+        Sent::Released(Before, NoMatchingSubscribers),
+        Sent::Released(Here, GivenUp),
+        Sent::Released(Before, GivenUp),
+        Sent::Abandoned,
+        Sent::Free,
+        Sent::ResendRelease(Success),
+        Sent::ResendRelease(NoMatchingSubscribers),
+        Sent::ResendRelease(GivenUp),
+        Sent::Free,
+        Sent::GivingUp(AtLeastOnce, Here),
+        Sent::GivingUp(AtLeastOnce, Before),
+        Sent::GivingUp(ExactlyOnce, Here),
+        Sent::GivingUp(ExactlyOnce, Before),
+        Sent::GivenUp(AtLeastOnce, Here),
+        Sent::GivenUp(AtLeastOnce, Before),
+        Sent::GivenUp(ExactlyOnce, Here),
+        Sent::GivenUp(ExactlyOnce, Before),
+        Sent::Requesting,
+        Sent::RequestLost,
+    ]
+};
+
+impl Level {
+    /// The reaction to an answer to a PUBLISH that was shown.
+    const fn answered(self, by: AckType, failed: bool, counted: Counted) -> Reaction {
+        match (self, by, failed) {
+            (Self::AtLeastOnce, AckType::Puback, false) => Reaction::Accepted(counted),
+            (Self::ExactlyOnce, AckType::Pubrec, false) => Reaction::Release(counted),
+            (Self::AtLeastOnce, AckType::Puback, true) | (Self::ExactlyOnce, AckType::Pubrec, true) => {
+                Reaction::Rejected(counted)
+            }
+            _ => Reaction::Contradiction,
         }
     }
 }

@@ -3,7 +3,10 @@
 use super::Counted::{Before, Here};
 use super::Level::{AtLeastOnce, ExactlyOnce};
 use super::Receipt::{self, NoMatchingSubscribers, Success};
-use super::Sent::{Expired, Free, Published, Queued, Released, Resend, ResendRelease, Subscribing, Unsubscribing};
+use super::Sent::{
+    Abandoned, Expired, Free, GivenUp, GivingUp, Published, Queued, Released, RequestLost, Requesting, Resend,
+    ResendRelease,
+};
 use super::{Reaction, Sent};
 use crate::wire::AckType::{self, Puback, Pubcomp, Pubrec};
 use crate::wire::ReasonCode;
@@ -40,7 +43,7 @@ const fn row(states: &'static [Sent], kind: AckType, codes: Codes, reaction: Rea
     Row { states, kind, codes, reaction, statement }
 }
 
-const STATES: [Sent; 16] = [
+const STATES: [Sent; 28] = [
     Free,
     Queued(AtLeastOnce),
     Queued(ExactlyOnce),
@@ -54,9 +57,21 @@ const STATES: [Sent; 16] = [
     Released(Before, NoMatchingSubscribers),
     ResendRelease(Success),
     ResendRelease(NoMatchingSubscribers),
-    Subscribing,
-    Unsubscribing,
+    Requesting,
+    RequestLost,
     Expired,
+    Abandoned,
+    GivingUp(AtLeastOnce, Here),
+    GivingUp(AtLeastOnce, Before),
+    GivingUp(ExactlyOnce, Here),
+    GivingUp(ExactlyOnce, Before),
+    GivenUp(AtLeastOnce, Here),
+    GivenUp(AtLeastOnce, Before),
+    GivenUp(ExactlyOnce, Here),
+    GivenUp(ExactlyOnce, Before),
+    Released(Here, Receipt::GivenUp),
+    Released(Before, Receipt::GivenUp),
+    ResendRelease(Receipt::GivenUp),
 ];
 
 /// The kinds that answer what we send; PUBREL goes the other way.
@@ -77,9 +92,33 @@ const RELEASED: &[Sent] = &[
     ResendRelease(Success),
     ResendRelease(NoMatchingSubscribers),
 ];
-const NOT_SHOWN: &[Sent] = &[Queued(AtLeastOnce), Queued(ExactlyOnce), Expired];
+const NOT_SHOWN: &[Sent] = &[Queued(AtLeastOnce), Queued(ExactlyOnce), Expired, Abandoned];
+const GIVING_ONCE_HERE: &[Sent] = &[GivingUp(AtLeastOnce, Here)];
+const GIVING_ONCE_BEFORE: &[Sent] = &[GivingUp(AtLeastOnce, Before)];
+const GIVING_TWICE_HERE: &[Sent] = &[GivingUp(ExactlyOnce, Here)];
+const GIVING_TWICE_BEFORE: &[Sent] = &[GivingUp(ExactlyOnce, Before)];
+const GIVEN_ONCE_HERE: &[Sent] = &[GivenUp(AtLeastOnce, Here)];
+const GIVEN_ONCE_BEFORE: &[Sent] = &[GivenUp(AtLeastOnce, Before)];
+const GIVEN_TWICE_HERE: &[Sent] = &[GivenUp(ExactlyOnce, Here)];
+const GIVEN_TWICE_BEFORE: &[Sent] = &[GivenUp(ExactlyOnce, Before)];
+const GIVE_ONCE: &[Sent] = &[
+    GivingUp(AtLeastOnce, Here),
+    GivingUp(AtLeastOnce, Before),
+    GivenUp(AtLeastOnce, Here),
+    GivenUp(AtLeastOnce, Before),
+];
+const GIVE_TWICE: &[Sent] = &[
+    GivingUp(ExactlyOnce, Here),
+    GivingUp(ExactlyOnce, Before),
+    GivenUp(ExactlyOnce, Here),
+    GivenUp(ExactlyOnce, Before),
+];
+const RELEASED_TOLD_HERE: &[Sent] = &[Released(Here, Receipt::GivenUp)];
+const RELEASED_TOLD_BEFORE: &[Sent] = &[Released(Before, Receipt::GivenUp), ResendRelease(Receipt::GivenUp)];
+const RELEASED_TOLD: &[Sent] =
+    &[Released(Here, Receipt::GivenUp), Released(Before, Receipt::GivenUp), ResendRelease(Receipt::GivenUp)];
 /// A request is no PUBLISH, so its identifier is unknown to these tables.
-const UNKNOWN: &[Sent] = &[Free, Subscribing, Unsubscribing];
+const UNKNOWN: &[Sent] = &[Free, Requesting, RequestLost];
 
 const ENDS: Reaction = Reaction::Contradiction;
 const STRAY: Reaction = Reaction::Stray { release: false };
@@ -125,8 +164,36 @@ const S2: &[Row] = &[
     row(UNKNOWN, Pubcomp, All, STRAY, "S2 unknown id: ignore, quota unchanged"),
 ];
 
+/// What the application gives up: it is told once, by the answer if that comes first, and its identifier is free behind the last
+/// answer.
+const GIVE_UP: &[Row] = &[
+    row(GIVING_ONCE_HERE, Puback, Below80, Reaction::Accepted(Here), "as Sent"),
+    row(GIVING_ONCE_BEFORE, Puback, Below80, Reaction::Accepted(Before), "as Resend"),
+    row(GIVING_ONCE_HERE, Puback, From80, Reaction::Rejected(Here), "as Sent"),
+    row(GIVING_ONCE_BEFORE, Puback, From80, Reaction::Rejected(Before), "as Resend"),
+    row(GIVING_TWICE_HERE, Pubrec, Below80, Reaction::Release(Here), "as AwaitRec"),
+    row(GIVING_TWICE_BEFORE, Pubrec, Below80, Reaction::Release(Before), "as ResendPub"),
+    row(GIVING_TWICE_HERE, Pubrec, From80, Reaction::Rejected(Here), "as AwaitRec"),
+    row(GIVING_TWICE_BEFORE, Pubrec, From80, Reaction::Rejected(Before), "as ResendPub"),
+    row(GIVEN_ONCE_HERE, Puback, All, Reaction::Over(Here), "nothing more is told"),
+    row(GIVEN_ONCE_BEFORE, Puback, All, Reaction::Over(Before), "nothing more is told"),
+    row(GIVEN_TWICE_HERE, Pubrec, Below80, Reaction::Release(Here), "the peer can finish"),
+    row(GIVEN_TWICE_BEFORE, Pubrec, Below80, Reaction::Release(Before), "the peer can finish"),
+    row(GIVEN_TWICE_HERE, Pubrec, From80, Reaction::Over(Here), "nothing more is told"),
+    row(GIVEN_TWICE_BEFORE, Pubrec, From80, Reaction::Over(Before), "nothing more is told"),
+    row(GIVE_ONCE, Pubrec, All, ENDS, "as Sent"),
+    row(GIVE_ONCE, Pubcomp, All, ENDS, "as Sent"),
+    row(GIVE_TWICE, Puback, All, ENDS, "as AwaitRec"),
+    row(GIVE_TWICE, Pubcomp, All, ENDS, "as AwaitRec"),
+    row(RELEASED_TOLD, Pubrec, Below80, Reaction::ReleaseAgain, "as AwaitComp"),
+    row(RELEASED_TOLD, Pubrec, From80, ENDS, "as AwaitComp"),
+    row(RELEASED_TOLD, Puback, All, ENDS, "as AwaitComp"),
+    row(RELEASED_TOLD_HERE, Pubcomp, All, Reaction::Over(Here), "nothing more is told"),
+    row(RELEASED_TOLD_BEFORE, Pubcomp, All, Reaction::Over(Before), "nothing more is told"),
+];
+
 fn rows() -> impl Iterator<Item = &'static Row> {
-    S1.iter().chain(S2)
+    S1.iter().chain(S2).chain(GIVE_UP)
 }
 
 #[test]
@@ -169,9 +236,21 @@ const fn place_in_states(state: Sent) -> usize {
         Released(Before, NoMatchingSubscribers) => 10,
         ResendRelease(Success) => 11,
         ResendRelease(NoMatchingSubscribers) => 12,
-        Subscribing => 13,
-        Unsubscribing => 14,
+        Requesting => 13,
+        RequestLost => 14,
         Expired => 15,
+        Abandoned => 16,
+        GivingUp(AtLeastOnce, Here) => 17,
+        GivingUp(AtLeastOnce, Before) => 18,
+        GivingUp(ExactlyOnce, Here) => 19,
+        GivingUp(ExactlyOnce, Before) => 20,
+        GivenUp(AtLeastOnce, Here) => 21,
+        GivenUp(AtLeastOnce, Before) => 22,
+        GivenUp(ExactlyOnce, Here) => 23,
+        GivenUp(ExactlyOnce, Before) => 24,
+        Released(Here, Receipt::GivenUp) => 25,
+        Released(Before, Receipt::GivenUp) => 26,
+        ResendRelease(Receipt::GivenUp) => 27,
     }
 }
 
@@ -199,9 +278,33 @@ fn carried_over_to_the_next_connection() {
         (Released(Before, NoMatchingSubscribers), ResendRelease(NoMatchingSubscribers), "and what PUBREC said"),
         (ResendRelease(Success), ResendRelease(Success), "S2 AwaitComp: even if the PUBREL was never written"),
         (ResendRelease(NoMatchingSubscribers), ResendRelease(NoMatchingSubscribers), "likewise"),
-        (Subscribing, Free, "4.1: ids of pending SUBSCRIBE are freed"),
-        (Unsubscribing, Free, "4.1: ids of pending UNSUBSCRIBE are freed"),
+        (Requesting, RequestLost, "4.1: ids of pending SUBSCRIBE and UNSUBSCRIBE are freed, once that is told"),
+        (RequestLost, RequestLost, "told on whichever connection"),
         (Expired, Expired, "its outcome is still to be told"),
+        (Abandoned, Abandoned, "its outcome is still to be told"),
+        (GivingUp(AtLeastOnce, Here), GivingUp(AtLeastOnce, Before), "a given up message is none of this connection's"),
+        (
+            GivingUp(AtLeastOnce, Before),
+            GivingUp(AtLeastOnce, Before),
+            "a given up message is none of this connection's",
+        ),
+        (GivingUp(ExactlyOnce, Here), GivingUp(ExactlyOnce, Before), "a given up message is none of this connection's"),
+        (
+            GivingUp(ExactlyOnce, Before),
+            GivingUp(ExactlyOnce, Before),
+            "a given up message is none of this connection's",
+        ),
+        (GivenUp(AtLeastOnce, Here), GivenUp(AtLeastOnce, Before), "a given up message is none of this connection's"),
+        (GivenUp(AtLeastOnce, Before), GivenUp(AtLeastOnce, Before), "a given up message is none of this connection's"),
+        (GivenUp(ExactlyOnce, Here), GivenUp(ExactlyOnce, Before), "a given up message is none of this connection's"),
+        (GivenUp(ExactlyOnce, Before), GivenUp(ExactlyOnce, Before), "a given up message is none of this connection's"),
+        (Released(Here, Receipt::GivenUp), ResendRelease(Receipt::GivenUp), "S2 AwaitComp: keep id; MQTT-4.4.0-1"),
+        (Released(Before, Receipt::GivenUp), ResendRelease(Receipt::GivenUp), "S2 AwaitComp: keep id; MQTT-4.4.0-1"),
+        (
+            ResendRelease(Receipt::GivenUp),
+            ResendRelease(Receipt::GivenUp),
+            "S2 AwaitComp: even if the PUBREL was never written",
+        ),
     ];
     assert_eq!(rows.map(|(before, ..)| before), STATES);
     for (before, after, statement) in rows {
@@ -218,7 +321,8 @@ fn what_was_carried_over_is_not_counted_here() {
         for kind in KINDS {
             for &code in ReasonCode::ALL {
                 let reaction = state.acknowledged(kind, code);
-                let counted = [Reaction::Accepted(Here), Reaction::Rejected(Here), Reaction::Release(Here)];
+                let counted =
+                    [Reaction::Accepted(Here), Reaction::Rejected(Here), Reaction::Release(Here), Reaction::Over(Here)];
                 assert!(!counted.contains(&reaction), "{state:?}, {kind:?} {code:?}: {reaction:?}");
             }
         }
@@ -226,10 +330,10 @@ fn what_was_carried_over_is_not_counted_here() {
 }
 
 #[test]
-fn each_state_has_a_number_of_four_bits() {
+fn each_state_has_a_number_of_five_bits() {
     for state in STATES {
         assert_eq!(Sent::of_number(state.number()), state);
-        assert!(state.number() < 16);
+        assert!(state.number() < 32);
     }
     assert_eq!(Free.number(), 0, "a table of zeros is empty");
 }

@@ -272,10 +272,10 @@ impl<T: Transport, C: AsyncClock> AsyncDriver<T, C> {
     /// The end behind the last flush. To the session the DISCONNECT has left; if it has not, that is told here.
     fn end_flushed(&mut self, cause: CloseReason, flushed: Option<Result<Done, T::Error>>) -> Error<T::Error> {
         match flushed {
-            Some(Err(error)) if cause == CloseReason::Disconnected && error.kind() != ErrorKind::Interrupted => {
+            Some(Err(error)) if cause.is_disconnected() && error.kind() != ErrorKind::Interrupted => {
                 Error::Transport(error)
             }
-            Some(Err(_)) | None if cause == CloseReason::Disconnected => Error::Closed(CloseReason::DisconnectTimeout),
+            Some(Err(_)) | None if cause.is_disconnected() => Error::Closed(CloseReason::DisconnectTimeout),
             _ => self.end(cause),
         }
     }

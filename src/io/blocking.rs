@@ -325,10 +325,8 @@ impl<T: Read + Write + ReadReady + WriteReady, C: Clock> Driver<T, C> {
             }
         }
         match self.failure.take() {
-            Some(failure) if cause == CloseReason::Disconnected => Error::Transport(failure),
-            None if cause == CloseReason::Disconnected && self.unflushed => {
-                Error::Closed(CloseReason::DisconnectTimeout)
-            }
+            Some(failure) if cause.is_disconnected() => Error::Transport(failure),
+            None if cause.is_disconnected() && self.unflushed => Error::Closed(CloseReason::DisconnectTimeout),
             _ => Error::Closed(cause),
         }
     }

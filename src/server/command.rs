@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::aliases::TopicAliases;
-use crate::command::{Acknowledge, Offline, Oversized};
+use crate::command::{Acknowledge, MaximumPacketSize, Offline, Oversized};
 use crate::wire::Properties;
 
 /// How long the last packets of a connection may take by default.
@@ -12,7 +12,7 @@ pub(super) const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How to accept a connection. It becomes CONNACK, and says how the session behaves on this connection.
 ///
 /// The session sets Session Present, and Receive Maximum, Maximum Packet Size and Topic Alias Maximum by what its places for
-/// received messages and the inbox allow.
+/// received messages and the inbox allow, unless fields of their own say otherwise.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Accept<'a> {
@@ -27,6 +27,12 @@ pub struct Accept<'a> {
     pub offline: Offline,
     /// What becomes of a message that is larger than the inbox.
     pub oversized: Oversized,
+    /// The Maximum Packet Size to announce: by default what the inbox has room for. (5.0: 3.2.2.3.6)
+    pub maximum_packet_size: MaximumPacketSize,
+    /// How many received messages of QoS 1 and 2 may be unacknowledged at once: announced as Receive Maximum, and a client that exceeds
+    /// it is disconnected with 0x93; 65,535 by default. There are never more than `INBOUND`, less those that are still open from earlier
+    /// connections. 0 counts as 1. 3.1.1 has no such limit. (5.0: 3.2.2.3.3) [MQTT-3.3.4-7]
+    pub receive_maximum: u16,
     /// How many topic aliases of ours there may be, and for how long topics: so many `CONTROL` bytes are set aside. (5.0:
     /// 3.3.2.3.4)
     pub topic_aliases: TopicAliases,
@@ -58,6 +64,8 @@ impl Default for Accept<'_> {
             acknowledgement: Acknowledge::AfterHandling,
             offline: Offline::Everything,
             oversized: Oversized::Disconnect,
+            maximum_packet_size: MaximumPacketSize::Inbox,
+            receive_maximum: u16::MAX,
             topic_aliases: TopicAliases::NONE,
             liveness: Liveness::Packets,
             disconnect_timeout: DISCONNECT_TIMEOUT,

@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
-use crate::command;
+use crate::command::{self, MaximumPacketSize, Oversized};
 use crate::control;
-use crate::engine::state::{Authentication, Core, Limits, Options, Phase, SessionLifetime, SessionLoss, Support, Turn};
-use crate::engine::{ANSWER, Announcement, End, Engine, Processed, StepOf, is_announced, received, tell};
+use crate::engine::state::{Authentication, Core, Limits, Phase, SessionLifetime, SessionLoss, Support, Turn};
+use crate::engine::{Announcement, End, Engine, Processed, SHORTEST, StepOf, is_announced, received, tell};
 use crate::error::{CloseReason, CommandError};
 use crate::inbox::Unread;
 use crate::keepalive::KeepAlive;
@@ -112,6 +112,14 @@ impl End for Server {
         Ok(())
     }
 
+    fn diagnostics<'p>(engine: &Engine<'_, Self>, properties: Properties<'p>) -> Properties<'p> {
+        if engine.is_undiagnosed() { Properties::EMPTY } else { properties }
+    }
+
+    fn reserved(engine: &Engine<'_, Self>) -> usize {
+        engine.len_of_failure(engine.core.end.pending).unwrap_or(0)
+    }
+
     /// [MQTT-3.2.2-11], [MQTT-3.2.2-14]
     fn check_publish(engine: &Engine<'_, Self>, publish: &wire::PublishPacket<'_>) -> Result<(), CloseReason> {
         let support = engine.core.end.support;
@@ -121,9 +129,15 @@ impl End for Server {
         if publish.retain && !support.retain() { Err(CloseReason::RetainUnsupported) } else { Ok(()) }
     }
 
+    fn packet_limit(engine: &Engine<'_, Self>, _: &Unread<'_>) -> u32 {
+        engine.core.end.packet_limit
+    }
+
     fn queue_written(engine: &mut Engine<'_, Self>) {
-        if engine.core.session_lifetime == SessionLifetime::Begun && !engine.queue.holds_connack() {
-            engine.core.session_lifetime = SessionLifetime::Kept;
+        if engine.core.terms.session_lifetime() == SessionLifetime::Begun
+            && !engine.queue.holds(PacketType::Connack.first_byte())
+        {
+            engine.core.terms.set_session_lifetime(SessionLifetime::Kept);
         }
     }
 
@@ -154,7 +168,7 @@ impl End for Server {
 
     fn ended(engine: &mut Engine<'_, Self>) {
         let now = engine.core.now;
-        let is_lasting = engine.core.session_lifetime == SessionLifetime::Kept;
+        let is_lasting = engine.core.terms.session_lifetime() == SessionLifetime::Kept;
         let end = &mut engine.core.end;
         end.pending = Pending::NOTHING;
         if end.stage == Stage::Accepted {
@@ -166,7 +180,12 @@ impl End for Server {
             }
         }
         end.stage = Stage::Unconnected;
+        end.packet_limit = 0;
         end.asked = Asked::NOTHING;
+    }
+
+    fn dropped(&mut self) -> &mut u8 {
+        &mut self.dropped
     }
 
     fn set_back(&mut self, millis: u64) {
@@ -223,7 +242,7 @@ impl<'m> Engine<'m, Server> {
     fn is_session_present(&self) -> bool {
         let Asked { request, client, level, .. } = self.core.end.asked;
         let is_over = self.core.expires_at().is_some_and(|end| end <= self.core.now);
-        self.core.session_lifetime == SessionLifetime::Kept
+        self.core.terms.session_lifetime() == SessionLifetime::Kept
             && !request.clean_start()
             && !request.nameless()
             && !is_over
@@ -252,17 +271,18 @@ impl<'m> Engine<'m, Server> {
         self.check_method(&properties).map_err(|_| CommandError::NotAuthenticating)?;
         let session_present = asked.request.session_present();
         let held = if session_present { self.core.table.len() } else { 0 };
-        let receive_maximum = self.places().saturating_sub(held).max(1);
-        let announced = Announcement::new(self.version(), asked.capacity, asked.aliases, receive_maximum);
+        let receive_maximum = self.places().saturating_sub(held).min(accept.receive_maximum).max(1);
+        let packet_size = accept.maximum_packet_size.announced(asked.capacity);
+        let announced = Announcement::new(self.version(), receive_maximum, packet_size, asked.aliases);
         let packet = Connack { session_present, reason_code: ReasonCode::Success, properties };
         let packet = Announcing { packet, announced: List::of(announced.properties()) };
         let measured = Measured::new(&packet, self.version(), Role::Client)?;
         let room = control::capacity(self.queue.bytes, accept.topic_aliases);
         // Without room for an answer nothing more would be received.
-        if room < SHORTEST || self.queue.end().saturating_add(measured.len()) > room || self.is_oversize(measured.len())
-        {
-            return Err(CommandError::TooLarge);
-        }
+        control::check_size(SHORTEST, room, 0)?;
+        // An AUTH may be in front of it.
+        control::check_size(measured.len(), room, self.queue.end())?;
+        self.check_peer(measured.len())?;
         self.queue.set_aliases(accept.topic_aliases);
         self.queue.push(&measured);
         self.core.receive_quota = receive_maximum;
@@ -278,23 +298,32 @@ impl<'m> Engine<'m, Server> {
         }
         let expiry = properties.session_expiry_interval();
         let lasting = expiry.map_or(asked.request.lasting(), |seconds| seconds != 0);
-        self.core.session_lifetime = match (lasting, asked.request.session_present()) {
+        self.core.terms.set_session_lifetime(match (lasting, asked.request.session_present()) {
             (false, _) => SessionLifetime::UntilClose,
             (true, false) => SessionLifetime::Begun,
             (true, true) => SessionLifetime::Kept,
-        };
+        });
         // A client that gave a name comes back with it, whatever else it is told.
         let assigned = properties.assigned_client_identifier().filter(|_| asked.request.nameless());
         self.core.client = assigned.map_or(asked.client, hash);
         self.core.level = asked.level;
-        self.core.options = Options::of(accept.acknowledgement, accept.offline, accept.oversized);
+        let may_exceed = !self.version().is_v5() || accept.maximum_packet_size != MaximumPacketSize::Inbox;
+        let oversized = if may_exceed { accept.oversized } else { Oversized::Disconnect };
+        self.core.terms.agree(accept.acknowledgement, accept.offline, oversized);
         self.core.disconnect_timeout = seconds(accept.disconnect_timeout).max(1);
         self.core.keep_alive = KeepAlive::watching(
             properties.server_keep_alive().unwrap_or(asked.keep_alive),
             accept.liveness == Liveness::Bytes,
         );
+        let is_v5 = self.version().is_v5();
         let end = &mut self.core.end;
         end.expiry = expiry.unwrap_or(asked.expiry);
+        end.packet_limit = match accept.maximum_packet_size {
+            MaximumPacketSize::Bytes(_) if is_v5 => {
+                accept.maximum_packet_size.announced(asked.capacity).unwrap_or_default()
+            }
+            _ => 0,
+        };
         end.will_delay = asked.will_delay;
         end.will = if asked.request.has_will() { Will::Armed } else { Will::None };
         end.support = Support::of(properties);
@@ -321,16 +350,16 @@ impl<'m> Engine<'m, Server> {
         if reason_code == ReasonCode::Success {
             return Err(CommandError::Forbidden(Violation::ConnackCodeReserved));
         }
-        let is_queued = if Version::OLDEST.is_v5() && !self.is_asked_for_v5() {
+        if Version::OLDEST.is_v5() && !self.is_asked_for_v5() {
             // 3.1.1 is not in this build.
-            self.queue.push_encoded(&REFUSAL_OF_OLDER_CLIENT)
+            control::check_size(REFUSAL_OF_OLDER_CLIENT.len(), self.queue.free(), 0)?;
+            self.queue.push_encoded(&REFUSAL_OF_OLDER_CLIENT);
         } else {
             let packet = Connack { session_present: false, reason_code, properties };
             let measured = Measured::new(&packet, self.version(), Role::Client)?;
-            !self.is_oversize(measured.len()) && self.queue.push(&measured)
-        };
-        if !is_queued {
-            return Err(CommandError::TooLarge);
+            control::check_size(measured.len(), self.queue.free(), 0)?;
+            self.check_peer(measured.len())?;
+            self.queue.push(&measured);
         }
         self.core.end.stage = Stage::Rejected;
         self.core.cause = cause;
@@ -376,12 +405,13 @@ impl<'m> Engine<'m, Server> {
                 return Err(CloseReason::ExpiryRaised);
             }
             self.core.end.expiry = seconds;
-            let is_known = self.core.end.asked.request.session_present() || !self.queue.holds_connack();
-            self.core.session_lifetime = match seconds {
+            let is_known =
+                self.core.end.asked.request.session_present() || !self.queue.holds(PacketType::Connack.first_byte());
+            self.core.terms.set_session_lifetime(match seconds {
                 0 => SessionLifetime::UntilClose,
                 _ if is_known => SessionLifetime::Kept,
                 _ => SessionLifetime::Begun,
-            };
+            });
         }
         if disconnect.reason_code == ReasonCode::NORMAL_DISCONNECTION {
             self.core.end.will = Will::None;
@@ -398,7 +428,7 @@ impl<'m> Engine<'m, Server> {
     pub(super) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), CommandError> {
         let goes_on = auth.reason_code == ReasonCode::ContinueAuthentication;
         let Server { stage, .. } = self.core.end;
-        let due = match (self.core.phase, self.core.authentication) {
+        let due = match (self.core.phase, self.core.news.authentication()) {
             (Phase::Connecting, authentication) => {
                 stage == Stage::Undecided && authentication != Authentication::Without && goes_on
             }
@@ -434,7 +464,7 @@ impl<'m> Engine<'m, Server> {
         auth: Auth<'i>,
         step: &mut StepOf<'m, 'i, Server>,
     ) -> Result<Processed, CloseReason> {
-        let expected = match self.core.authentication {
+        let expected = match self.core.news.authentication() {
             Authentication::Settled => ReasonCode::Reauthenticate,
             Authentication::Awaited => ReasonCode::ContinueAuthentication,
             Authentication::Without | Authentication::Due => return Err(CloseReason::AuthenticationUnexpected),
@@ -443,7 +473,7 @@ impl<'m> Engine<'m, Server> {
             return Err(CloseReason::AuthenticationUnexpected);
         }
         self.check_method(&auth.properties)?;
-        self.core.authentication = Authentication::Due;
+        self.core.news.set_authentication(Authentication::Due);
         Ok(tell(step, Event::Authenticating(auth)))
     }
 
@@ -454,6 +484,3 @@ impl<'m> Engine<'m, Server> {
 
 /// CONNACK that says to a client of 3.1.1, in a form that it can read, that its version is not spoken here. [MQTT-3.1.2-2]
 const REFUSAL_OF_OLDER_CLIENT: [u8; 4] = [0x20, 2, 0, 1];
-
-/// The fewest bytes that a queue of answers can do with: one of them, and a DISCONNECT.
-pub(super) const SHORTEST: usize = ANSWER + control::DISCONNECT_RESERVE;

@@ -80,7 +80,7 @@ pub enum Event<'i> {
         /// How long to wait, in seconds: the Will Delay Interval, or the time to the end of the session.
         delay: u32,
     },
-    /// A message larger than the inbox came; it was acknowledged and let pass, as `Accept` says.
+    /// A message larger than the inbox came; it was acknowledged and let pass, as `Accept` says. Its properties are not told.
     Skipped {
         /// The topic name.
         topic: &'i str,
@@ -99,6 +99,13 @@ pub enum Event<'i> {
         packet: StrayPacket,
         /// Its identifier.
         packet_id: PacketId,
+    },
+    /// Messages of QoS 0 that were accepted are dropped, since this was told last: they were half written or not yet sent when a
+    /// connection ended that they do not outlive (`Accept::offline`), or with their session; their expiry interval passed, or the limits
+    /// of the connection forbid them. What has left may be lost all the same, of which nobody can tell.
+    Dropped {
+        /// How many; 255: at least so many.
+        count: u8,
     },
     /// A command that was refused as [`Full`](crate::CommandError::Full) may work now.
     Writable,
@@ -119,6 +126,7 @@ impl<'i> From<CommonEvent<'i>> for Event<'i> {
             CommonEvent::Tolerated(cause) => Self::Tolerated(cause),
             CommonEvent::Stray { packet, packet_id } => Self::Stray { packet, packet_id },
             CommonEvent::Skipped { topic, qos, retain, len } => Self::Skipped { topic, qos, retain, len },
+            CommonEvent::Dropped { count } => Self::Dropped { count },
             CommonEvent::Writable => Self::Writable,
         }
     }

@@ -14,8 +14,8 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::command::{Disconnect, Publish};
-use crate::engine::Memory;
 use crate::engine::state::{Phase, SessionLifetime};
+use crate::engine::{Memory, SHORTEST};
 use crate::error::CommandError;
 use crate::event::{Handle, Step};
 use crate::inbox::Inbox;
@@ -78,7 +78,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     /// ```
     #[must_use]
     pub const fn new() -> Self {
-        const { assert!(CONTROL >= connection::SHORTEST, "a server's end needs at least 14 CONTROL bytes") };
+        const { assert!(CONTROL >= SHORTEST, "a server's end needs at least 14 CONTROL bytes") };
         Self(Memory::NEW)
     }
 
@@ -215,8 +215,44 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         attempt!("acknowledge", self.0.engine().acknowledge(handle, reason_code))
     }
 
+    /// Acknowledges a message with a Reason String, User Properties, or both; 5.0 only. Without properties it is
+    /// [`acknowledge`](Self::acknowledge).
+    ///
+    /// The acknowledgement is queued at once, because properties have no place to wait in. So the message must be the next one: all
+    /// that came before it are acknowledged. They go with the acknowledgement once: a PUBREC that is sent again because the message
+    /// came again leaves without them. A client that wants no
+    /// diagnostics gets none: the properties are left out. [MQTT-3.1.2-29]
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::NotNext`] if another message is to be acknowledged first, or if this one, of QoS 2, is of an earlier connection
+    /// and did not come again; [`CommandError::Offline`] if its connection is gone; [`CommandError::TooLarge`] if the acknowledgement
+    /// takes more bytes than `CONTROL` or the peer has: without properties it fits ([MQTT-3.4.2-2], [MQTT-3.4.2-3], [MQTT-3.5.2-2],
+    /// [MQTT-3.5.2-3]); [`CommandError::Full`]; [`CommandError::NotInVersion`] in 3.1.1; and as [`acknowledge`](Self::acknowledge).
+    ///
+    /// ```no_run
+    /// # use mqtt_session::{CommandError, Handle, Properties, Property, ReasonCode, server::Session};
+    /// # fn f(session: &mut Session<256, 8, 8>, handle: Handle) -> Result<(), CommandError> {
+    /// let why = [Property::ReasonString("no such valve"), Property::UserProperty("valve", "7")];
+    /// match session.acknowledge_with(handle, ReasonCode::TopicNameInvalid, Properties::of(&why)) {
+    ///     // Others come first, or the client takes no packet so long: the reason code alone may wait.
+    ///     Err(CommandError::NotNext | CommandError::TooLarge { .. }) => session.acknowledge(handle, ReasonCode::TopicNameInvalid),
+    ///     done => done,
+    /// }
+    /// # }
+    /// ```
+    pub fn acknowledge_with(
+        &mut self,
+        handle: Handle,
+        reason_code: ReasonCode,
+        properties: Properties<'_>,
+    ) -> Result<(), CommandError> {
+        attempt!("acknowledge_with", self.0.engine().acknowledge_with(handle, reason_code, properties))
+    }
+
     /// Ends the connection, after everything that needs no answer has left: acknowledgements, messages of QoS 0, and
-    /// those of QoS 1 and 2 within the quota. Of what is received from now on, only acknowledgements and DISCONNECT are taken.
+    /// those of QoS 1 and 2 within the quota; or once every exchange is over, as [`Disconnect::when`] says. What is published from now on
+    /// is refused as [`CommandError::Closing`]; what was accepted before leaves within the quota. Of what is received from now on, only acknowledgements and DISCONNECT are taken.
     /// 3.1.1 has no packet for it; the transport is just closed.
     ///
     /// # Errors
@@ -232,7 +268,22 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.0.engine().cancel(packet_id)
     }
 
-    /// The length in bytes of the largest packet that fits into the store now; 0: none.
+    /// Gives up a publish of QoS 1 or 2 that was sent and is not acknowledged: it is not sent again, and ends in
+    /// [`Outcome::GivenUp`](crate::Outcome::GivenUp), or in what the client says of it if that comes before the event. For a message at which the
+    /// client ends each connection. `false` if it was never sent ([`cancel`](Self::cancel) takes that back), if the client has it already
+    /// (PUBREC), or if its outcome is decided.
+    ///
+    /// **It departs from the standard**, which has both ends send again what is unacknowledged ([MQTT-4.4.0-1]): the message may have
+    /// arrived or not, once or, with QoS 2, half way. So its identifier stays taken, and with it one of `OUTBOUND`, until the session
+    /// ends; else the client could take another message for a repeat of this one. If the client acknowledges it late, the exchange comes to its
+    /// end without an event, PUBREC being answered by PUBREL. On the connection that it was sent on it counts against the quota until
+    /// then. Its bytes in the store are free at once, or when the rest of it is written.
+    pub fn give_up(&mut self, packet_id: PacketId) -> bool {
+        self.0.engine().give_up(packet_id)
+    }
+
+    /// The length in bytes of the largest packet that fits into the store now; 0: none. It compares with what
+    /// [`CommandError::TooLarge`] says is needed of [`SizeLimit::Store`](crate::SizeLimit::Store).
     ///
     /// ```
     /// let session: &mqtt_session::server::Session<256, 8, 8> = &mqtt_session::server::Session::new();
@@ -243,10 +294,28 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.0.records().room()
     }
 
-    /// How many publishes of QoS 1 and 2 are under way, queued ones included.
+    /// How many publishes of QoS 1 and 2 are under way, queued ones included, and those whose identifier stays taken: given up, or
+    /// [`Unsendable`](crate::Outcome::Unsendable) after they were sent.
     #[must_use]
     pub const fn pending(&self) -> u16 {
         self.0.core.identifiers.taken()
+    }
+
+    /// How many received messages of QoS 1 and 2 are not completely acknowledged: of QoS 2 until PUBREL is here, of QoS 1 until
+    /// the application, or after its event the session, has acknowledged them. 0 says that a `disconnect` breaks no exchange that the
+    /// client began; [`DisconnectWhen::Completed`](crate::DisconnectWhen::Completed) waits for that.
+    #[must_use]
+    pub const fn pending_received(&self) -> u16 {
+        self.0.core.pending_received()
+    }
+
+    /// Whether everything has left that needs no answer: what was accepted of QoS 0, and the acknowledgements of messages
+    /// that are handled; and no packet is half written. "Left" means that the transport took it, as `transmitted` was told.
+    ///
+    /// What was accepted of QoS 0 and does not leave is told by [`Event::Dropped`].
+    #[must_use]
+    pub const fn is_flushed(&self) -> bool {
+        self.0.is_flushed()
     }
 
     /// The next instant at which time demands something of the connection.
@@ -268,7 +337,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     /// [`transmitted`](Self::transmitted) says: a client that was not told of it must not find it later.
     #[must_use]
     pub fn is_lasting(&self) -> bool {
-        matches!(self.0.core.session_lifetime, SessionLifetime::Begun | SessionLifetime::Kept)
+        matches!(self.0.core.terms.session_lifetime(), SessionLifetime::Begun | SessionLifetime::Kept)
     }
 
     /// When a session that waits for its client ends; what is left of it may be forgotten then. `None` while there is a

@@ -2,10 +2,10 @@
 
 use crate::control::DISCONNECT_RESERVE;
 use crate::engine::state::Phase;
-use crate::engine::{Engine, Processed, StepOf, tell};
+use crate::engine::{End, Engine, Processed, StepOf, tell};
 use crate::error::{CloseReason, CommandError};
 use crate::wire::{
-    Layout, List, Measured, PacketId, PacketType, Properties, ReasonCode, Role, Suback, SubscribePacket, Unsuback,
+    Layout, List, Measured, PacketId, PacketType, ReasonCode, Role, Suback, SubscribePacket, Unsuback,
     UnsubscribePacket, Writer, has_wildcard, shared_subscription,
 };
 
@@ -107,34 +107,29 @@ impl<'m> Engine<'m, Server> {
     }
 
     /// The length of the shortest answer, with a code for each filter.
-    fn len_of_failure(&self, pending: Pending) -> Option<usize> {
+    pub(super) fn len_of_failure(&self, pending: Pending) -> Option<usize> {
         let failure = Failure::of(pending)?;
         Measured::new(&failure, self.version(), Role::Client).ok().map(|measured| measured.len())
     }
 
     pub(super) fn suback(&mut self, suback: &Suback<'_>) -> Result<(), CommandError> {
         self.check_pending(Kind::Subscribe, suback.packet_id, &suback.reason_codes)?;
-        let properties = self.diagnostics(suback.properties);
+        let properties = Server::diagnostics(self, suback.properties);
         self.reply(&Suback { properties, ..*suback })
     }
 
     pub(super) fn unsuback(&mut self, unsuback: &Unsuback<'_>) -> Result<(), CommandError> {
         self.check_pending(Kind::Unsubscribe, unsuback.packet_id, &unsuback.reason_codes)?;
-        let properties = self.diagnostics(unsuback.properties);
+        let properties = Server::diagnostics(self, unsuback.properties);
         let reason_codes = if self.version().is_v5() { unsuback.reason_codes } else { List::EMPTY };
         self.reply(&Unsuback { properties, reason_codes, ..*unsuback })
     }
 
     /// One answer, with as many codes as there are filters. [MQTT-3.8.4-5] in 3.1.1, [MQTT-3.8.4-6] in 5.0
     fn check_pending(&self, kind: Kind, packet_id: PacketId, codes: &List<'_, ReasonCode>) -> Result<(), CommandError> {
-        let filters = u16::try_from(codes.iter().count()).map_err(|_| CommandError::NothingToAnswer)?;
+        let filters = u16::try_from(codes.count()).map_err(|_| CommandError::NothingToAnswer)?;
         let answered = Pending::new(packet_id, kind, filters);
         if self.core.end.pending == answered { Ok(()) } else { Err(CommandError::NothingToAnswer) }
-    }
-
-    /// What the client wants to know besides the codes. [MQTT-3.1.2-29]
-    fn diagnostics<'p>(&self, properties: Properties<'p>) -> Properties<'p> {
-        if self.is_undiagnosed() { Properties::EMPTY } else { properties }
     }
 
     fn reply(&mut self, packet: &dyn Layout) -> Result<(), CommandError> {
@@ -143,10 +138,8 @@ impl<'m> Engine<'m, Server> {
             return Ok(());
         }
         let measured = Measured::new(packet, self.version(), Role::Client)?;
-        if measured.len().saturating_add(DISCONNECT_RESERVE) > self.queue.capacity() || self.is_oversize(measured.len())
-        {
-            return Err(CommandError::TooLarge);
-        }
+        self.queue.check_size(measured.len(), DISCONNECT_RESERVE)?;
+        self.check_peer(measured.len())?;
         if !self.queue.has_room(measured.len()) || !self.queue.push(&measured) {
             self.wait_for_space();
             return Err(CommandError::Full);
@@ -159,13 +152,13 @@ impl<'m> Engine<'m, Server> {
     /// [MQTT-3.10.4-5] in 5.0
     pub(super) fn answer_pending(&mut self) {
         let Some(failure) = Failure::of(self.core.end.pending) else { return };
-        let waiting = self.core.space_wait;
+        let waiting = self.core.news.space_wait();
         let answered = self.reply(&failure);
         self.core.end.pending = Pending::NOTHING;
         // If it was refused, it was no command of the application.
-        self.core.space_wait = waiting;
+        self.core.news.set_space_wait(waiting);
         // There was room for it when the request was handed out, unless the application has sent something else since.
-        if answered.is_err() && self.core.phase != Phase::Leaving {
+        if answered.is_err() && !matches!(self.core.phase, Phase::Completing | Phase::Leaving) {
             self.fail(CloseReason::RequestTooLarge);
         }
     }

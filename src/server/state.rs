@@ -16,11 +16,14 @@ pub(crate) struct Server {
     /// Session Expiry Interval and Will Delay Interval, in seconds.
     pub(super) expiry: u32,
     pub(super) will_delay: u32,
+    /// The Maximum Packet Size that was announced above the capacity of the inbox; 0: none.
+    pub(super) packet_limit: u32,
     pub(super) asked: Asked,
     pub(super) stage: Stage,
     pub(super) will: Will,
     /// What this server has.
     pub(super) support: Support,
+    pub(super) dropped: u8,
     /// A request that is to be answered.
     pub(super) pending: Pending,
 }
@@ -94,10 +97,12 @@ impl Server {
         ended: Instant::from_millis(0),
         expiry: 0,
         will_delay: 0,
+        packet_limit: 0,
         asked: Asked::NOTHING,
         stage: Stage::Unconnected,
         will: Will::None,
         support: Support::NONE,
+        dropped: 0,
         pending: Pending::NOTHING,
     };
 }
@@ -106,8 +111,9 @@ impl Core<Server> {
     /// When the session ends unless its client comes back. [MQTT-3.1.2-23] of 5.0
     pub(super) fn expires_at(&self) -> Option<Instant> {
         let Server { ended, expiry, .. } = self.end;
-        let is_waiting =
-            self.session_lifetime == SessionLifetime::Kept && self.end.stage != Stage::Accepted && expiry != u32::MAX;
+        let is_waiting = self.terms.session_lifetime() == SessionLifetime::Kept
+            && self.end.stage != Stage::Accepted
+            && expiry != u32::MAX;
         is_waiting.then(|| ended.after_millis(u64::from(expiry).saturating_mul(1000)))
     }
 }

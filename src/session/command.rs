@@ -5,13 +5,13 @@ use core::slice;
 use core::time::Duration;
 
 use crate::aliases::TopicAliases;
-use crate::command::{Acknowledge, Offline, Oversized};
+use crate::command::{Acknowledge, MaximumPacketSize, Offline, Oversized};
 use crate::wire::{Properties, Secret, Subscription, Version, Will};
 
 /// How to connect. It becomes CONNECT, and says how the session behaves until the next one.
 ///
 /// Receive Maximum, Maximum Packet Size and Topic Alias Maximum are announced by the session itself: what its places for
-/// received messages and the inbox allow. `Debug` does not show the password.
+/// received messages and the inbox allow, unless fields of their own say otherwise. `Debug` does not show the password.
 #[derive(Clone, Copy)]
 pub struct Connect<'a> {
     /// The version to speak. A session that is resumed must speak the one that it began with.
@@ -53,6 +53,8 @@ pub struct Connect<'a> {
     pub offline: Offline,
     /// What becomes of a message that is larger than the inbox.
     pub oversized: Oversized,
+    /// The Maximum Packet Size to announce: by default what the inbox has room for. (5.0: 3.1.2.11.4)
+    pub maximum_packet_size: MaximumPacketSize,
     /// How many topic aliases of ours there may be, and for how long topics: so many `CONTROL` bytes are set aside. (5.0:
     /// 3.3.2.3.4)
     pub topic_aliases: TopicAliases,
@@ -60,6 +62,10 @@ pub struct Connect<'a> {
     /// is accepted beyond them waits. 3.1.1 has no Receive Maximum, and some servers drop what exceeds theirs without a word
     /// (mosquitto: 20 of QoS 2). 0 counts as 1.
     pub max_inflight: u16,
+    /// How many received messages of QoS 1 and 2 may be unacknowledged at once: announced as Receive Maximum, and a server that exceeds
+    /// it is disconnected from with 0x93; 65,535 by default. There are never more than `INBOUND`, less those that are still open from
+    /// earlier connections. 0 counts as 1. 3.1.1 has no such limit. (5.0: 3.1.2.11.3) [MQTT-3.3.4-9]
+    pub receive_maximum: u16,
     /// 3.1.1 only: how long a PUBLISH or PUBREL may be unanswered before it is sent again, in whole seconds, at most 255; zero, by
     /// default: never, as in 5.0.
     /// Each goes by its own age, whatever else is acknowledged meanwhile. A PUBREL may come later by up to a 16th of that where
@@ -91,8 +97,10 @@ impl<'a> Connect<'a> {
             lost_session: LostSession::Standard,
             offline: Offline::Everything,
             oversized: Oversized::Disconnect,
+            maximum_packet_size: MaximumPacketSize::Inbox,
             topic_aliases: TopicAliases::NONE,
             max_inflight: u16::MAX,
+            receive_maximum: u16::MAX,
             retry_interval: Duration::ZERO,
             response_timeout: Duration::from_secs(10),
             disconnect_timeout: Duration::from_secs(5),

@@ -2,19 +2,19 @@
 
 use core::hash::Hasher;
 
-use crate::command;
+use crate::command::{self, MaximumPacketSize, Oversized};
 use crate::control;
 use crate::engine::state::{
-    Authentication, ClientHash, Core, Limits, Options, Phase, SessionLifetime, SessionLoss, Support, flags,
+    Authentication, ClientHash, Core, Limits, Phase, SessionLifetime, SessionLoss, Support, flags,
 };
-use crate::engine::{Announcement, Digest, End, Engine, Processed, StepOf, is_announced, received, tell};
-use crate::error::{CloseReason, CommandError};
+use crate::engine::{Announcement, Digest, End, Engine, Processed, SHORTEST, StepOf, is_announced, received, tell};
+use crate::error::{CloseReason, CommandError, SizeLimit};
 use crate::event::{Event, StrayPacket};
-use crate::flow::identifiers::{self, Slot, SlotId, slot};
+use crate::flow::identifiers::{SlotId, slot_mut};
 use crate::flow::sender::Sent;
 use crate::inbox::{Inbox, Unread};
 use crate::keepalive::KeepAlive;
-use crate::outbox::Order;
+use crate::outbox::{Order, Place};
 use crate::report::report;
 use crate::time::seconds;
 use crate::timer::Timer;
@@ -24,14 +24,16 @@ use crate::wire::{
 };
 
 use super::command::{Connect, LostSession};
+use super::ping::Ping;
 
 /// The client's end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Client {
-    /// How many slots, from the first one on, may still have a request that was lost with the connection.
-    unsearched: u16,
+    pub(super) ping: Ping,
+    /// How many slots have a request, lost ones included.
+    pub(super) requests: u16,
     request: Request,
-    lost_session: LostSession,
+    dropped: u8,
 }
 
 flags! {
@@ -47,11 +49,18 @@ flags! {
     }
 }
 
-/// In 3.1.1 no server sends AUTH or DISCONNECT, and what would be done with them is not built without 5.0.
+/// What a request is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Subscribe,
+    Unsubscribe,
+}
+
+/// In 3.1.1 no server sends AUTH, DISCONNECT or properties, and what would be done with them is not built without 5.0.
 const SPEAKS_V5: bool = Version::LATEST.is_v5();
 
 impl End for Client {
-    const NEW: Self = Self { unsearched: 0, request: Request::NONE, lost_session: LostSession::Standard };
+    const NEW: Self = Self { ping: Ping::NONE, requests: 0, request: Request::NONE, dropped: 0 };
     const ROLE: Role = Role::Client;
     const PEER: Role = Role::Server;
     const NO_BEGINNING: CloseReason = CloseReason::ConnackTimeout;
@@ -84,7 +93,8 @@ impl End for Client {
             (PacketType::Pingresp, false) => {
                 received(packet_type);
                 engine.core.keep_alive.answered();
-                Ok(Processed::Nothing)
+                // Mostly nobody asked.
+                if engine.core.end.ping == Ping::NONE { Ok(Processed::Nothing) } else { Ok(engine.pinged(step)) }
             }
             _ => Err(CloseReason::Violation(Violation::PacketNotForThisEnd)),
         }
@@ -102,7 +112,7 @@ impl End for Client {
 
     /// [MQTT-3.1.2-29]
     fn check_diagnostics(engine: &Engine<'_, Self>, properties: &Properties<'_>) -> Result<(), CloseReason> {
-        if !engine.core.end.request.undiagnosed() {
+        if !SPEAKS_V5 || !engine.core.end.request.undiagnosed() {
             return Ok(());
         }
         let talks = properties.reason_string().is_some() || properties.user_properties().next().is_some();
@@ -113,12 +123,34 @@ impl End for Client {
         Ok(())
     }
 
+    fn packet_limit(_: &Engine<'_, Self>, inbox: &Unread<'_>) -> u32 {
+        inbox.limit()
+    }
+
+    fn queue_written(engine: &mut Engine<'_, Self>) {
+        // Mostly nobody asked.
+        if engine.core.end.ping != Ping::NONE {
+            engine.ping_written();
+        }
+    }
+
     fn answer_neglected(_: &mut Engine<'_, Self>) {}
 
-    /// A request that was lost with its connection.
-    fn report<'m, 'i>(engine: &mut Engine<'m, Self>, step: &mut StepOf<'m, 'i, Self>) -> bool {
-        // Mostly there is none.
-        engine.core.end.unsearched != 0 && engine.report_lost_request(step)
+    fn report<'m, 'i>(_: &mut Engine<'m, Self>, _: &mut StepOf<'m, 'i, Self>) -> bool {
+        false
+    }
+
+    /// A slot for one request, where there are two or more.
+    fn kept_slots(core: &Core<Self>, slots: usize) -> usize {
+        usize::from(slots > 1 && core.end.requests == 0)
+    }
+
+    fn lose_request<'i>(engine: &mut Engine<'_, Self>, id: SlotId) -> Option<Event<'i>> {
+        engine.end_request(id).map(|packet_id| Event::RequestLost { packet_id })
+    }
+
+    fn vet_request<'i>(engine: &mut Engine<'_, Self>, id: SlotId, place: Place) -> Option<Event<'i>> {
+        engine.vet_request(id, place)
     }
 
     fn republished<'i>(lost: PacketId, packet_id: PacketId) -> Option<Event<'i>> {
@@ -127,7 +159,7 @@ impl End for Client {
 
     fn refuse(engine: &mut Engine<'_, Self>, cause: CloseReason) -> bool {
         // Nothing may come before CONNECT, not even a DISCONNECT. [MQTT-3.1.0-1]
-        let is_unsaid = engine.queue.control.is_untouched();
+        let is_unsaid = engine.is_connect_untouched();
         if is_unsaid {
             engine.end(cause);
         }
@@ -135,11 +167,20 @@ impl End for Client {
     }
 
     fn ended(engine: &mut Engine<'_, Self>) {
+        engine.core.end.ping = Ping::NONE;
         engine.drop_requests();
     }
 
+    fn dropped(&mut self) -> &mut u8 {
+        &mut self.dropped
+    }
+
+    fn set_back(&mut self, millis: u64) {
+        self.ping.set_back(millis);
+    }
+
     fn comparable(core: &Core<Self>) -> Self {
-        Self { unsearched: 0, ..core.end }
+        Self { ping: core.end.ping.comparable(core.now), ..core.end }
     }
 }
 
@@ -148,14 +189,14 @@ impl<'m> Engine<'m, Client> {
         let client = hash(connect.client_id);
         self.check_session(connect, client)?;
         // The server may have a session that is not to be resumed.
-        let clean_start = connect.clean_start || self.core.session_lifetime == SessionLifetime::Abandoned;
+        let clean_start = connect.clean_start || self.core.terms.session_lifetime() == SessionLifetime::Abandoned;
         let held = if clean_start { 0 } else { self.held_after_end() };
-        let receive_maximum = self.places().saturating_sub(held).max(1);
+        let receive_maximum = self.places().saturating_sub(held).min(connect.receive_maximum).max(1);
         if connect.properties.iter().any(|property| is_announced(&property)) {
             return Err(CommandError::Reserved);
         }
-        let (capacity, aliases) = (inbox.capacity(), inbox.topic_aliases());
-        let announced = Announcement::new(connect.version, capacity, aliases, receive_maximum);
+        let packet_size = connect.maximum_packet_size.announced(inbox.capacity());
+        let announced = Announcement::new(connect.version, receive_maximum, packet_size, inbox.topic_aliases());
         let packet = wire::ConnectPacket {
             clean_start,
             keep_alive: connect.keep_alive,
@@ -167,40 +208,79 @@ impl<'m> Engine<'m, Client> {
         };
         let packet = Announcing { packet, announced: List::of(announced.properties()) };
         let measured = Measured::new(&packet, connect.version, Role::Server)?;
-        if measured.len() > control::capacity(self.queue.bytes, connect.topic_aliases) {
-            return Err(CommandError::TooLarge);
-        }
+        let passes = self.passes(measured.len(), control::capacity(self.queue.bytes, connect.topic_aliases))?;
         if !matches!(self.core.phase, Phase::Offline | Phase::Reporting) {
             self.end(CloseReason::ConnectionLost);
         }
         inbox.clear();
+        inbox.set_limit(match connect.maximum_packet_size {
+            MaximumPacketSize::Bytes(_) if connect.version.is_v5() => packet_size.unwrap_or_default(),
+            _ => 0,
+        });
         self.queue.clear();
         self.begin(connect, clean_start, client, receive_maximum);
+        if passes {
+            return self.pass(&measured);
+        }
         self.queue.push(&measured);
         self.queue.show();
         report!(trace, "sends {:?}", self.queued_packets());
         Ok(())
     }
 
+    /// Whether CONNECT passes through the store, because the control bytes have no room for it.
+    fn passes(&self, len: usize, control: usize) -> Result<bool, CommandError> {
+        if len <= control {
+            return Ok(false);
+        }
+        match self.store.records().idle() {
+            // Without room for an answer nothing would be received.
+            idle if len <= idle => control::check_size(SHORTEST, control, 0).map(|()| true),
+            idle if idle > control => Err(CommandError::too_large(SizeLimit::Store, len, idle)),
+            _ => Err(CommandError::too_large(SizeLimit::Control, len, control)),
+        }
+    }
+
+    /// CONNECT leaves from the idle bytes of the store, where it has room as long as nothing else is being written.
+    #[cold]
+    #[inline(never)]
+    fn pass(&mut self, connect: &Measured<'_>) -> Result<(), CommandError> {
+        let place = self.find_place(connect.len()).ok_or(CommandError::Full)?;
+        connect.encode(self.store.pass(place, connect.len()))?;
+        report!(trace, "sends {:?}", self.stored_packet(place));
+        Ok(())
+    }
+
+    /// Whether CONNECT is here, and not a byte of it was written.
+    fn is_connect_untouched(&self) -> bool {
+        self.queue.is_untouched(PacketType::Connect.first_byte()) || self.store.records().is_passing_untouched()
+    }
+
     /// What is stored speaks for one client and one version. [MQTT-3.1.3-2]
     fn check_session(&self, connect: &Connect<'_>, client: ClientHash) -> Result<(), CommandError> {
         let same_version = self.core.level == connect.version.level();
-        let resumed = self.core.session_lifetime == SessionLifetime::Kept;
+        let resumed = self.core.terms.session_lifetime() == SessionLifetime::Kept;
         let refused = !connect.clean_start
-            && if same_version {
-                resumed && self.core.client != client
-            } else {
-                resumed || !self.store.outbox.is_empty()
-            };
+            && if same_version { resumed && self.core.client != client } else { resumed || self.has_stored_messages() };
         if refused { Err(CommandError::OtherSession) } else { Ok(()) }
+    }
+
+    /// Whether there are messages in the store. Requests end with their connection, whatever comes.
+    fn has_stored_messages(&self) -> bool {
+        let records = self.store.records();
+        let mut immediate = records.first(Order::Immediate);
+        while let Some(place) = immediate.filter(|&place| !records.is_publish(place)) {
+            immediate = records.after(place);
+        }
+        immediate.is_some() || records.first(Order::Acknowledged).is_some()
     }
 
     fn begin(&mut self, connect: &Connect<'_>, clean_start: bool, client: ClientHash, receive_maximum: u16) {
         if clean_start {
-            if self.core.session_lifetime == SessionLifetime::Kept {
+            if self.core.terms.session_lifetime() == SessionLifetime::Kept {
                 self.lose_session(SessionLoss::InFlight);
             }
-            self.core.session_lifetime = SessionLifetime::Abandoned;
+            self.core.terms.set_session_lifetime(SessionLifetime::Abandoned);
         }
         if self.core.level != 0 && self.core.level != connect.version.level() {
             self.give_up_queue();
@@ -210,10 +290,11 @@ impl<'m> Engine<'m, Client> {
         self.core.client = client;
         self.begin_authentication(&connect.properties);
         self.core.end.request = Request::of(connect, clean_start);
-        self.core.end.lost_session = connect.lost_session;
         self.core.keep_alive = KeepAlive::proposed(connect.keep_alive, seconds(connect.response_timeout).max(1));
         self.core.receive_quota = receive_maximum;
-        self.core.options = Options::of(connect.acknowledgement, connect.offline, connect.oversized);
+        let may_exceed = !connect.version.is_v5() || connect.maximum_packet_size != MaximumPacketSize::Inbox;
+        let oversized = if may_exceed { connect.oversized } else { Oversized::Disconnect };
+        self.core.terms.agree(connect.acknowledgement, connect.offline, oversized);
         self.queue.set_aliases(connect.topic_aliases);
         // 5.0 sends nothing again on the same connection. [MQTT-4.4.0-1]
         self.core.retry_interval = if connect.version.is_v5() { 0 } else { seconds(connect.retry_interval) };
@@ -248,17 +329,21 @@ impl<'m> Engine<'m, Client> {
         Ok(tell(step, Event::ConnectionRefused(connack)))
     }
 
+    #[inline(never)]
     fn accepted(&mut self, connack: &Connack<'_>) -> Result<(), CloseReason> {
         let request = self.core.end.request;
         let v5 = self.version().is_v5();
-        let assigned = connack.properties.assigned_client_identifier();
+        let properties = if SPEAKS_V5 { connack.properties } else { Properties::EMPTY };
+        let assigned = properties.assigned_client_identifier();
         if connack.session_present {
             self.check_session_present()?;
         }
         if request.nameless() && v5 && assigned.is_none() {
             return Err(CloseReason::ClientIdentifierMissing);
         }
-        self.check_method(&connack.properties)?;
+        if SPEAKS_V5 {
+            self.check_method(&properties)?;
+        }
         // A name that we gave stays ours.
         if let Some(assigned) = assigned
             && request.nameless()
@@ -269,31 +354,31 @@ impl<'m> Engine<'m, Client> {
         self.core.limits = Limits::ALL;
         self.core.support = Support::ALL;
         if v5 {
-            self.core.limits = Limits::of(&connack.properties);
-            self.core.support = Support::of(&connack.properties);
+            self.core.limits = Limits::of(&properties);
+            self.core.support = Support::of(&properties);
         }
         self.core.limits.receive_maximum = self.core.limits.receive_maximum.min(self.core.quota);
-        if !connack.session_present && self.core.session_lifetime == SessionLifetime::Kept {
+        if !connack.session_present && self.core.terms.session_lifetime() == SessionLifetime::Kept {
             self.session_was_lost();
         }
-        let lasting = match connack.properties.session_expiry_interval() {
+        let lasting = match properties.session_expiry_interval() {
             Some(seconds) => seconds != 0,
             None => request.lasting(),
         };
-        self.core.session_lifetime = if lasting { SessionLifetime::Kept } else { SessionLifetime::UntilClose };
-        self.core.keep_alive.start(connack.properties.server_keep_alive());
+        self.core.terms.set_session_lifetime(if lasting { SessionLifetime::Kept } else { SessionLifetime::UntilClose });
+        self.core.keep_alive.start(properties.server_keep_alive());
         self.go_online();
         Ok(())
     }
 
     /// The server goes on with a session: is it ours? [MQTT-3.2.2-1] in 3.1.1, [MQTT-3.2.2-2], [MQTT-3.2.2-4] in 5.0
     fn check_session_present(&mut self) -> Result<(), CloseReason> {
-        match self.core.session_lifetime {
+        match self.core.terms.session_lifetime() {
             SessionLifetime::Abandoned if self.core.end.request.clean_start() => Err(CloseReason::SessionNotClean),
             SessionLifetime::Abandoned => Err(CloseReason::SessionUnknown),
             SessionLifetime::None if self.version().is_v5() => {
                 // It would be there at the next attempt, too.
-                self.core.session_lifetime = SessionLifetime::Abandoned;
+                self.core.terms.set_session_lifetime(SessionLifetime::Abandoned);
                 Err(CloseReason::SessionUnknown)
             }
             _ => Ok(()),
@@ -302,8 +387,11 @@ impl<'m> Engine<'m, Client> {
 
     /// The server knows nothing of our session. [MQTT-3.2.2-5] of 5.0
     fn session_was_lost(&mut self) {
-        match (self.core.end.lost_session, self.version().is_v5()) {
-            (LostSession::Standard, false) => self.core.table.clear(self.held),
+        match (self.core.end.request.lost_session(), self.version().is_v5()) {
+            (LostSession::Standard, false) => {
+                self.core.table.clear(self.held);
+                self.free_identifiers();
+            }
             (LostSession::Standard, true) | (LostSession::Report, _) => self.lose_session(SessionLoss::InFlight),
             (LostSession::Republish, _) => self.lose_session(SessionLoss::Republishing),
         }
@@ -318,7 +406,7 @@ impl<'m> Engine<'m, Client> {
         body.end()?;
         let Suback { packet_id, reason_codes, properties } = received(packet);
         Client::check_diagnostics(self, &properties)?;
-        let known = self.answered(Sent::Subscribing, packet_id, Some(reason_codes.iter().count()))?;
+        let known = self.answered(Kind::Subscribe, packet_id, Some(reason_codes.count()))?;
         Ok(if known {
             tell(step, Event::Subscribed { packet_id, reason_codes, properties })
         } else {
@@ -336,8 +424,8 @@ impl<'m> Engine<'m, Client> {
         let Unsuback { packet_id, reason_codes, properties } = received(packet);
         Client::check_diagnostics(self, &properties)?;
         // 3.1.1 has no codes to count.
-        let codes = self.version().is_v5().then(|| reason_codes.iter().count());
-        let known = self.answered(Sent::Unsubscribing, packet_id, codes)?;
+        let codes = self.version().is_v5().then(|| reason_codes.count());
+        let known = self.answered(Kind::Unsubscribe, packet_id, codes)?;
         Ok(if known {
             tell(step, Event::Unsubscribed { packet_id, reason_codes, properties })
         } else {
@@ -365,8 +453,8 @@ impl<'m> Engine<'m, Client> {
         }
         self.leave(disconnect)?;
         match expiry {
-            Some(0) => self.core.session_lifetime = SessionLifetime::UntilClose,
-            Some(_) => self.core.session_lifetime = SessionLifetime::Kept,
+            Some(0) => self.core.terms.set_session_lifetime(SessionLifetime::UntilClose),
+            Some(_) => self.core.terms.set_session_lifetime(SessionLifetime::Kept),
             None => {}
         }
         Ok(())
@@ -374,7 +462,7 @@ impl<'m> Engine<'m, Client> {
 
     pub(super) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), CommandError> {
         let due = matches!(
-            (self.core.phase, self.core.authentication, auth.reason_code),
+            (self.core.phase, self.core.news.authentication(), auth.reason_code),
             (Phase::Connecting | Phase::Online, Authentication::Due, ReasonCode::ContinueAuthentication)
                 | (Phase::Online, Authentication::Settled, ReasonCode::Reauthenticate)
         );
@@ -391,54 +479,60 @@ impl<'m> Engine<'m, Client> {
         body.end()?;
         let auth = received(auth);
         let is_expected = if Client::is_beginning(self) {
-            self.core.authentication != Authentication::Without
+            self.core.news.authentication() != Authentication::Without
                 && auth.reason_code == ReasonCode::ContinueAuthentication
         } else {
-            matches!(self.core.authentication, Authentication::Awaited | Authentication::Due)
+            matches!(self.core.news.authentication(), Authentication::Awaited | Authentication::Due)
         };
         if !is_expected {
             return Err(CloseReason::AuthenticationUnexpected);
         }
         self.check_method(&auth.properties)?;
         Client::check_diagnostics(self, &auth.properties)?;
-        self.core.authentication = match auth.reason_code {
+        self.core.news.set_authentication(match auth.reason_code {
             ReasonCode::Success => Authentication::Settled,
             _ => Authentication::Due,
-        };
+        });
         Ok(tell(step, Event::Authenticating(auth)))
     }
 
-    #[cold]
-    #[inline(never)]
-    fn report_lost_request(&mut self, step: &mut StepOf<'m, '_, Client>) -> bool {
-        while let Some(id) = SlotId::new(self.core.end.unsearched) {
-            self.core.end.unsearched = id.get().wrapping_sub(1);
-            if slot(self.slots, id).is_some_and(Slot::is_request)
-                && let Some(packet_id) = identifiers::packet_id(self.slots, id)
-            {
-                self.free(id);
-                tell(step, Event::RequestLost { packet_id });
-                return true;
-            }
-        }
-        false
-    }
-
-    /// SUBSCRIBE and UNSUBSCRIBE are no session state, not even unsent. What is in a slot is still to be told.
+    /// SUBSCRIBE and UNSUBSCRIBE are no session state, not even unsent. Each that is lost is still to be told.
     fn drop_requests(&mut self) {
+        if self.core.end.requests == 0 {
+            return;
+        }
         let mut next = self.store.records().first(Order::Immediate);
         while let Some(place) = next {
             next = self.store.records().after(place);
-            if self.store.records().label(place).slot != 0 {
+            if !self.store.records().is_publish(place) {
                 self.store.remove(Order::Immediate, place);
             }
         }
-        let last = self.slots.iter().rposition(Slot::is_request);
-        self.core.end.unsearched = last.map_or(0, |last| u16::try_from(last.wrapping_add(1)).unwrap_or(u16::MAX));
+        for id in (1..=u16::MAX).take(self.slots.len()).filter_map(SlotId::new) {
+            if let Some(slot) = slot_mut(self.slots, id).filter(|slot| slot.sent() == Sent::Requesting) {
+                slot.set_sent(slot.sent().carried_over());
+                self.core.untold.push(self.slots, id);
+            }
+        }
     }
 }
 
 impl Request {
+    const LOST_SESSION_SHIFT: u32 = 5;
+
+    /// What becomes of messages in flight if the server has lost the session: beside the flags.
+    const fn lost_session(self) -> LostSession {
+        match self.0 >> Self::LOST_SESSION_SHIFT {
+            0 => LostSession::Standard,
+            1 => LostSession::Report,
+            _ => LostSession::Republish,
+        }
+    }
+
+    const fn with_lost_session(self, lost_session: LostSession) -> Self {
+        Self(self.0 | (lost_session as u8) << Self::LOST_SESSION_SHIFT)
+    }
+
     fn of(connect: &Connect<'_>, clean_start: bool) -> Self {
         let lasting = if connect.version.is_v5() {
             connect.properties.session_expiry_interval().is_some_and(|seconds| seconds != 0)
@@ -450,7 +544,8 @@ impl Request {
             .with_clean_start(connect.clean_start)
             .with_nameless(connect.client_id.is_empty())
             .with_lasting(lasting)
-            .with_undiagnosed(connect.properties.request_problem_information() == Some(false))
+            .with_undiagnosed(SPEAKS_V5 && connect.properties.request_problem_information() == Some(false))
+            .with_lost_session(connect.lost_session)
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod command;
 mod connection;
+mod ping;
 mod requests;
 
 use core::fmt;
@@ -14,7 +15,7 @@ use crate::event::{Event, Handle, Step};
 use crate::inbox::Inbox;
 use crate::report::attempt;
 use crate::time::Instant;
-use crate::wire::{Auth, PacketId, ReasonCode};
+use crate::wire::{Auth, PacketId, Properties, ReasonCode};
 
 use self::command::{Connect, Subscribe, Unsubscribe};
 use self::connection::Client;
@@ -28,9 +29,13 @@ use self::connection::Client;
 /// The memory is in the type:
 ///
 /// * `STORE`: bytes for packets that wait to be sent or acknowledged; each takes 16 bytes besides its own.
-/// * `OUTBOUND`: how many publishes of QoS 1 and 2, subscribes and unsubscribes may be under way: 0 to 65,535.
+/// * `OUTBOUND`: how many publishes of QoS 1 and 2, subscribes and unsubscribes may be under way: 0 to 65,535. Where it is 2 or more,
+///   publishes take at most `OUTBOUND` - 1: however many wait, one subscribe or unsubscribe has a place. (Its bytes have none of
+///   their own: it needs room in the store like everything else.)
 /// * `INBOUND`: how many received messages may be under way, those of QoS 1 only with manual acknowledgement: 0 to 65,535.
-/// * `CONTROL`: bytes for CONNECT, AUTH, DISCONNECT and acknowledgements, which a full store never blocks: up to 65,535.
+/// * `CONTROL`: bytes for CONNECT, AUTH, DISCONNECT and acknowledgements, which a full store never blocks: up to 65,535. A CONNECT that
+///   is larger passes through what the store has free then, so a long token needs no bytes that are idle ever after; 14 are needed in any
+///   case.
 ///
 /// ```
 /// use mqtt_session::{Connect, Event, Inbox, Instant, Publish, QoS, Session, Step, Version};
@@ -74,7 +79,8 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     ///
     /// # Errors
     ///
-    /// [`CommandError::TooLarge`] if CONNECT takes more than `CONTROL` bytes; [`CommandError::OtherSession`] if the session, or what
+    /// [`CommandError::TooLarge`] if CONNECT takes more bytes than `CONTROL` has, and more than the store has free now: so a store full of
+    /// messages that wait refuses a CONNECT that is larger than `CONTROL`, and only such a one; [`CommandError::OtherSession`] if the session, or what
     /// is stored, belongs to another client identifier or version and is not given up by a clean start (which, with another
     /// version, gives up what was never sent, too: it is reported as lost, and QoS 0 dropped); [`CommandError::Forbidden`],
     /// [`CommandError::NotInVersion`] or [`CommandError::Reserved`] for what CONNECT cannot say.
@@ -142,22 +148,37 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         attempt!("publish_with", self.0.engine().publish_with(publish, len, fill))
     }
 
-    /// Asks for subscriptions. It ends in [`Event::Subscribed`](crate::Event::Subscribed) or, with its connection, in
-    /// [`Event::RequestLost`](crate::Event::RequestLost).
+    /// Asks for subscriptions, now or once CONNACK is here. It ends in [`Event::Subscribed`](crate::Event::Subscribed) or, with its
+    /// connection or the attempt to make one, in [`Event::RequestLost`](crate::Event::RequestLost). Before CONNACK it is not known what
+    /// the server supports; what CONNACK then rules out ends in [`Event::RequestUnsendable`](crate::Event::RequestUnsendable).
+    ///
+    /// ```
+    /// use mqtt_session::{Connect, Inbox, Instant, QoS, Session, Step, Subscribe, Subscription, Version};
+    ///
+    /// # #[cfg(feature = "v311")] {
+    /// let mut session: Session<256, 8, 8> = Session::new();
+    /// let mut inbox: Inbox<[u8; 256]> = Inbox::new();
+    /// session.connect(&mut inbox, &Connect::new(Version::V311, "meter-7"))?;
+    /// let subscriptions = [Subscription::new("limits/#", QoS::AtLeastOnce)];
+    /// session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() })?;
+    /// # }
+    /// # Ok::<(), mqtt_session::CommandError>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`CommandError::Offline`] unless connected, and as [`publish`](Self::publish).
+    /// [`CommandError::Offline`] unless there is a connection or one has been asked for by [`connect`](Self::connect); what the server
+    /// does not support; and as [`publish`](Self::publish).
     pub fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<PacketId, CommandError> {
         attempt!("subscribe", self.0.engine().subscribe(subscribe))
     }
 
-    /// Ends subscriptions. It ends in [`Event::Unsubscribed`](crate::Event::Unsubscribed) or, with its connection, in
-    /// [`Event::RequestLost`](crate::Event::RequestLost).
+    /// Ends subscriptions, now or once CONNACK is here. It ends in [`Event::Unsubscribed`](crate::Event::Unsubscribed), or as
+    /// [`subscribe`](Self::subscribe) may.
     ///
     /// # Errors
     ///
-    /// [`CommandError::Offline`] unless connected, and as [`publish`](Self::publish).
+    /// As [`subscribe`](Self::subscribe).
     pub fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<PacketId, CommandError> {
         attempt!("unsubscribe", self.0.engine().unsubscribe(unsubscribe))
     }
@@ -173,8 +194,43 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         attempt!("acknowledge", self.0.engine().acknowledge(handle, reason_code))
     }
 
+    /// Acknowledges a message with a Reason String, User Properties, or both; 5.0 only. Without properties it is
+    /// [`acknowledge`](Self::acknowledge).
+    ///
+    /// The acknowledgement is queued at once, because properties have no place to wait in. So the message must be the next one: all
+    /// that came before it are acknowledged. They go with the acknowledgement once: a PUBREC that is sent again because the message
+    /// came again leaves without them.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::NotNext`] if another message is to be acknowledged first, or if this one, of QoS 2, is of an earlier connection
+    /// and did not come again; [`CommandError::Offline`] if its connection is gone; [`CommandError::TooLarge`] if the acknowledgement
+    /// takes more bytes than `CONTROL` or the peer has: without properties it fits ([MQTT-3.4.2-2], [MQTT-3.4.2-3], [MQTT-3.5.2-2],
+    /// [MQTT-3.5.2-3]); [`CommandError::Full`]; [`CommandError::NotInVersion`] in 3.1.1; and as [`acknowledge`](Self::acknowledge).
+    ///
+    /// ```no_run
+    /// # use mqtt_session::{CommandError, Handle, Properties, Property, ReasonCode, Session};
+    /// # fn f(session: &mut Session<256, 8, 8>, handle: Handle) -> Result<(), CommandError> {
+    /// let why = [Property::ReasonString("no such valve"), Property::UserProperty("valve", "7")];
+    /// match session.acknowledge_with(handle, ReasonCode::TopicNameInvalid, Properties::of(&why)) {
+    ///     // Others come first, or the server takes no packet so long: the reason code alone may wait.
+    ///     Err(CommandError::NotNext | CommandError::TooLarge { .. }) => session.acknowledge(handle, ReasonCode::TopicNameInvalid),
+    ///     done => done,
+    /// }
+    /// # }
+    /// ```
+    pub fn acknowledge_with(
+        &mut self,
+        handle: Handle,
+        reason_code: ReasonCode,
+        properties: Properties<'_>,
+    ) -> Result<(), CommandError> {
+        attempt!("acknowledge_with", self.0.engine().acknowledge_with(handle, reason_code, properties))
+    }
+
     /// Ends the connection, after everything that needs no answer has left: acknowledgements, messages of QoS 0, and
-    /// those of QoS 1 and 2 within the quota. Of what is received from now on, only acknowledgements are taken: a message that
+    /// those of QoS 1 and 2 within the quota; or once every exchange is over, as [`Disconnect::when`] says. What is published from now on
+    /// is refused as [`CommandError::Closing`]; what was accepted before leaves within the quota. Of what is received from now on, only acknowledgements are taken: a message that
     /// is behind in the inbox comes again on the next connection.
     ///
     /// # Errors
@@ -183,6 +239,47 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     /// properties does not fit now.
     pub fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), CommandError> {
         attempt!("disconnect", self.0.engine().disconnect(disconnect))
+    }
+
+    /// Asks the server now whether it is there: PINGREQ. Its PINGRESP is told as [`Event::Pinged`](crate::Event::Pinged), with the
+    /// time that it took, which those of the keep alive are not. If none comes, nor anything else, within `Connect::response_timeout`,
+    /// the connection ends in [`CloseReason::PingTimeout`](crate::CloseReason::PingTimeout), also where the keep alive is 0. No event
+    /// comes if the connection ends before.
+    ///
+    /// PINGRESP does not say which PINGREQ it answers, so one is under way at a time: a further `ping` asks for nothing more until the
+    /// event has come, and one that finds a PINGREQ of the keep alive under way is sent behind its answer.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Offline`] unless connected; [`CommandError::Closing`]; [`CommandError::Full`] if what must leave first takes all
+    /// `CONTROL` bytes; [`CommandError::TooLarge`] for a server that takes no packet of two bytes.
+    ///
+    /// ```
+    /// # use mqtt_session::{Connect, Event, Inbox, Instant, Session, Step, Version};
+    /// # #[cfg(feature = "v311")] {
+    /// # let mut session: Session<256, 8, 8> = Session::new();
+    /// # let mut inbox: Inbox<[u8; 256]> = Inbox::new();
+    /// # session.connect(&mut inbox, &Connect::new(Version::V311, "meter-7"))?;
+    /// # let Step::Transmit(connect) = session.poll(&mut inbox, Instant::from_millis(0)) else { panic!() };
+    /// # let written = connect.len();
+    /// # session.transmitted(written);
+    /// # inbox.space()[..4].copy_from_slice(&[0x20, 2, 0, 0]);
+    /// # inbox.filled(4);
+    /// # let Step::Event(Event::Connected(_)) = session.poll(&mut inbox, Instant::from_millis(5)) else { panic!() };
+    /// session.ping()?;
+    /// let Step::Transmit([0xC0, 0]) = session.poll(&mut inbox, Instant::from_millis(100)) else { panic!() };
+    /// session.transmitted(2);
+    /// inbox.space()[..2].copy_from_slice(&[0xD0, 0]);
+    /// inbox.filled(2);
+    /// match session.poll(&mut inbox, Instant::from_millis(142)) {
+    ///     Step::Event(Event::Pinged { round_trip }) => assert_eq!(round_trip.as_millis(), 42),
+    ///     step => panic!("{step:?}"),
+    /// }
+    /// # }
+    /// # Ok::<(), mqtt_session::CommandError>(())
+    /// ```
+    pub fn ping(&mut self) -> Result<(), CommandError> {
+        attempt!("ping", self.0.engine().ping())
     }
 
     /// Sends AUTH: the answer to [`Event::Authenticating`](crate::Event::Authenticating), or a re-authentication.
@@ -200,7 +297,45 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.0.engine().cancel(packet_id)
     }
 
-    /// The length in bytes of the largest packet that fits into the store now; 0: none.
+    /// Gives up a publish of QoS 1 or 2 that was sent and is not acknowledged: it is not sent again, and ends in
+    /// [`Outcome::GivenUp`](crate::Outcome::GivenUp), or in what the server says of it if that comes before the event. For a message at which the
+    /// server ends each connection. `false` if it was never sent ([`cancel`](Self::cancel) takes that back), if the server has it already
+    /// (PUBREC), or if its outcome is decided.
+    ///
+    /// **It departs from the standard**, which has both ends send again what is unacknowledged ([MQTT-4.4.0-1]): the message may have
+    /// arrived or not, once or, with QoS 2, half way. So its identifier stays taken, and with it one of `OUTBOUND`, until the session
+    /// ends; else the server could take another message for a repeat of this one. If the server acknowledges it late, the exchange comes to its
+    /// end without an event, PUBREC being answered by PUBREL. On the connection that it was sent on it counts against the quota until
+    /// then. Its bytes in the store are free at once, or when the rest of it is written.
+    ///
+    /// ```
+    /// # #[cfg(feature = "v311")] {
+    /// # use mqtt_session::{Connect, Event, Inbox, Instant, Outcome, Publish, QoS, Session, Step, Version};
+    /// # let mut inbox: Inbox<[u8; 256]> = Inbox::new();
+    /// # let mut session: Session<256, 8, 8> = Session::new();
+    /// # session.connect(&mut inbox, &Connect { clean_start: false, ..Connect::new(Version::V311, "meter-7") })?;
+    /// # session.poll(&mut inbox, Instant::from_millis(0));
+    /// # session.transmitted(usize::MAX);
+    /// # inbox.space()[..4].copy_from_slice(&[0x20, 2, 0, 0]);
+    /// # inbox.filled(4);
+    /// # session.poll(&mut inbox, Instant::from_millis(0));
+    /// # let now = Instant::from_millis(0);
+    /// let id = session.publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("power", b"230 W") })?.unwrap();
+    /// let Step::Transmit(_) = session.poll(&mut inbox, now) else { panic!() };
+    /// session.connection_lost();
+    /// assert!(session.give_up(id));
+    /// let Step::Event(Event::Published { packet_id, outcome: Outcome::GivenUp, .. }) = session.poll(&mut inbox, now) else { panic!() };
+    /// assert_eq!((packet_id, session.pending()), (id, 1));
+    /// # }
+    /// # Ok::<(), mqtt_session::CommandError>(())
+    /// ```
+    pub fn give_up(&mut self, packet_id: PacketId) -> bool {
+        self.0.engine().give_up(packet_id)
+    }
+
+    /// The length in bytes of the largest packet that fits into the store now; 0: none. It compares with what
+    /// [`CommandError::TooLarge`] says is needed of [`SizeLimit::Store`](crate::SizeLimit::Store). While a CONNECT that is larger than
+    /// `CONTROL` is being written, its bytes are not free.
     ///
     /// ```
     /// let session: &mqtt_session::Session<256, 8, 8> = &mqtt_session::Session::new();
@@ -211,10 +346,29 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.0.records().room()
     }
 
-    /// How many publishes of QoS 1 and 2, subscribes and unsubscribes are under way, queued ones included.
+    /// How many publishes of QoS 1 and 2, subscribes and unsubscribes are under way, queued ones included, and those whose identifier
+    /// stays taken: given up, or [`Unsendable`](crate::Outcome::Unsendable) after they were sent. Publishes take at most
+    /// `OUTBOUND` - 1, and all if that is 1; with a subscribe or unsubscribe there may be one more.
     #[must_use]
     pub const fn pending(&self) -> u16 {
         self.0.core.identifiers.taken()
+    }
+
+    /// How many received messages of QoS 1 and 2 are not completely acknowledged: of QoS 2 until PUBREL is here, of QoS 1 until
+    /// the application, or after its event the session, has acknowledged them. 0 says that a `disconnect` breaks no exchange that the
+    /// server began; [`DisconnectWhen::Completed`](crate::DisconnectWhen::Completed) waits for that.
+    #[must_use]
+    pub const fn pending_received(&self) -> u16 {
+        self.0.core.pending_received()
+    }
+
+    /// Whether everything has left that needs no answer: what was accepted of QoS 0, SUBSCRIBE and UNSUBSCRIBE, and the acknowledgements of messages
+    /// that are handled; and no packet is half written. "Left" means that the transport took it, as `transmitted` was told.
+    ///
+    /// What was accepted of QoS 0 and does not leave is told by [`Event::Dropped`](crate::Event::Dropped).
+    #[must_use]
+    pub const fn is_flushed(&self) -> bool {
+        self.0.is_flushed()
     }
 
     /// The next instant at which time demands something of the session.

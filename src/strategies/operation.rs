@@ -72,6 +72,13 @@ pub enum Operation {
         /// Which of those that are under way, modulo their number.
         which: usize,
     },
+    /// A publish that was sent is given up.
+    GiveUp {
+        /// By which end.
+        from: Role,
+        /// Which of those that are under way, modulo their number.
+        which: usize,
+    },
     /// An end leaves.
     Disconnect {
         /// Which.
@@ -108,6 +115,8 @@ pub struct Weights {
     pub acknowledge: u32,
     /// [`Operation::Cancel`].
     pub cancel: u32,
+    /// [`Operation::GiveUp`].
+    pub give_up: u32,
     /// [`Operation::Disconnect`].
     pub disconnect: u32,
     /// [`Operation::Reconnect`].
@@ -131,6 +140,7 @@ impl Weights {
         unsubscribe: 0,
         acknowledge: 0,
         cancel: 0,
+        give_up: 0,
         disconnect: 0,
         reconnect: 0,
         cut: 0,
@@ -151,6 +161,7 @@ impl Default for Weights {
             unsubscribe: 1,
             acknowledge: 5,
             cancel: 1,
+            give_up: 1,
             disconnect: 1,
             reconnect: 3,
             cut: 2,
@@ -259,10 +270,12 @@ impl Operations {
         let acknowledge =
             (self.role(), which(), code).prop_map(|(by, which, code)| Operation::Acknowledge { by, which, code });
         let cancel = (self.role(), which()).prop_map(|(from, which)| Operation::Cancel { from, which });
+        let give_up = (self.role(), which()).prop_map(|(from, which)| Operation::GiveUp { from, which });
         publishes
             .chain([
                 (self.weights.acknowledge, acknowledge.boxed()),
                 (self.weights.cancel, cancel.boxed()),
+                (self.weights.give_up, give_up.boxed()),
                 (self.weights.disconnect, self.disconnect()),
             ])
             .collect()

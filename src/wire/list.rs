@@ -3,6 +3,7 @@
 use core::fmt::{self, Write};
 
 use super::reader::Reader;
+use super::reason::ReasonCode;
 use super::version::{Role, Version};
 use super::violation::Violation;
 use super::writer::Writer;
@@ -62,6 +63,16 @@ impl<'a, T> List<'a, T> {
         match self.0 {
             Source::Given(elements) => elements.is_empty(),
             Source::Received(bytes) => bytes.is_empty(),
+        }
+    }
+}
+
+impl List<'_, ReasonCode> {
+    /// How many reason codes there are, each of which takes a byte.
+    pub(crate) const fn count(&self) -> usize {
+        match self.0 {
+            Source::Given(elements) => elements.len(),
+            Source::Received(bytes) => bytes.len(),
         }
     }
 }

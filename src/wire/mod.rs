@@ -52,5 +52,6 @@ pub(crate) use kind::PublishFlags;
 pub(crate) use property::{Announcing, Secret, Unshown};
 pub(crate) use publish::{Aliased, publish_expiry_offset, publish_id_offset};
 pub(crate) use reader::Reader;
+pub(crate) use subscribe::Request;
 pub(crate) use topic::has_wildcard;
 pub(crate) use writer::{Extent, Layout, Measured, Writer};

@@ -60,18 +60,16 @@ const DIAGNOSED: u16 = CONNACK
 /// The holders of user properties: all.
 const EVERY: u16 = DIAGNOSED | WILL | CONNECT | PUBLISH | SUBSCRIBE | UNSUBSCRIBE;
 
-/// Identifiers that the code below speaks of.
-const AUTHENTICATION_METHOD: u8 = 0x15;
-const AUTHENTICATION_DATA: u8 = 0x16;
+/// The identifier of the user property.
 const USER_PROPERTY: u8 = 0x26;
 
-/// The property of one of these identifiers. The last stands for all others, so that no case is left.
+/// The property of one of these kinds. The last stands for all others, so that no case is left.
 macro_rules! named {
-    ($identifier:ident, $value:ident, $id:literal $name:ident) => {
+    ($kind:ident, $value:ident, $name:ident) => {
         Self::$name($value)
     };
-    ($identifier:ident, $value:ident, $id:literal $name:ident $($others:tt)+) => {
-        if $identifier == $id { Self::$name($value) } else { named!($identifier, $value, $($others)+) }
+    ($kind:ident, $value:ident, $name:ident $($others:tt)+) => {
+        if matches!($kind, Kind::$name) { Self::$name($value) } else { named!($kind, $value, $($others)+) }
     };
 }
 
@@ -87,17 +85,42 @@ macro_rules! properties {
         /// `Debug` and `defmt` show of correlation data only the length, and nothing of authentication data.
         #[non_exhaustive]
         #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-        #[repr(u8)]
         pub enum Property<'a> {
-            $($( $(#[doc = $doc])+ $name($type) = $id, )+)+
+            $($( $(#[doc = $doc])+ $name($type), )+)+
             /// A name and a value whose meaning is the application's. Repeats and their order are kept.
             /// [MQTT-3.3.2-18]
-            UserProperty(&'a str, &'a str) = USER_PROPERTY,
+            UserProperty(&'a str, &'a str),
+        }
+
+        /// A property without its value. Those whose values have one form have numbers in a row.
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        #[repr(u8)]
+        enum Kind {
+            $($( $name, )+)+
+            UserProperty,
+        }
+
+        impl Kind {
+            /// By their property identifiers.
+            const ALL: [Option<Self>; 0x2B] = {
+                let mut all = [None; 0x2B];
+                $($( all[$id] = Some(Self::$name); )+)+
+                all[USER_PROPERTY as usize] = Some(Self::UserProperty);
+                all
+            };
+
+            const fn holders(self) -> u16 {
+                match self {
+                    $($( Self::$name => $holders, )+)+
+                    Self::UserProperty => EVERY,
+                }
+            }
         }
 
         impl<'a> Property<'a> {
             /// The property identifier.
             #[must_use]
+            #[inline(never)]
             pub const fn identifier(&self) -> u8 {
                 match self {
                     $($( Self::$name(_) => $id, )+)+
@@ -114,26 +137,22 @@ macro_rules! properties {
                 }
             }
 
-            /// The holders of each property, by its identifier; none where there is no such property.
-            const HOLDERS: [u16; 0x2B] = {
-                let mut holders = [0; 0x2B];
-                $($( holders[$id] = $holders; )+)+
-                holders[0x26] = EVERY;
-                holders
-            };
-
-            /// Takes the value of the property with this identifier.
-            fn read_value(identifier: u32, from: &mut Reader<'a>) -> Self {
-                match identifier {
-                    $( $( $id )|+ => {
-                        let value = from.$form();
-                        return named!(identifier, value, $( $id $name )+);
-                    } )+
-                    0x26 => return Self::UserProperty(from.text(), from.text()),
-                    _ => {}
+            const fn kind(&self) -> Kind {
+                match self {
+                    $($( Self::$name(_) => Kind::$name, )+)+
+                    Self::UserProperty(..) => Kind::UserProperty,
                 }
-                from.fail(Violation::PropertyUnknown);
-                Self::UserProperty("", "")
+            }
+
+            /// Takes the value of a property of this kind.
+            fn read_value(kind: Kind, from: &mut Reader<'a>) -> Self {
+                match kind {
+                    $( $( Kind::$name )|+ => {
+                        let value = from.$form();
+                        named!(kind, value, $( $name )+)
+                    } )+
+                    Kind::UserProperty => Self::UserProperty(from.text(), from.text()),
+                }
             }
         }
 
@@ -141,7 +160,13 @@ macro_rules! properties {
             fn read(from: &mut Reader<'a>) -> Self {
                 // Without 5.0 there is no property.
                 let identifier = if cfg!(feature = "v5") { from.variable() } else { 0 };
-                Self::read_value(identifier, from)
+                match Kind::of_identifier(identifier) {
+                    Some(kind) => Self::read_value(kind, from),
+                    None => {
+                        from.fail(Violation::PropertyUnknown);
+                        Self::UserProperty("", "")
+                    }
+                }
             }
 
             fn write(&self, to: &mut Writer<'_>) {
@@ -158,7 +183,7 @@ macro_rules! properties {
                 $(#[doc = $doc])+
                 #[must_use]
                 pub fn $getter(&self) -> Option<$type> {
-                    match self.find($id)? {
+                    match self.find(Kind::$name)? {
                         Property::$name(value) => Some(value),
                         _ => None,
                     }
@@ -275,6 +300,13 @@ properties! {
 
 impl Sealed for Property<'_> {}
 
+impl Kind {
+    #[inline(never)]
+    fn of_identifier(identifier: u32) -> Option<Self> {
+        usize::try_from(identifier).ok().and_then(|identifier| Self::ALL.get(identifier)).copied().flatten()
+    }
+}
+
 impl Property<'_> {
     /// What the value of a property may not be, apart from its form.
     fn check_value(&self) -> Result<(), Violation> {
@@ -336,11 +368,11 @@ impl<'a> Properties<'a> {
 
     // What all getters have in common.
     #[inline(never)]
-    fn find(&self, identifier: u8) -> Option<Property<'a>> {
+    fn find(&self, kind: Kind) -> Option<Property<'a>> {
         let mut properties = self.iter();
         loop {
             let property = properties.next();
-            if property.is_none_or(|property| property.identifier() == identifier) {
+            if property.is_none_or(|property| property.kind() == kind) {
                 return property;
             }
         }
@@ -367,21 +399,22 @@ impl<'a> Properties<'a> {
 struct Admission {
     holder: Holder,
     to: Role,
-    /// A bit for each property identifier, all of which are below 64.
-    seen: [u32; 2],
+    /// A bit for each kind of property.
+    seen: u32,
 }
 
 impl Admission {
     const fn new(holder: Holder, to: Role) -> Self {
-        Self { holder, to, seen: [0; 2] }
+        Self { holder, to, seen: 0 }
     }
 
     /// Takes all properties of a packet that was received: the rest of `from`.
     fn read_all(&mut self, from: &mut Reader<'_>) {
         while !from.is_empty() {
             let identifier = from.variable();
-            from.check(self.check_holder(identifier));
-            let property = Property::read_value(identifier, from);
+            let Some(kind) = Kind::of_identifier(identifier) else { return from.fail(Violation::PropertyUnknown) };
+            from.check(self.check_holder(kind));
+            let property = Property::read_value(kind, from);
             from.check(self.check(&property));
         }
         from.check(self.finish());
@@ -390,52 +423,45 @@ impl Admission {
     /// Takes all properties of a packet that is to be sent.
     fn admit_all(&mut self, properties: &Properties<'_>) -> Result<(), Violation> {
         for property in properties.iter() {
-            self.check_holder(property.identifier().into())?;
+            self.check_holder(property.kind())?;
             self.check(&property)?;
         }
         self.finish()
     }
 
     /// Checks the identifier alone: a misplaced property is that, whatever its value.
-    fn check_holder(&self, identifier: u32) -> Result<(), Violation> {
-        let holders = usize::try_from(identifier).ok().and_then(|identifier| Property::HOLDERS.get(identifier));
-        match holders {
-            None | Some(0) => Err(Violation::PropertyUnknown),
-            Some(holders) if holders & self.holder as u16 == 0 => Err(Violation::PropertyNotAllowed),
-            Some(_) => Ok(()),
-        }
+    const fn check_holder(&self, kind: Kind) -> Result<(), Violation> {
+        if kind.holders() & self.holder as u16 == 0 { Err(Violation::PropertyNotAllowed) } else { Ok(()) }
     }
 
     /// Checks a property that is in its place.
     fn check(&mut self, property: &Property<'_>) -> Result<(), Violation> {
         property.check_sender(self.holder, self.to)?;
-        if self.repeats(property.identifier()) && !property.may_repeat_in(self.holder) {
+        if self.repeats(property.kind()) && !property.may_repeat_in(self.holder) {
             return Err(Violation::PropertyRepeated);
         }
         property.check_value()
     }
 
     /// Notes a property; tells whether it was there before.
-    fn repeats(&mut self, identifier: u8) -> bool {
-        let was_seen = self.has(identifier);
-        if let Some(seen) = self.seen.get_mut(usize::from(identifier >> 5)) {
-            *seen |= bit(identifier);
-        }
+    const fn repeats(&mut self, kind: Kind) -> bool {
+        let was_seen = self.has(kind);
+        self.seen |= bit(kind);
         was_seen
     }
 
     /// What the standard demands of all properties of the packet together.
     fn finish(&self) -> Result<(), Violation> {
-        let method = self.has(AUTHENTICATION_METHOD);
+        let method = self.has(Kind::AuthenticationMethod);
         match self.holder {
-            Holder::Connect if self.has(AUTHENTICATION_DATA) && !method => Err(Violation::AuthenticationDataAlone),
+            Holder::Connect if self.has(Kind::AuthenticationData) && !method => Err(Violation::AuthenticationDataAlone),
             Holder::Auth if !method => Err(Violation::AuthenticationMethodMissing),
             _ => Ok(()),
         }
     }
 
-    fn has(&self, identifier: u8) -> bool {
-        self.seen.get(usize::from(identifier >> 5)).is_some_and(|seen| seen & bit(identifier) != 0)
+    const fn has(&self, kind: Kind) -> bool {
+        self.seen & bit(kind) != 0
     }
 }
 
@@ -561,7 +587,7 @@ impl defmt::Format for Secret {
     }
 }
 
-/// That of an identifier among the 32 that are noted together with it.
-const fn bit(identifier: u8) -> u32 {
-    1u32.wrapping_shl(identifier as u32)
+/// That of a kind, of which there are fewer than 32.
+const fn bit(kind: Kind) -> u32 {
+    1u32.wrapping_shl(kind as u32)
 }

@@ -152,7 +152,38 @@ impl Layout for SubscribePacket<'_> {
     fn body(&self, to: &mut Writer<'_>) {
         to.packet_id(self.packet_id);
         to.properties(Holder::Subscribe, &self.properties);
-        to.some(&self.subscriptions, Violation::SubscribeEmpty);
+        to.some(self.subscriptions, Violation::SubscribeEmpty);
+    }
+}
+
+/// SUBSCRIBE or UNSUBSCRIBE, made from a slice of what is asked for: what reads a packet is not built for it.
+pub(crate) struct Request<'a, T> {
+    pub(crate) packet_id: PacketId,
+    pub(crate) properties: Properties<'a>,
+    pub(crate) elements: &'a [T],
+}
+
+impl Layout for Request<'_, Subscription<'_>> {
+    fn first_byte(&self) -> u8 {
+        PacketType::Subscribe.first_byte()
+    }
+
+    fn body(&self, to: &mut Writer<'_>) {
+        to.packet_id(self.packet_id);
+        to.properties(Holder::Subscribe, &self.properties);
+        to.some(self.elements.iter().copied(), Violation::SubscribeEmpty);
+    }
+}
+
+impl Layout for Request<'_, &str> {
+    fn first_byte(&self) -> u8 {
+        PacketType::Unsubscribe.first_byte()
+    }
+
+    fn body(&self, to: &mut Writer<'_>) {
+        to.packet_id(self.packet_id);
+        to.properties(Holder::Unsubscribe, &self.properties);
+        to.some(self.elements.iter().copied(), Violation::UnsubscribeEmpty);
     }
 }
 
@@ -189,7 +220,7 @@ impl Layout for UnsubscribePacket<'_> {
     fn body(&self, to: &mut Writer<'_>) {
         to.packet_id(self.packet_id);
         to.properties(Holder::Unsubscribe, &self.properties);
-        to.some(&self.filters, Violation::UnsubscribeEmpty);
+        to.some(self.filters, Violation::UnsubscribeEmpty);
     }
 }
 
@@ -256,7 +287,7 @@ impl Layout for Suback<'_> {
         to.packet_id(self.packet_id);
         to.properties(Holder::Suback, &self.properties);
         to.check(|| self.reason_codes.iter().try_for_each(|code| Self::check_code(version, code)));
-        to.some(&self.reason_codes, Violation::SubackEmpty);
+        to.some(self.reason_codes, Violation::SubackEmpty);
     }
 }
 
@@ -299,7 +330,7 @@ impl Layout for Unsuback<'_> {
         if to.is_v5_or_without(!self.reason_codes.is_empty()) {
             let (carrier, rule) = Self::CODES;
             to.check(|| self.reason_codes.iter().all(|code| code.is_allowed_in(carrier)).then_some(()).ok_or(rule));
-            to.some(&self.reason_codes, Violation::UnsubackEmpty);
+            to.some(self.reason_codes, Violation::UnsubackEmpty);
         }
     }
 }
@@ -318,11 +349,15 @@ impl<'a> Element<'a> for ReasonCode {
 }
 
 impl Writer<'_> {
-    /// The elements of `list`; that there are none breaks `rule`.
-    fn some<'a, T: Element<'a>>(&mut self, list: &List<'a, T>, rule: Violation) {
-        if list.is_empty() {
+    /// Elements; that there are none breaks `rule`.
+    fn some<'a, T: Element<'a>>(&mut self, elements: impl IntoIterator<Item = T>, rule: Violation) {
+        let mut is_empty = true;
+        for element in elements {
+            is_empty = false;
+            element.write(self);
+        }
+        if is_empty {
             self.fail(Fault::Forbidden(rule));
         }
-        list.write(self);
     }
 }

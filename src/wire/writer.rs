@@ -16,9 +16,14 @@ use super::violation::Violation;
 pub enum Unencodable {
     /// The output is too small; the packet takes this many bytes.
     NoRoom(usize),
-    /// A string or binary field is longer than 65,535 bytes, the packet longer than 268,435,460, or a subscription
-    /// identifier above 268,435,455.
-    TooLong,
+    /// A string or binary field is longer than 65,535 bytes, what follows the fixed header longer than 268,435,455, or a
+    /// subscription identifier above that.
+    TooLong {
+        /// The length in bytes, or the number.
+        needed: u32,
+        /// The most that the standard has room for.
+        available: u32,
+    },
     /// The version of the connection has no such field: in 3.1.1 properties, most reason codes, and subscription
     /// options other than QoS.
     NotInVersion,
@@ -30,7 +35,9 @@ impl fmt::Display for Unencodable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRoom(needed) => write!(f, "the packet takes {needed} bytes, more than there is room for"),
-            Self::TooLong => f.write_str("a field is longer than its length can say"),
+            Self::TooLong { needed, available } => {
+                write!(f, "a field takes {needed}, and the standard allows {available}")
+            }
             Self::NotInVersion => f.write_str("this version of the protocol has no such field"),
             Self::Forbidden(violation) => write!(f, "a peer would refuse the packet: {violation}"),
         }
@@ -67,7 +74,8 @@ enum Purpose {
 /// What is wrong with a packet itself.
 #[derive(Clone, Copy)]
 pub(crate) enum Fault {
-    TooLong,
+    /// By how much it is too long is known from how long it is: all lengths but those of fields are variable byte integers.
+    TooLong(u32),
     NotInVersion,
     Forbidden(Violation),
 }
@@ -75,7 +83,10 @@ pub(crate) enum Fault {
 impl From<Fault> for Unencodable {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::TooLong => Self::TooLong,
+            Fault::TooLong(needed) if needed > VariableByteInteger::MAX => {
+                Self::TooLong { needed, available: VariableByteInteger::MAX }
+            }
+            Fault::TooLong(needed) => Self::TooLong { needed, available: u16::MAX.into() },
             Fault::NotInVersion => Self::NotInVersion,
             Fault::Forbidden(violation) => Self::Forbidden(violation),
         }
@@ -152,7 +163,7 @@ impl<'o> Writer<'o> {
     /// A variable byte integer in its shortest form. [MQTT-1.5.5-1]
     pub(crate) fn variable(&mut self, value: u32) {
         if value > VariableByteInteger::MAX {
-            return self.fail(Fault::TooLong);
+            return self.fail(Fault::TooLong(value));
         }
         let [_, _, _, mut low] = value.to_be_bytes();
         let mut high = value >> 7;
@@ -168,7 +179,7 @@ impl<'o> Writer<'o> {
     pub(crate) fn binary(&mut self, bytes: &[u8]) {
         match u16::try_from(bytes.len()) {
             Ok(len) => self.two(len),
-            Err(_) => self.fail(Fault::TooLong),
+            Err(_) => self.fail(Fault::TooLong(u32::try_from(bytes.len()).unwrap_or(u32::MAX))),
         }
         self.bytes(bytes);
     }
@@ -230,7 +241,7 @@ impl<'p> Measured<'p> {
         packet.body(&mut measured);
         let remaining = u32::try_from(measured.written.saturating_add(packet.tail())).unwrap_or(u32::MAX);
         if remaining > VariableByteInteger::MAX {
-            measured.fail(Fault::TooLong);
+            measured.fail(Fault::TooLong(remaining));
         }
         match measured.fault {
             None => Ok(Self::again(packet, version, to, Extent(remaining))),

@@ -14,8 +14,8 @@ use crate::support::{self, encode, hex, to_hex};
 use mqtt_session::wire::{Auth, Connack, Packet, Properties};
 use mqtt_session::{
     Acknowledge, CloseReason, CommandError, Connect, Disconnect, Event, Handle, Inbox, Instant, LostSession, Message,
-    Outcome, PacketId, Property, Publish, QoS, ReasonCode, Role, Session, Step, Subscribe, Subscription, Unsubscribe,
-    Version, Violation,
+    Outcome, PacketId, Property, Publish, QoS, ReasonCode, Role, Session, SizeLimit, Step, Subscribe, Subscription,
+    Unsubscribe, Version, Violation,
 };
 
 const VERSIONS: [Version; 2] = [Version::V311, Version::V5];
@@ -448,6 +448,13 @@ const COMMANDS: [Command; 23] = [
     Command::OtherMethod,
 ];
 
+/// Of whatever size.
+const TOO_LARGE: CommandError = too_large(SizeLimit::Store, 0, 0);
+
+const fn too_large(limit: SizeLimit, needed: u32, available: u32) -> CommandError {
+    CommandError::TooLarge { limit, needed, available }
+}
+
 /// A handle of a session with more places: there is no such place here.
 fn foreign() -> Handle {
     let mut rig = Rig::<64, 1, 16, 256>::new(Version::V311);
@@ -466,7 +473,7 @@ impl Command {
             Self::ConnectOther => rig.connect(other),
             Self::ConnectOtherClean => rig.connect(Connect { clean_start: true, ..other }),
             Self::ConnectTooLarge => {
-                rig.connect(Connect { password: Some(&[0; 256]), user_name: Some("u"), ..other_of(rig) })
+                rig.connect(Connect { password: Some(&[0; 1024]), user_name: Some("u"), ..other_of(rig) })
             }
             Self::ConnectReserved => {
                 rig.connect(Connect { properties: Properties::of(&[Property::ReceiveMaximum(5)]), ..kept(Version::V5) })
@@ -511,15 +518,17 @@ impl Command {
             Self::Connect | Self::ConnectOtherClean => Ok(()),
             Self::ConnectOther if at == At::Never => Ok(()),
             Self::ConnectOther => Err(CommandError::OtherSession),
-            Self::ConnectTooLarge => Err(CommandError::TooLarge),
+            Self::ConnectTooLarge => Err(TOO_LARGE),
             // Which of the two faults is told does not matter.
             Self::ConnectReserved if version == Version::V311 && at != At::Never => Err(CommandError::OtherSession),
             Self::ConnectReserved => Err(CommandError::Reserved),
             Self::Publish(_) | Self::PublishWith => accepted,
-            Self::PublishTooLarge => accepted.and(Err(CommandError::TooLarge)),
+            Self::PublishTooLarge => accepted.and(Err(TOO_LARGE)),
             Self::PublishForbidden => accepted.and(forbidden),
             Self::PublishAlias => accepted.and(Err(CommandError::Reserved)),
+            Self::Subscribe | Self::Unsubscribe if at == At::Connecting => Ok(()),
             Self::Subscribe | Self::Unsubscribe | Self::Disconnect => online,
+            Self::SubscribeNothing if at == At::Connecting => forbidden,
             Self::SubscribeNothing => online.and(forbidden),
             Self::AcknowledgeQos1 if matches!(at, At::Connecting | At::Reporting | At::Closed) => {
                 Err(CommandError::StaleHandle)
@@ -540,7 +549,8 @@ fn other_of(rig: &Rig) -> Connect<'static> {
 
 fn same_refusal(one: Result<(), CommandError>, other: Result<(), CommandError>) -> bool {
     match (one, other) {
-        (Err(CommandError::Forbidden(_)), Err(CommandError::Forbidden(_))) => true,
+        (Err(CommandError::Forbidden(_)), Err(CommandError::Forbidden(_)))
+        | (Err(CommandError::TooLarge { .. }), Err(CommandError::TooLarge { .. })) => true,
         (one, other) => one == other,
     }
 }
@@ -673,10 +683,8 @@ fn a_refused_connect_leaves_the_inbox_alone() {
     let mut rig = Rig::<1024>::online(Version::V5);
     rig.feed(&hex("d0"));
     let before = rig.clone();
-    assert_eq!(
-        rig.connect(Connect { password: Some(&[0; 300]), ..Connect::new(Version::V5, "c") }),
-        Err(CommandError::TooLarge)
-    );
+    let long = Connect { password: Some(&[0; 1024]), ..Connect::new(Version::V5, "c") };
+    assert!(matches!(rig.connect(long), Err(CommandError::TooLarge { .. })));
     assert_eq!(rig.inbox, before.inbox);
     rig.connect(Connect::new(Version::V5, "c")).unwrap();
     assert!(rig.inbox.unread().is_empty(), "what one connection left behind is nothing to the next");
@@ -913,8 +921,10 @@ fn exchange<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize>(ver
         let len = len + usize::from(version == Version::V5);
         let slots = if qos == QoS::AtMostOnce { usize::MAX } else { OUTBOUND };
         let result = rig.session.publish(&Publish { qos, ..Publish::new("t", b"") });
+        let (needed, room) = (u32::try_from(len).unwrap(), u32::try_from(STORE.saturating_sub(16)).unwrap());
         if !fits(len) || slots == 0 {
-            assert_eq!(result, Err(CommandError::TooLarge), "{STORE} {OUTBOUND} {qos:?}");
+            let (store, table) = (too_large(SizeLimit::Store, needed, room), too_large(SizeLimit::Outbound, 1, 0));
+            assert_eq!(result, Err(if fits(len) { table } else { store }), "{STORE} {OUTBOUND} {qos:?}");
             continue;
         }
         let id = result.unwrap();
@@ -932,7 +942,8 @@ fn exchange<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize>(ver
         ids.push(id);
     }
     let by_store = STORE / (21 + usize::from(version == Version::V5) + 2);
-    assert_eq!(ids.len(), OUTBOUND.min(by_store), "{STORE} {OUTBOUND}");
+    let slots = if OUTBOUND > 1 { OUTBOUND - 1 } else { OUTBOUND };
+    assert_eq!(ids.len(), slots.min(by_store), "{STORE} {OUTBOUND}");
     rig.settle();
     if let Some(id) = ids.first() {
         assert_eq!(rig.publish(QoS::AtLeastOnce, ""), Err(CommandError::Full));
@@ -981,6 +992,30 @@ fn sizes_from_nothing_to_all_identifiers() {
     }
 }
 
+/// Of the standard: a field, a packet, a subscription identifier.
+#[test]
+fn what_the_standard_has_no_room_for_is_refused_with_figures() {
+    for version in VERSIONS {
+        let mut rig = Rig::<1024>::online(version);
+        let topic = "t".repeat(65_536);
+        let refused = rig.session.publish(&Publish::new(&topic, b"")).unwrap_err();
+        assert_eq!(refused, too_large(SizeLimit::Standard, 65_536, 65_535));
+        let front = if version == Version::V5 { 4 } else { 3 };
+        for (len, needed) in [(268_435_455, 268_435_455 + front), (usize::MAX, u32::MAX)] {
+            let refused = rig.session.publish_with(&Publish::new("t", b""), len, |_| {}).unwrap_err();
+            assert_eq!(refused, too_large(SizeLimit::Standard, needed, 268_435_455));
+        }
+        let refused = rig.session.publish_with(&Publish::new("t", b""), 268_435_451, |_| {}).unwrap_err();
+        let whole = 268_435_451 + front + 5;
+        assert_eq!(refused, too_large(SizeLimit::Store, whole, 1008), "as long as a packet may be, or shorter");
+    }
+    let mut rig = Rig::<1024>::online(Version::V5);
+    let subscriptions = [Subscription::new("f", QoS::AtMostOnce)];
+    let properties = Properties::of(&[Property::SubscriptionIdentifier(268_435_456)]);
+    let refused = rig.session.subscribe(&Subscribe { subscriptions: &subscriptions, properties });
+    assert_eq!(refused, Err(too_large(SizeLimit::Standard, 268_435_456, 268_435_455)));
+}
+
 #[test]
 fn sizes_at_their_largest() {
     for version in VERSIONS {
@@ -993,9 +1028,11 @@ fn sizes_at_their_largest() {
 #[test]
 fn a_connect_that_does_not_fit_is_refused() {
     for version in VERSIONS {
-        let mut rig = Rig::<64, 1, 1, 13>::new(version);
+        let mut rig = Rig::<28, 1, 1, 13>::new(version);
         let before = rig.clone();
-        assert_eq!(rig.connect(Connect::new(version, "c")), Err(CommandError::TooLarge));
+        let needed = if version == Version::V5 { 24 } else { 15 };
+        let refused = too_large(SizeLimit::Control, needed, 13);
+        assert_eq!(rig.connect(Connect::new(version, "c")), Err(refused));
         assert!(rig.session == before.session);
         assert_eq!(rig.settle(), [Seen::Close(CloseReason::NotConnected)]);
         assert_eq!(rig.publish(QoS::AtMostOnce, ""), Err(CommandError::Offline));
@@ -1455,7 +1492,9 @@ fn an_auth_that_never_fits_is_too_large() {
     for len in 0..110_usize {
         let mut rig = idle.clone();
         let result = rig.authenticate(ReasonCode::Reauthenticate, "m", &vec![b'd'; len]);
-        assert_eq!(result, if 11 + len + 9 <= 100 { Ok(()) } else { Err(CommandError::TooLarge) }, "{len}");
+        let needed = u32::try_from(11 + len).unwrap();
+        let refused = Err(too_large(SizeLimit::Control, needed, 100 - 9));
+        assert_eq!(result, if needed + 9 <= 100 { Ok(()) } else { refused }, "{len}");
     }
 }
 
@@ -1474,18 +1513,19 @@ fn what_never_fits_is_too_large_and_what_may_fit_is_full() {
     assert_eq!(busy.shown().len(), 4 * 4);
     for (rig, free) in [(&idle, 100), (&busy, 100 - 4 * 4)] {
         for len in 0..110_usize {
-            let expected = |needed| match needed {
-                _ if needed <= free => Ok(()),
-                _ if needed <= 100 => Err(CommandError::Full),
-                _ => Err(CommandError::TooLarge),
+            let expected = |packet: u32, kept| match packet + kept {
+                needed if needed <= free => Ok(()),
+                needed if needed <= 100 => Err(CommandError::Full),
+                _ => Err(too_large(SizeLimit::Control, packet, 100 - kept)),
             };
+            let data = u32::try_from(len).unwrap();
             let auth = rig.clone().authenticate(ReasonCode::Reauthenticate, "m", &vec![b'd'; len]);
-            assert_eq!(auth, expected(11 + len + 9), "AUTH, {len} bytes, {free} free");
+            assert_eq!(auth, expected(11 + data, 9), "AUTH, {len} bytes, {free} free");
             let text = "t".repeat(len);
             let properties = [Property::ReasonString(&text)];
             let farewell = Disconnect { properties: Properties::of(&properties), ..Disconnect::default() };
             let done = rig.clone().session.disconnect(&farewell);
-            assert_eq!(done, expected(7 + len + 5), "DISCONNECT, {len} bytes, {free} free");
+            assert_eq!(done, expected(7 + data, 5), "DISCONNECT, {len} bytes, {free} free");
         }
     }
 }
@@ -1496,7 +1536,7 @@ fn what_is_as_long_as_the_server_takes_is_sent() {
         let mut rig = Rig::<1024>::new(Version::V5);
         rig.connect(Connect::new(Version::V5, "c")).unwrap();
         rig.accept(false, &[Property::MaximumPacketSize(limit)]);
-        let expected = if fits { Ok(()) } else { Err(CommandError::TooLarge) };
+        let expected = if fits { Ok(()) } else { Err(too_large(SizeLimit::Peer, 11, 10)) };
         // 30 09, the topic, no properties, and five bytes.
         assert_eq!(rig.publish(QoS::AtMostOnce, "12345").map(drop), expected);
         let properties = [Property::ReasonString("1234")];
@@ -1563,8 +1603,8 @@ fn what_the_server_does_not_support_is_refused_until_the_next_connection() {
             CommandError::SharedUnsupported,
         ),
         (Property::SubscriptionIdentifierAvailable(false), identified, CommandError::SubscriptionIdentifierUnsupported),
-        (Property::MaximumPacketSize(20), long, CommandError::TooLarge),
-        (Property::MaximumPacketSize(20), long_filter, CommandError::TooLarge),
+        (Property::MaximumPacketSize(20), long, too_large(SizeLimit::Peer, 22, 20)),
+        (Property::MaximumPacketSize(20), long_filter, too_large(SizeLimit::Peer, 24, 20)),
     ];
     for (property, call, expected) in cases {
         let mut rig = Rig::new(Version::V5);
@@ -1604,7 +1644,8 @@ fn stored_messages_obey_the_limits_of_the_new_connection() {
             assert!(written(&seen).starts_with(second), "{limit:?}, leaves: {leaves}: {}", written(&seen));
             assert!(!written(&seen).contains("3516"), "{limit:?}, leaves: {leaves}: {}", written(&seen));
             assert_eq!(second.is_empty(), !written(&seen).contains("3114"), "{limit:?}, leaves: {leaves}");
-            assert_eq!(events(&seen), ["Unsendable 1"], "{limit:?}, leaves: {leaves}");
+            let dropped = if second.is_empty() { &["Dropped { count: 1 }"][..] } else { &[] };
+            assert_eq!(events(&seen), [&["Unsendable 1"], dropped].concat(), "{limit:?}, leaves: {leaves}");
         }
     }
 }
@@ -1616,11 +1657,11 @@ fn no_packet_exceeds_the_servers_maximum() {
     rig.connect(Connect { properties: Properties::of(&method), ..Connect::new(Version::V5, "c") }).unwrap();
     rig.accept(false, &[Property::AuthenticationMethod("m"), Property::MaximumPacketSize(20)]);
     let long = rig.authenticate(ReasonCode::Reauthenticate, "m", b"0123456789012345");
-    assert_eq!(long, Err(CommandError::TooLarge), "AUTH");
+    assert!(matches!(long, Err(CommandError::TooLarge { .. })), "AUTH");
     let properties = [Property::ReasonString("0123456789012345")];
     let properties = Properties::of(&properties);
     let long = rig.session.disconnect(&Disconnect { properties, ..Disconnect::default() });
-    assert_eq!(long, Err(CommandError::TooLarge), "DISCONNECT");
+    assert!(matches!(long, Err(CommandError::TooLarge { .. })), "DISCONNECT");
 
     let mut rig = Rig::<1024>::new(Version::V5);
     rig.connect(Connect::new(Version::V5, "c")).unwrap();

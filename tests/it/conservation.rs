@@ -30,7 +30,7 @@ fn run(losses: bool) -> impl Strategy<Value = Run> {
             window,
             manual,
         });
-        let weights = Weights { lose: 0, ..Weights::default() };
+        let weights = Weights { lose: 0, give_up: 0, ..Weights::default() };
         (setup, Operations { expiry: false, aliases: 0, payload: 60, weights, ..Operations::new(version) }.list())
     };
     Union::new([Version::V311, Version::V5].map(|version| of_version(version).boxed()))

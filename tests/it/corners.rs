@@ -252,7 +252,7 @@ fn a_window_is_kept_when_all_is_sent_again() {
 /// Each that waits for PUBCOMP counts once, and what is free of the window is used.
 #[test]
 fn a_window_that_is_half_free_takes_what_is_sent_again() {
-    let mut session: Session<1024, 3, 4> = Session::new();
+    let mut session: Session<1024, 4, 4> = Session::new();
     let mut inbox: Inbox<[u8; 256]> = Inbox::new();
     let connect = Connect {
         keep_alive: 0,
@@ -356,7 +356,8 @@ fn a_neglected_request_does_not_replace_a_farewell() {
     assert!(matches!(session.poll(&mut inbox, at(0)), Step::Event(server::Event::Subscribing { .. })));
     let r = "x".repeat(48);
     let p = [Property::ReasonString(&r)];
-    let d = Disconnect { reason_code: ReasonCode::NotAuthorized, properties: Properties::of(&p) };
+    let d =
+        Disconnect { reason_code: ReasonCode::NotAuthorized, properties: Properties::of(&p), ..Disconnect::default() };
     session.disconnect(&d).unwrap();
     let (events, out) = run_s(&mut session, &mut inbox, 0);
     assert!(events.last().is_some_and(|event| event == "Close Disconnected"), "{events:?}");

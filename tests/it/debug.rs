@@ -97,7 +97,7 @@ fn of_commands() {
     assert_shown(
         &publish,
         "Publish { topic: \"t\", payload: 5, qos: ExactlyOnce, retain: false, \
-        properties: [correlation_data([3 bytes])], topic_alias: Some(3) }",
+        properties: [correlation_data([3 bytes])], topic_alias: Some(3), offline: None }",
     );
 }
 

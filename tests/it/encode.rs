@@ -10,7 +10,7 @@ use mqtt_session::wire::{
 use mqtt_session::{PacketId, Property, QoS, ReasonCode, Role, Subscription, Version, Violation, Will};
 
 use Role::{Client, Server};
-use Unencodable::{Forbidden, NotInVersion, TooLong};
+use Unencodable::{Forbidden, NotInVersion};
 use Version::{V5, V311};
 
 const ID: PacketId = PacketId::MIN;
@@ -43,6 +43,10 @@ const AUTH: Auth<'_> = Auth {
     reason_code: ReasonCode::ContinueAuthentication,
     properties: List::of(&[Property::AuthenticationMethod("m")]),
 };
+
+const fn too_long(needed: u32, available: u32) -> Unencodable {
+    Unencodable::TooLong { needed, available }
+}
 
 /// Neither into nothing nor into more room than enough.
 #[track_caller]
@@ -369,18 +373,20 @@ fn fields_longer_than_their_length_can_say() {
             ]
         };
         holders_of(fits).iter().for_each(|packet| accepted(version, Server, packet));
-        holders_of(LONG).iter().for_each(|packet| refused(version, Server, packet, TooLong));
+        holders_of(LONG).iter().for_each(|packet| refused(version, Server, packet, too_long(65_536, 65_535)));
     }
     let long_name = [Property::UserProperty(LONG, "")];
     let long_value = [Property::UserProperty("", LONG)];
     let long_type = [Property::ContentType(LONG)];
     let long_data = [Property::CorrelationData(LONG.as_bytes())];
     for list in [long_name, long_value, long_type, long_data] {
-        refused(V5, Client, &Packet::Publish(PublishPacket { properties: List::of(&list), ..PUBLISH }), TooLong);
+        let packet = Packet::Publish(PublishPacket { properties: List::of(&list), ..PUBLISH });
+        refused(V5, Client, &packet, too_long(65_536, 65_535));
     }
     for identifier in [268_435_456, u32::MAX] {
         let list = [Property::SubscriptionIdentifier(identifier)];
-        refused(V5, Client, &Packet::Publish(PublishPacket { properties: List::of(&list), ..PUBLISH }), TooLong);
+        let packet = Packet::Publish(PublishPacket { properties: List::of(&list), ..PUBLISH });
+        refused(V5, Client, &packet, too_long(identifier, 268_435_455));
     }
 }
 
@@ -390,8 +396,9 @@ fn the_longest_packet() {
     let (payload, _) = zeros.split_at(268_435_452);
     let longest = |payload| Packet::Publish(PublishPacket { payload, ..PUBLISH });
     assert_eq!(longest(payload).encode(V311, Server, &mut []), Err(Unencodable::NoRoom(268_435_460)));
-    assert_eq!(longest(&zeros).encode(V311, Server, &mut []), Err(TooLong));
-    assert_eq!(longest(payload).encode(V5, Server, &mut []), Err(TooLong), "a byte for the length of no properties");
+    let by_one = too_long(268_435_456, 268_435_455);
+    assert_eq!(longest(&zeros).encode(V311, Server, &mut []), Err(by_one));
+    assert_eq!(longest(payload).encode(V5, Server, &mut []), Err(by_one), "a byte for the length of no properties");
 }
 
 /// For each packet with a reason code `xx` one that is legal, one that is not, and the rule that this one breaks.

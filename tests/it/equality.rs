@@ -323,7 +323,7 @@ fn where_things_lie_makes_no_difference() {
 }
 
 fn fill(session: &mut Client) {
-    for _ in 0..4 {
+    for _ in 0..3 {
         publish(session, QoS::AtLeastOnce, b"");
     }
 }

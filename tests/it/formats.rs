@@ -9,9 +9,9 @@ use std::path::Path;
 use defmt::Format;
 use mqtt_session::{
     AckType, Acknowledge, Auth, Backoff, CloseReason, CommandError, Connack, Connect, Delivery, Disconnect, Event,
-    Handle, Inbox, Instant, List, LostSession, Message, Offline, Outcome, Oversized, Property, Publish, QoS,
-    ReasonCode, RetainHandling, Role, Session, Step, StrayPacket, Subscribe, Subscription, TopicAliases, Unsubscribe,
-    Version, Violation, Will, io, server, wire,
+    Handle, Inbox, Instant, List, LostSession, MaximumPacketSize, Message, Offline, Outcome, Oversized, Property,
+    Publish, QoS, ReasonCode, RetainHandling, Role, Session, SizeLimit, Step, StrayPacket, Subscribe, Subscription,
+    TopicAliases, Unsubscribe, Version, Violation, Will, io, server, wire,
 };
 use syn::{Item, Visibility};
 
@@ -53,6 +53,7 @@ fn formatted() -> BTreeSet<&'static str> {
         name::<Offline>("Offline"),
         name::<Outcome>("Outcome"),
         name::<Oversized>("Oversized"),
+        name::<MaximumPacketSize>("MaximumPacketSize"),
         name::<wire::ConnectPacket<'_>>("ConnectPacket"),
         name::<wire::DisconnectPacket<'_>>("DisconnectPacket"),
         name::<wire::PublishPacket<'_>>("PublishPacket"),
@@ -60,11 +61,13 @@ fn formatted() -> BTreeSet<&'static str> {
         name::<wire::UnsubscribePacket<'_>>("UnsubscribePacket"),
         name::<wire::Packet<'_>>("Packet"),
         name::<wire::PacketType>("PacketType"),
+        name::<mqtt_session::DisconnectWhen>("DisconnectWhen"),
         name::<Property<'_>>("Property"),
         name::<Publish<'_>>("Publish"),
         name::<QoS>("QoS"),
         name::<ReasonCode>("ReasonCode"),
         name::<CommandError>("CommandError"),
+        name::<SizeLimit>("SizeLimit"),
         name::<RetainHandling>("RetainHandling"),
         name::<Role>("Role"),
         name::<server::Liveness>("Liveness"),

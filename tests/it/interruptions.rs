@@ -97,7 +97,8 @@ fn requests_are_lost_once_however_often_the_connection_is_given_up() {
     rig.events.sort();
     assert_eq!(rig.events, requests.map(|packet_id| format!("RequestLost {{ packet_id: {packet_id} }}")));
     rig.receive(&CONNACK);
-    let mut identifiers: Vec<_> = (0..4).map(|_| rig.publish(QoS::AtLeastOnce, b"x").unwrap()).collect();
+    let mut identifiers: Vec<_> = (0..3).map(|_| rig.publish(QoS::AtLeastOnce, b"x").unwrap()).collect();
+    identifiers.push(rig.subscribe());
     identifiers.dedup();
     assert_eq!(identifiers.len(), 4);
 }
@@ -163,7 +164,8 @@ fn the_older_version_is_spoken_though_something_was_queued() {
     rig.written.clear();
     rig.connect(&older);
     rig.run();
-    assert_eq!(rig.events, [format!("Published {{ packet_id: {queued}, outcome: Lost, properties: [] }}")]);
+    let lost = format!("Published {{ packet_id: {queued}, outcome: Lost, properties: [] }}");
+    assert_eq!(rig.events, [lost, "Dropped { count: 1 }".to_owned()]);
     rig.receive(&CONNACK);
     assert_eq!(rig.written[0], 0x10);
     assert!(!rig.written.windows(4).any(|bytes| bytes == b"zero"));
@@ -395,7 +397,7 @@ fn an_authentication_takes_the_room_of_an_acknowledgement() {
                 t.sends(packet[..len].to_vec());
             }
             Err(refused) => {
-                assert_eq!((refused, len), (CommandError::TooLarge, most), "{len} bytes of data");
+                assert!(matches!(refused, CommandError::TooLarge { .. }) && len == most, "{len} bytes of data");
                 most += 1;
             }
         }

@@ -3,25 +3,33 @@
 //!
 //! What takes longer is in `tests/long`, what starts other programs in `tests/programs`.
 
+mod acknowledge_with;
 mod aliases;
+mod announced;
 mod chart;
 mod commands;
+mod completing;
 mod conformance;
 mod conservation;
 mod corners;
 mod debug;
 mod drivers;
+mod dropped;
+mod early;
 mod encode;
 mod equality;
 mod formats;
 mod fuzz;
+mod given_up;
 mod harness;
 mod inbox;
 mod interruptions;
 mod known_failures;
 mod layers;
+mod long_connect;
 mod one_version;
 mod oversized;
+mod ping;
 mod properties;
 mod report;
 mod room;

@@ -1,4 +1,4 @@
-//! Messages that are larger than the inbox: let pass where that was asked for, in 3.1.1, and refused otherwise.
+//! Messages that are larger than the inbox: let pass where that was asked for and the peer may send them, and refused otherwise.
 #![cfg(all(feature = "v311", feature = "v5"))]
 #![allow(
     clippy::unwrap_used,

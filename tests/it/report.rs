@@ -248,7 +248,7 @@ fn refused_commands() {
     let told = told(|| {
         let (mut session, _) = connected();
         assert_eq!(Client::new().publish(&message()), Err(CommandError::Offline));
-        assert_eq!(session.publish(&Publish::new("t", &[7; 600])), Err(CommandError::TooLarge));
+        assert!(session.publish(&Publish::new("t", &[7; 600])).is_err());
         while session.publish(&message()).is_ok() {}
         assert!(session.subscribe(&Subscribe::default()).is_err());
     });
@@ -256,7 +256,7 @@ fn refused_commands() {
         told,
         [
             "DEBUG publish refused: Offline",
-            "WARN publish refused: TooLarge",
+            "WARN publish refused: TooLarge { limit: Store, needed: 607, available: 496 }",
             "DEBUG publish refused: Full",
             "WARN subscribe refused: Forbidden(SubscribeEmpty)"
         ]

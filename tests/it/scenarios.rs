@@ -427,8 +427,11 @@ impl<const INBOUND: usize> Player<INBOUND> {
         known(fields, &["code", "expiry"], &[])?;
         let properties: Vec<_> = number(&fields["expiry"])?.map(Property::SessionExpiryInterval).into_iter().collect();
         let code = number(&fields["code"])?.map_or(Some(ReasonCode::Success), ReasonCode::of_byte);
-        let disconnect =
-            Disconnect { reason_code: code.ok_or("no reason code")?, properties: Properties::of(&properties) };
+        let disconnect = Disconnect {
+            reason_code: code.ok_or("no reason code")?,
+            properties: Properties::of(&properties),
+            ..Disconnect::default()
+        };
         self.session.disconnect(&disconnect).map_err(|refused| refused.to_string())?;
         self.online = false;
         Ok(())

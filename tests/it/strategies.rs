@@ -68,7 +68,7 @@ proptest! {
                 Operation::Acknowledge { by, code, .. } | Operation::Disconnect { by, code } => {
                     prop_assert!(by == Role::Server && code == ReasonCode::Success);
                 }
-                Operation::Cancel { from, .. } => prop_assert_eq!(from, Role::Server),
+                Operation::Cancel { from, .. } | Operation::GiveUp { from, .. } => prop_assert_eq!(from, Role::Server),
                 Operation::CutAfter(bytes) => prop_assert!(bytes <= 7),
                 Operation::Subscribe { .. } | Operation::Unsubscribe { .. } => prop_assert!(false, "a server asks"),
                 _ => {}

@@ -9,14 +9,16 @@ use std::fs;
 use std::path::Path;
 
 use mqtt_session::wire::Unencodable;
-use mqtt_session::{CloseReason, CommandError, ReasonCode, Violation, io};
+use mqtt_session::{CloseReason, CommandError, ReasonCode, SizeLimit, Violation, io};
 use syn::Item;
 
 const ALONE: Violation = Violation::AuthenticationDataAlone;
 
+const TOO_LARGE: CommandError = CommandError::TooLarge { limit: SizeLimit::Store, needed: 342, available: 256 };
+
 const REFUSED: &[(CommandError, &str)] = &[
     (CommandError::Full, "there is no room now"),
-    (CommandError::TooLarge, "it is larger than what there is room for"),
+    (TOO_LARGE, "it takes 342 bytes, and the store has room for 256"),
     (CommandError::Offline, "there is no connection"),
     (CommandError::Closing, "the connection is being closed"),
     (
@@ -32,6 +34,7 @@ const REFUSED: &[(CommandError, &str)] = &[
     (CommandError::SharedUnsupported, "the server has no shared subscriptions"),
     (CommandError::OtherSession, "the session belongs to another client identifier or version"),
     (CommandError::StaleHandle, "the message is acknowledged or gone"),
+    (CommandError::NotNext, "another message is to be acknowledged before it"),
     (CommandError::ExpiryRaised, "a session that ends with its connection cannot be kept"),
     (CommandError::NotAuthenticating, "there is no authentication to go on with"),
     (CommandError::Reserved, "the session sets this property itself"),
@@ -43,6 +46,7 @@ const CAUSES: &[(CloseReason, &str)] = &[
     (CloseReason::NotConnected, "there was no connection yet"),
     (CloseReason::ConnectionLost, "the transport was lost"),
     (CloseReason::Disconnected, "disconnected as asked"),
+    (CloseReason::DisconnectedIncomplete, "disconnected as asked, before every exchange was over"),
     (CloseReason::ConnectionRefused(ReasonCode::Banned), "the server refused the connection: banned (0x8A)"),
     (CloseReason::UnsupportedVersion, "the server does not speak this version"),
     (CloseReason::DisconnectedByPeer(ReasonCode::ServerBusy), "the peer disconnected: server busy (0x89)"),
@@ -84,9 +88,11 @@ const CAUSES: &[(CloseReason, &str)] = &[
     (CloseReason::ExpiryRaised, "a session that ends with its connection cannot be kept"),
 ];
 
+const TOO_LONG: Unencodable = Unencodable::TooLong { needed: 65_536, available: 65_535 };
+
 const UNENCODABLE: &[(Unencodable, &str)] = &[
     (Unencodable::NoRoom(1024), "the packet takes 1024 bytes, more than there is room for"),
-    (Unencodable::TooLong, "a field is longer than its length can say"),
+    (TOO_LONG, "a field takes 65536, and the standard allows 65535"),
     (Unencodable::NotInVersion, "this version of the protocol has no such field"),
     (
         Unencodable::Forbidden(ALONE),
@@ -160,7 +166,7 @@ fn assert_texts<T: Copy + Debug + Display>(file: &str, name: &str, rows: &[(T, &
 }
 
 fn variant(value: impl Debug) -> String {
-    format!("{value:?}").split('(').next().map(str::to_owned).expect("a name")
+    format!("{value:?}").split(['(', ' ']).next().map(str::to_owned).expect("a name")
 }
 
 fn variants(file: &str, name: &str) -> BTreeSet<String> {
@@ -177,6 +183,19 @@ fn variants(file: &str, name: &str) -> BTreeSet<String> {
 #[test]
 fn of_refusals() {
     assert_texts("error.rs", "CommandError", REFUSED);
+}
+
+#[test]
+fn of_what_is_too_small() {
+    for (limit, text) in [
+        (SizeLimit::Store, "it takes 342 bytes, and the store has room for 256"),
+        (SizeLimit::Outbound, "it takes a place among the exchanges, and there are none"),
+        (SizeLimit::Control, "it takes 342 bytes, and CONTROL has room for 256"),
+        (SizeLimit::Peer, "it takes 342 bytes, and the peer accepts 256"),
+        (SizeLimit::Standard, "it takes 342, and the standard allows 256"),
+    ] {
+        assert_eq!(CommandError::TooLarge { limit, needed: 342, available: 256 }.to_string(), text);
+    }
 }
 
 #[test]
@@ -232,8 +251,8 @@ fn of_the_ends_of_a_driver() {
 #[test]
 fn of_what_becomes_of_them() {
     for (found, refused) in [
-        (Unencodable::NoRoom(9), CommandError::TooLarge),
-        (Unencodable::TooLong, CommandError::TooLarge),
+        (Unencodable::NoRoom(9), CommandError::TooLarge { limit: SizeLimit::Store, needed: 9, available: 0 }),
+        (TOO_LONG, CommandError::TooLarge { limit: SizeLimit::Standard, needed: 65_536, available: 65_535 }),
         (Unencodable::NotInVersion, CommandError::NotInVersion),
         (Unencodable::Forbidden(ALONE), CommandError::Forbidden(ALONE)),
     ] {

@@ -66,8 +66,8 @@ const Q2: QoS = QoS::ExactlyOnce;
 
 /// Room for three messages.
 type Roomy = Exploration<96, 3, 3>;
-/// Two at a time, so that places and identifiers are used again.
-type Narrow = Exploration<96, 2, 2>;
+/// Two at a time, so that places and identifiers are used again; the client's end keeps one place for requests.
+type Narrow = Exploration<96, 3, 2>;
 /// One at a time.
 type Single = Exploration<96, 3, 1>;
 /// The store takes one message.
@@ -126,6 +126,19 @@ fn refusals() {
     Roomy::assert_sound("refused: QoS 1, 2 from the client", plan(&[Q1, Q2], &[]));
 }
 
+/// An application gives up a message that was sent: it is told once, nothing is sent again, and a late answer disturbs nobody.
+#[test]
+fn given_up() {
+    in_both(|version| {
+        let plan = |client, server| Plan { give_ups: 1, oddities: 0, ..faulty(version, client, server) };
+        Roomy::assert_sound("given up: QoS 2, 1 from the client", plan(&[Q2, Q1], &[]));
+        Roomy::assert_sound("given up: QoS 2, 1 from the server", plan(&[], &[Q2, Q1]));
+        let narrow = |client, server| Plan { cuts: 1, ..plan(client, server) };
+        Narrow::assert_sound("given up, two at a time: QoS 1, 2, 2 from the client", narrow(&[Q1, Q2, Q2], &[]));
+        Narrow::assert_sound("given up, two at a time: QoS 2, 1, 2 from the server", narrow(&[], &[Q2, Q1, Q2]));
+    });
+}
+
 #[test]
 fn receive_maximum() {
     let plan = Plan { oddities: 0, ..faulty(Version::V5, &[Q2, Q1, Q2], &[]) };
@@ -178,6 +191,8 @@ fn hashes_tell_states_apart() {
         assert!(Roomy::assert_hashes_tell_apart(Plan { losses: 1, ..Plan::new(version, &[Q2], &[Q2]) }) > 1_000);
         let plan = Plan { manual: true, cuts: 2, ..Plan::new(version, &[], &[Q2, Q1]) };
         assert!(Narrow::assert_hashes_tell_apart(plan) > 1_000);
+        let plan = Plan { give_ups: 1, cuts: 1, losses: 1, ..Plan::new(version, &[Q2, Q1], &[]) };
+        assert!(Roomy::assert_hashes_tell_apart(plan) > 1_000);
     });
 }
 

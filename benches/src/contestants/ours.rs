@@ -15,7 +15,7 @@ struct Ours<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, con
     link: Link,
 }
 
-/// Memory as for the window that is asked for.
+/// Memory as for the window that is asked for, and a place that is kept for requests.
 fn enter(work: &Work) -> Result<Box<dyn Lane>, &'static str> {
     let setup = work.setup();
     Ok(match (setup.sent, setup.held, setup.packet) {
@@ -23,11 +23,11 @@ fn enter(work: &Work) -> Result<Box<dyn Lane>, &'static str> {
         (1, 1, _) => lane(work, Ours::<256, 1, 1, { 256 * 1024 + 64 }>::new(setup)),
         (1, 16, _) => lane(work, Ours::<256, 1, 16, 2_048>::new(setup)),
         (1, 1_000, _) => lane(work, Ours::<256, 1, 1_000, 2_048>::new(setup)),
-        (16, ..) => lane(work, Ours::<2_048, 16, 1, 2_048>::new(setup)),
-        (256, ..) => lane(work, Ours::<{ 32 * 1024 }, 256, 1, 2_048>::new(setup)),
-        (1_000, ..) => lane(work, Ours::<{ 128 * 1024 }, 1_000, 1, 2_048>::new(setup)),
-        (4_096, ..) => lane(work, Ours::<{ 512 * 1024 }, 4_096, 1, 2_048>::new(setup)),
-        (65_535, ..) => lane(work, Ours::<{ 8 * 1024 * 1024 }, 65_535, 1, 2_048>::new(setup)),
+        (16, ..) => lane(work, Ours::<2_048, 17, 1, 2_048>::new(setup)),
+        (256, ..) => lane(work, Ours::<{ 32 * 1024 }, 257, 1, 2_048>::new(setup)),
+        (1_000, ..) => lane(work, Ours::<{ 128 * 1024 }, 1_001, 1, 2_048>::new(setup)),
+        (4_096, ..) => lane(work, Ours::<{ 512 * 1024 }, 4_097, 1, 2_048>::new(setup)),
+        (65_534, ..) => lane(work, Ours::<{ 8 * 1024 * 1024 }, 65_535, 1, 2_048>::new(setup)),
         _ => return Err("no session of this size is prepared"),
     })
 }

@@ -6,9 +6,9 @@ use core::time::Duration;
 use mqtt_session::server::{self, Accept};
 use mqtt_session::wire::{Suback, Unsuback};
 use mqtt_session::{
-    Acknowledge, Auth, Connect, Disconnect, Event, Handle, Inbox, Instant, List, LostSession, Offline, Oversized,
-    PacketId, Properties, Property, Publish, Session, Step, Subscribe, Subscription, TopicAliases, Unsubscribe,
-    Version, Will,
+    Acknowledge, Auth, Connect, Disconnect, Event, Handle, Inbox, Instant, List, LostSession, MaximumPacketSize,
+    Offline, Oversized, PacketId, Properties, Property, Publish, Session, Step, Subscribe, Subscription, TopicAliases,
+    Unsubscribe, Version, Will,
 };
 
 use super::input::Input;
@@ -199,6 +199,12 @@ fn connect(
         },
         offline: if input.flag() { Offline::Acknowledged } else { Offline::Everything },
         oversized: if input.flag() { Oversized::Skipped } else { Oversized::Disconnect },
+        maximum_packet_size: match input.below(3) {
+            0 => MaximumPacketSize::Inbox,
+            1 => MaximumPacketSize::Bytes(u32::from(input.byte()) * 2),
+            _ => MaximumPacketSize::Absent,
+        },
+        receive_maximum: input.below(4).into(),
         topic_aliases: TopicAliases { maximum: input.below(3).into(), topic: input.below(9).into() },
         retry_interval: Duration::from_secs(input.below(3).into()),
         response_timeout: Duration::from_secs(input.byte().into()),

@@ -127,9 +127,17 @@ fn a_cut_in_an_aliased_packet_leaves_nothing_over() {
                     let front = packet.len() - payload.len();
                     t.shows(packet[..front].to_vec(), 0);
                     assert_eq!(write(&mut t, written, chunk), packet[..written]);
+                    let is_dropped = qos == AtMostOnce && (0..packet.len()).contains(&written);
                     // Otherwise `connect` alone tells of the loss.
                     if written % 2 == 0 {
-                        t.cut();
+                        t.loses_link();
+                        if is_dropped {
+                            t.dropped(1);
+                        }
+                        t.closes(mqtt_session::CloseReason::ConnectionLost);
+                    } else if is_dropped {
+                        t.begins();
+                        t.dropped(1);
                     }
                     resumes_with_the_topic(
                         t,

@@ -164,7 +164,7 @@ impl World {
     }
 
     fn disconnect(&mut self, by: Role, reason_code: ReasonCode) {
-        let disconnect = Disconnect { reason_code, properties: Properties::EMPTY };
+        let disconnect = Disconnect { reason_code, properties: Properties::EMPTY, ..Disconnect::default() };
         // There may be no connection.
         let _ = match by {
             Role::Client => self.client.disconnect(&disconnect),
@@ -216,7 +216,8 @@ impl World {
                 Event::Published { packet_id, .. }
                 | Event::Subscribed { packet_id, .. }
                 | Event::Unsubscribed { packet_id, .. }
-                | Event::RequestLost { packet_id },
+                | Event::RequestLost { packet_id }
+                | Event::RequestUnsendable { packet_id, .. },
             ) => released = Some((Role::Client, packet_id)),
             Turn::Server(server::Event::Published { packet_id, .. }) => released = Some((Role::Server, packet_id)),
             Turn::Server(event) => answer(server, &event, self.setup.manual[1]),

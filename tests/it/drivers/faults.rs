@@ -327,6 +327,9 @@ fn a_farewell_to_a_deaf_peer_that_talks_nonsense() {
         let [near, far] = wire(0, habits);
         far.inject(&CONNACK);
         let handler = |session: &mut Client, event: Event<'_>| {
+            if event == (Event::Dropped { count: 1 }) {
+                return;
+            }
             assert!(matches!(event, Event::Connected(_)), "{event:?}");
             far.stuff();
             session.publish(&Publish::new("deaf", b"?")).unwrap();

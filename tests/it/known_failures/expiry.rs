@@ -72,6 +72,7 @@ fn t05_what_expires_without_an_outcome_gives_its_room_back() {
     assert_eq!(expiring(&mut t, AtMostOnce, 1), Err(CommandError::Full));
     t.closes(mqtt_session::CloseReason::ConnectionLost);
     t.passes(1_000);
+    t.dropped(2);
     t.tells(&Event::Writable);
     assert!(expiring(&mut t, AtLeastOnce, 1).is_ok());
 }

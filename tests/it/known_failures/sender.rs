@@ -171,7 +171,7 @@ fn s07_after_pubrec_only_pubrel_is_resumed() {
 #[test]
 fn s08_what_is_unanswered_is_resumed_in_its_order() {
     for version in [Version::V311, Version::V5] {
-        let mut t = Trace::<1024, 4, 4, 256, 256>::new(version);
+        let mut t = Trace::<1024, 5, 4, 256, 256>::new(version);
         t.connects();
         for (qos, payload) in [(AtLeastOnce, "a"), (ExactlyOnce, "b"), (AtLeastOnce, "c"), (ExactlyOnce, "d")] {
             t.publish(qos, payload);
@@ -465,7 +465,9 @@ fn s21_the_rest_of_a_packet_is_not_sent_on_the_next_connection() {
             t.sends(qos1(1, "a").dup());
             t.publish(AtMostOnce, "b");
             t.shows(qos0("b"), written.min(5));
-            t.cut();
+            t.loses_link();
+            t.dropped(1);
+            t.closes(CloseReason::ConnectionLost);
             t.resumes();
             t.sends(qos1(1, "a").dup());
             t.quiet();
@@ -720,7 +722,9 @@ fn s30_a_shown_message_of_qos_0_is_gone_with_its_connection() {
             t.publish(AtMostOnce, "shown");
             t.publish(AtMostOnce, "queued");
             t.shows(qos0("shown"), written);
-            t.cut();
+            t.loses_link();
+            t.dropped(1);
+            t.closes(CloseReason::ConnectionLost);
             t.resumes();
             t.sends(qos0("queued"));
             t.quiet();

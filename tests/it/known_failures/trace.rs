@@ -109,6 +109,14 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.sends(self.connect_packet());
     }
 
+    /// Loses the link, which tells this first.
+    #[track_caller]
+    pub(crate) fn cut_with(&mut self, told: &Event<'_>) {
+        self.loses_link();
+        self.tells(told);
+        self.closes(CloseReason::ConnectionLost);
+    }
+
     /// Begins a connection and leaves CONNECT to the test, too.
     #[track_caller]
     pub(crate) fn begins(&mut self) {
@@ -200,6 +208,14 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
             self.transmits(len);
             rest = left;
         }
+    }
+
+    /// The session writes something, whatever it is.
+    #[track_caller]
+    pub(crate) fn writes(&mut self) {
+        let seen = self.see();
+        let Seen::Transmit(shown) = &seen else { self.fail(&format!("a write expected, not {}", seen.describe())) };
+        self.transmits(shown.len());
     }
 
     /// The session shows exactly this in one `Transmit`, of which `written` bytes are reported. The rest is lost with
@@ -362,6 +378,12 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     #[track_caller]
     pub(crate) fn acknowledged(&mut self, id: u16) {
         self.published(id, Outcome::Acknowledged(ReasonCode::Success));
+    }
+
+    /// Messages of QoS 0 are dropped.
+    #[track_caller]
+    pub(crate) fn dropped(&mut self, count: u8) {
+        self.tells(&Event::Dropped { count });
     }
 
     /// An acknowledgement came that nobody waits for.

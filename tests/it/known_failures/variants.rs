@@ -214,6 +214,7 @@ fn t05_what_is_half_written_does_not_expire() {
         expiring(&mut t, AtMostOnce, 100).unwrap();
         t.shows(packet(1), written);
         t.passes(50_000);
+        t.dropped(1);
         t.sends_rest_of(packet(1), written);
         t.sends(packet(100));
         t.quiet();

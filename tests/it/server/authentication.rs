@@ -202,7 +202,7 @@ fn a_wrong_step_of_the_server_is_refused() {
     let long = "x".repeat(300);
     let properties = [Property::AuthenticationMethod("m"), Property::AuthenticationData(long.as_bytes())];
     let auth = Auth { reason_code: ReasonCode::ContinueAuthentication, properties: Properties::of(&properties) };
-    assert_eq!(t.session.authenticate(&auth), Err(CommandError::TooLarge));
+    assert!(matches!(t.session.authenticate(&auth), Err(CommandError::TooLarge { .. })));
     assert!(t.session == before);
     authenticate(&mut t, ReasonCode::ContinueAuthentication, "m").unwrap();
     let before = t.session.clone();

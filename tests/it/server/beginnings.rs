@@ -145,6 +145,7 @@ fn t11_what_was_queued_is_lost() {
         t.publish(AtMostOnce, "zero");
         t.loses_link();
         t.published(2, Outcome::Lost);
+        t.dropped(1);
         t.closes(CloseReason::ConnectionLost);
         t.hello = LASTING;
         t.connects();

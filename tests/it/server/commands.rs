@@ -5,7 +5,7 @@ use mqtt_session::server::{Accept, Event, Session};
 use mqtt_session::wire::{Auth, List, Properties, Suback, Unsuback};
 use mqtt_session::{
     Acknowledge, CloseReason, CommandError, Disconnect, Handle, Inbox, Instant, Property, Publish, QoS, ReasonCode,
-    Step, Version,
+    SizeLimit, Step, Version,
 };
 
 use super::packets::{Bytes, packet_id, puback, pubrec, pubrel, qos0, qos1, qos2, subscribe};
@@ -175,10 +175,10 @@ fn commands() -> Vec<(&'static str, Call, Expected)> {
         (
             "publish too much",
             |t, _| t.session.publish(&Publish::new("t", &[0; 1024])).map(drop),
-            |_, at| match at {
+            |version, at| match at {
                 Never => Err(CommandError::Offline),
                 Rejected | Leaving | Failing | Parting => Err(CommandError::Closing),
-                _ => Err(CommandError::TooLarge),
+                _ => Err(too_large(SizeLimit::Store, if version == Version::V5 { 1031 } else { 1030 }, 1008)),
             },
         ),
         (
@@ -345,7 +345,7 @@ fn the_smallest_sessions() {
     for version in [Version::V311, Version::V5] {
         let mut t = Trace::<64, 0, 0, 64, 64>::new(version);
         t.connects();
-        assert_eq!(t.try_publish(AtLeastOnce, "a"), Err(CommandError::TooLarge));
+        assert!(matches!(t.try_publish(AtLeastOnce, "a"), Err(CommandError::TooLarge { .. })));
         t.publish(AtMostOnce, "a");
         t.sends(qos0("a"));
         t.receives((qos1(1, "b"), qos0("c")));
@@ -370,10 +370,14 @@ fn the_smallest_sessions() {
 
         let mut t = Trace::<0, 0, 0, 64, 64>::new(version);
         t.connects();
-        assert_eq!(t.try_publish(AtMostOnce, ""), Err(CommandError::TooLarge));
+        assert!(matches!(t.try_publish(AtMostOnce, ""), Err(CommandError::TooLarge { .. })));
         t.receives("C0 00");
         t.sends("D0 00");
     }
+}
+
+const fn too_large(limit: SizeLimit, needed: u32, available: u32) -> CommandError {
+    CommandError::TooLarge { limit, needed, available }
 }
 
 /// A packet as long as there is room fits, and one of a byte more does not.
@@ -382,7 +386,7 @@ fn room_is_exact_to_the_byte() {
     for version in [Version::V311, Version::V5] {
         let mut t = Trace::<128, 2, 1, 64, 64>::new(version);
         t.connects();
-        for (used, refused) in [(0, CommandError::TooLarge), (40, CommandError::Full)] {
+        for (used, refused) in [(0, too_large(SizeLimit::Store, 113, 112)), (40, CommandError::Full)] {
             if used != 0 {
                 t.publish(AtLeastOnce, &"x".repeat(used));
             }

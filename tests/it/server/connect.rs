@@ -3,7 +3,8 @@
 use mqtt_session::server::{Accept, Event, Session};
 use mqtt_session::wire::ConnectPacket;
 use mqtt_session::{
-    CloseReason, CommandError, Inbox, Instant, Properties, Property, ReasonCode, Step, TopicAliases, Version, Violation,
+    CloseReason, CommandError, Inbox, Instant, Properties, Property, ReasonCode, SizeLimit, Step, TopicAliases,
+    Version, Violation,
 };
 
 use super::packets::{Bytes, connack, puback, pubrec, qos0, qos1, qos2, subscribe, to_hex, with_header};
@@ -125,13 +126,13 @@ fn what_connack_cannot_say_is_refused_and_may_be_said_better() {
             let long = "x".repeat(250);
             let properties = [Property::ReasonString(&long)];
             let accept = Accept { properties: Properties::of(&properties), ..Accept::default() };
-            assert_eq!(t.session.accept(&accept), Err(CommandError::TooLarge));
+            assert!(matches!(t.session.accept(&accept), Err(CommandError::TooLarge { .. })));
         }
         let aliases = TopicAliases { maximum: 8, topic: 30 };
-        assert_eq!(
+        assert!(matches!(
             t.session.accept(&Accept { topic_aliases: aliases, ..Accept::default() }),
-            Err(CommandError::TooLarge)
-        );
+            Err(CommandError::TooLarge { .. })
+        ));
         assert!(t.session == before);
         t.accepts();
         t.sends(t.connack(false));
@@ -148,7 +149,9 @@ fn connack_fits_beside_the_aliases_or_is_refused() {
         let text = "x".repeat(len);
         let properties = [Property::ReasonString(&text)];
         let done = t.session.clone().accept(&Accept { properties: Properties::of(&properties), ..Accept::default() });
-        assert_eq!(done, if 13 + 3 + len <= 64 { Ok(()) } else { Err(CommandError::TooLarge) }, "{len}");
+        let needed = u32::try_from(13 + 3 + len).unwrap();
+        let refused = CommandError::TooLarge { limit: SizeLimit::Control, needed, available: 64 };
+        assert_eq!(done, if needed <= 64 { Ok(()) } else { Err(refused) }, "{len}");
     }
     for version in [Version::V311, Version::V5] {
         let mut t = Trace::<64, 1, 1, 64, 256>::new(version);
@@ -157,7 +160,9 @@ fn connack_fits_beside_the_aliases_or_is_refused() {
             let topic_aliases = TopicAliases { maximum: 1, topic };
             let done = t.session.clone().accept(&Accept { topic_aliases, ..Accept::default() });
             let room = 64_usize.saturating_sub(topic_aliases.len());
-            assert_eq!(done, if room >= 5 + 9 { Ok(()) } else { Err(CommandError::TooLarge) }, "{version:?} {topic}");
+            let available = u32::try_from(room).unwrap();
+            let refused = CommandError::TooLarge { limit: SizeLimit::Control, needed: 5 + 9, available };
+            assert_eq!(done, if available >= 5 + 9 { Ok(()) } else { Err(refused) }, "{version:?} {topic}");
         }
     }
 }
@@ -168,7 +173,7 @@ fn a_connack_larger_than_the_client_takes_is_not_sent() {
     let mut t = <Trace>::new(Version::V5);
     t.hello.properties = "27 0000000C";
     t.asks(false);
-    assert_eq!(t.session.accept(&t.accept), Err(CommandError::TooLarge));
+    assert!(matches!(t.session.accept(&t.accept), Err(CommandError::TooLarge { .. })));
     t.rejects(ReasonCode::NotAuthorized);
     t.sends("20 03 00 87 00");
     t.closes(CloseReason::Rejected(ReasonCode::NotAuthorized));
@@ -176,8 +181,11 @@ fn a_connack_larger_than_the_client_takes_is_not_sent() {
     t.connects();
     t.hello.properties = "27 00000004";
     t.asks(false);
-    assert_eq!(t.session.accept(&t.accept), Err(CommandError::TooLarge));
-    assert_eq!(t.session.reject(ReasonCode::NotAuthorized, Properties::EMPTY), Err(CommandError::TooLarge));
+    assert!(matches!(t.session.accept(&t.accept), Err(CommandError::TooLarge { .. })));
+    assert!(matches!(
+        t.session.reject(ReasonCode::NotAuthorized, Properties::EMPTY),
+        Err(CommandError::TooLarge { .. })
+    ));
     t.closes(CloseReason::Rejected(ReasonCode::ServerUnavailable));
 }
 

@@ -470,7 +470,9 @@ fn s21_the_rest_of_a_packet_is_not_sent_on_the_next_connection() {
             t.sends(qos1(1, "a").dup());
             t.publish(AtMostOnce, "b");
             t.shows(qos0("b"), written.min(5));
-            t.cut();
+            t.loses_link();
+            t.dropped(1);
+            t.closes(CloseReason::ConnectionLost);
             t.asks(true);
             t.accepts();
             let connack = t.connack(true);
@@ -606,7 +608,9 @@ fn s30_of_qos_0_nothing_is_sent_twice() {
             t.publish(AtMostOnce, "a");
             t.publish(AtMostOnce, "b");
             t.shows(qos0("a"), written);
-            t.cut();
+            t.loses_link();
+            t.dropped(1);
+            t.closes(CloseReason::ConnectionLost);
             t.resumes();
             t.sends(qos0("b"));
             t.quiet();

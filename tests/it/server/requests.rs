@@ -4,7 +4,7 @@ use mqtt_session::QoS::{AtLeastOnce, ExactlyOnce};
 use mqtt_session::server::Event;
 use mqtt_session::wire::{List, Properties, RetainHandling, Suback, Unsuback};
 use mqtt_session::{
-    CloseReason, CommandError, Disconnect, Property, QoS, ReasonCode, Subscription, Version, Violation,
+    CloseReason, CommandError, Disconnect, Property, QoS, ReasonCode, SizeLimit, Subscription, Version, Violation,
 };
 
 use super::packets::{Bytes, packet_id, puback, qos0, qos1, subscribe, with_header};
@@ -227,7 +227,7 @@ fn a_request_whose_answer_the_client_does_not_take_ends_the_connection() {
         } else {
             t.session.unsuback(&Unsuback { packet_id, properties, reason_codes })
         };
-        assert_eq!(refused, Err(CommandError::TooLarge));
+        assert!(matches!(refused, Err(CommandError::TooLarge { .. })));
         t.sends(answer(t.version, subscribes, 5, 8, 0x80));
         t.receives(request(t.version, subscribes, 6, 9));
         t.fails(CloseReason::RequestTooLarge, 0x97);
@@ -290,11 +290,11 @@ fn an_answer_fits_to_the_byte_or_is_refused() {
             let properties = [Property::ReasonString(&text)];
             let success = [ReasonCode::Success];
             let reply = Suback { properties: Properties::of(&properties), ..suback(5, &success) };
-            let needed = 9 + len + 9;
-            let expected = match needed {
-                _ if needed <= free => Ok(()),
-                _ if needed <= 64 => Err(CommandError::Full),
-                _ => Err(CommandError::TooLarge),
+            let needed = 9 + u32::try_from(len).unwrap();
+            let expected = match needed + 9 {
+                with_disconnect if with_disconnect <= free => Ok(()),
+                with_disconnect if with_disconnect <= 64 => Err(CommandError::Full),
+                _ => Err(CommandError::TooLarge { limit: SizeLimit::Control, needed, available: 64 - 9 }),
             };
             assert_eq!(t.session.clone().suback(&reply), expected, "{len} bytes, {free} free");
         }
@@ -319,7 +319,7 @@ fn an_answer_may_be_shortened() {
         }),
         reason_codes: List::of(&[ReasonCode::Success]),
     };
-    assert_eq!(t.session.suback(&reply("longer")), Err(CommandError::TooLarge));
+    assert!(matches!(t.session.suback(&reply("longer")), Err(CommandError::TooLarge { .. })));
     assert!(t.session == before);
     assert_eq!(t.session.suback(&reply("long")), Err(CommandError::Full));
     assert_eq!(t.session.suback(&reply("short")), Ok(()));
@@ -343,7 +343,9 @@ fn diagnostics_are_left_out_where_the_client_wants_none() {
     t.session.unsuback(&Unsuback { packet_id: packet_id(6), properties, reason_codes }).unwrap();
     t.sends((answer(t.version, true, 5, 1, 0), answer(t.version, false, 6, 1, 0)));
     // DISCONNECT may always say why.
-    t.session.disconnect(&Disconnect { properties, reason_code: ReasonCode::ServerBusy }).unwrap();
+    t.session
+        .disconnect(&Disconnect { properties, reason_code: ReasonCode::ServerBusy, ..Disconnect::default() })
+        .unwrap();
     t.sends("E0 0D 89 0B 1F 0001 72 26 0001 6B 0001 76");
 }
 

@@ -70,6 +70,7 @@ fn is_lost(t: &mut Trace) {
     t.published(1, Outcome::Lost);
     t.published(2, Outcome::Lost);
     t.published(4, Outcome::Lost);
+    t.dropped(1);
 }
 
 #[test]
@@ -418,7 +419,9 @@ fn messages_wait_for_the_client() {
         t.accept.offline = Offline::Acknowledged;
         t.connects();
         t.publish(AtMostOnce, "not written");
-        t.cut();
+        t.loses_link();
+        t.dropped(1);
+        t.closes(CloseReason::ConnectionLost);
         assert_eq!(t.try_publish(AtMostOnce, "x"), Err(CommandError::Offline));
         t.publish(AtLeastOnce, "a");
         t.publish(ExactlyOnce, "b");
@@ -478,7 +481,7 @@ fn limits_are_those_of_the_present_connection() {
     for payload in ["a", "b", "c"] {
         t.publish(AtLeastOnce, payload);
     }
-    assert_eq!(t.try_publish(AtLeastOnce, "this is too long a text"), Err(CommandError::TooLarge));
+    assert!(matches!(t.try_publish(AtLeastOnce, "this is too long a text"), Err(CommandError::TooLarge { .. })));
     t.sends(qos1(1, "a"));
     t.quiet();
     t.cut();

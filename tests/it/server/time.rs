@@ -109,6 +109,7 @@ fn a_farewell_leaves_behind_a_write_that_took_long() {
             t.passes(5_000);
             t.see();
             t.passes(1);
+            t.dropped(1);
             t.closes(CloseReason::DisconnectTimeout);
         }
     }

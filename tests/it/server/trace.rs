@@ -274,6 +274,14 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         }
     }
 
+    /// The session writes something, whatever it is.
+    #[track_caller]
+    pub(crate) fn writes(&mut self) {
+        let seen = self.see();
+        let Seen::Transmit(shown) = &seen else { self.fail(&format!("a write expected, not {}", seen.describe())) };
+        self.transmits(shown.len());
+    }
+
     /// The session shows exactly this in one `Transmit`, of which `written` bytes are reported.
     #[track_caller]
     pub(crate) fn shows(&mut self, packets: impl Bytes, written: usize) {
@@ -375,6 +383,12 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     #[track_caller]
     pub(crate) fn acknowledged(&mut self, id: u16) {
         self.published(id, Outcome::Acknowledged(ReasonCode::Success));
+    }
+
+    /// Messages of QoS 0 are dropped.
+    #[track_caller]
+    pub(crate) fn dropped(&mut self, count: u8) {
+        self.tells(&Event::Dropped { count });
     }
 
     #[track_caller]

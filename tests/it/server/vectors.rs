@@ -210,6 +210,7 @@ impl Mirror {
                     retain: publish.retain,
                     properties: Properties::of(&properties),
                     topic_alias: alias.and_then(core::num::NonZeroU16::new),
+                    offline: None,
                 });
                 if let (Some(theirs), Some(ours)) = (publish.delivery.packet_id(), ours.map_err(refused)?) {
                     self.ids.insert(theirs.get(), ours.get());

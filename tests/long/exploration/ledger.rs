@@ -52,6 +52,8 @@ pub(crate) enum Fate {
     Rejected,
     Lost,
     LostUnconfirmed,
+    /// The application gave it up.
+    GivenUp,
     /// Its server lost it, and all memory of it.
     Gone,
     /// QoS 0 has no outcome.
@@ -72,6 +74,11 @@ pub(crate) struct Stream {
     refused: [bool; MESSAGES],
     /// Which were shown to a transport.
     shown: [bool; MESSAGES],
+    /// Which the sending application has given up, and of which of them the session has been lost since.
+    given_up: [bool; MESSAGES],
+    abandoned: [bool; MESSAGES],
+    /// The identifiers of those whose outcome is told: they stay in use.
+    pub(crate) kept: Vec<PacketId>,
     /// The identifiers that are in use.
     ids: [Option<PacketId>; MESSAGES],
     /// The identifiers that became free, in order, as long as there is anything to publish: they decide which comes next.
@@ -289,6 +296,7 @@ impl Ledger {
             _ => {
                 duties.open.retain(|&open| open != packet_id);
                 recs.retain(|&(rec, _)| rec != packet_id);
+                self.release(plan, role, |kept| kept == packet_id);
             }
         }
     }
@@ -306,7 +314,8 @@ impl Ledger {
     pub(crate) fn accepted(&mut self, plan: &Plan, role: Role, packet_id: Option<PacketId>) {
         let all = plan.messages[number(role)].len();
         let stream = self.stream(role);
-        let reused = packet_id.is_some() && stream.ids.contains(&packet_id);
+        let is_taken = |id| stream.ids.contains(&Some(id)) || stream.kept.contains(&id);
+        let reused = packet_id.is_some_and(is_taken);
         let index = stream.accepted;
         stream.accepted += 1;
         stream.ids[index] = packet_id;
@@ -327,19 +336,45 @@ impl Ledger {
             return self.fail(Fault::OutcomeUnasked);
         };
         stream.ids[index] = None;
-        if stream.accepted < all {
+        if outcome == Outcome::GivenUp && !stream.abandoned[index] {
+            stream.kept.push(packet_id);
+        } else if stream.accepted < all {
             stream.freed.push(packet_id);
         }
         let fate = match outcome {
             Outcome::Acknowledged(_) => Fate::Acknowledged,
             Outcome::Rejected(_) if stream.refused[index] => Fate::Rejected,
+            Outcome::GivenUp if stream.given_up[index] => Fate::GivenUp,
             Outcome::Lost => Fate::Lost,
             Outcome::LostUnconfirmed => Fate::LostUnconfirmed,
             _ => return self.fail(Fault::OutcomeUnasked),
         };
         stream.fates[index] = fate;
-        if fate != Fate::Lost && !stream.delivered[index] {
+        if !matches!(fate, Fate::Lost | Fate::GivenUp) && !stream.delivered[index] {
             self.fail(Fault::Undelivered);
+        }
+    }
+
+    /// An application has given up a message that was sent.
+    pub(crate) fn gave_up(&mut self, role: Role, index: usize) {
+        self.stream(role).given_up[index] = true;
+    }
+
+    /// A message that is under way, and its identifier.
+    pub(crate) fn under_way(&self, role: Role, index: usize) -> Option<PacketId> {
+        self.streams[number(role)].ids[index]
+    }
+
+    /// Identifiers that were kept are free.
+    fn release(&mut self, plan: &Plan, role: Role, is_free: impl Fn(PacketId) -> bool) {
+        let all = plan.messages[number(role)].len();
+        let stream = self.stream(role);
+        let (mut freed, kept): (Vec<_>, _) = stream.kept.drain(..).partition(|&id| is_free(id));
+        stream.kept = kept;
+        freed.sort_unstable();
+        stream.recs.retain(|(rec, _)| !freed.contains(rec));
+        if stream.accepted < all {
+            stream.freed.extend(freed);
         }
     }
 
@@ -429,12 +464,17 @@ impl Ledger {
         }
         if self.is_passing && self.belief == Belief::Known {
             self.belief = Belief::None;
-            self.forgot(Role::Client);
+            self.forgot(plan, Role::Client);
         }
     }
 
     /// The receiver has forgotten what it holds.
-    pub(crate) fn forgot(&mut self, receiver: Role) {
+    pub(crate) fn forgot(&mut self, plan: &Plan, receiver: Role) {
+        self.release(plan, receiver, |_| true);
+        let own = self.stream(receiver);
+        for index in 0..MESSAGES {
+            own.abandoned[index] |= own.given_up[index] && own.ids[index].is_some();
+        }
         let stream = self.stream(other(receiver));
         stream.here = Default::default();
         stream.judged = Default::default();
@@ -447,14 +487,14 @@ impl Ledger {
         self.is_passing = is_clean && !plan.is_v5();
         if is_clean {
             self.belief = Belief::GivenUp;
-            self.forgot(Role::Client);
+            self.forgot(plan, Role::Client);
         }
     }
 
     /// The server has begun a session.
-    pub(crate) fn begun(&mut self) {
+    pub(crate) fn begun(&mut self, plan: &Plan) {
         self.knowledge = Knowledge::Outdated;
-        self.forgot(Role::Server);
+        self.forgot(plan, Role::Server);
     }
 
     /// The client has heard whether there is a session.
@@ -462,7 +502,7 @@ impl Ledger {
         let belief = core::mem::replace(&mut self.belief, Belief::Known);
         let knowledge = core::mem::replace(&mut self.knowledge, Knowledge::Right);
         if !session_present {
-            return self.forgot(Role::Client);
+            return self.forgot(plan, Role::Client);
         }
         match (belief, knowledge) {
             (Belief::GivenUp, _) | (Belief::Known, Knowledge::Outdated) => self.fail(Fault::Resumed),
@@ -474,9 +514,9 @@ impl Ledger {
     }
 
     /// The server has lost everything.
-    pub(crate) fn server_lost(&mut self) {
+    pub(crate) fn server_lost(&mut self, plan: &Plan) {
         self.knowledge = Knowledge::Outdated;
-        self.forgot(Role::Server);
+        self.forgot(plan, Role::Server);
         let stream = self.stream(Role::Server);
         for fate in &mut stream.fates {
             if matches!(fate, Fate::Open | Fate::Accepted) {
@@ -484,6 +524,7 @@ impl Ledger {
             }
         }
         stream.ids = Default::default();
+        stream.kept.clear();
         stream.freed.clear();
         stream.recs.clear();
     }

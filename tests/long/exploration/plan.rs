@@ -14,6 +14,8 @@ pub(crate) struct Plan {
     pub(crate) manual: bool,
     /// How many messages the applications refuse at most, where they acknowledge. (5.0)
     pub(crate) refusals: u8,
+    /// How many messages that were sent the applications give up at most.
+    pub(crate) give_ups: u8,
     pub(crate) lost_session: LostSession,
     /// How often the link is cut, and how often the server loses its session, at most.
     pub(crate) cuts: u8,
@@ -35,6 +37,7 @@ impl Plan {
             messages: [client, server],
             manual: false,
             refusals: 0,
+            give_ups: 0,
             lost_session: LostSession::Standard,
             cuts: 1,
             losses: 0,

@@ -5,7 +5,7 @@ use mqtt_session::{CloseReason, CommandError, ReasonCode, Role};
 use super::defects::Memory;
 use super::drawing::Recorder;
 use super::ends::{Did, Ends, Told, number, other};
-use super::ledger::{Belief, Fault, Hand, Knowledge, Ledger};
+use super::ledger::{Belief, Fault, Hand, Knowledge, Ledger, MESSAGES};
 use super::link::{Pipe, packet_len, packets};
 use super::plan::Plan;
 
@@ -29,6 +29,7 @@ pub(crate) struct World<const STORE: usize, const OUTBOUND: usize, const INBOUND
     cleans: u8,
     oddities: u8,
     refusals: u8,
+    give_ups: u8,
     pub(crate) ledger: Ledger,
     pub(crate) memory: Memory,
 }
@@ -67,6 +68,8 @@ pub(crate) enum Action {
     Acknowledge(Role, usize),
     /// The application refuses one of them.
     Refuse(Role, usize),
+    /// The application gives up this one of its own.
+    GiveUp(Role, usize),
     /// A poll, and what it says is done.
     Poll(Role, Write),
     /// The next packet arrives, or a part of it, and a poll.
@@ -120,6 +123,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> World<STOR
             cleans: plan.cleans,
             oddities: plan.oddities,
             refusals: plan.refusals,
+            give_ups: plan.give_ups,
             ledger: Ledger::default(),
             memory: Memory::default(),
         }
@@ -149,6 +153,12 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> World<STOR
             }
             if self.losses != 0 {
                 actions.push(Action::LoseSession);
+            }
+        }
+        if self.give_ups != 0 && self.link != Link::Unnoticed {
+            for role in ROLES {
+                let under_way = (0..MESSAGES).filter(|&index| self.ledger.under_way(role, index).is_some());
+                actions.extend(under_way.map(|index| Action::GiveUp(role, index)));
             }
         }
         if self.link == Link::Down {
@@ -229,13 +239,14 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> World<STOR
                 self.refusals -= 1;
                 self.acknowledge(role, place, ReasonCode::QuotaExceeded)
             }
+            Action::GiveUp(role, index) => self.give_up(role, index, recorder),
             Action::Poll(role, write) => self.poll(plan, role, write, recorder),
             Action::Deliver(role, write) => self.deliver(plan, role, write, recorder),
             Action::Cut(cut) => self.cut(plan, cut, recorder),
             Action::Reconnect => self.reconnect(plan, false, recorder),
             Action::CleanStart => self.reconnect(plan, true, recorder),
             Action::Attempt { clean_start, refused } => self.attempt(plan, clean_start, refused, recorder),
-            Action::LoseSession => self.lose_session(recorder),
+            Action::LoseSession => self.lose_session(plan, recorder),
         };
         self.fits = [self.ends.client.free_space(), self.ends.server.free_space()].map(|room| room >= PACKET);
         for role in ROLES {
@@ -274,6 +285,18 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> World<STOR
             self.ledger.fail(Fault::CommandRefused);
         }
         true
+    }
+
+    /// Only what was sent can be given up.
+    fn give_up(&mut self, role: Role, index: usize, recorder: &mut Recorder) -> bool {
+        let is_given_up =
+            self.ledger.under_way(role, index).is_some_and(|packet_id| self.ends.give_up(role, packet_id));
+        if is_given_up {
+            recorder.note(format_args!("{role:?} gives up \"{index}\""));
+            self.give_ups -= 1;
+            self.ledger.gave_up(role, index);
+        }
+        is_given_up
     }
 
     fn poll(&mut self, plan: &Plan, role: Role, write: Write, recorder: &mut Recorder) -> bool {
@@ -402,7 +425,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> World<STOR
             Told::Republished { lost, packet_id } => self.ledger.renewed(role, lost, packet_id),
             Told::Connecting { session_present } => {
                 if !session_present {
-                    self.ledger.begun();
+                    self.ledger.begun(plan);
                 }
                 let acknowledgement = plan.acknowledgement();
                 if self.ends.accept(acknowledgement).is_err() {
@@ -451,14 +474,14 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> World<STOR
             pipe.clear();
         }
         self.ledger.disconnected(plan);
-        self.look_for_ends();
+        self.look_for_ends(plan);
         recorder.cut();
     }
 
     /// The server's session may have ended with its connection.
-    fn look_for_ends(&mut self) {
+    fn look_for_ends(&mut self, plan: &Plan) {
         if !self.ends.server.is_lasting() {
-            self.ledger.begun();
+            self.ledger.begun(plan);
         }
     }
 
@@ -493,7 +516,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> World<STOR
         if self.ends.connect(plan, clean_start).is_err() {
             self.ledger.fail(Fault::CommandRefused);
         }
-        self.look_for_ends();
+        self.look_for_ends(plan);
         self.link = Link::Up;
         self.spoil_connection(plan);
         true
@@ -536,12 +559,12 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> World<STOR
         }
     }
 
-    fn lose_session(&mut self, recorder: &mut Recorder) -> bool {
+    fn lose_session(&mut self, plan: &Plan, recorder: &mut Recorder) -> bool {
         recorder.note(format_args!("the server loses its session"));
         self.losses -= 1;
         self.ends.server = mqtt_session::server::Session::new();
         self.starved[number(Role::Server)] = Starved::No;
-        self.ledger.server_lost();
+        self.ledger.server_lost(plan);
         true
     }
 
@@ -567,8 +590,9 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> World<STOR
         if world.ledger.fault.is_some() {
             return plan.defect.is_some() || plan.beyond;
         }
+        let kept = [0, 1].map(|sender: usize| world.ledger.streams[sender].kept.len());
         world.ledger.is_settled(plan)
-            && (world.ends.is_clear() || plan.beyond)
+            && (world.ends.is_clear(kept) || plan.beyond)
             && world.pipes.iter().all(Pipe::is_empty)
     }
 

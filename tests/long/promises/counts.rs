@@ -9,7 +9,7 @@ use super::model::Model;
 use super::world::index;
 
 /// What must occur in the runs, or they would show nothing.
-pub(crate) const SITUATIONS: [&str; 27] = [
+pub(crate) const SITUATIONS: [&str; 29] = [
     "PUBLISH sent again",
     "PUBREL sent again",
     "duplicate suppressed",
@@ -24,6 +24,8 @@ pub(crate) const SITUATIONS: [&str; 27] = [
     "acknowledged by PUBCOMP",
     "rejected",
     "unsendable",
+    "given up",
+    "too late to give up",
     "expired",
     "lost",
     "lost unconfirmed",
@@ -121,6 +123,7 @@ fn told(model: &Model, fact: &Fact) -> Option<&'static str> {
             (Outcome::Acknowledged(_), _) => "acknowledged by PUBCOMP",
             (Outcome::Rejected(_), _) => "rejected",
             (Outcome::Unsendable, _) => "unsendable",
+            (Outcome::GivenUp, _) => "given up",
             (Outcome::Expired, _) => "expired",
             (Outcome::Lost, _) => "lost",
             (Outcome::LostUnconfirmed, _) => "lost unconfirmed",
@@ -129,6 +132,7 @@ fn told(model: &Model, fact: &Fact) -> Option<&'static str> {
         Fact::Republished { .. } => "published anew",
         Fact::Cancelled { taken: true, .. } => "taken back",
         Fact::Cancelled { taken: false, .. } => "too late to take back",
+        Fact::GaveUp { taken: false, .. } => "too late to give up",
         Fact::Refused { full: true, .. } => "refused for want of room",
         Fact::Refused { full: false, .. } => "refused otherwise",
         Fact::Answered { lost: true, .. } => "request lost",

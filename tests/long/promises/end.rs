@@ -20,6 +20,8 @@ pub(crate) trait Commands {
     fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Attempt<()>;
     /// Whether it was taken back, and whether the session is what it was.
     fn cancel(&mut self, packet_id: PacketId) -> (bool, bool);
+    /// The same, of one that was sent.
+    fn give_up(&mut self, packet_id: PacketId) -> (bool, bool);
     fn pending(&self) -> u16;
     fn is_online(&self) -> bool;
     /// Puts a clone in its own place.
@@ -83,6 +85,12 @@ macro_rules! commands {
             fn cancel(&mut self, packet_id: PacketId) -> (bool, bool) {
                 let before = self.clone();
                 let taken = self.cancel(packet_id);
+                (taken, *self == before)
+            }
+
+            fn give_up(&mut self, packet_id: PacketId) -> (bool, bool) {
+                let before = self.clone();
+                let taken = self.give_up(packet_id);
                 (taken, *self == before)
             }
 

@@ -50,6 +50,11 @@ pub(crate) enum Fact {
         number: u32,
         taken: bool,
     },
+    /// An application has given up a message that was sent.
+    GaveUp {
+        number: u32,
+        taken: bool,
+    },
     /// An application was given a message.
     Delivered {
         to: Role,

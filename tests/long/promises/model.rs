@@ -1,7 +1,7 @@
 //! What was promised: each message, what is known of it, and which identifiers stand for which. It follows from what was
 //! seen alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mqtt_session::{AckType, Outcome, PacketId, QoS, Role};
 
@@ -14,6 +14,9 @@ pub(crate) struct Model {
     pub(crate) messages: BTreeMap<u32, Message>,
     /// What the identifiers stand for that are in use, on each end.
     pub(crate) live: [BTreeMap<PacketId, Use>; 2],
+    /// The identifiers of messages that were sent and are never sent again: taken until the other end acknowledges them, or the session
+    /// ends.
+    pub(crate) kept: [BTreeSet<PacketId>; 2],
     /// How many transports there were.
     pub(crate) connection: u32,
     /// Whether the session is to outlive this connection.
@@ -39,6 +42,7 @@ pub(crate) struct Message {
     pub(crate) accepted: u64,
     pub(crate) told: Vec<Outcome>,
     pub(crate) cancelled: bool,
+    pub(crate) given_up: bool,
     /// Its end has lost its memory.
     pub(crate) abandoned: bool,
     /// The connections on which it was shown since it was last published (anew).
@@ -49,6 +53,8 @@ pub(crate) struct Message {
     /// How often the other end may have forgotten it while it was in flight.
     pub(crate) forgotten: u32,
     pub(crate) republished: u32,
+    /// A session has ended since it was accepted.
+    pub(crate) is_lost: bool,
     /// Its PUBREC came in.
     pub(crate) received: bool,
     /// The session may have been lost since it was in flight.
@@ -90,12 +96,14 @@ impl Model {
                     accepted: now,
                     told: Vec::new(),
                     cancelled: false,
+                    given_up: false,
                     abandoned: false,
                     shown: Vec::new(),
                     deliveries: 0,
                     refusals: 0,
                     forgotten: 0,
                     republished: 0,
+                    is_lost: false,
                     received: false,
                     may_be_lost: *from == Role::Server && (!self.lasting || self.unannounced),
                     estranged: false,
@@ -120,6 +128,9 @@ impl Model {
                     message.received = true;
                 }
             }
+            Fact::Arrived { from, packet: Wire::Answer { packet_id, .. } } => {
+                self.kept[index(other(*from))].remove(packet_id);
+            }
             Fact::Delivered { number, .. } => {
                 if let Some(message) = self.messages.get_mut(number) {
                     message.deliveries += 1;
@@ -138,9 +149,18 @@ impl Model {
     fn learn_of_end(&mut self, fact: &Fact) {
         match fact {
             Fact::Told { from, number: Some(number), outcome } => {
+                let is_kept = matches!(outcome, Outcome::GivenUp | Outcome::Unsendable)
+                    && self.messages.get(number).is_some_and(|message| !message.shown.is_empty() && !message.is_lost);
+                let of_message = self.live[index(*from)].iter().filter(|(_, used)| **used == Use::Message(*number));
+                self.kept[index(*from)].extend(of_message.filter(|_| is_kept).map(|(packet_id, _)| *packet_id));
                 self.live[index(*from)].retain(|_, used| *used != Use::Message(*number));
                 if let Some(message) = self.messages.get_mut(number) {
                     message.told.push(*outcome);
+                }
+            }
+            Fact::GaveUp { number, taken: true } => {
+                if let Some(message) = self.messages.get_mut(number) {
+                    message.given_up = true;
                 }
             }
             Fact::Cancelled { number, taken: true } => {
@@ -172,11 +192,13 @@ impl Model {
             Fact::Connecting { clean, lasting } => {
                 self.lasting = *lasting;
                 if *clean || !*lasting {
+                    self.session_ends(Role::Client);
                     self.pending().for_each(|message| message.may_be_lost = true);
                 }
             }
             Fact::Admitted { session_present: false, .. } => {
                 self.unannounced = true;
+                self.session_ends(Role::Server);
                 self.pending().for_each(|message| {
                     message.may_be_lost = true;
                     message.forgotten += u32::from(message.from == Role::Client);
@@ -186,15 +208,30 @@ impl Model {
             Fact::Announced => self.untold |= core::mem::take(&mut self.unannounced),
             Fact::Online { session_present: false } => {
                 (self.untold, self.estranged) = (false, false);
+                self.session_ends(Role::Client);
                 self.pending().for_each(|message| message.may_be_lost = true);
             }
             Fact::Replaced => {
                 self.live[1].clear();
+                self.session_ends(Role::Server);
                 for message in self.messages.values_mut().filter(|message| message.from == Role::Server) {
                     message.abandoned = true;
                 }
             }
+            // It may end with its connection.
+            Fact::Cut | Fact::Closed { .. } if !self.lasting || self.unannounced => {
+                self.session_ends(Role::Client);
+                self.session_ends(Role::Server);
+            }
             _ => {}
+        }
+    }
+
+    /// The session of an end is over, so the identifiers are free that it keeps, and those of what is still to be told as given up.
+    fn session_ends(&mut self, role: Role) {
+        self.kept[index(role)].clear();
+        for message in self.messages.values_mut().filter(|message| message.from == role) {
+            message.is_lost = true;
         }
     }
 

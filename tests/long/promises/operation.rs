@@ -33,6 +33,10 @@ pub(crate) struct Plan {
     pub(crate) keeps_qos_0: bool,
     pub(crate) retry_interval: u8,
     pub(crate) aliases: bool,
+    /// Whether packets may be larger than the inboxes. (5.0)
+    pub(crate) exceeds: bool,
+    /// What both ends announce at most. (5.0)
+    pub(crate) receive_maximum: u16,
     pub(crate) server: ServerPlan,
 }
 
@@ -96,10 +100,24 @@ fn plan() -> impl Strategy<Value = Plan> {
     let keep_alive = select(vec![0_u16, 0, 2, 60]);
     let retry_interval = prop_oneof![4 => Just(0_u8), 1 => Just(2)];
     let of_session = (clean, expiry, any::<[bool; 2]>(), keep_alive, inboxes);
-    let other = (prop::bool::weighted(0.8), retry_interval, any::<bool>(), server);
+    let receive_maximum = prop_oneof![2 => Just(u16::MAX), 1 => 1_u16..4];
+    let limits = (prop::bool::weighted(0.3), receive_maximum);
+    let other = (prop::bool::weighted(0.8), retry_interval, any::<bool>(), limits, server);
     (of_session, other).prop_map(|((clean, expiry, manual, keep_alive, inboxes), other)| {
-        let (keeps_qos_0, retry_interval, aliases, server) = other;
-        Plan { clean, expiry, manual, keep_alive, inboxes, keeps_qos_0, retry_interval, aliases, server }
+        let (keeps_qos_0, retry_interval, aliases, (exceeds, receive_maximum), server) = other;
+        Plan {
+            clean,
+            expiry,
+            manual,
+            keep_alive,
+            inboxes,
+            keeps_qos_0,
+            retry_interval,
+            aliases,
+            exceeds,
+            receive_maximum,
+            server,
+        }
     })
 }
 

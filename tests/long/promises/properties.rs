@@ -88,6 +88,9 @@ fn outcome_is_true(number: u32, message: &Message) -> Checked {
         // One that is published anew is a new message.
         Some(Outcome::Expired) if *republished != 0 => {}
         Some(Outcome::Expired) => ensure!(shown.is_empty() && *deliveries == 0, "message {number} expired late"),
+        Some(Outcome::GivenUp) => {
+            ensure!(message.given_up && !shown.is_empty(), "message {number} is given up by nobody")
+        }
         Some(Outcome::Lost) => ensure!(*may_be_lost, "message {number}: no session was lost"),
         Some(Outcome::LostUnconfirmed) => ensure!(*may_be_lost && *received, "message {number}: no session was lost"),
         _ => {}
@@ -328,7 +331,9 @@ pub(crate) fn identifiers_stand_for_one_thing(seen: &Seen) -> Checked {
             Fact::Accepted { from, packet_id: Some(packet_id), .. } => (*from, packet_id),
             Fact::Requested(packet_id) | Fact::Republished { packet_id, .. } => (Role::Client, packet_id),
             Fact::InFlight(role, count) => {
-                ensure!(*count == 0 || model.estranged, "{role:?} has {count} identifiers left");
+                let kept = model.messages.values().filter(|message| message.from == *role && is_kept(message)).count();
+                let fair = usize::from(*count) <= kept || model.estranged;
+                ensure!(fair, "{role:?} has {count} identifiers left, and {kept} are kept");
                 return Ok(());
             }
             Fact::Shown { from, packet: Wire::Publish { packet_id: packet_id @ Some(_), qos, topic, .. } } => {
@@ -341,7 +346,8 @@ pub(crate) fn identifiers_stand_for_one_thing(seen: &Seen) -> Checked {
             }
             _ => return Ok(()),
         };
-        ensure!(!model.live[index(from)].contains_key(packet_id), "{from:?} uses {packet_id} twice");
+        let is_taken = model.live[index(from)].contains_key(packet_id) || model.kept[index(from)].contains(packet_id);
+        ensure!(!is_taken, "{from:?} uses {packet_id} twice");
         Ok(())
     })
 }
@@ -607,5 +613,10 @@ pub(crate) fn was_estranged(facts: &[(u64, Fact)]) -> bool {
 /// Whether a message that was shown could not be sent again.
 pub(crate) fn gave_up_what_was_sent(facts: &[(u64, Fact)]) -> bool {
     let model = Model::of(facts);
-    model.messages.values().any(|message| message.told == [Outcome::Unsendable] && !message.shown.is_empty())
+    model.messages.values().any(is_kept)
+}
+
+/// Whether the identifier of a message may stay taken behind its end.
+fn is_kept(message: &Message) -> bool {
+    matches!(message.told[..], [Outcome::Unsendable | Outcome::GivenUp]) && !message.shown.is_empty()
 }

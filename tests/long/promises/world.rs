@@ -9,9 +9,9 @@ use std::rc::Rc;
 use mqtt_session::sim::{Chart, Faults, Simulation, Turn};
 use mqtt_session::strategies;
 use mqtt_session::{
-    Acknowledge, CloseReason, CommandError, Connect, Disconnect, Event, Handle, Inbox, Message, Offline, Outcome,
-    Oversized, PacketId, Properties, Property, Publish, QoS, ReasonCode, Role, Subscribe, Subscription, TopicAliases,
-    Unsubscribe, Version, server,
+    Acknowledge, CloseReason, CommandError, Connect, Disconnect, Event, Handle, Inbox, MaximumPacketSize, Message,
+    Offline, Outcome, Oversized, PacketId, Properties, Property, Publish, QoS, ReasonCode, Role, Subscribe,
+    Subscription, TopicAliases, Unsubscribe, Version, server,
 };
 
 use super::end::{ClientEnd, Commands, ServerEnd, Watched};
@@ -46,6 +46,8 @@ pub(crate) struct World<C, S> {
     under_way: [BTreeMap<PacketId, u32>; 2],
     handles: [Vec<Unjudged>; 2],
     requests: BTreeSet<PacketId>,
+    /// How many messages of each end were never acknowledged: their identifiers may stay taken.
+    kept: [u16; 2],
     closed: [bool; 2],
     /// How many messages were delivered.
     deliveries: u32,
@@ -130,6 +132,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             under_way: [BTreeMap::new(), BTreeMap::new()],
             handles: [Vec::new(), Vec::new()],
             requests: BTreeSet::new(),
+            kept: [0; 2],
             closed: [false; 2],
             deliveries: 0,
             drawing,
@@ -184,6 +187,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             Operation::Unsubscribe { count, .. } => self.unsubscribe(count),
             Operation::Acknowledge { by, which, code } => self.acknowledge(by, which, code),
             Operation::Cancel { from, which } => self.cancel(from, which),
+            Operation::GiveUp { from, which } => self.give_up(from, which),
             Operation::Step(steps) => {
                 for _ in 0..steps {
                     self.step();
@@ -241,7 +245,11 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         let places = self.end(other(from)).held();
         // What a session without places is for; and 3.1.1 leaves it to the applications to fill no more places than there are.
         let qos = if places == 0 { qos.min(QoS::AtLeastOnce) } else { qos };
-        if !self.is_v5() && qos != QoS::AtMostOnce && places != 0 && self.under_way[index(from)].len() >= places {
+        // What was given up may take one, too.
+        let requests = if from == Role::Client { self.requests.len() } else { 0 };
+        let taken = usize::from(self.end(from).pending()).saturating_sub(requests);
+        let taken = taken.max(self.under_way[index(from)].len());
+        if !self.is_v5() && qos != QoS::AtMostOnce && places != 0 && taken >= places {
             return false;
         }
         let number = u32::try_from(self.sent.len()).unwrap_or(u32::MAX);
@@ -329,8 +337,20 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         self.note(Fact::Cancelled { number, taken });
     }
 
+    fn give_up(&mut self, from: Role, which: usize) {
+        let under_way = &self.under_way[index(from)];
+        let Some((&packet_id, &number)) = under_way.iter().nth(which.checked_rem(under_way.len()).unwrap_or(0)) else {
+            return;
+        };
+        let (taken, unchanged) = self.end(from).give_up(packet_id);
+        if !taken {
+            self.refused(CommandError::StaleHandle, unchanged);
+        }
+        self.note(Fact::GaveUp { number, taken });
+    }
+
     fn disconnect(&mut self, by: Role, reason_code: ReasonCode) {
-        let disconnect = Disconnect { reason_code, properties: Properties::EMPTY };
+        let disconnect = Disconnect { reason_code, properties: Properties::EMPTY, ..Disconnect::default() };
         let (answer, unchanged) = self.end(by).disconnect(&disconnect);
         if let Err(refused) = answer {
             self.refused(refused, unchanged);
@@ -343,6 +363,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         self.server.begin(None);
         self.inboxes[1].clear();
         self.under_way[1].clear();
+        self.kept[1] = 0;
         self.handles[1].clear();
         self.note(Fact::Replaced);
     }
@@ -371,6 +392,8 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             lost_session: self.setup.lost_session,
             offline: offline(plan.keeps_qos_0),
             oversized: Oversized::Skipped,
+            maximum_packet_size: exceeding(plan.exceeds),
+            receive_maximum: plan.receive_maximum,
             topic_aliases: if v5 && plan.aliases { ALIASES } else { TopicAliases::NONE },
             retry_interval: core::time::Duration::from_secs(plan.retry_interval.into()),
             ..Connect::new(self.setup.version, "m")
@@ -429,6 +452,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             }
             News::Published(from, packet_id, outcome) => {
                 let number = self.under_way[index(from)].remove(&packet_id);
+                self.kept[index(from)] += u16::from(matches!(outcome, Outcome::GivenUp | Outcome::Unsendable));
                 self.note(Fact::Told { from, number, outcome });
             }
             News::Republished(lost, packet_id) => {
@@ -470,6 +494,8 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             acknowledgement: acknowledge(self.plan.manual[1]),
             offline: offline(self.plan.keeps_qos_0),
             oversized: Oversized::Skipped,
+            maximum_packet_size: exceeding(self.plan.exceeds),
+            receive_maximum: self.plan.receive_maximum,
             topic_aliases: if aliases { ALIASES } else { TopicAliases::NONE },
             ..server::Accept::default()
         });
@@ -519,6 +545,10 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         }
         // Without places the server has no way not to acknowledge.
         if !self.plan.manual[1] || !self.client.session.is_online() {
+            return Ok(());
+        }
+        // What was given up half way takes places of the other end until the session ends.
+        if self.kept != [0; 2] {
             return Ok(());
         }
         for len in [60, 20, 8] {
@@ -579,8 +609,8 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         self.under_way.iter().all(BTreeMap::is_empty)
             && self.handles.iter().all(Vec::is_empty)
             && self.requests.is_empty()
-            && self.client.session.pending() == 0
-            && self.server.session.pending() == 0
+            && self.client.session.pending() <= self.kept[0]
+            && self.server.session.pending() <= self.kept[1]
     }
 
     /// The client leaves, comes back, and nothing happens.
@@ -626,6 +656,10 @@ fn inbox(capacity: usize) -> Box<Inbox> {
     }
 }
 
+const fn exceeding(exceeds: bool) -> MaximumPacketSize {
+    if exceeds { MaximumPacketSize::Absent } else { MaximumPacketSize::Inbox }
+}
+
 const fn acknowledge(manually: bool) -> Acknowledge {
     if manually { Acknowledge::Manually } else { Acknowledge::AfterHandling }
 }
@@ -667,7 +701,9 @@ impl News {
             Event::Subscribed { packet_id, .. } | Event::Unsubscribed { packet_id, .. } => {
                 Self::Answered { packet_id, lost: false }
             }
-            Event::RequestLost { packet_id } => Self::Answered { packet_id, lost: true },
+            Event::RequestLost { packet_id } | Event::RequestUnsendable { packet_id, .. } => {
+                Self::Answered { packet_id, lost: true }
+            }
             Event::Stray { .. } => Self::Stray(Role::Client),
             _ => Self::Nothing,
         }

@@ -49,7 +49,7 @@ fn command(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) {
         4 => {
             let properties = [Property::SessionExpiryInterval(any()), Property::ReasonString(any_text())];
             let properties = Properties::of(&properties);
-            session.disconnect(&Disconnect { reason_code: any_code(), properties }).err()
+            session.disconnect(&Disconnect { reason_code: any_code(), properties, ..Disconnect::default() }).err()
         }
         5 => {
             let properties = [Property::AuthenticationMethod(any_text()), Property::AuthenticationData(any_bytes())];

@@ -48,7 +48,7 @@ fn command(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) {
         2 => session.reject(any_code(), Properties::of(&texts)).err(),
         3 => session.suback(&Suback { packet_id, reason_codes, properties }).err(),
         4 => session.unsuback(&Unsuback { packet_id, reason_codes, properties }).err(),
-        5 => session.disconnect(&Disconnect { reason_code: any_code(), properties }).err(),
+        5 => session.disconnect(&Disconnect { reason_code: any_code(), properties, ..Disconnect::default() }).err(),
         6 => session.authenticate(&Auth { reason_code: any_code(), properties }).err(),
         7 => {
             session.connection_lost();
