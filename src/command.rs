@@ -7,6 +7,7 @@ use core::time::Duration;
 use crate::wire::{Properties, QoS, ReasonCode};
 
 /// Who acknowledges received messages of QoS 1 and 2.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
@@ -19,6 +20,7 @@ pub enum Acknowledge {
 }
 
 /// What is kept for a later connection.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
@@ -46,6 +48,7 @@ impl Offline {
 }
 
 /// What becomes of a received message that is larger than the inbox.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
@@ -102,7 +105,7 @@ impl MaximumPacketSize {
 
 /// A message to publish.
 ///
-/// DUP and the packet identifier are the session's affair. [MQTT-3.3.1-3]
+/// The session sets DUP and the packet identifier. [MQTT-3.3.1-3]
 #[derive(Clone, Copy)]
 pub struct Publish<'a> {
     /// The topic name.

@@ -52,8 +52,8 @@ enum Operation {
     Write(Index),
     WriteAll,
     CutShort,
-    KeepFarewell(usize),
-    ReleaseFarewell,
+    KeepDisconnect(usize),
+    ReleaseDisconnect,
     Clear,
 }
 
@@ -65,8 +65,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         6 => any::<Index>().prop_map(Operation::Write),
         4 => Just(Operation::WriteAll),
         2 => Just(Operation::CutShort),
-        3 => body().prop_map(Operation::KeepFarewell),
-        3 => Just(Operation::ReleaseFarewell),
+        3 => body().prop_map(Operation::KeepDisconnect),
+        3 => Just(Operation::ReleaseDisconnect),
         1 => Just(Operation::Clear),
     ]
 }
@@ -207,8 +207,8 @@ impl Pair {
             Operation::Write(part) => self.write(part.index(self.shown - self.written + 1)),
             Operation::WriteAll => self.write(usize::MAX),
             Operation::CutShort => self.cut_short(),
-            Operation::KeepFarewell(body) => self.keep_disconnect(&Filler(body)),
-            Operation::ReleaseFarewell => self.release_disconnect(),
+            Operation::KeepDisconnect(body) => self.keep_disconnect(&Filler(body)),
+            Operation::ReleaseDisconnect => self.release_disconnect(),
             Operation::Clear => self.clear(),
         }
         self.check();
@@ -279,7 +279,7 @@ proptest! {
     ) {
         let mut pair = Pair::new(size);
         for operation in &operations {
-            if !matches!(operation, Operation::KeepFarewell(_)) {
+            if !matches!(operation, Operation::KeepDisconnect(_)) {
                 pair.apply(operation);
                 pair.check_wiped();
             }
@@ -289,7 +289,7 @@ proptest! {
 
 /// A DISCONNECT that was sent, dropped or replaced is wiped like everything else.
 #[test]
-fn a_farewell_leaves_nothing_behind() {
+fn a_disconnect_leaves_nothing_behind() {
     type End = fn(&mut Pair);
     let ends: [(&str, End); 4] = [
         ("sent", |pair| {
@@ -334,7 +334,7 @@ fn what_is_queued_behind_a_front_that_has_left_begins_anew() {
 
 /// A packet that has no room beside the DISCONNECT does not fit.
 #[test]
-fn a_push_leaves_the_farewell_alone() {
+fn a_push_leaves_the_disconnect_alone() {
     let mut pair = Pair::new(40);
     pair.keep_disconnect(&Filler(18));
     pair.push(&Filler(30));
@@ -345,16 +345,16 @@ fn a_push_leaves_the_farewell_alone() {
 
 /// The DISCONNECT leaves behind what was queued after it was kept, whole and in one piece with it.
 #[test]
-fn a_farewell_is_the_last_to_leave() {
+fn a_disconnect_is_the_last_to_leave() {
     let mut pair = Pair::new(64);
     for operation in [
         Operation::Push(2),
         Operation::Show,
-        Operation::KeepFarewell(DISCONNECT_RESERVE - 2),
+        Operation::KeepDisconnect(DISCONNECT_RESERVE - 2),
         Operation::Push(3),
         Operation::WriteAll,
         Operation::Show,
-        Operation::ReleaseFarewell,
+        Operation::ReleaseDisconnect,
         Operation::WriteAll,
         Operation::Show,
     ] {
@@ -389,7 +389,9 @@ fn a_queue_of_more_than_65535_bytes() {
 #[test]
 fn a_queue_without_memory_takes_nothing() {
     let mut pair = Pair::new(0);
-    for operation in [Operation::Push(0), Operation::KeepFarewell(0), Operation::ReleaseFarewell, Operation::CutShort] {
+    for operation in
+        [Operation::Push(0), Operation::KeepDisconnect(0), Operation::ReleaseDisconnect, Operation::CutShort]
+    {
         pair.apply(&operation);
     }
     assert!(pair.packets.is_empty() && pair.control.is_empty());

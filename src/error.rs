@@ -10,8 +10,7 @@ use crate::wire::{ReasonCode, Unencodable, Violation};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum CommandError {
-    /// There is no room now: neither in the store nor, perhaps, for one exchange more. `Event::Writable` tells when to
-    /// try again.
+    /// The store or the table of outstanding requests is full. `Event::Writable` tells when to try again.
     Full,
     /// It does not fit, and waiting does not help: it needs so much of what this limit makes available. [MQTT-3.2.2-15]
     ///

@@ -153,14 +153,14 @@ pub enum Event<'i> {
         /// [`TooLarge`](CommandError::TooLarge) for the server's Maximum Packet Size.
         error: CommandError,
     },
-    /// An acknowledgement came that nobody waits for. Nothing else follows from it.
+    /// An acknowledgement came that answers nothing. Nothing else follows from it.
     Stray {
         /// The packet.
         packet: StrayPacket,
         /// Its identifier.
         packet_id: PacketId,
     },
-    /// The server broke a rule for which the connection would end with this cause, if servers in wide use did not break it.
+    /// The server broke a rule for which the connection would end with this close reason, if servers in wide use did not break it.
     /// Nothing else follows from it, so it may be ignored. 5.0 only.
     ///
     /// * [`CloseReason::Violation`] with [`PubrecCodeReserved`](crate::Violation::PubrecCodeReserved): a PUBREC had a reason code of
@@ -228,7 +228,8 @@ impl<'i> From<CommonEvent<'i>> for Event<'i> {
     }
 }
 
-/// A packet that nobody waits for.
+/// An acknowledgement that answers nothing.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StrayPacket {

@@ -14,8 +14,18 @@ use crate::wire::{self, Frame, Packet, PublishPacket, Role, Version, Violation, 
 /// any number of packets, and any part of one. Nothing is allocated, and each byte moves at most as often as [`space`]
 /// is called before its packet is taken.
 ///
-/// `B` is where the bytes lie: `Inbox<[u8; 1024]>`, or, for use without a session, `Inbox<&mut [u8]>` or any other buffer
-/// that stays the same. A `&mut Inbox<[u8; N]>` coerces to `&mut Inbox`, which is what a session takes.
+/// `B` is where the bytes lie: `Inbox<[u8; 1024]>`. A `&mut Inbox<[u8; N]>` coerces to `&mut Inbox`, which is what a session
+/// takes, and so does a box: inboxes of several sizes may stand in one collection.
+///
+/// ```
+/// use mqtt_session::Inbox;
+///
+/// let inboxes: [Box<Inbox>; 2] = [Box::<Inbox<[u8; 256]>>::default(), Box::<Inbox<[u8; 16_384]>>::default()];
+/// assert_eq!(inboxes.map(|inbox| inbox.capacity()), [256, 16_384]);
+/// ```
+///
+/// Without a session, to decode a stream of packets, any other buffer that stays the same will do, whose size may be known at
+/// run time only: `Inbox::over(vec![0; len])`, or `Inbox::over(&mut buffer[..])`.
 ///
 /// Two inboxes are equal if the bytes in them that are not yet taken are equal, and what the aliases stand for is.
 ///

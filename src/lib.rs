@@ -19,6 +19,7 @@
 //!   [`wire`] are the packets.
 //! * [`Event`], [`Message`], [`Outcome`]: what happened. [`CommandError`]: why a command was refused. [`CloseReason`]: why a
 //!   connection ended.
+//! * [`Commands`], [`ClientCommands`]: the commands of a session of any size, for helpers; [`Endpoint`]: the rest of it.
 //! * `server` (feature `server`): the mirror image of all that.
 //! * `io` (features `embedded-io`, `embedded-io-async`): drivers that run the loop over a transport. [`Backoff`]: when to
 //!   connect again.
@@ -29,7 +30,7 @@
 //! # Architecture
 //!
 //! ```text
-//!   io   sim                             who carries the bytes, in earnest or in play
+//!   io   sim                             drivers over transports | simulated link
 //!        |
 //!   session   server                     what only one end does: CONNECT and CONNACK, requests and their answers
 //!        \     /
@@ -44,6 +45,17 @@
 //!
 //! Features: `v311` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server`, `embedded-io`,
 //! `embedded-io-async`, `sim` and `proptest`; `defmt` and `log`.
+//!
+//! # What may be added
+//!
+//! Not counted as breaking changes are, so write programs that allow for them:
+//!
+//! * a new field of a struct with public fields: build [`Connect`], `server::Accept`, [`Publish`], [`Subscribe`], [`Will`] and the
+//!   like by `..` over `new` or `default()`, and end patterns of structs and of events with `..`;
+//! * a new variant of an enum that is `#[non_exhaustive]`. [`Step`], `sim::Turn` and `io::Error` are
+//!   not, and get none;
+//! * a new method of [`Commands`] or [`ClientCommands`], which only this crate implements, or one with a default body of
+//!   [`Endpoint`], which anybody may.
 //!
 //! # Logging
 //!
@@ -97,7 +109,7 @@ pub use self::{
     aliases::TopicAliases,
     backoff::Backoff,
     command::{Acknowledge, Disconnect, DisconnectWhen, MaximumPacketSize, Offline, Oversized, Publish},
-    endpoint::{Endpoint, PlainEndpoint},
+    endpoint::{ClientCommands, Commands, Endpoint, PlainEndpoint},
     error::{CloseReason, CommandError, SizeLimit},
     event::{Event, Handle, Message, Outcome, Step, StrayPacket},
     inbox::Inbox,

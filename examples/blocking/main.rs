@@ -18,8 +18,8 @@ use std::time::Instant as Reading;
 
 use mqtt_session::io::{Clock, Driver, Error, TimesOut};
 use mqtt_session::{
-    Backoff, CloseReason, CommandError, Connect, Disconnect, Event, Inbox, Instant, Message, Outcome, Property,
-    Publish, QoS, Session, Subscribe, Subscription, Version,
+    Backoff, CloseReason, CommandError, Connect, Disconnect, Event, Inbox, Instant, Message, Outcome, Properties,
+    Property, Publish, QoS, Session, Subscribe, Subscription, Version,
 };
 
 const LEVELS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
@@ -81,7 +81,11 @@ impl From<CommandError> for Failure {
 
 impl From<Error<io::Error>> for Failure {
     fn from(error: Error<io::Error>) -> Self {
-        if error.cause().is_temporary() { Self::Passing(error.to_string()) } else { Self::Final(error.to_string()) }
+        if error.close_reason().is_temporary() {
+            Self::Passing(error.to_string())
+        } else {
+            Self::Final(error.to_string())
+        }
     }
 }
 
@@ -120,7 +124,7 @@ impl Client {
         let lasting = [Property::SessionExpiryInterval(60)];
         let connect = Connect {
             clean_start: !self.known,
-            properties: &lasting,
+            properties: Properties::of(&lasting),
             response_timeout: core::time::Duration::from_secs(3),
             ..Connect::new(Version::V5, &self.name)
         };
@@ -167,7 +171,7 @@ impl Client {
 
 fn subscribe(session: &mut Session<1024, 8, 8>, name: &str) -> Result<(), CommandError> {
     let subscriptions = [Subscription::new(name, QoS::ExactlyOnce)];
-    session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }).map(drop)
+    session.subscribe(&Subscribe::new(&subscriptions)).map(drop)
 }
 
 /// A message of each of these QoS, with its QoS as payload.

@@ -8,7 +8,7 @@ use std::hash::RandomState;
 use mio::Token;
 use mqtt_session::server::{Accept, Event};
 use mqtt_session::wire::ConnectPacket;
-use mqtt_session::{Acknowledge, CloseReason, Disconnect, Instant, Offline, Property, ReasonCode, Version};
+use mqtt_session::{Acknowledge, CloseReason, Disconnect, Instant, Offline, Properties, Property, ReasonCode, Version};
 
 use crate::client::Client;
 use crate::limits::{CLIENT_ID, CROWDS, Session, WINDOW, WINDOW_OF_3_1_1};
@@ -175,9 +175,9 @@ impl Broker {
         let Some(client) = self.clients.get_mut(&key) else { return };
         if let Some(code) = client.refusal {
             // 3.1.1 has a code for few reasons.
-            if client.session.reject(code, &[]).is_err() {
+            if client.session.reject(code, Properties::EMPTY).is_err() {
                 // What remains to be said always can be, and unless it is the session says it itself.
-                _ = client.session.reject(ReasonCode::ServerUnavailable, &[]);
+                _ = client.session.reject(ReasonCode::ServerUnavailable, Properties::EMPTY);
             }
             return;
         }
@@ -201,8 +201,12 @@ impl Broker {
             }
         }
         let acknowledgement = Acknowledge::Manually;
-        let accept =
-            Accept { properties: &properties, acknowledgement, offline: Offline::Acknowledged, ..Accept::default() };
+        let accept = Accept {
+            properties: Properties::of(&properties),
+            acknowledgement,
+            offline: Offline::Acknowledged,
+            ..Accept::default()
+        };
         match client.session.accept(&accept) {
             Ok(()) => {
                 self.log.line(|| {
@@ -240,10 +244,10 @@ impl Broker {
     }
 
     /// The connection of a session is over.
-    pub(crate) fn closed(&mut self, key: Key, cause: CloseReason, now: Instant) {
+    pub(crate) fn closed(&mut self, key: Key, reason: CloseReason, now: Instant) {
         let Some(client) = self.clients.get_mut(&key) else { return };
-        self.log.line(|| format!("{} is gone: {cause}", client.title()));
-        if cause == CloseReason::TooManyHeld && client.version != Version::V5 {
+        self.log.line(|| format!("{} is gone: {reason}", client.title()));
+        if reason == CloseReason::TooManyHeld && client.version != Version::V5 {
             if self.crowds.len() >= CROWDS {
                 self.crowds.clear();
             }

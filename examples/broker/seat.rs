@@ -4,7 +4,7 @@ use core::ops::{Deref, DerefMut};
 
 use mqtt_session::server::{Accept, Event, Session as Sized};
 use mqtt_session::wire::{Suback, Unsuback};
-use mqtt_session::{CommandError, Disconnect, Handle, Inbox, Instant, PacketId, Property, Publish, ReasonCode, Step};
+use mqtt_session::{CommandError, Disconnect, Handle, Inbox, Instant, PacketId, Properties, Publish, ReasonCode, Step};
 
 use crate::limits::{Session, WideSession};
 use crate::pool::Pool;
@@ -31,7 +31,7 @@ pub(crate) trait Protocol {
     fn transmitted(&mut self, len: usize);
     fn connection_lost(&mut self);
     fn accept(&mut self, accept: &Accept<'_>) -> Result<(), CommandError>;
-    fn reject(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) -> Result<(), CommandError>;
+    fn reject(&mut self, reason_code: ReasonCode, properties: Properties<'_>) -> Result<(), CommandError>;
     fn suback(&mut self, suback: &Suback<'_>) -> Result<(), CommandError>;
     fn unsuback(&mut self, unsuback: &Unsuback<'_>) -> Result<(), CommandError>;
     fn publish(&mut self, publish: &Publish<'_>) -> Result<Option<PacketId>, CommandError>;
@@ -107,7 +107,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         self.accept(accept)
     }
 
-    fn reject(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) -> Result<(), CommandError> {
+    fn reject(&mut self, reason_code: ReasonCode, properties: Properties<'_>) -> Result<(), CommandError> {
         self.reject(reason_code, properties)
     }
 

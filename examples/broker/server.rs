@@ -269,9 +269,9 @@ impl Server {
                     return self.broker.clients.get_mut(&key).map_or(Turn::Went, |client| connection.read(client));
                 }
             }
-            Step::Close(cause) => {
-                self.broker.closed(key, cause, now);
-                connection.leave(now, if cause == CloseReason::TooManyHeld { CROWD_LINGER } else { LINGER });
+            Step::Close(reason) => {
+                self.broker.closed(key, reason, now);
+                connection.leave(now, if reason == CloseReason::TooManyHeld { CROWD_LINGER } else { LINGER });
                 // What is left of the session may have a time of its own.
                 self.next_look = now;
             }
@@ -297,8 +297,8 @@ impl Server {
                 }
                 // The other one does not wait for it.
                 Step::Transmit(_) | Step::Wait(_) => client.session.connection_lost(),
-                Step::Close(cause) => {
-                    self.broker.closed(key, cause, now);
+                Step::Close(reason) => {
+                    self.broker.closed(key, reason, now);
                     break;
                 }
             }

@@ -55,8 +55,8 @@ pub(crate) fn finish(name: &str, usage: &str, tool: fn(Arguments) -> Result<(), 
 }
 
 /// Why a connection ended, in words.
-pub(crate) fn ended(cause: CloseReason) -> String {
-    match cause {
+pub(crate) fn ended(reason: CloseReason) -> String {
+    match reason {
         CloseReason::ConnectionRefused(code) => format!("the broker refused the connection: {code}"),
         CloseReason::DisconnectedByPeer(code) => format!("the broker ended the connection: {code}"),
         CloseReason::UnsupportedVersion => "the broker does not speak this version; -V asks for another".to_owned(),

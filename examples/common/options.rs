@@ -218,7 +218,7 @@ impl Connection {
             user_name: self.user_name.as_deref(),
             password: self.password.as_deref(),
             will: self.will(),
-            properties,
+            properties: Properties::of(properties),
             response_timeout: core::time::Duration::from_secs(self.response_timeout.into()),
             ..Connect::new(self.version, &self.client_id)
         }
@@ -227,11 +227,9 @@ impl Connection {
     fn will(&self) -> Option<Will<'_>> {
         let WillOptions { topic, payload, qos, retain } = &self.will;
         topic.as_deref().map(|topic| Will {
-            topic,
-            payload: payload.as_deref().unwrap_or_default(),
             qos: qos.unwrap_or_default(),
             retain: *retain,
-            properties: Properties::EMPTY,
+            ..Will::new(topic, payload.as_deref().unwrap_or_default())
         })
     }
 }

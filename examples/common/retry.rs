@@ -89,23 +89,23 @@ impl Retry {
     /// # Errors
     ///
     /// Another one would not help, or there is a reason to stop.
-    pub(crate) fn after(&mut self, cause: CloseReason, said: String, stop: &Stop) -> Result<(), Failure> {
-        let line = ended(cause) + &said;
+    pub(crate) fn after(&mut self, reason: CloseReason, said: String, stop: &Stop) -> Result<(), Failure> {
+        let line = ended(reason) + &said;
         let next = match self.reach {
-            Reach::Nowhere if !matches!(cause, CloseReason::ConnectionRefused(_)) => Reach::Unheard,
+            Reach::Nowhere if !matches!(reason, CloseReason::ConnectionRefused(_)) => Reach::Unheard,
             Reach::Unheard => Reach::Unheard,
             _ => Reach::Broker,
         };
         let served = match replace(&mut self.reach, next) {
             // A broker that says why it ends a connection wants some rest.
-            Reach::Conversation(_) if cause == CloseReason::ConnectionLost => true,
+            Reach::Conversation(_) if reason == CloseReason::ConnectionLost => true,
             Reach::Conversation(since) | Reach::Connection(since) => STEADY < since.elapsed(),
             Reach::Broker | Reach::Unheard | Reach::Nowhere => false,
         };
         if served {
             self.backoff.reset();
         }
-        if cause.is_temporary() { self.wait(line, stop) } else { Err(Failure::Failed(line)) }
+        if reason.is_temporary() { self.wait(line, stop) } else { Err(Failure::Failed(line)) }
     }
 
     fn wait(&mut self, line: String, stop: &Stop) -> Result<(), Failure> {

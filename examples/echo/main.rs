@@ -39,10 +39,10 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut client = Client::new("echo", connection, None)?;
     loop {
         let mut link = client.connect_with(Acknowledge::Manually)?;
-        let cause = converse(&mut client, &mut link, &mut echo);
+        let reason = converse(&mut client, &mut link, &mut echo);
         match (echo.failure.take(), client.stop.reason()) {
             (Some(failure), _) | (None, Some(failure)) => return Err(failure),
-            (None, None) => client.retry.after(cause, take(&mut echo.said), &client.stop)?,
+            (None, None) => client.retry.after(reason, take(&mut echo.said), &client.stop)?,
         }
     }
 }
@@ -92,7 +92,7 @@ fn converse(client: &mut Client, link: &mut Link, echo: &mut Echo) -> CloseReaso
                     session.connection_lost();
                 }
             }
-            Step::Close(cause) => return cause,
+            Step::Close(reason) => return reason,
         }
     }
 }
@@ -113,7 +113,7 @@ struct Echo {
 impl Echo {
     fn subscribe(&mut self, session: &mut Session) {
         let subscriptions = [Subscription::new(&self.filter, self.qos)];
-        match session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }) {
+        match session.subscribe(&Subscribe::new(&subscriptions)) {
             Ok(_) | Err(CommandError::Offline) => {} // offline: the link is gone already, and Close follows
             Err(refused) => self.failure = Some(refused.into()),
         }

@@ -38,11 +38,11 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
 fn deliver(client: &mut Client, work: &mut Work) -> Result<(), Failure> {
     loop {
         let mut link = client.connect()?;
-        let cause = converse(client, &mut link, work);
-        match (client.stop.reason(), cause) {
+        let reason = converse(client, &mut link, work);
+        match (client.stop.reason(), reason) {
             (Some(failure), _) => return Err(failure),
             (None, CloseReason::Disconnected) => return work.result(),
-            (None, cause) => client.retry.after(cause, work.said(), &client.stop)?,
+            (None, reason) => client.retry.after(reason, work.said(), &client.stop)?,
         }
     }
 }
@@ -77,7 +77,7 @@ fn converse(client: &mut Client, link: &mut Link, work: &mut Work) -> CloseReaso
                     retry.heard();
                 }
             }
-            Step::Close(cause) => return cause,
+            Step::Close(reason) => return reason,
         }
         work.show_progress();
     }

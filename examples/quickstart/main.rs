@@ -142,11 +142,9 @@ impl World {
 
     /// A new transport, and CONNECT over it.
     fn connect(&mut self) -> Result<(), CommandError> {
-        let v5 = self.options.version == Version::V5;
-        let expiry: &[Property<'_>] = if v5 { &[Property::SessionExpiryInterval(3600)] } else { &[] };
         let connect = Connect {
             clean_start: false,
-            properties: expiry,
+            properties: Properties::for_version(self.options.version, &[Property::SessionExpiryInterval(3600)]),
             lost_session: LostSession::Report,
             ..Connect::new(self.options.version, "meter-7")
         };
@@ -163,7 +161,7 @@ impl World {
         match sim.step(client, client_inbox, server, server_inbox) {
             Turn::Client(Event::Connected(connack)) if !connack.session_present => {
                 let subscriptions = [Subscription::new("down/#", QoS::ExactlyOnce)];
-                let subscribe = Subscribe { subscriptions: &subscriptions, ..Subscribe::default() };
+                let subscribe = Subscribe::new(&subscriptions);
                 client.subscribe(&subscribe)?;
             }
             Turn::Client(Event::Message(message)) => self.ledger.deliver(message.payload),

@@ -49,11 +49,11 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut reader = Reader::new(options);
     loop {
         let mut link = client.connect()?;
-        let cause = converse(&mut client, &mut link, &mut reader);
+        let reason = converse(&mut client, &mut link, &mut reader);
         match (reader.end.take(), client.stop.reason()) {
             (Some(result), _) => return result,
             (None, Some(failure)) => return Err(failure),
-            (None, None) => client.retry.after(cause, take(&mut reader.said), &client.stop)?,
+            (None, None) => client.retry.after(reason, take(&mut reader.said), &client.stop)?,
         }
     }
 }
@@ -104,7 +104,7 @@ fn converse(client: &mut Client, link: &mut Link, reader: &mut Reader) -> CloseR
                     session.connection_lost();
                 }
             }
-            Step::Close(cause) => return cause,
+            Step::Close(reason) => return reason,
         }
     }
 }
@@ -134,7 +134,7 @@ impl Reader {
     fn subscribe(&mut self, session: &mut Session) {
         let Options { filters, qos, .. } = &self.options;
         let subscriptions: Vec<_> = filters.iter().map(|filter| Subscription::new(filter, *qos)).collect();
-        match session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }) {
+        match session.subscribe(&Subscribe::new(&subscriptions)) {
             Ok(_) | Err(CommandError::Offline) => {} // offline: the link is gone already, and Close follows
             Err(refused) => self.end = Some(Err(refused.into())),
         }

@@ -41,11 +41,11 @@ fn measure(arguments: Arguments) -> Result<(), Failure> {
         for window in [1, 20] {
             run.begin(qos, window);
             let mut link = client.connect()?;
-            let cause = converse(&mut client, &mut link, &mut run);
-            match (run.failure.take(), client.stop.reason(), cause) {
+            let reason = converse(&mut client, &mut link, &mut run);
+            match (run.failure.take(), client.stop.reason(), reason) {
                 (Some(failure), ..) | (None, Some(failure), _) => return Err(failure),
                 (None, None, CloseReason::Disconnected) => println!("{run}"),
-                (None, None, cause) => client.retry.after(cause, take(&mut run.said), &client.stop)?,
+                (None, None, reason) => client.retry.after(reason, take(&mut run.said), &client.stop)?,
             }
         }
     }
@@ -90,7 +90,7 @@ fn converse(client: &mut Client, link: &mut Link, run: &mut Run) -> CloseReason 
                     receive(link, session, inbox, clock.pause(deadline, stop.longest_pause()));
                 }
             }
-            Step::Close(cause) => return cause,
+            Step::Close(reason) => return reason,
         }
     }
 }

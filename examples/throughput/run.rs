@@ -59,7 +59,7 @@ impl Run {
 
     pub(crate) fn subscribe(&mut self, session: &mut Session) {
         let subscriptions = [Subscription::new(&self.topic, self.qos)];
-        match session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }) {
+        match session.subscribe(&Subscribe::new(&subscriptions)) {
             Ok(_) | Err(CommandError::Offline) => {} // offline: the link is gone already, and Close follows
             Err(refused) => self.failure = Some(refused.into()),
         }

@@ -110,7 +110,7 @@ impl<E: End, const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, co
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
             .field("phase", &self.core.phase)
-            .field("cause", &self.core.cause)
+            .field("close_reason", &self.core.cause)
             .field("in_flight", &self.core.identifiers.taken())
             .field("held", &self.core.table.len())
             .field("quota", &self.core.quota)
@@ -125,7 +125,7 @@ impl<E: End, const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, co
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(
             f,
-            "Session {{ phase: {}, cause: {}, in_flight: {=u16}, held: {=u16}, quota: {=u16}, .. }}",
+            "Session {{ phase: {}, close_reason: {}, in_flight: {=u16}, held: {=u16}, quota: {=u16}, .. }}",
             self.core.phase,
             self.core.cause,
             self.core.identifiers.taken(),

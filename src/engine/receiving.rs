@@ -10,8 +10,8 @@ use crate::flow::sender::Level;
 use crate::inbox::{Inbox, Unread};
 use crate::report::report;
 use crate::wire::{
-    AckType, Acknowledgement, Delivery, List, Measured, PacketId, PacketType, Property, PublishPacket, Reader,
-    ReasonCode, Version, Violation,
+    AckType, Acknowledgement, Delivery, Measured, PacketId, PacketType, Properties, PublishPacket, Reader, ReasonCode,
+    Version, Violation,
 };
 
 use super::machine::{ANSWER, End, Engine, Processed, StepOf, received, tell};
@@ -544,9 +544,9 @@ impl<'m, E: End> Engine<'m, E> {
         &mut self,
         handle: Handle,
         reason_code: ReasonCode,
-        properties: &[Property<'_>],
+        properties: Properties<'_>,
     ) -> Result<(), CommandError> {
-        let properties = E::diagnostics(self, List::of(properties));
+        let properties = E::diagnostics(self, properties);
         if properties.is_empty() {
             return self.acknowledge(handle, reason_code);
         }

@@ -273,7 +273,7 @@ fn the_identifiers_are_shared_out_evenly() {
     assert_eq!(bucket(&[], PacketId::MIN), None);
 }
 
-/// A handle names its exchange by entry and generation, and every end of an exchange makes it a dead one.
+/// A handle names its exchange by entry and generation, and every end of an exchange makes it stale.
 #[test]
 #[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn the_generation_changes_at_every_end() {

@@ -8,7 +8,7 @@ use crate::error::CloseReason;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Error<E> {
-    /// The session has closed the connection, for this cause; [`CloseReason::Disconnected`] if the application asked for it, and
+    /// The session has closed the connection, for this reason; [`CloseReason::Disconnected`] if the application asked for it, and
     /// [`CloseReason::ConnectionLost`] if the peer has closed the transport.
     Closed(CloseReason),
     /// The transport failed. To the session the connection is lost.
@@ -16,16 +16,16 @@ pub enum Error<E> {
 }
 
 impl<E> Error<E> {
-    /// What the session knows of the end.
+    /// Why the session's connection ended.
     ///
     /// ```
     /// use mqtt_session::{CloseReason, io::Error};
-    /// assert_eq!(Error::Transport("reset").cause(), CloseReason::ConnectionLost);
+    /// assert_eq!(Error::Transport("reset").close_reason(), CloseReason::ConnectionLost);
     /// ```
     #[must_use]
-    pub const fn cause(&self) -> CloseReason {
+    pub const fn close_reason(&self) -> CloseReason {
         match self {
-            Self::Closed(cause) => *cause,
+            Self::Closed(reason) => *reason,
             Self::Transport(_) => CloseReason::ConnectionLost,
         }
     }
@@ -34,7 +34,7 @@ impl<E> Error<E> {
 impl<E: fmt::Display> fmt::Display for Error<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Closed(cause) => cause.fmt(f),
+            Self::Closed(reason) => reason.fmt(f),
             Self::Transport(error) => write!(f, "the transport failed: {error}"),
         }
     }
@@ -43,7 +43,7 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
 impl<E: core::error::Error + 'static> core::error::Error for Error<E> {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Self::Closed(cause) => Some(cause),
+            Self::Closed(reason) => Some(reason),
             Self::Transport(error) => Some(error),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! `Driver` (blocking) and `AsyncDriver` do what the steps of an [`Endpoint`](crate::Endpoint) say: they read, write, flush and wait.
 //! Everything that happens is handed to the application together with the session, so that it may publish, subscribe or
-//! acknowledge while it still holds the payload. There is no protocol in them: whoever needs another loop writes it.
+//! acknowledge while it still holds the payload. There is no protocol in them: if you need another loop, write it.
 //!
 //! A driver belongs to one connection: it is made over an open transport, after or before `connect` of the session (on the
 //! server's end `open`), and given up when `next` returns an [`Error`]. Session and inbox are not part of it; they stay.

@@ -4,15 +4,15 @@ use core::time::Duration;
 
 use crate::aliases::TopicAliases;
 use crate::command::{Acknowledge, MaximumPacketSize, Offline, Oversized};
-use crate::wire::Property;
+use crate::wire::Properties;
 
-/// How many seconds the last packets of a connection may take where nothing else is said.
+/// How long the last packets of a connection may take by default.
 pub(super) const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How to accept a connection. It becomes CONNACK, and says how the session behaves on this connection.
 ///
-/// Session Present is the session's own affair. So are Receive Maximum, Maximum Packet Size and Topic Alias Maximum, which
-/// are what its places for received messages and the inbox allow, unless fields of their own say otherwise.
+/// The session sets Session Present, and Receive Maximum, Maximum Packet Size and Topic Alias Maximum by what its places for
+/// received messages and the inbox allow, unless fields of their own say otherwise.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Accept<'a> {
@@ -20,7 +20,7 @@ pub struct Accept<'a> {
     /// Alive replace what CONNECT asked for; Maximum QoS, Retain Available, and the kinds of subscriptions that are not
     /// available are enforced. Assigned Client Identifier is needed where the client gave none. [MQTT-3.2.2-16] Response
     /// Information is only for a client that asks for it. [MQTT-3.1.2-28]
-    pub properties: &'a [Property<'a>],
+    pub properties: Properties<'a>,
     /// Who acknowledges received messages.
     pub acknowledgement: Acknowledge,
     /// What is kept while there is no connection.
@@ -38,12 +38,13 @@ pub struct Accept<'a> {
     pub topic_aliases: TopicAliases,
     /// What counts as silence of the client, which ends the connection.
     pub liveness: Liveness,
-    /// How many seconds the last packets of the connection may take, at least 1; 5 by default. Each time that bytes of them
+    /// How long the last packets of the connection may take: 1 to 255 seconds, whole ones; 5 seconds by default. Each time that bytes of them
     /// were written they have as long again, up to ten times as long in all.
     pub disconnect_timeout: Duration,
 }
 
 /// What counts as silence of the client. One and a half times the keep alive of it end the connection.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
@@ -52,14 +53,14 @@ pub enum Liveness {
     /// each connection on which it is sent again. [MQTT-3.1.2-24] in 3.1.1, [MQTT-3.1.2-22] in 5.0
     #[default]
     Packets,
-    /// Not even a byte comes. A packet may take as long as it likes, and so may a client that means no good.
+    /// Not even a byte comes. A packet may take as long as it likes, and so may a malicious client.
     Bytes,
 }
 
 impl Default for Accept<'_> {
     fn default() -> Self {
         Self {
-            properties: &[],
+            properties: Properties::EMPTY,
             acknowledgement: Acknowledge::AfterHandling,
             offline: Offline::Everything,
             oversized: Oversized::Disconnect,

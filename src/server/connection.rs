@@ -256,10 +256,10 @@ impl<'m> Engine<'m, Server> {
         if self.core.phase != Phase::Connecting || stage != Stage::Undecided {
             return Err(CommandError::NothingToAnswer);
         }
-        if accept.properties.iter().any(is_announced) {
+        if accept.properties.iter().any(|property| is_announced(&property)) {
             return Err(CommandError::Reserved);
         }
-        let properties = List::of(accept.properties);
+        let properties = accept.properties;
         let assigned = properties.assigned_client_identifier();
         if asked.request.nameless() && self.version().is_v5() && assigned.is_none() {
             return Err(CommandError::ClientIdentifierMissing);
@@ -286,11 +286,12 @@ impl<'m> Engine<'m, Server> {
         self.queue.set_aliases(accept.topic_aliases);
         self.queue.push(&measured);
         self.core.receive_quota = receive_maximum;
-        self.begin(accept, &properties);
+        self.begin(accept);
         Ok(())
     }
 
-    fn begin(&mut self, accept: &Accept<'_>, properties: &Properties<'_>) {
+    fn begin(&mut self, accept: &Accept<'_>) {
+        let properties = &accept.properties;
         let asked = self.core.end.asked;
         if !asked.request.session_present() {
             self.lose_session(SessionLoss::InFlight);
@@ -332,11 +333,11 @@ impl<'m> Engine<'m, Server> {
         self.core.turn = Turn::Ahead;
     }
 
-    pub(super) fn reject(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) -> Result<(), CommandError> {
+    pub(super) fn reject(&mut self, reason_code: ReasonCode, properties: Properties<'_>) -> Result<(), CommandError> {
         if self.core.phase != Phase::Connecting || self.core.end.stage != Stage::Undecided {
             return Err(CommandError::NothingToAnswer);
         }
-        self.turn_away(reason_code, List::of(properties), CloseReason::Rejected(reason_code))
+        self.turn_away(reason_code, properties, CloseReason::Rejected(reason_code))
     }
 
     /// CONNACK with a code other than success, and the end. [MQTT-3.1.4-2], [MQTT-3.2.2-5] in 3.1.1, [MQTT-3.2.2-7] in 5.0

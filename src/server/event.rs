@@ -93,7 +93,7 @@ pub enum Event<'i> {
     },
     /// The client broke a rule that is borne: see [`Event::Tolerated`](crate::Event::Tolerated). Nothing else follows from it.
     Tolerated(CloseReason),
-    /// An acknowledgement came that nobody waits for. Nothing else follows from it.
+    /// An acknowledgement came that answers nothing. Nothing else follows from it.
     Stray {
         /// The packet.
         packet: StrayPacket,

@@ -21,7 +21,7 @@ use crate::event::{Handle, Step};
 use crate::inbox::Inbox;
 use crate::report::attempt;
 use crate::time::Instant;
-use crate::wire::{Auth, PacketId, Property, ReasonCode, Suback, Unsuback};
+use crate::wire::{Auth, PacketId, Properties, ReasonCode, Suback, Unsuback};
 
 use self::state::Server;
 
@@ -140,7 +140,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     ///
     /// [`CommandError::NothingToAnswer`] unless CONNECT is to be answered; [`CommandError::TooLarge`]; [`CommandError::Forbidden`] or
     /// [`CommandError::NotInVersion`] for what CONNACK cannot say: 3.1.1 has five codes.
-    pub fn reject(&mut self, reason_code: ReasonCode, properties: &[Property<'_>]) -> Result<(), CommandError> {
+    pub fn reject(&mut self, reason_code: ReasonCode, properties: Properties<'_>) -> Result<(), CommandError> {
         attempt!("reject", self.0.engine().reject(reason_code, properties))
     }
 
@@ -235,7 +235,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         &mut self,
         handle: Handle,
         reason_code: ReasonCode,
-        properties: &[Property<'_>],
+        properties: Properties<'_>,
     ) -> Result<(), CommandError> {
         attempt!("acknowledge_with", self.0.engine().acknowledge_with(handle, reason_code, properties))
     }

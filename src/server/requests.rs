@@ -152,11 +152,11 @@ impl<'m> Engine<'m, Server> {
     /// [MQTT-3.10.4-5] in 5.0
     pub(super) fn answer_pending(&mut self) {
         let Some(failure) = Failure::of(self.core.end.pending) else { return };
-        let starved = self.core.news.space_wait();
+        let waiting = self.core.news.space_wait();
         let answered = self.reply(&failure);
         self.core.end.pending = Pending::NOTHING;
         // If it was refused, it was no command of the application.
-        self.core.news.set_space_wait(starved);
+        self.core.news.set_space_wait(waiting);
         // There was room for it when the request was handed out, unless the application has sent something else since.
         if answered.is_err() && !matches!(self.core.phase, Phase::Completing | Phase::Leaving) {
             self.fail(CloseReason::RequestTooLarge);

@@ -1,11 +1,12 @@
 //! What the application asks of the client's end alone.
 
 use core::fmt;
+use core::slice;
 use core::time::Duration;
 
 use crate::aliases::TopicAliases;
 use crate::command::{Acknowledge, MaximumPacketSize, Offline, Oversized};
-use crate::wire::{Properties, Property, Secret, Subscription, Version, Will};
+use crate::wire::{Properties, Secret, Subscription, Version, Will};
 
 /// How to connect. It becomes CONNECT, and says how the session behaves until the next one.
 ///
@@ -43,7 +44,7 @@ pub struct Connect<'a> {
     pub password: Option<&'a [u8]>,
     /// Session Expiry Interval, User Properties, Authentication Method and the like; none in 3.1.1. Receive Maximum,
     /// Maximum Packet Size and Topic Alias Maximum are the session's own: `CommandError::Reserved`.
-    pub properties: &'a [Property<'a>],
+    pub properties: Properties<'a>,
     /// Who acknowledges received messages.
     pub acknowledgement: Acknowledge,
     /// What becomes of messages in flight when the server has lost the session.
@@ -65,14 +66,15 @@ pub struct Connect<'a> {
     /// it is disconnected from with 0x93; 65,535 by default. There are never more than `INBOUND`, less those that are still open from
     /// earlier connections. 0 counts as 1. 3.1.1 has no such limit. (5.0: 3.1.2.11.3) [MQTT-3.3.4-9]
     pub receive_maximum: u16,
-    /// 3.1.1 only: seconds after which a PUBLISH or PUBREL that is unanswered is sent again; 0, by default: never, as in 5.0.
+    /// 3.1.1 only: how long a PUBLISH or PUBREL may be unanswered before it is sent again, in whole seconds, at most 255; zero, by
+    /// default: never, as in 5.0.
     /// Each goes by its own age, whatever else is acknowledged meanwhile. A PUBREL may come later by up to a 16th of that where
     /// `OUTBOUND` is above 64; above 4,096 all PUBRELs are sent again with the oldest.
     pub retry_interval: Duration,
-    /// How many seconds CONNACK and PINGRESP may take, at least 1; 10 by default. The time counts from the moment at which
+    /// How long CONNACK and PINGRESP may take: 1 to 255 seconds, whole ones; 10 seconds by default. The time counts from the moment at which
     /// CONNECT or PINGREQ was written, and the transport is read once more before it is called over.
     pub response_timeout: Duration,
-    /// How many seconds the last packets of a connection may take, at least 1; 5 by default. Each time that bytes of them were
+    /// How long the last packets of a connection may take: 1 to 255 seconds, whole ones; 5 seconds by default. Each time that bytes of them were
     /// written they have as long again, up to ten times as long in all. What did not leave by then is told as
     /// [`CloseReason::DisconnectTimeout`](crate::CloseReason::DisconnectTimeout).
     pub disconnect_timeout: Duration,
@@ -90,7 +92,7 @@ impl<'a> Connect<'a> {
             will: None,
             user_name: None,
             password: None,
-            properties: &[],
+            properties: Properties::EMPTY,
             acknowledgement: Acknowledge::AfterHandling,
             lost_session: LostSession::Standard,
             offline: Offline::Everything,
@@ -142,6 +144,7 @@ impl defmt::Format for Connect<'_> {
 
 /// What becomes of messages that were in flight when the server turns out to have lost a session that was to outlive its
 /// connection. What was never sent stays queued in any case.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
@@ -156,6 +159,16 @@ pub enum LostSession {
 }
 
 /// Subscriptions to ask for, at least one.
+///
+/// ```
+/// use mqtt_session::{QoS, Subscribe, Subscription};
+///
+/// let subscriptions = [Subscription::new("meter/7/ask", QoS::ExactlyOnce), Subscription::new("time", QoS::AtMostOnce)];
+/// let several = Subscribe::new(&subscriptions);
+/// let single = Subscribe::one(&subscriptions[0]);
+/// # assert_eq!(several.subscriptions.len(), 2);
+/// # assert_eq!(single.subscriptions, &subscriptions[..1]);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Subscribe<'a> {
@@ -165,7 +178,29 @@ pub struct Subscribe<'a> {
     pub properties: Properties<'a>,
 }
 
+impl<'a> Subscribe<'a> {
+    /// These subscriptions, without properties.
+    #[must_use]
+    pub const fn new(subscriptions: &'a [Subscription<'a>]) -> Self {
+        Self { subscriptions, properties: Properties::EMPTY }
+    }
+
+    /// This subscription alone, without properties.
+    #[must_use]
+    pub const fn one(subscription: &'a Subscription<'a>) -> Self {
+        Self::new(slice::from_ref(subscription))
+    }
+}
+
 /// Subscriptions to end, at least one.
+///
+/// ```
+/// use mqtt_session::Unsubscribe;
+///
+/// let several = Unsubscribe::new(&["meter/7/ask", "time"]);
+/// let single = Unsubscribe::one(&"time");
+/// # assert_eq!(several.filters[1..], *single.filters);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Unsubscribe<'a> {
@@ -173,4 +208,18 @@ pub struct Unsubscribe<'a> {
     pub filters: &'a [&'a str],
     /// User Properties; none in 3.1.1.
     pub properties: Properties<'a>,
+}
+
+impl<'a> Unsubscribe<'a> {
+    /// The subscriptions with these filters, without properties.
+    #[must_use]
+    pub const fn new(filters: &'a [&'a str]) -> Self {
+        Self { filters, properties: Properties::EMPTY }
+    }
+
+    /// The subscription with this filter alone, without properties.
+    #[must_use]
+    pub const fn one(filter: &'a &'a str) -> Self {
+        Self::new(slice::from_ref(filter))
+    }
 }

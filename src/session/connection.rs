@@ -192,7 +192,7 @@ impl<'m> Engine<'m, Client> {
         let clean_start = connect.clean_start || self.core.terms.session_lifetime() == SessionLifetime::Abandoned;
         let held = if clean_start { 0 } else { self.held_after_end() };
         let receive_maximum = self.places().saturating_sub(held).min(connect.receive_maximum).max(1);
-        if connect.properties.iter().any(is_announced) {
+        if connect.properties.iter().any(|property| is_announced(&property)) {
             return Err(CommandError::Reserved);
         }
         let packet_size = connect.maximum_packet_size.announced(inbox.capacity());
@@ -204,7 +204,7 @@ impl<'m> Engine<'m, Client> {
             will: connect.will,
             user_name: connect.user_name,
             password: connect.password,
-            properties: List::of(connect.properties),
+            properties: connect.properties,
         };
         let packet = Announcing { packet, announced: List::of(announced.properties()) };
         let measured = Measured::new(&packet, connect.version, Role::Server)?;
@@ -286,10 +286,9 @@ impl<'m> Engine<'m, Client> {
             self.give_up_queue();
             self.lose_session(SessionLoss::InFlight);
         }
-        let properties = List::of(connect.properties);
         self.core.level = connect.version.level();
         self.core.client = client;
-        self.begin_authentication(&properties);
+        self.begin_authentication(&connect.properties);
         self.core.end.request = Request::of(connect, clean_start);
         self.core.keep_alive = KeepAlive::proposed(connect.keep_alive, seconds(connect.response_timeout).max(1));
         self.core.receive_quota = receive_maximum;
@@ -535,9 +534,8 @@ impl Request {
     }
 
     fn of(connect: &Connect<'_>, clean_start: bool) -> Self {
-        let properties = List::of(connect.properties);
         let lasting = if connect.version.is_v5() {
-            properties.session_expiry_interval().is_some_and(|seconds| seconds != 0)
+            connect.properties.session_expiry_interval().is_some_and(|seconds| seconds != 0)
         } else {
             !clean_start
         };
@@ -546,7 +544,7 @@ impl Request {
             .with_clean_start(connect.clean_start)
             .with_nameless(connect.client_id.is_empty())
             .with_lasting(lasting)
-            .with_undiagnosed(SPEAKS_V5 && properties.request_problem_information() == Some(false))
+            .with_undiagnosed(SPEAKS_V5 && connect.properties.request_problem_information() == Some(false))
             .with_lost_session(connect.lost_session)
     }
 }

@@ -15,14 +15,14 @@ use crate::event::{Event, Handle, Step};
 use crate::inbox::Inbox;
 use crate::report::attempt;
 use crate::time::Instant;
-use crate::wire::{Auth, PacketId, Property, ReasonCode};
+use crate::wire::{Auth, PacketId, Properties, ReasonCode};
 
 use self::command::{Connect, Subscribe, Unsubscribe};
 use self::connection::Client;
 
 /// The client's end of an MQTT session, over any number of connections.
 ///
-/// It does no I/O and reads no clock: [`poll`](Self::poll) is the only door of time and of events, and says what to do
+/// It does no I/O and reads no clock. Time enters and events leave only through [`poll`](Self::poll), which says what to do
 /// next. Commands ([`connect`](Self::connect), [`publish`](Self::publish), [`subscribe`](Self::subscribe), ...) may be
 /// called at any time, also from within the handling of an event. A refused command has changed nothing.
 ///
@@ -225,7 +225,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     /// let Step::Event(Event::Message(message)) = session.poll(&mut inbox, now) else { panic!() };
     /// let handle = message.handle.unwrap();
     /// let why = [Property::ReasonString("no such valve"), Property::UserProperty("valve", "7")];
-    /// match session.acknowledge_with(handle, ReasonCode::TopicNameInvalid, &why) {
+    /// match session.acknowledge_with(handle, ReasonCode::TopicNameInvalid, Properties::of(&why)) {
     ///     // Others come first, or the server takes no packet so long: the reason code alone may wait.
     ///     Err(CommandError::NotNext | CommandError::TooLarge { .. }) => {
     ///         session.acknowledge(handle, ReasonCode::TopicNameInvalid)?;
@@ -240,7 +240,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         &mut self,
         handle: Handle,
         reason_code: ReasonCode,
-        properties: &[Property<'_>],
+        properties: Properties<'_>,
     ) -> Result<(), CommandError> {
         attempt!("acknowledge_with", self.0.engine().acknowledge_with(handle, reason_code, properties))
     }

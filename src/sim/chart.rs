@@ -8,7 +8,8 @@ use crate::wire::{AckType, Acknowledgement, Packet, PublishPacket, ReasonCode, R
 use super::{Observer, Sight};
 
 /// Draws each packet, each cut and each new transport as a line, with the time in milliseconds in front. A packet that did
-/// not arrive ends in an `x`.
+/// not arrive ends in an `x`. Control characters are escaped; of a payload the first 12 bytes are shown and its length, of one
+/// that is no text the length alone.
 ///
 /// ```text
 ///       0 |--------------------- link up ---------------------|
@@ -131,7 +132,7 @@ impl fmt::Display for Name<'_> {
         match self.0 {
             Packet::Connect(packet) => {
                 let clean = if packet.clean_start { " clean" } else { "" };
-                write!(f, "CONNECT \"{}\"{clean}", packet.client_id)
+                write!(f, "CONNECT {:?}{clean}", packet.client_id)
             }
             Packet::Connack(packet) => {
                 let present = if packet.session_present { " session present" } else { "" };
@@ -157,17 +158,35 @@ fn publish(packet: &PublishPacket<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Resul
         write!(f, " {packet_id}")?;
     }
     let dup = if packet.delivery.dup() { " DUP" } else { "" };
-    write!(f, " QoS {}{dup} {}", packet.delivery.qos() as u8, packet.topic)?;
-    if let Ok(text) = str::from_utf8(packet.payload)
-        && text.len() <= SHORT
-    {
-        write!(f, " \"{text}\"")?;
+    write!(f, " QoS {}{dup} {}", packet.delivery.qos() as u8, Bare(packet.topic))?;
+    let len = packet.payload.len();
+    match str::from_utf8(packet.payload) {
+        Ok(text) if len <= SHORT => write!(f, " {text:?}"),
+        Ok(text) => write!(f, " {:?}.. {len} bytes", beginning(text)),
+        Err(_) => write!(f, " [{len} bytes]"),
     }
-    Ok(())
 }
 
-/// The longest payload that is shown.
+/// How many bytes of a payload are shown.
 const SHORT: usize = 12;
+
+/// What is shown of a long payload: as many whole characters as fit.
+fn beginning(text: &str) -> &str {
+    let fit = text.char_indices().map(|(place, character)| place.saturating_add(character.len_utf8()));
+    text.get(..fit.take_while(|&end| end <= SHORT).last().unwrap_or(0)).unwrap_or_default()
+}
+
+/// A topic without quotation marks, in one line: what cannot be seen is escaped.
+struct Bare<'t>(&'t str);
+
+impl fmt::Display for Bare<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|character| match character {
+            '"' | '\'' | '\\' => f.write_char(character),
+            _ => write!(f, "{}", character.escape_debug()),
+        })
+    }
+}
 
 fn acknowledgement(packet: &Acknowledgement<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let name = match packet.kind {

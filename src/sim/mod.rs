@@ -42,55 +42,11 @@
 //! ```
 //!
 //! With cuts: when both ends have closed, both get a new transport. With a keep alive there is always a ping to come, so
-//! that nothing is ever idle: bound the steps, or test without.
-//!
-//! ```
-//! use mqtt_session::sim::{Faults, Simulation, Turn};
-//! use mqtt_session::{Connect, Event, Inbox, Publish, QoS, CommandError, Session, Version, server};
-//!
-//! # #[cfg(feature = "v311")]
-//! /// Publishes ten messages over a link that breaks; tells how often each arrived.
-//! fn run(seed: u64) -> Result<[u32; 10], CommandError> {
-//!     let mut client: Session<512, 10, 10> = Session::new();
-//!     let mut server: server::Session<512, 10, 10> = server::Session::new();
-//!     let mut inboxes: [Inbox<[u8; 256]>; 2] = [Inbox::new(), Inbox::new()];
-//!     let [client_inbox, server_inbox] = &mut inboxes;
-//!     let connect = Connect { clean_start: false, keep_alive: 0, ..Connect::new(Version::V311, "meter-7") };
-//!     let faults = Faults { fragments: true, delay: 20, cut_once_in: 30, ..Faults::NONE };
-//!     let mut sim: Simulation<()> = Simulation::new(seed, faults, ());
-//!     let (mut open, mut arrived, mut done) = (0, [0; 10], 0);
-//!     for step in 0..100_000 {
-//!         if open == 0 {
-//!             sim.connect();
-//!             server.open(core::time::Duration::from_secs(10));
-//!             server_inbox.clear();
-//!             client.connect(client_inbox, &connect)?;
-//!             open = 2;
-//!         }
-//!         if step == 0 {
-//!             for number in 0..10 {
-//!                 client.publish(&Publish { qos: QoS::ExactlyOnce, ..Publish::new("power", &[number]) })?;
-//!             }
-//!         }
-//!         match sim.step(&mut client, client_inbox, &mut server, server_inbox) {
-//!             Turn::Server(server::Event::Connecting { .. }) => server.accept(&server::Accept::default())?,
-//!             Turn::Server(server::Event::Message(message)) => arrived[usize::from(message.payload[0])] += 1,
-//!             Turn::Client(Event::Published { .. }) => done += 1,
-//!             Turn::Closed { .. } => open -= 1,
-//!             _ if done == 10 => break,
-//!             _ => {}
-//!         }
-//!     }
-//!     Ok(arrived)
-//! }
-//!
-//! # #[cfg(feature = "v311")]
-//! for seed in 0..20 {
-//!     assert_eq!(run(seed), Ok([1; 10]), "seed {seed}");
-//! }
-//! ```
+//! that nothing is ever idle: bound the steps, or test without. A [`Harness`] does all that for one application and a server that
+//! does what it is asked, and is where to begin.
 
 mod chart;
+mod harness;
 mod pipe;
 mod random;
 
@@ -105,6 +61,7 @@ use self::pipe::Pipe;
 pub use crate::endpoint::{Endpoint, PlainEndpoint};
 
 pub use self::chart::Chart;
+pub use self::harness::{Happened, Harness};
 pub use self::random::Random;
 
 /// What a link does to what it carries, besides carrying it.
@@ -137,7 +94,7 @@ pub enum Turn<C, S> {
         /// Which.
         end: Role,
         /// Why.
-        cause: CloseReason,
+        reason: CloseReason,
     },
     /// Bytes or time moved.
     Moved,
@@ -146,6 +103,7 @@ pub enum Turn<C, S> {
 }
 
 /// What there is to see on a link.
+#[non_exhaustive]
 #[derive(Debug)]
 pub enum Sight<'a> {
     /// A transport is there.
@@ -363,10 +321,10 @@ impl<O: Observer, const IN_FLIGHT: usize> Simulation<O, IN_FLIGHT> {
                 None => end.connection_lost(),
             },
             Step::Wait(deadline) => self.side_mut(role).attention = Attention::Input(deadline),
-            Step::Close(cause) => {
+            Step::Close(reason) => {
                 self.side_mut(role).attention = Attention::Closed;
                 self.is_up = false;
-                return Turn::Closed { end: role, cause };
+                return Turn::Closed { end: role, reason };
             }
         }
         Turn::Moved

@@ -3,16 +3,17 @@
 //! * [`Packets`]: valid packets of each type, for either end and version; and what is nearly a packet.
 //! * [`Reads`]: how bytes come in pieces.
 //! * [`Operations`]: lists of what applications do with their sessions, and of what happens meanwhile.
-//! * [`Links`]: what a [`Simulation`](crate::sim::Simulation) does to its link, and when that breaks.
+//! * [`Links`]: what a [`Harness`](crate::sim::Harness) or a [`Simulation`](crate::sim::Simulation) does to its link, and when that
+//!   breaks.
 //!
 //! Each is a set of limits with defaults, and a failure shrinks to few and simple things.
 //!
 //! An application that counts something, and whose sum must be right on the server, too, whatever the link does:
 //!
 //! ```
-//! use mqtt_session::sim::{Simulation, Turn};
+//! use mqtt_session::sim::{Happened, Harness};
 //! use mqtt_session::strategies::{Link, Links, Operation, Operations, Weights};
-//! use mqtt_session::{Connect, Event, Inbox, Publish, QoS, CommandError, Session, Version, server};
+//! use mqtt_session::{CommandError, Connect, Event, Publish, QoS, Session, Version, server};
 //! use proptest::prelude::*;
 //!
 //! # #[cfg(feature = "v311")] {
@@ -41,33 +42,24 @@
 //! /// Both sums, once nothing is under way.
 //! fn run(link: &Link, operations: &[Operation]) -> Result<(usize, usize), CommandError> {
 //!     let mut counter = Counter::default();
-//!     let mut server: server::Session<512, 4, 4> = server::Session::new();
-//!     let mut inboxes: [Inbox<[u8; 64]>; 2] = [Inbox::new(), Inbox::new()];
-//!     let [client_inbox, server_inbox] = &mut inboxes;
-//!     let connect = Connect { clean_start: false, keep_alive: 0, ..Connect::new(Version::V311, "counter") };
-//!     let mut sim: Simulation<()> = Simulation::new(link.seed, link.faults, ());
+//!     let mut harness: Harness = Harness::new(link.seed, link.faults, ());
+//!     let connect = Connect { clean_start: false, ..Connect::new(Version::V311, "counter") };
 //!     let (mut breaks, mut operations) = (link.breaks.iter(), operations.iter());
-//!     let (mut open, mut steps, mut arrived) = (0, 0, 0);
+//!     let (mut steps, mut arrived) = (0, 0);
 //!     loop {
-//!         if open == 0 {
-//!             sim.connect();
-//!             breaks.next().into_iter().for_each(|it| sim.cut_after(it.after));
-//!             server.open(core::time::Duration::from_secs(10));
-//!             server_inbox.clear();
-//!             counter.session.connect(client_inbox, &connect)?;
-//!             open = 2;
-//!         }
-//!         let turn = sim.step(&mut counter.session, client_inbox, &mut server, server_inbox);
-//!         let is_idle = matches!(turn, Turn::Idle);
-//!         match turn {
-//!             Turn::Server(server::Event::Connecting { .. }) => server.accept(&server::Accept::default())?,
-//!             Turn::Server(server::Event::Message(message)) => arrived += usize::from(message.payload[0]),
-//!             Turn::Client(Event::Published { .. }) if counter.untold != 0 => counter.add(0)?,
-//!             Turn::Closed { .. } => open -= 1,
+//!         let happened = harness.step(&mut counter.session);
+//!         let is_quiet = matches!(happened, Happened::Quiet);
+//!         match happened {
+//!             Happened::Offline => {
+//!                 harness.connect(&mut counter.session, &connect)?;
+//!                 breaks.next().into_iter().for_each(|it| harness.simulation().cut_after(it.after));
+//!             }
+//!             Happened::Server(server::Event::Message(message)) => arrived += usize::from(message.payload[0]),
+//!             Happened::Client(Event::Published { .. }) if counter.untold != 0 => counter.add(0)?,
 //!             _ => {}
 //!         }
 //!         // What the application does next, and when.
-//!         if steps != 0 && !is_idle {
+//!         if steps != 0 && !is_quiet {
 //!             steps -= 1;
 //!             continue;
 //!         }
@@ -75,10 +67,10 @@
 //!             Some(Operation::Step(count)) => steps = *count,
 //!             Some(Operation::Publish { len, .. }) => counter.add(*len)?,
 //!             Some(_) => {}
-//!             None if is_idle => return Ok((counter.sum, arrived)),
+//!             None if is_quiet => return Ok((counter.sum, arrived)),
 //!             None => continue,
 //!         }
-//!         sim.wake();
+//!         harness.simulation().wake();
 //!     }
 //! }
 //!

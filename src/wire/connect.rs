@@ -194,6 +194,21 @@ impl defmt::Format for ConnectPacket<'_> {
 }
 
 impl<'a> Will<'a> {
+    /// A will of QoS 0, not retained, without properties.
+    ///
+    /// ```
+    /// use mqtt_session::{Connect, QoS, Version, Will};
+    ///
+    /// let will = Will { qos: QoS::AtLeastOnce, ..Will::new("meter/7/state", b"gone") };
+    /// # #[cfg(feature = "v311")]
+    /// let connect = Connect { will: Some(will), ..Connect::new(Version::V311, "meter-7") };
+    /// # assert!(!will.retain);
+    /// ```
+    #[must_use]
+    pub const fn new(topic: &'a str, payload: &'a [u8]) -> Self {
+        Self { topic, payload, qos: QoS::AtMostOnce, retain: false, properties: Properties::EMPTY }
+    }
+
     fn read(flags: u8, from: &mut Reader<'a>) -> Self {
         let qos = QoS::of_bits((flags & flags::WILL_QOS) >> flags::WILL_QOS_SHIFT);
         let will = Self {

@@ -1,6 +1,6 @@
 //! Sequences inside a packet: properties, subscriptions, topic filters, reason codes.
 
-use core::fmt;
+use core::fmt::{self, Write};
 
 use super::reader::Reader;
 use super::reason::ReasonCode;
@@ -103,6 +103,12 @@ impl<'a, T> From<&'a [T]> for List<'a, T> {
     }
 }
 
+impl<'a, T, const N: usize> From<&'a [T; N]> for List<'a, T> {
+    fn from(elements: &'a [T; N]) -> Self {
+        Self::of(elements)
+    }
+}
+
 /// Equal elements in the same order, wherever they come from.
 impl<'a, T: Element<'a> + PartialEq> PartialEq for List<'a, T> {
     fn eq(&self, other: &Self) -> bool {
@@ -112,9 +118,10 @@ impl<'a, T: Element<'a> + PartialEq> PartialEq for List<'a, T> {
 
 impl<'a, T: Element<'a> + Eq> Eq for List<'a, T> {}
 
+/// As that of [`iter`](Self::iter).
 impl<'a, T: Element<'a> + fmt::Debug> fmt::Debug for List<'a, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
+        self.iter().fmt(f)
     }
 }
 
@@ -159,9 +166,49 @@ impl<'a, T: Element<'a>> Iterator for Iter<'a, T> {
     }
 }
 
+/// Shows up to 8 elements, of each up to 120 characters, and how many more there are: a line that can be read.
 impl<'a, T: Element<'a> + fmt::Debug> fmt::Debug for Iter<'a, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.clone()).finish()
+        let mut shown = f.debug_list();
+        shown.entries(self.clone().take(SHOWN).map(Brief));
+        match self.clone().skip(SHOWN).count() {
+            0 => shown.finish(),
+            more => shown.entry(&format_args!("{more} more")).finish(),
+        }
+    }
+}
+
+/// How many elements are shown, and how many characters of each.
+const SHOWN: usize = 8;
+const CHARACTERS: usize = 120;
+
+/// The beginning of what `Debug` shows.
+struct Brief<T>(T);
+
+impl<T: fmt::Debug> fmt::Debug for Brief<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut beginning = Beginning { out: f, left: CHARACTERS };
+        // What did not fit is no failure.
+        match write!(beginning, "{:?}", self.0) {
+            Err(_) if beginning.left == 0 => f.write_str(".."),
+            result => result,
+        }
+    }
+}
+
+/// Takes so many characters, and then none.
+struct Beginning<'o, 'f> {
+    out: &'o mut fmt::Formatter<'f>,
+    left: usize,
+}
+
+impl Write for Beginning<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            self.left = self.left.checked_sub(1).ok_or(fmt::Error)?;
+            self.out.write_char(character)?;
+        }
+        Ok(())
     }
 }
 
@@ -169,13 +216,16 @@ impl<'a, T: Element<'a> + fmt::Debug> fmt::Debug for Iter<'a, T> {
 impl<'a, T: Element<'a> + defmt::Format> defmt::Format for Iter<'a, T> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(f, "[");
-        for (index, element) in self.clone().enumerate() {
+        for (index, element) in self.clone().take(SHOWN).enumerate() {
             if index != 0 {
                 defmt::write!(f, ", ");
             }
             element.format(f);
         }
-        defmt::write!(f, "]");
+        match self.clone().skip(SHOWN).count() {
+            0 => defmt::write!(f, "]"),
+            more => defmt::write!(f, ", {=usize} more]", more),
+        }
     }
 }
 

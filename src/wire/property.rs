@@ -7,7 +7,7 @@ use super::list::{Element, List, Sealed};
 use super::qos::QoS;
 use super::reader::Reader;
 use super::topic::check_topic_name;
-use super::version::Role;
+use super::version::{Role, Version};
 use super::violation::Violation;
 use super::writer::Writer;
 
@@ -345,6 +345,27 @@ impl Property<'_> {
 }
 
 impl<'a> Properties<'a> {
+    /// These properties in 5.0, none in 3.1.1: for a program that speaks either.
+    ///
+    /// ```
+    /// use mqtt_session::{Connect, Properties, Property, Publish, Version};
+    ///
+    /// /// A session that outlives its connection by an hour at least, in either version.
+    /// fn lasting(version: Version, client_id: &str) -> Connect<'_> {
+    ///     let properties = Properties::for_version(version, &[Property::SessionExpiryInterval(3600)]);
+    ///     Connect { clean_start: false, properties, ..Connect::new(version, client_id) }
+    /// }
+    ///
+    /// # #[cfg(feature = "v5")]
+    /// assert_eq!(lasting(Version::V5, "meter-7").properties.session_expiry_interval(), Some(3600));
+    /// # #[cfg(feature = "v311")]
+    /// assert!(lasting(Version::V311, "meter-7").properties.is_empty());
+    /// ```
+    #[must_use]
+    pub const fn for_version(version: Version, properties: &'a [Property<'a>]) -> Self {
+        if version.is_v5() { Self::of(properties) } else { Self::EMPTY }
+    }
+
     // What all getters have in common.
     #[inline(never)]
     fn find(&self, kind: Kind) -> Option<Property<'a>> {

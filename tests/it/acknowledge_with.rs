@@ -8,7 +8,7 @@
 )]
 
 use mqtt_session::QoS::AtLeastOnce;
-use mqtt_session::{Acknowledge, CommandError, Property, ReasonCode, Version, Violation};
+use mqtt_session::{Acknowledge, CommandError, Properties, Property, ReasonCode, Version, Violation};
 
 use crate::known_failures::trace::{Trace, both, puback, pubcomp, pubrec, pubrel, qos1, qos2};
 
@@ -39,8 +39,8 @@ fn the_client_says_why() {
     t.receives((qos1(1, "a"), qos2(2, "b")));
     let handles = [t.hands_out(qos1(1, "a")), t.hands_out(qos2(2, "b"))];
     for handle in handles {
-        assert_eq!(t.session.acknowledge_with(handle, CODE, &WHY), Ok(()));
-        assert_eq!(t.session.acknowledge_with(handle, CODE, &WHY), Err(CommandError::StaleHandle));
+        assert_eq!(t.session.acknowledge_with(handle, CODE, Properties::of(&WHY)), Ok(()));
+        assert_eq!(t.session.acknowledge_with(handle, CODE, Properties::of(&WHY)), Err(CommandError::StaleHandle));
     }
     t.sends((explained(0x40, 1), explained(0x50, 2)));
     t.quiet();
@@ -58,11 +58,11 @@ fn a_message_that_is_taken_goes_on_to_its_pubrel() {
     t.receives(qos2(2, "b"));
     let handle = t.hands_out(qos2(2, "b"));
     let note = [Property::UserProperty("k", "v")];
-    assert_eq!(t.session.acknowledge_with(handle, ReasonCode::Success, &note), Ok(()));
+    assert_eq!(t.session.acknowledge_with(handle, ReasonCode::Success, Properties::of(&note)), Ok(()));
     t.sends("50 0B 0002 00 07 26 0001 6B 0001 76");
     // Sent again without them.
     t.cut();
-    t.options.properties = &[Property::SessionExpiryInterval(u32::MAX)];
+    t.options.properties = Properties::of(&[Property::SessionExpiryInterval(u32::MAX)]);
     t.announced = 7;
     t.resumes();
     t.receives(qos2(2, "b").dup());
@@ -80,13 +80,13 @@ fn only_the_next_one_may_say_why() {
     t.receives((qos1(1, "a"), qos1(2, "b"), qos2(3, "c")));
     let [first, second, third] = [t.hands_out(qos1(1, "a")), t.hands_out(qos1(2, "b")), t.hands_out(qos2(3, "c"))];
     let before = t.session.clone();
-    assert_eq!(t.session.acknowledge_with(second, CODE, &WHY), Err(CommandError::NotNext));
-    assert_eq!(t.session.acknowledge_with(third, CODE, &WHY), Err(CommandError::NotNext));
+    assert_eq!(t.session.acknowledge_with(second, CODE, Properties::of(&WHY)), Err(CommandError::NotNext));
+    assert_eq!(t.session.acknowledge_with(third, CODE, Properties::of(&WHY)), Err(CommandError::NotNext));
     assert!(t.session == before);
     t.acknowledge(second);
-    assert_eq!(t.session.acknowledge_with(third, CODE, &WHY), Err(CommandError::NotNext));
+    assert_eq!(t.session.acknowledge_with(third, CODE, Properties::of(&WHY)), Err(CommandError::NotNext));
     t.acknowledge(first);
-    assert_eq!(t.session.acknowledge_with(third, CODE, &WHY), Ok(()));
+    assert_eq!(t.session.acknowledge_with(third, CODE, Properties::of(&WHY)), Ok(()));
     t.sends((puback(1), puback(2), explained(0x50, 3)));
     t.quiet();
 }
@@ -99,22 +99,22 @@ fn what_cannot_be_said_is_refused() {
         t.receives(qos1(1, "a"));
         let handle = t.hands_out(qos1(1, "a"));
         let before = t.session.clone();
-        let refused = t.session.acknowledge_with(handle, ReasonCode::Success, &WHY);
+        let refused = t.session.acknowledge_with(handle, ReasonCode::Success, Properties::of(&WHY));
         if t.is_v5() {
             assert_eq!(refused, Ok(()));
             t.session = before.clone();
             let foreign = [Property::ReceiveMaximum(7)];
-            let refused = t.session.acknowledge_with(handle, CODE, &foreign);
+            let refused = t.session.acknowledge_with(handle, CODE, Properties::of(&foreign));
             assert!(matches!(refused, Err(CommandError::Forbidden(_))), "{refused:?}");
             assert_eq!(
-                t.session.acknowledge_with(handle, ReasonCode::ServerBusy, &WHY),
+                t.session.acknowledge_with(handle, ReasonCode::ServerBusy, Properties::of(&WHY)),
                 Err(CommandError::Forbidden(Violation::PubackCodeReserved))
             );
         } else {
             assert_eq!(refused, Err(CommandError::NotInVersion));
         }
         assert!(t.session == before);
-        assert_eq!(t.session.acknowledge_with(handle, ReasonCode::Success, &[]), Ok(()));
+        assert_eq!(t.session.acknowledge_with(handle, ReasonCode::Success, Properties::EMPTY), Ok(()));
         t.sends(puback(1));
         t.quiet();
     }
@@ -127,8 +127,11 @@ fn nothing_is_longer_than_the_server_takes() {
     t.connects_with(false, "27 00000011");
     t.receives(qos1(1, "a"));
     let handle = t.hands_out(qos1(1, "a"));
-    assert!(matches!(t.session.acknowledge_with(handle, CODE, &WHY), Err(CommandError::TooLarge { .. })));
-    assert_eq!(t.session.acknowledge_with(handle, CODE, &WHY[..1]), Ok(()));
+    assert!(matches!(
+        t.session.acknowledge_with(handle, CODE, Properties::of(&WHY)),
+        Err(CommandError::TooLarge { .. })
+    ));
+    assert_eq!(t.session.acknowledge_with(handle, CODE, Properties::of(&WHY[..1])), Ok(()));
     t.sends("40 09 0001 83 05 1F 0002 6E6F");
     t.quiet();
 }
@@ -141,18 +144,18 @@ fn there_must_be_room_beside_what_never_waits() {
     let handles: Vec<_> = (1..=4).zip(["a", "b", "c", "d"]).map(|(id, text)| t.hands_out(qos1(id, text))).collect();
     let long = "x".repeat(60);
     assert!(matches!(
-        t.session.acknowledge_with(handles[0], CODE, &[Property::ReasonString(&long)]),
+        t.session.acknowledge_with(handles[0], CODE, Properties::of(&[Property::ReasonString(&long)])),
         Err(CommandError::TooLarge { .. })
     ));
     for &handle in &handles[..3] {
-        assert_eq!(t.session.acknowledge_with(handle, CODE, &WHY), Ok(()));
+        assert_eq!(t.session.acknowledge_with(handle, CODE, Properties::of(&WHY)), Ok(()));
     }
     let before = t.session.clone();
-    assert_eq!(t.session.acknowledge_with(handles[3], CODE, &WHY), Err(CommandError::Full));
+    assert_eq!(t.session.acknowledge_with(handles[3], CODE, Properties::of(&WHY)), Err(CommandError::Full));
     assert!(t.session == before);
     t.sends((explained(0x40, 1), explained(0x40, 2), explained(0x40, 3)));
     t.tells(&mqtt_session::Event::Writable);
-    assert_eq!(t.session.acknowledge_with(handles[3], CODE, &WHY), Ok(()));
+    assert_eq!(t.session.acknowledge_with(handles[3], CODE, Properties::of(&WHY)), Ok(()));
     t.sends(explained(0x40, 4));
     t.quiet();
 }
@@ -164,16 +167,16 @@ fn without_its_connection_it_is_refused() {
     t.receives((qos1(1, "a"), qos2(2, "b")));
     let [first, second] = [t.hands_out(qos1(1, "a")), t.hands_out(qos2(2, "b"))];
     t.loses_link();
-    assert_eq!(t.session.acknowledge_with(first, CODE, &WHY), Err(CommandError::Offline));
+    assert_eq!(t.session.acknowledge_with(first, CODE, Properties::of(&WHY)), Err(CommandError::Offline));
     t.cut();
-    assert_eq!(t.session.acknowledge_with(first, CODE, &WHY), Err(CommandError::StaleHandle));
-    assert_eq!(t.session.acknowledge_with(second, CODE, &WHY), Err(CommandError::Offline));
+    assert_eq!(t.session.acknowledge_with(first, CODE, Properties::of(&WHY)), Err(CommandError::StaleHandle));
+    assert_eq!(t.session.acknowledge_with(second, CODE, Properties::of(&WHY)), Err(CommandError::Offline));
     t.announced = 7;
     t.resumes();
-    assert_eq!(t.session.acknowledge_with(second, CODE, &WHY), Err(CommandError::NotNext));
+    assert_eq!(t.session.acknowledge_with(second, CODE, Properties::of(&WHY)), Err(CommandError::NotNext));
     t.receives(qos2(2, "b").dup());
     t.quiet();
-    assert_eq!(t.session.acknowledge_with(second, CODE, &WHY), Ok(()));
+    assert_eq!(t.session.acknowledge_with(second, CODE, Properties::of(&WHY)), Ok(()));
     t.sends(explained(0x50, 2));
     t.quiet();
 }
@@ -188,7 +191,7 @@ fn a_long_answer_that_waits_is_found() {
     t.receives(qos1(7, "a"));
     let handle = t.hands_out(qos1(7, "a"));
     let long = "x".repeat(200);
-    assert_eq!(t.session.acknowledge_with(handle, CODE, &[Property::ReasonString(&long)]), Ok(()));
+    assert_eq!(t.session.acknowledge_with(handle, CODE, Properties::of(&[Property::ReasonString(&long)])), Ok(()));
     t.receives(qos1(7, "a").dup());
     t.tells(&mqtt_session::Event::Tolerated(mqtt_session::CloseReason::PacketIdentifierReused));
 }
@@ -207,16 +210,19 @@ mod server {
         t.connects();
         t.receives((qos1(1, "a"), qos2(2, "b")));
         let [first, second] = [t.hands_out(qos1(1, "a")), t.hands_out(qos2(2, "b"))];
-        assert_eq!(t.session.acknowledge_with(second, CODE, &WHY), Err(CommandError::NotNext));
-        assert_eq!(t.session.acknowledge_with(first, CODE, &WHY), Ok(()));
-        assert_eq!(t.session.acknowledge_with(second, CODE, &WHY), Ok(()));
+        assert_eq!(t.session.acknowledge_with(second, CODE, Properties::of(&WHY)), Err(CommandError::NotNext));
+        assert_eq!(t.session.acknowledge_with(first, CODE, Properties::of(&WHY)), Ok(()));
+        assert_eq!(t.session.acknowledge_with(second, CODE, Properties::of(&WHY)), Ok(()));
         t.sends((explained(0x40, 1), explained(0x50, 2)));
         t.quiet();
         let mut t = <Trace>::new(Version::V311).manual();
         t.connects();
         t.receives(qos1(1, "a"));
         let handle = t.hands_out(qos1(1, "a"));
-        assert_eq!(t.session.acknowledge_with(handle, ReasonCode::Success, &WHY), Err(CommandError::NotInVersion));
+        assert_eq!(
+            t.session.acknowledge_with(handle, ReasonCode::Success, Properties::of(&WHY)),
+            Err(CommandError::NotInVersion)
+        );
     }
 
     /// [MQTT-3.1.2-29]
@@ -227,8 +233,8 @@ mod server {
         t.connects();
         t.receives((qos1(1, "a"), qos1(2, "b")));
         let [first, second] = [t.hands_out(qos1(1, "a")), t.hands_out(qos1(2, "b"))];
-        assert_eq!(t.session.acknowledge_with(second, CODE, &WHY), Ok(()), "so it may wait");
-        assert_eq!(t.session.acknowledge_with(first, CODE, &WHY), Ok(()));
+        assert_eq!(t.session.acknowledge_with(second, CODE, Properties::of(&WHY)), Ok(()), "so it may wait");
+        assert_eq!(t.session.acknowledge_with(first, CODE, Properties::of(&WHY)), Ok(()));
         t.sends((puback(1).code(0x83), puback(2).code(0x83)));
         t.quiet();
     }
@@ -241,8 +247,11 @@ mod server {
         t.receives(qos2(1, "a"));
         let handle = t.hands_out(qos2(1, "a"));
         let longer = [WHY[0], WHY[1], WHY[1]];
-        assert!(matches!(t.session.acknowledge_with(handle, CODE, &longer), Err(CommandError::TooLarge { .. })));
-        assert_eq!(t.session.acknowledge_with(handle, CODE, &WHY), Ok(()));
+        assert!(matches!(
+            t.session.acknowledge_with(handle, CODE, Properties::of(&longer)),
+            Err(CommandError::TooLarge { .. })
+        ));
+        assert_eq!(t.session.acknowledge_with(handle, CODE, Properties::of(&WHY)), Ok(()));
         t.sends(explained(0x50, 1));
         t.quiet();
     }
@@ -257,7 +266,7 @@ mod server {
         t.asked(2, 1);
         let text = "x".repeat(18);
         let why = [Property::ReasonString(&text)];
-        assert_eq!(t.session.acknowledge_with(handle, CODE, &why), Err(CommandError::Full));
+        assert_eq!(t.session.acknowledge_with(handle, CODE, Properties::of(&why)), Err(CommandError::Full));
         let suback = Suback {
             packet_id: packet_id(2),
             properties: Properties::EMPTY,
@@ -266,6 +275,6 @@ mod server {
         assert_eq!(t.session.suback(&suback), Ok(()));
         t.sends("90 04 0002 00 00");
         t.tells(&mqtt_session::server::Event::Writable);
-        assert_eq!(t.session.acknowledge_with(handle, CODE, &why), Ok(()));
+        assert_eq!(t.session.acknowledge_with(handle, CODE, Properties::of(&why)), Ok(()));
     }
 }

@@ -16,7 +16,7 @@ fn drawn(sight: &Sight<'_>) -> String {
 }
 
 /// Each packet of 5.0, as it goes from one end to the other, and what is written on its arrow.
-const PACKETS: [(Role, &[u8], &str); 19] = [
+const PACKETS: [(Role, &[u8], &str); 23] = [
     (Role::Client, b"\x10\x0e\0\x04MQTT\x05\x02\0\0\0\0\x01c", "CONNECT \"c\" clean"),
     (Role::Client, b"\x10\x0e\0\x04MQTT\x05\x00\0\0\0\0\x01c", "CONNECT \"c\""),
     (Role::Server, b"\x20\x03\0\0\0", "CONNACK"),
@@ -24,7 +24,15 @@ const PACKETS: [(Role, &[u8], &str); 19] = [
     (Role::Server, b"\x20\x03\0\x87\0", "CONNACK 0x87"),
     (Role::Client, b"\x30\x05\0\x01t\0x", "PUBLISH QoS 0 t \"x\""),
     (Role::Server, b"\x3a\x09\0\x01t\0\x05\0xyz", "PUBLISH 5 QoS 1 DUP t \"xyz\""),
-    (Role::Server, b"\x34\x13\0\x01t\0\x05\0thirteen long", "PUBLISH 5 QoS 2 t"),
+    (Role::Server, b"\x34\x13\0\x01t\0\x05\0thirteen long", "PUBLISH 5 QoS 2 t \"thirteen lon\".. 13 bytes"),
+    (
+        Role::Server,
+        "\x32\x15\0\x01t\0\x05\0elevenbytes\u{e9}\u{e9}".as_bytes(),
+        "PUBLISH 5 QoS 1 t \"elevenbytes\".. 15 bytes",
+    ),
+    (Role::Client, b"\x30\x08\0\x01t\0\"\n\x1b\\", "PUBLISH QoS 0 t \"\\\"\\n\\u{1b}\\\\\""),
+    (Role::Client, b"\x30\x0a\0\x04a\n'\"\0\xff\xfe\xfd", "PUBLISH QoS 0 a\\n'\" [3 bytes]"),
+    (Role::Client, b"\x10\x0f\0\x04MQTT\x05\x02\0\0\0\0\x02\"\n", "CONNECT \"\\\"\\n\" clean"),
     (Role::Client, b"\x40\x02\0\x05", "PUBACK 5"),
     (Role::Client, b"\x50\x03\0\x05\x97", "PUBREC 5 0x97"),
     (Role::Server, b"\x62\x02\0\x05", "PUBREL 5"),

@@ -174,7 +174,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
 
     fn subscribe(&mut self, filter: &str) -> Result<PacketId, CommandError> {
         let subscriptions = [Subscription::new(filter, QoS::AtLeastOnce)];
-        self.session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() })
+        self.session.subscribe(&Subscribe::new(&subscriptions))
     }
 
     fn acknowledge(&mut self, handle: Handle) -> Result<(), CommandError> {
@@ -202,7 +202,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         }
         seen.extend(self.lose());
         let kept = [Property::SessionExpiryInterval(100)];
-        let properties: &[_] = if self.version == Version::V5 { &kept } else { &[] };
+        let properties = Properties::for_version(self.version, &kept);
         let again = Connect { clean_start: false, properties, ..Connect::new(self.version, "c") };
         if self.connect(again).is_ok() {
             seen.extend(self.settle());
@@ -318,10 +318,8 @@ struct Stage {
 
 /// A connection that is to be resumed, with manual acknowledgements and, in 5.0, an authentication method.
 fn kept(version: Version) -> Connect<'static> {
-    let properties: &[_] = match version {
-        Version::V5 => &[Property::SessionExpiryInterval(100), Property::AuthenticationMethod("m")],
-        _ => &[],
-    };
+    let lasting = &[Property::SessionExpiryInterval(100), Property::AuthenticationMethod("m")];
+    let properties = Properties::for_version(version, lasting);
     let acknowledgement = Acknowledge::Manually;
     Connect { clean_start: false, acknowledgement, properties, ..Connect::new(version, "c") }
 }
@@ -478,7 +476,7 @@ impl Command {
                 rig.connect(Connect { password: Some(&[0; 1024]), user_name: Some("u"), ..other_of(rig) })
             }
             Self::ConnectReserved => {
-                rig.connect(Connect { properties: &[Property::ReceiveMaximum(5)], ..kept(Version::V5) })
+                rig.connect(Connect { properties: Properties::of(&[Property::ReceiveMaximum(5)]), ..kept(Version::V5) })
             }
             Self::Publish(qos) => rig.publish(qos, "new").map(drop),
             Self::PublishWith => {
@@ -492,9 +490,7 @@ impl Command {
             }
             Self::Subscribe => rig.subscribe("f").map(drop),
             Self::SubscribeNothing => rig.session.subscribe(&Subscribe::default()).map(drop),
-            Self::Unsubscribe => {
-                rig.session.unsubscribe(&Unsubscribe { filters: &["f"], ..Unsubscribe::default() }).map(drop)
-            }
+            Self::Unsubscribe => rig.session.unsubscribe(&Unsubscribe::new(&["f"])).map(drop),
             Self::AcknowledgeQos1 => rig.acknowledge(qos1),
             Self::AcknowledgeQos2 => rig.acknowledge(qos2),
             Self::AcknowledgeDead => rig.acknowledge(dead),
@@ -1167,7 +1163,7 @@ fn what_was_full_becomes_writable() {
 /// Fills the control bytes with answers that are not written.
 fn congested(properties: &[Property<'_>]) -> Rig<256, 8, 8, 64> {
     let mut rig = Rig::<256, 8, 8, 64>::new(Version::V5);
-    rig.connect(Connect { properties, ..Connect::new(Version::V5, "c") }).unwrap();
+    rig.connect(Connect { properties: Properties::of(properties), ..Connect::new(Version::V5, "c") }).unwrap();
     rig.accept(false, properties);
     rig.writes = 0;
     for id in 1..=20 {
@@ -1377,7 +1373,7 @@ fn only_3_1_1_sends_again_by_time() {
 
 /// Messages in every state, a lost connection, and a server that has lost the session.
 fn after_loss(version: Version, policy: LostSession) -> (Vec<String>, String) {
-    let properties: &[_] = if version == Version::V5 { &[Property::SessionExpiryInterval(100)] } else { &[] };
+    let properties = Properties::for_version(version, &[Property::SessionExpiryInterval(100)]);
     let connect = Connect { clean_start: false, lost_session: policy, properties, ..Connect::new(version, "c") };
     let mut rig = Rig::<1024>::new(version);
     rig.connect(connect).unwrap();
@@ -1429,7 +1425,7 @@ fn a_cut_in_the_middle_of_republishing_loses_no_outcome() {
     let connect = Connect {
         clean_start: false,
         lost_session: LostSession::Republish,
-        properties: &[Property::SessionExpiryInterval(100)],
+        properties: Properties::of(&[Property::SessionExpiryInterval(100)]),
         ..Connect::new(Version::V5, "c")
     };
     let mut rig = Rig::<1024>::new(Version::V5);
@@ -1457,7 +1453,7 @@ fn a_cut_in_the_middle_of_republishing_loses_no_outcome() {
 fn authentication_before_and_after_connack() {
     let method = [Property::AuthenticationMethod("m")];
     let mut rig = Rig::<1024>::new(Version::V5);
-    rig.connect(Connect { properties: &method, ..Connect::new(Version::V5, "c") }).unwrap();
+    rig.connect(Connect { properties: Properties::of(&method), ..Connect::new(Version::V5, "c") }).unwrap();
     rig.settle();
     let early = rig.clone().authenticate(ReasonCode::ContinueAuthentication, "m", b"");
     assert_eq!(early, Err(CommandError::NotAuthenticating), "the server has asked nothing yet");
@@ -1491,7 +1487,7 @@ fn authentication_before_and_after_connack() {
 fn an_auth_that_never_fits_is_too_large() {
     let method = [Property::AuthenticationMethod("m")];
     let mut idle = Rig::<64, 1, 1, 100>::new(Version::V5);
-    idle.connect(Connect { properties: &method, ..Connect::new(Version::V5, "c") }).unwrap();
+    idle.connect(Connect { properties: Properties::of(&method), ..Connect::new(Version::V5, "c") }).unwrap();
     idle.accept(false, &method);
     for len in 0..110_usize {
         let mut rig = idle.clone();
@@ -1507,7 +1503,7 @@ fn an_auth_that_never_fits_is_too_large() {
 fn what_never_fits_is_too_large_and_what_may_fit_is_full() {
     let method = [Property::AuthenticationMethod("m")];
     let mut idle = Rig::<64, 1, 8, 100>::new(Version::V5);
-    idle.connect(Connect { properties: &method, ..Connect::new(Version::V5, "c") }).unwrap();
+    idle.connect(Connect { properties: Properties::of(&method), ..Connect::new(Version::V5, "c") }).unwrap();
     idle.accept(false, &method);
     let mut busy = idle.clone();
     for id in 1..=4 {
@@ -1561,7 +1557,7 @@ fn authentication_that_goes_wrong() {
     ];
     for (properties, answer, expected) in cases {
         let mut rig = Rig::<1024>::new(Version::V5);
-        rig.connect(Connect { properties, ..Connect::new(Version::V5, "c") }).unwrap();
+        rig.connect(Connect { properties: Properties::of(properties), ..Connect::new(Version::V5, "c") }).unwrap();
         rig.settle();
         let seen = rig.receive(&hex(answer));
         assert_eq!((cause(&seen), written(&seen).as_str()), (Some(expected), "e00182"), "{answer}");
@@ -1658,7 +1654,7 @@ fn stored_messages_obey_the_limits_of_the_new_connection() {
 fn no_packet_exceeds_the_servers_maximum() {
     let method = [Property::AuthenticationMethod("m")];
     let mut rig = Rig::<1024>::new(Version::V5);
-    rig.connect(Connect { properties: &method, ..Connect::new(Version::V5, "c") }).unwrap();
+    rig.connect(Connect { properties: Properties::of(&method), ..Connect::new(Version::V5, "c") }).unwrap();
     rig.accept(false, &[Property::AuthenticationMethod("m"), Property::MaximumPacketSize(20)]);
     let long = rig.authenticate(ReasonCode::Reauthenticate, "m", b"0123456789012345");
     assert!(matches!(long, Err(CommandError::TooLarge { .. })), "AUTH");

@@ -5,7 +5,9 @@
 use core::time::Duration;
 
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
-use mqtt_session::{Acknowledge, CloseReason, CommandError, Disconnect, DisconnectWhen, Event, Outcome, ReasonCode};
+use mqtt_session::{
+    Acknowledge, CloseReason, CommandError, Disconnect, DisconnectWhen, Event, Outcome, Properties, ReasonCode,
+};
 
 use crate::known_failures::trace::{Trace, both, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2, suback, subscribe};
 
@@ -180,7 +182,7 @@ fn what_is_not_over_in_time_does_not_hold_it_up() {
 fn what_ends_with_its_connection_is_told_as_lost() {
     for mut t in both() {
         t.options.clean_start = true;
-        t.options.properties = &[];
+        t.options.properties = Properties::EMPTY;
         t.begins();
         t.looks();
         t.session.transmitted(usize::MAX);

@@ -332,7 +332,7 @@ fn requests_of_different_lengths_make_different_sessions() {
         feed(&mut inbox, &[0x20, 2, 0, 0]);
         run(&mut session, &mut inbox, 0);
         let subs = [Subscription::new("a", QoS::AtMostOnce); 2];
-        session.subscribe(&Subscribe { subscriptions: &subs[..n], ..Subscribe::default() }).unwrap();
+        session.subscribe(&Subscribe::new(&subs[..n])).unwrap();
         run(&mut session, &mut inbox, 0);
         (session, inbox)
     };

@@ -50,12 +50,35 @@ fn of_lists() {
     assert_eq!(List::from(&[ReasonCode::Banned][..]), List::of(&[ReasonCode::Banned]));
 }
 
+/// An event is a line that a person can read, however much the peer has to say.
+#[test]
+fn of_long_lists() {
+    let codes = [ReasonCode::Success; 8];
+    assert_shown(&List::of(&codes), &format!("[{}]", ["Success"; 8].join(", ")));
+    let codes = [ReasonCode::Success; 20];
+    assert_shown(&List::of(&codes), &format!("[{}, 12 more]", ["Success"; 8].join(", ")));
+    let long = "x".repeat(60_000);
+    let fits = &long[..120 - r#"reason_string("")"#.len()];
+    assert_shown(&Properties::of(&[Property::ReasonString(fits)]), &format!("[reason_string({fits:?})]"));
+    let said = vec![Property::UserProperty("name", &long); 1_000];
+    let cut = format!("{}..", &format!("user_property(\"name\", {long:?}")[..120]);
+    let properties = Properties::of(&said);
+    assert_shown(&properties, &format!("[{}, 992 more]", vec![cut; 8].join(", ")));
+    let event = Event::Subscribed { packet_id: NonZeroU16::MIN, reason_codes: List::of(&codes), properties };
+    assert!(format!("{event:?}").len() < 1_200, "{event:?}");
+}
+
 #[test]
 fn of_commands() {
     let will = Will { topic: "will", payload: b"last words", ..Will::default() };
     let (user_name, password) = (Some("someone"), Some(&b"hunter2"[..]));
-    let connect =
-        Connect { will: Some(will), user_name, password, properties: SECRETS, ..Connect::new(Version::V5, "meter-7") };
+    let connect = Connect {
+        will: Some(will),
+        user_name,
+        password,
+        properties: Properties::of(SECRETS),
+        ..Connect::new(Version::V5, "meter-7")
+    };
     assert_shown(
         &connect,
         "Connect { version: V5, client_id: \"meter-7\", clean_start: true, keep_alive: 60, \
@@ -137,14 +160,17 @@ fn of_steps() {
 #[test]
 fn of_sessions() {
     let mut session = Session::<256, 4, 4>::default();
-    assert_shown(&session, "Session { phase: Offline, cause: NotConnected, in_flight: 0, held: 0, quota: 0, .. }");
+    assert_shown(
+        &session,
+        "Session { phase: Offline, close_reason: NotConnected, in_flight: 0, held: 0, quota: 0, .. }",
+    );
     let mut inbox: Inbox<[u8; 64]> = Inbox::default();
     assert_shown(&inbox, "Inbox { unread: 0, capacity: 64 }");
     let connect = Connect { password: Some(b"hunter2"), ..Connect::new(Version::V5, "meter-7") };
     session.connect(&mut inbox, &connect).unwrap();
     assert_shown(
         &session,
-        "Session { phase: Connecting, cause: NotConnected, in_flight: 0, held: 0, quota: 65535, .. }",
+        "Session { phase: Connecting, close_reason: NotConnected, in_flight: 0, held: 0, quota: 65535, .. }",
     );
     let Step::Transmit(bytes) = session.poll(&mut inbox, Instant::default()) else { unreachable!("CONNECT is due") };
     let len = bytes.len();
@@ -157,19 +183,31 @@ fn of_sessions() {
         assert!(matches!(session.poll(&mut inbox, Instant::default()), Step::Event(_)));
     }
     session.publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("t", b"hello") }).unwrap();
-    assert_shown(&session, "Session { phase: Online, cause: NotConnected, in_flight: 1, held: 1, quota: 9, .. }");
+    assert_shown(
+        &session,
+        "Session { phase: Online, close_reason: NotConnected, in_flight: 1, held: 1, quota: 9, .. }",
+    );
     session.connection_lost();
     while !matches!(session.poll(&mut inbox, Instant::default()), Step::Close(_)) {}
-    assert_shown(&session, "Session { phase: Offline, cause: ConnectionLost, in_flight: 1, held: 0, quota: 0, .. }");
+    assert_shown(
+        &session,
+        "Session { phase: Offline, close_reason: ConnectionLost, in_flight: 1, held: 0, quota: 0, .. }",
+    );
 }
 
 #[test]
 fn of_the_other_end() {
     let mut session = server::Session::<256, 4, 4>::default();
     assert_eq!(session, server::Session::new());
-    assert_shown(&session, "Session { phase: Offline, cause: NotConnected, in_flight: 0, held: 0, quota: 0, .. }");
+    assert_shown(
+        &session,
+        "Session { phase: Offline, close_reason: NotConnected, in_flight: 0, held: 0, quota: 0, .. }",
+    );
     session.open(core::time::Duration::from_secs(10));
-    assert_shown(&session, "Session { phase: Connecting, cause: NotConnected, in_flight: 0, held: 0, quota: 0, .. }");
+    assert_shown(
+        &session,
+        "Session { phase: Connecting, close_reason: NotConnected, in_flight: 0, held: 0, quota: 0, .. }",
+    );
 }
 
 /// What a property test prints of a failure.

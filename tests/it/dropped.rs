@@ -160,7 +160,7 @@ fn each_message_may_wait_or_not() {
                     let waits = match of_message.unwrap_or(of_connection) {
                         Offline::Everything => true,
                         Offline::Acknowledged => qos != AtMostOnce,
-                        Offline::Nothing => false,
+                        _ => false,
                     };
                     let publish = Publish { qos, offline: of_message, ..Publish::new("t", b"x") };
                     let expected = if waits { Ok(()) } else { Err(CommandError::Offline) };

@@ -7,8 +7,8 @@ use core::hash::{Hash, Hasher};
 use std::collections::hash_map::DefaultHasher;
 
 use mqtt_session::{
-    Acknowledge, CommandError, Connect, Disconnect, Event, Inbox, Instant, Property, Publish, QoS, ReasonCode, Session,
-    Step, Subscribe, Subscription, Unsubscribe, Version,
+    Acknowledge, CommandError, Connect, Disconnect, Event, Inbox, Instant, Properties, Property, Publish, QoS,
+    ReasonCode, Session, Step, Subscribe, Subscription, Unsubscribe, Version,
 };
 
 type Client = Session<256, 4, 4>;
@@ -30,8 +30,12 @@ fn connected_with(acknowledgement: Acknowledge) -> (Client, Inbox<[u8; 64]>) {
     let mut session = Client::new();
     let mut inbox = Inbox::new();
     let lasting = [Property::SessionExpiryInterval(u32::MAX)];
-    let connect =
-        Connect { clean_start: false, properties: &lasting, acknowledgement, ..Connect::new(Version::V5, "c") };
+    let connect = Connect {
+        clean_start: false,
+        properties: Properties::of(&lasting),
+        acknowledgement,
+        ..Connect::new(Version::V5, "c")
+    };
     session.connect(&mut inbox, &connect).unwrap();
     write(&mut session, &mut inbox);
     receive(&mut inbox, &[0x20, 3, 0, 0, 0]);
@@ -138,7 +142,7 @@ fn publish(session: &mut Client, qos: QoS, payload: &[u8]) {
 
 fn subscribe(session: &mut Client, inbox: &mut Inbox<[u8; 64]>, filters: &[&str]) {
     let subscriptions: Vec<_> = filters.iter().map(|filter| Subscription::new(filter, QoS::AtMostOnce)).collect();
-    session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }).unwrap();
+    session.subscribe(&Subscribe::new(&subscriptions)).unwrap();
     settle(session, inbox, NOW);
 }
 
@@ -175,7 +179,7 @@ fn what_differs_is_told_apart_by_equality_and_hash() {
         ("a SUBSCRIBE", |session, inbox| subscribe(session, inbox, &["t"])),
         ("a SUBSCRIBE of two filters", |session, inbox| subscribe(session, inbox, &["t", "u"])),
         ("an UNSUBSCRIBE", |session, inbox| {
-            session.unsubscribe(&Unsubscribe { filters: &["t"], ..Unsubscribe::default() }).unwrap();
+            session.unsubscribe(&Unsubscribe::new(&["t"])).unwrap();
             settle(session, inbox, NOW);
         }),
         ("a farewell", |session, _| session.disconnect(&Disconnect::default()).unwrap()),

@@ -77,7 +77,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> Rig<STORE,
 
     fn subscribe(&mut self) -> PacketId {
         let subscriptions = [Subscription::new("a", QoS::AtMostOnce)];
-        self.session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }).unwrap()
+        self.session.subscribe(&Subscribe::new(&subscriptions)).unwrap()
     }
 }
 
@@ -184,7 +184,8 @@ fn limits_end_with_their_connection() {
 #[test]
 fn a_session_whose_connack_was_lost_is_not_resumed() {
     let lasting = [Property::SessionExpiryInterval(100)];
-    let connect = Connect { clean_start: false, properties: &lasting, ..Connect::new(Version::V5, "c") };
+    let connect =
+        Connect { clean_start: false, properties: Properties::of(&lasting), ..Connect::new(Version::V5, "c") };
     let resumed = [0x20, 3, 1, 0, 0];
     for attempts in 0..3 {
         let mut rig = Rig::<256, 4, 4>::connecting(&connect);
@@ -227,7 +228,8 @@ fn a_session_of_one_connection_may_not_be_resumed_though_connack_was_lost() {
 #[test]
 fn the_loss_of_a_session_is_told_though_another_connack_was_lost() {
     let lasting = [Property::SessionExpiryInterval(100)];
-    let connect = Connect { clean_start: false, properties: &lasting, ..Connect::new(Version::V5, "c") };
+    let connect =
+        Connect { clean_start: false, properties: Properties::of(&lasting), ..Connect::new(Version::V5, "c") };
     let mut rig = Rig::<256, 4, 4>::connecting(&connect);
     rig.receive(&[0x20, 3, 0, 0, 0]);
     let packet_id = rig.publish(QoS::AtLeastOnce, b"in flight").unwrap();
@@ -371,7 +373,7 @@ fn an_authentication_takes_the_room_of_an_acknowledgement() {
     let mut most = 45;
     for len in 0..64 {
         let mut t = Trace::<256, 1, 1, 64>::new(Version::V5);
-        t.options.properties = &[Property::AuthenticationMethod("m")];
+        t.options.properties = Properties::of(&[Property::AuthenticationMethod("m")]);
         t.begins();
         while t.wants_to_write() {
             let Step::Transmit(bytes) = t.session.poll(&mut t.inbox, Instant::from_millis(1_000)) else { break };

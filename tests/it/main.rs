@@ -21,6 +21,7 @@ mod equality;
 mod formats;
 mod fuzz;
 mod given_up;
+mod harness;
 mod inbox;
 mod interruptions;
 mod known_failures;

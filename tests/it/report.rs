@@ -125,7 +125,14 @@ fn connect() -> Connect<'static> {
     let properties = &[Property::AuthenticationMethod("SCRAM"), Property::AuthenticationData(b"first proof")];
     let will = Will { topic: "will", payload: b"last words", ..Will::default() };
     let (user_name, password) = (Some(USER), Some(&b"hunter2"[..]));
-    Connect { will: Some(will), user_name, password, properties, keep_alive: 0, ..Connect::new(Version::V5, "c") }
+    Connect {
+        will: Some(will),
+        user_name,
+        password,
+        properties: Properties::of(properties),
+        keep_alive: 0,
+        ..Connect::new(Version::V5, "c")
+    }
 }
 
 /// The server asks once, and then accepts.
@@ -136,7 +143,7 @@ fn admit(server: &mut Server, event: server::Event<'_>) {
         }
         server::Event::Authenticating(_) => {
             let properties = &[Property::AuthenticationMethod("SCRAM")];
-            server.accept(&Accept { properties, ..Accept::default() }).unwrap();
+            server.accept(&Accept { properties: Properties::of(properties), ..Accept::default() }).unwrap();
         }
         server::Event::Subscribing { packet_id, .. } => {
             let reason_codes = List::of(&[ReasonCode::GrantedQos2]);
@@ -170,7 +177,7 @@ fn a_whole_connection() {
         let mut pair = Pair::new(&connect());
         pair.settle(admit);
         let subscriptions = [Subscription::new("t", QoS::ExactlyOnce)];
-        pair.client.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }).unwrap();
+        pair.client.subscribe(&Subscribe::new(&subscriptions)).unwrap();
         pair.settle(admit);
         pair.client.publish(&message()).unwrap();
         pair.settle(admit);
@@ -313,13 +320,7 @@ mod encoded {
         assert_discreet(message(), "t");
         assert_discreet(proof("first proof", ReasonCode::ContinueAuthentication), "SCRAM");
         let Connect { will, user_name, password, properties, .. } = connect();
-        let packet = wire::ConnectPacket {
-            will,
-            user_name,
-            password,
-            properties: Properties::of(properties),
-            ..Default::default()
-        };
+        let packet = wire::ConnectPacket { will, user_name, password, properties, ..Default::default() };
         assert_discreet(Packet::Connect(packet), USER);
         let Publish { topic, payload, properties, .. } = message();
         let delivery = Delivery::AtMostOnce;
@@ -483,7 +484,7 @@ mod drivers {
     /// A client that waits for UNSUBACK, which it will be told is lost.
     fn waiting() -> (Client, Inbox<[u8; 512]>) {
         let (mut session, inbox) = connected();
-        session.unsubscribe(&Unsubscribe { filters: &["t"], ..Unsubscribe::default() }).unwrap();
+        session.unsubscribe(&Unsubscribe::new(&["t"])).unwrap();
         (session, inbox)
     }
 

@@ -12,7 +12,7 @@ use core::num::NonZeroU16;
 
 use crate::known_failures::trace::{self, Trace, both, pubrec, pubrel, qos0, qos1, qos2};
 use mqtt_session::{
-    CommandError, Connect, Event, Inbox, Instant, Offline, PacketId, Property, Publish, QoS, Session, Step,
+    CommandError, Connect, Event, Inbox, Instant, Offline, PacketId, Properties, Property, Publish, QoS, Session, Step,
     TopicAliases, Version,
 };
 use proptest::prelude::*;
@@ -157,7 +157,7 @@ impl Rig {
 
     fn connect(&mut self, session_present: bool) {
         let lasting = [Property::SessionExpiryInterval(u32::MAX)];
-        let properties: &[_] = if self.version == Version::V5 { &lasting } else { &[] };
+        let properties = Properties::for_version(self.version, &lasting);
         let topic_aliases = TopicAliases { maximum: 2, topic: 1 };
         let connect =
             Connect { clean_start: false, keep_alive: 0, properties, topic_aliases, ..Connect::new(self.version, "c") };

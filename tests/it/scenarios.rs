@@ -344,7 +344,7 @@ impl<const INBOUND: usize> Player<INBOUND> {
         let connect = Connect {
             clean_start: fields["clean"].as_bool().unwrap_or(true),
             keep_alive,
-            properties: &properties,
+            properties: Properties::of(&properties),
             acknowledgement: self.acknowledgement,
             topic_aliases: TopicAliases { maximum: ALIASES, topic: ALIASED_TOPIC },
             // As long as a pause: a choice of the traces.
@@ -407,13 +407,13 @@ impl<const INBOUND: usize> Player<INBOUND> {
         let filters = filters.as_array().ok_or("no filters")?;
         let subscriptions = filters.iter().map(|it| Ok(Subscription::new(text(&it[0])?, qos(&it[1])?)));
         let subscriptions = subscriptions.collect::<Result<Vec<_>>>()?;
-        let request = Subscribe { subscriptions: &subscriptions, ..Subscribe::default() };
+        let request = Subscribe::new(&subscriptions);
         self.session.subscribe(&request).map(drop).map_err(|refused| refused.to_string())
     }
 
     fn unsubscribe(&mut self, filters: &Value) -> Result<()> {
         let filters = filters.as_array().ok_or("no filters")?.iter().map(text).collect::<Result<Vec<_>>>()?;
-        let request = Unsubscribe { filters: &filters, ..Unsubscribe::default() };
+        let request = Unsubscribe::new(&filters);
         self.session.unsubscribe(&request).map(drop).map_err(|refused| refused.to_string())
     }
 
@@ -763,8 +763,8 @@ impl<const INBOUND: usize> Player<INBOUND> {
             let filters = usize::try_from(pending["filters"].as_u64().unwrap_or(1)).map_err(|it| it.to_string())?;
             let subscriptions = vec![Subscription::new("f", QoS::AtMostOnce); filters];
             self.until_identifier(wanted, |session| match kind {
-                0x90 => session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }),
-                _ => session.unsubscribe(&Unsubscribe { filters: &vec!["f"; filters], ..Unsubscribe::default() }),
+                0x90 => session.subscribe(&Subscribe::new(&subscriptions)),
+                _ => session.unsubscribe(&Unsubscribe::new(&vec!["f"; filters])),
             })?;
         }
         Ok(())

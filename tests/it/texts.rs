@@ -238,12 +238,12 @@ fn of_the_ends_of_a_driver() {
     for &(cause, text) in CAUSES {
         let end = io::Error::<fmt::Error>::Closed(cause);
         assert_eq!(end.to_string(), text);
-        assert_eq!(end.cause(), cause);
+        assert_eq!(end.close_reason(), cause);
         assert_eq!(end.source().and_then(|source| source.downcast_ref()), Some(&cause));
     }
     let end = io::Error::Transport(fmt::Error);
     assert_eq!(end.to_string(), format!("the transport failed: {}", fmt::Error));
-    assert_eq!(end.cause(), CloseReason::ConnectionLost);
+    assert_eq!(end.close_reason(), CloseReason::ConnectionLost);
     assert_eq!(end.source().and_then(|source| source.downcast_ref()), Some(&fmt::Error));
 }
 

@@ -15,8 +15,8 @@ use core::fmt;
 use std::collections::BTreeMap;
 
 use mqtt_session::{
-    Acknowledge, Connect, Event, Inbox, Instant, Outcome, PacketId, Property, Publish, QoS, ReasonCode, Session, Step,
-    Version,
+    Acknowledge, Connect, Event, Inbox, Instant, Outcome, PacketId, Properties, Property, Publish, QoS, ReasonCode,
+    Session, Step, Version,
 };
 use peer::Peer;
 
@@ -72,7 +72,7 @@ impl Client {
 
     fn connect(&mut self) {
         let lasting = [Property::SessionExpiryInterval(u32::MAX)];
-        let properties: &[Property<'_>] = if self.version == Version::V5 { &lasting } else { &[] };
+        let properties = Properties::for_version(self.version, &lasting);
         let acknowledgement = self.acknowledge;
         let connect = Connect {
             clean_start: false,

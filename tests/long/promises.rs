@@ -26,10 +26,10 @@ use mqtt_session::sim::Faults;
 use mqtt_session::{QoS, ReasonCode, Role, Session, Version, server, strategies};
 use operation::ServerPlan;
 use operation::{Operation, Script, Setup};
-use properties::{Seen, Verdict};
+use properties::{Checked, Seen};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
-use world::{Manner, World};
+use world::{Drawing, World};
 
 /// How many pairs of sizes there are.
 pub(crate) const SIZES: usize = 9;
@@ -64,9 +64,9 @@ macro_rules! with_sizes {
 type Run = (Setup, Vec<Operation>);
 
 /// Plays a run to its end, and draws it if that is asked for.
-fn play((setup, operations): &Run, manner: Manner) -> (Seen, String) {
+fn play((setup, operations): &Run, drawing: Drawing) -> (Seen, String) {
     with_sizes!(setup.sizes, |Client, Server| {
-        let mut world: World<Client, Server> = World::new(setup, manner);
+        let mut world: World<Client, Server> = World::new(setup, drawing);
         world.run(operations);
         world.settle();
         (
@@ -101,7 +101,7 @@ fn number_topics((setup, operations): &mut Run) {
 }
 
 /// Holds random runs, perhaps adapted, against a property.
-fn check(name: &str, adapt: impl Fn(&mut Run), judge: impl Fn(&Run) -> Verdict) {
+fn check(name: &str, adapt: impl Fn(&mut Run), judge: impl Fn(&Run) -> Checked) {
     let number = |variable: &str| std::env::var(variable).ok().and_then(|text| text.parse().ok());
     let cases: u32 = number("MQTT_CASES").map_or(600, |cases: u64| u32::try_from(cases).unwrap_or(u32::MAX));
     let mut seed = [0; 32];
@@ -123,14 +123,14 @@ fn check(name: &str, adapt: impl Fn(&mut Run), judge: impl Fn(&Run) -> Verdict) 
     });
     let outcome = runner.run(&runs, |run| judge(&run).map_err(TestCaseError::fail));
     if let Err(TestError::Fail(fault, run)) = outcome {
-        let (_, chart) = play(&run, Manner::Drawn);
+        let (_, chart) = play(&run, Drawing::Drawn);
         panic!("{name}: {fault}\n{}\n{chart}", Script(&run.0, &run.1));
     }
 }
 
 /// Judges what a run leaves behind.
-fn judged(name: &str, property: impl Fn(&Seen) -> Verdict) {
-    check(name, |_| (), |run| property(&play(run, Manner::Undrawn).0));
+fn judged(name: &str, property: impl Fn(&Seen) -> Checked) {
+    check(name, |_| (), |run| property(&play(run, Drawing::Undrawn).0));
 }
 
 /// Changes how each connection of a run is asked for.
@@ -177,14 +177,14 @@ properties!(
 fn qos_2_exactly_once_automatically() {
     let automatic = |run: &mut Run| with_plans(run, |plan| plan.manual = [false; 2]);
     check("qos_2_exactly_once_automatically", automatic, |run| {
-        properties::qos_2_exactly_once(&play(run, Manner::Undrawn).0)
+        properties::qos_2_exactly_once(&play(run, Drawing::Undrawn).0)
     });
 }
 
 #[test]
 fn qos_2_exactly_once_manually() {
     let manual = |run: &mut Run| with_plans(run, |plan| plan.manual = [true; 2]);
-    check("qos_2_exactly_once_manually", manual, |run| properties::qos_2_exactly_once(&play(run, Manner::Undrawn).0));
+    check("qos_2_exactly_once_manually", manual, |run| properties::qos_2_exactly_once(&play(run, Drawing::Undrawn).0));
 }
 
 /// Sessions end with their connections, which the client leaves while answers come in.
@@ -216,7 +216,7 @@ fn with_hasty_departures(run: &mut Run) {
 #[test]
 fn what_was_confirmed_before_leaving_is_not_lost() {
     check("what_was_confirmed_before_leaving_is_not_lost", with_hasty_departures, |run| {
-        properties::what_was_confirmed_before_leaving_is_not_lost(&play(run, Manner::Undrawn).0)
+        properties::what_was_confirmed_before_leaving_is_not_lost(&play(run, Drawing::Undrawn).0)
     });
 }
 
@@ -236,7 +236,7 @@ fn with_a_server_that_sends_too_much(run: &mut Run) {
 #[test]
 fn no_peer_is_refused_that_counts_each_pubcomp() {
     check("no_peer_is_refused_that_counts_each_pubcomp", with_a_server_that_sends_too_much, |run| {
-        let seen = play(run, Manner::Undrawn).0;
+        let seen = play(run, Drawing::Undrawn).0;
         // Who has missed that the server lost the session takes its new messages for repeats of old ones: no end can know.
         if properties::was_estranged(&seen.facts) {
             return Ok(());
@@ -264,7 +264,7 @@ fn without_skips(run: &mut Run) {
 #[test]
 fn acknowledgements_leave_in_order() {
     check("acknowledgements_leave_in_order", without_skips, |run| {
-        properties::acknowledgements_leave_in_order(&play(run, Manner::Undrawn).0)
+        properties::acknowledgements_leave_in_order(&play(run, Drawing::Undrawn).0)
     });
 }
 
@@ -297,14 +297,14 @@ fn with_refusals_that_are_lost(run: &mut Run) {
 #[test]
 fn acknowledgements_leave_in_order_where_refusals_are_lost() {
     check("acknowledgements_leave_in_order_where_refusals_are_lost", with_refusals_that_are_lost, |run| {
-        properties::acknowledgements_leave_in_order(&play(run, Manner::Undrawn).0)
+        properties::acknowledgements_leave_in_order(&play(run, Drawing::Undrawn).0)
     });
 }
 
 #[test]
 fn acknowledgements_come_after_the_application() {
     check("acknowledgements_come_after_the_application", without_skips, |run| {
-        properties::acknowledgements_come_after_the_application(&play(run, Manner::Undrawn).0)
+        properties::acknowledgements_come_after_the_application(&play(run, Drawing::Undrawn).0)
     });
 }
 
@@ -317,7 +317,7 @@ fn the_same_comes_of_the_same() {
         |_| (),
         |run| {
             let [(first, chart), (second, again), (cloned, of_clones)] =
-                [Manner::Drawn, Manner::Drawn, Manner::DrawnOfClones].map(|manner| play(run, manner));
+                [Drawing::Drawn, Drawing::Drawn, Drawing::DrawnOfClones].map(|drawing| play(run, drawing));
             let same = first.facts == second.facts && chart == again;
             let same_of_clones = first.facts == cloned.facts && chart == of_clones;
             if same && same_of_clones { Ok(()) } else { Err(format!("two runs differ: {same}, {same_of_clones}")) }
@@ -334,9 +334,9 @@ fn after_all_is_done_a_session_is_as_good_as_new() {
         |(setup, operations)| {
             let calm = Setup { faults: Faults::NONE, ..setup.clone() };
             with_sizes!(setup.sizes, |Client, Server| {
-                let mut used: World<Client, Server> = World::new(setup, Manner::Undrawn);
+                let mut used: World<Client, Server> = World::new(setup, Drawing::Undrawn);
                 used.run(operations);
-                let mut new: World<Client, Server> = World::new(&calm, Manner::Undrawn);
+                let mut new: World<Client, Server> = World::new(&calm, Drawing::Undrawn);
                 // Twice, so that the last connection of each goes on with a session.
                 let done = [&mut used, &mut new]
                     .into_iter()
@@ -386,7 +386,7 @@ fn a_full_store_blocks_nothing() {
     };
     check("a_full_store_blocks_nothing", adapt, |(setup, operations)| {
         with_sizes!(setup.sizes, |Client, Server| {
-            let mut world: World<Client, Server> = World::new(setup, Manner::Undrawn);
+            let mut world: World<Client, Server> = World::new(setup, Drawing::Undrawn);
             world.run(operations);
             world.stay_full()
         })
@@ -400,7 +400,7 @@ fn the_runs_are_interesting() {
     let mut counts = BTreeMap::new();
     for _ in 0..800 {
         let run = operation::run().new_tree(&mut runner).expect("every run is possible").current();
-        counts::count(&play(&run, Manner::Undrawn).0.facts, &mut counts);
+        counts::count(&play(&run, Drawing::Undrawn).0.facts, &mut counts);
     }
     println!("{counts:#?}");
     let missing: Vec<_> =

@@ -27,13 +27,13 @@ struct Cut {
     version: Version,
     /// Behind so many bytes of the broker.
     behind: usize,
-    manner: Manner,
+    kind: CutKind,
     /// Whether the broker still has the session then.
     kept: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Manner {
+enum CutKind {
     Closed,
     /// The broker's stream ends, and it still takes what the client says.
     HalfClosed,
@@ -66,7 +66,7 @@ enum Session {
 
 impl Broker {
     /// One connection; `true`: the client took its leave.
-    fn serve(&mut self, socket: &mut TcpStream, manner: Manner) -> bool {
+    fn serve(&mut self, socket: &mut TcpStream, kind: CutKind) -> bool {
         loop {
             let packet = packet(socket);
             let answer = match packet.first() {
@@ -79,7 +79,7 @@ impl Broker {
             // It may be gone; that is seen at the next read.
             _ = socket.write_all(&answer[..passed]);
             if self.left == 0 {
-                if let Manner::HalfClosed = manner {
+                if let CutKind::HalfClosed = kind {
                     _ = socket.shutdown(Shutdown::Write);
                     _ = socket.read_to_end(&mut Vec::new());
                 }
@@ -155,19 +155,19 @@ impl Broker {
 
 impl Cut {
     fn run(self) {
-        let Self { version, behind, manner, kept } = self;
+        let Self { version, behind, kind, kept } = self;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let broker = spawn(move || {
             let mut broker = Broker { version, session: Session::Unknown, left: behind, subscribes: 0 };
-            let is_over = broker.serve(&mut listener.accept().unwrap().0, manner);
+            let is_over = broker.serve(&mut listener.accept().unwrap().0, kind);
             assert!(!is_over, "nothing was cut");
             let subscribes = broker.subscribes;
             if !kept {
                 broker.session = Session::Unknown;
             }
             broker.left = usize::MAX;
-            assert!(broker.serve(&mut listener.accept().unwrap().0, manner), "the second connection is lost as well");
+            assert!(broker.serve(&mut listener.accept().unwrap().0, kind), "the second connection is lost as well");
             (subscribes, broker.subscribes)
         });
         let output = subscribe(port, version);
@@ -225,8 +225,8 @@ fn the_subscriber_comes_back() {
     let mut cuts = Vec::new();
     for version in [Version::V311, Version::V5] {
         for behind in 0..=length(version) {
-            for manner in [Manner::Closed, Manner::HalfClosed] {
-                cuts.extend([true, false].map(|kept| Cut { version, behind, manner, kept }));
+            for kind in [CutKind::Closed, CutKind::HalfClosed] {
+                cuts.extend([true, false].map(|kept| Cut { version, behind, kind, kept }));
             }
         }
     }

@@ -183,7 +183,7 @@ fn a_refusal_is_told_in_words() {
 }
 
 #[test]
-fn patience_ends() {
+fn the_response_timeout_ends() {
     let begin = Instant::now();
     let tools =
         TOOLS.map(|tool| thread::spawn(move || (tool, run_against(tool, "5", &["--response_timeout", "1"], see_off))));

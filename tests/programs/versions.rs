@@ -3,7 +3,7 @@
 /// A test for each version, and more of 5.0. Each is given its version, or what stands for it.
 macro_rules! in_both_versions {
     (in both { $($module:ident::$name:ident;)* } in v5 { $($module5:ident::$name5:ident;)* }) => {
-        mod v3 {
+        mod v311 {
             use mqtt_session::Version;
             $(#[test] fn $name() { super::$module::$name(Version::V311.into()); })*
         }

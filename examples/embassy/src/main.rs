@@ -114,7 +114,7 @@ async fn converse(socket: &Async<TcpStream>) -> Result<Error<io::Error>, Command
 
 fn subscribe(session: &mut Session<1024, 8, 8>, name: &str) -> Result<(), CommandError> {
     let subscriptions = [Subscription::new(name, QoS::ExactlyOnce)];
-    session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }).map(drop)
+    session.subscribe(&Subscribe::new(&subscriptions)).map(drop)
 }
 
 fn note(received: &mut [bool; 3], message: &Message<'_>) {

@@ -13,7 +13,7 @@ const DIAL: &[u8] = b"ATD\r";
 const CONNECTED: &[u8] = b"CONNECT\r";
 
 /// How long the modem may take to answer, in milliseconds.
-const PATIENCE: u64 = 2_000;
+const ANSWER_TIMEOUT: u64 = 2_000;
 
 /// Connects to the broker, however often that takes.
 pub fn dial(uart: &mut Uart, clock: &mut Ticks, backoff: &mut Backoff) {
@@ -22,18 +22,24 @@ pub fn dial(uart: &mut Uart, clock: &mut Ticks, backoff: &mut Backoff) {
         if uart.write_all(DIAL).is_ok() && is_answered(uart, clock) {
             return;
         }
-        let pause = backoff.next(clock.any());
-        defmt::warn!("the modem does not connect; again in {=u32} ms", pause);
-        let end = clock.now().as_millis() + u64::from(pause);
-        while clock.now() < Instant::from_millis(end) {
-            cortex_m::asm::wfi();
-        }
+        defmt::warn!("the modem does not connect");
+        pause(clock, backoff);
+    }
+}
+
+/// Waits before the next attempt.
+pub fn pause(clock: &mut Ticks, backoff: &mut Backoff) {
+    let pause = backoff.next(clock.any());
+    defmt::info!("again in {=u32} ms", pause);
+    let end = clock.now().as_millis() + u64::from(pause);
+    while clock.now() < Instant::from_millis(end) {
+        cortex_m::asm::wfi();
     }
 }
 
 /// Whether the answer comes in time.
 fn is_answered(uart: &mut Uart, clock: &mut Ticks) -> bool {
-    let end = Instant::from_millis(clock.now().as_millis() + PATIENCE);
+    let end = Instant::from_millis(clock.now().as_millis() + ANSWER_TIMEOUT);
     let mut matched = 0;
     while clock.now() < end {
         let mut byte = [0];

@@ -89,7 +89,7 @@ async fn converse<T: AsyncRead + AsyncWrite>(stream: T) -> Result<Error<io::Erro
 
 fn subscribe(session: &mut Session<1024, 8, 8>, name: &str) -> Result<(), CommandError> {
     let subscriptions = [Subscription::new(name, QoS::ExactlyOnce)];
-    session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }).map(drop)
+    session.subscribe(&Subscribe::new(&subscriptions)).map(drop)
 }
 
 /// A message of each QoS, with its QoS as payload.

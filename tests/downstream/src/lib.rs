@@ -64,7 +64,7 @@ where
     C: mqtt_session::io::Clock,
 {
     let mut driver = mqtt_session::io::Driver::new(transport, clock);
-    driver.next(session, inbox, |_, _| ()).map_err(|error| error.cause())
+    driver.next(session, inbox, |_, _| ()).map_err(|error| error.close_reason())
 }
 
 #[cfg(feature = "embedded-io-async")]
@@ -74,7 +74,7 @@ where
     C: mqtt_session::io::AsyncClock,
 {
     let mut driver = mqtt_session::io::AsyncDriver::new(transport, clock);
-    driver.next(session, inbox, |_, _| ()).await.map_err(|error| error.cause())
+    driver.next(session, inbox, |_, _| ()).await.map_err(|error| error.close_reason())
 }
 
 #[cfg(feature = "sim")]

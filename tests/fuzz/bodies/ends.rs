@@ -133,9 +133,9 @@ impl Either for Session<STORE, OUTBOUND, INBOUND, 120> {
             }
             4 => {
                 let subscriptions = [Subscription::new(input.topic(), input.qos())];
-                self.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }).err()
+                self.subscribe(&Subscribe::new(&subscriptions)).err()
             }
-            5 => self.unsubscribe(&Unsubscribe { filters: &[input.topic()], ..Unsubscribe::default() }).err(),
+            5 => self.unsubscribe(&Unsubscribe::new(&[input.topic()])).err(),
             6 => self.disconnect(&disconnect(input)).err(),
             7 => {
                 self.connection_lost();
@@ -160,7 +160,7 @@ impl Either for Session<STORE, OUTBOUND, INBOUND, 120> {
                 handle.and_then(|&handle| {
                     if input.flag() {
                         let why = [Property::ReasonString(input.topic())];
-                        return self.acknowledge_with(handle, input.code(), &why).err();
+                        return self.acknowledge_with(handle, input.code(), Properties::of(&why)).err();
                     }
                     self.acknowledge(handle, input.code()).err()
                 })
@@ -207,7 +207,7 @@ fn connect(
         clean_start: input.flag(),
         keep_alive: input.byte().into(),
         will: input.flag().then(|| Will { topic: "will", qos: input.qos(), ..Will::default() }),
-        properties: &properties[..most],
+        properties: Properties::of(&properties[..most]),
         acknowledgement: if input.flag() { Acknowledge::Manually } else { Acknowledge::AfterHandling },
         lost_session: match input.below(3) {
             0 => LostSession::Standard,
@@ -281,7 +281,7 @@ impl Either for server::Session<STORE, OUTBOUND, INBOUND, 120> {
                 handle.and_then(|&handle| {
                     if input.flag() {
                         let why = [Property::ReasonString(input.topic())];
-                        return self.acknowledge_with(handle, input.code(), &why).err();
+                        return self.acknowledge_with(handle, input.code(), Properties::of(&why)).err();
                     }
                     self.acknowledge(handle, input.code()).err()
                 })
@@ -306,13 +306,13 @@ impl Either for server::Session<STORE, OUTBOUND, INBOUND, 120> {
                 let method = [Property::AuthenticationMethod("m")];
                 let auth = Auth { reason_code: input.code(), properties: Properties::of(&method) };
                 let accept = Accept {
-                    properties: &properties[..most],
+                    properties: Properties::of(&properties[..most]),
                     acknowledgement: if input.flag() { Acknowledge::Manually } else { Acknowledge::AfterHandling },
                     topic_aliases: TopicAliases { maximum: input.below(3).into(), topic: 4 },
                     ..Accept::default()
                 };
                 let _ = match input.below(4) {
-                    0 => self.reject(input.code(), &[]),
+                    0 => self.reject(input.code(), Properties::EMPTY),
                     1 => self.authenticate(&auth),
                     _ => self.accept(&accept),
                 };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mqtt_session::server::{self, Accept};
 use mqtt_session::sim::{Faults, Simulation, Turn};
 use mqtt_session::{
-    CloseReason, Connect, Event, Inbox, Outcome, PacketId, Property, Publish, QoS, Role, Session, Version,
+    CloseReason, Connect, Event, Inbox, Outcome, PacketId, Properties, Property, Publish, QoS, Role, Session, Version,
 };
 
 use super::input::Input;
@@ -84,8 +84,7 @@ impl Pair {
     }
 
     fn connect(&mut self, clean_start: bool) {
-        let expiry: &[Property<'_>] =
-            if self.version == Version::V5 { &[Property::SessionExpiryInterval(u32::MAX)] } else { &[] };
+        let expiry = Properties::for_version(self.version, &[Property::SessionExpiryInterval(u32::MAX)]);
         let connect = Connect { clean_start, properties: expiry, ..Connect::new(self.version, "c") };
         self.is_closed = [false; 2];
         self.sim.connect();
@@ -116,7 +115,7 @@ impl Pair {
             Turn::Server(server::Event::Connecting { .. }) => server.accept(&Accept::default()).unwrap(),
             Turn::Server(server::Event::Message(message)) => deliver(&mut self.messages, message.payload),
             Turn::Server(server::Event::Published { packet_id, outcome, .. }) => self.end(1, packet_id, outcome),
-            Turn::Closed { end, cause } => {
+            Turn::Closed { end, reason: cause } => {
                 self.is_closed[usize::from(end == Role::Server)] = true;
                 // A client that knows of no session ends it by a clean start.
                 self.has_lost |= !server.is_lasting() || cause == CloseReason::SessionUnknown;

@@ -165,7 +165,7 @@ impl Pair {
         let connect = Connect {
             clean_start: false,
             keep_alive: 0,
-            properties: &LASTING,
+            properties: Properties::of(&LASTING),
             topic_aliases: TopicAliases { maximum: 3, topic: 14 },
             ..Connect::new(Version::V5, "c")
         };

@@ -96,13 +96,12 @@ impl World {
             Operation::Publish { from, qos, topic, len, .. } => self.publish(from, qos, topic, len)?,
             Operation::Subscribe { count, qos, .. } => {
                 let subscriptions = vec![Subscription::new("t/+", qos); count];
-                let asked = Subscribe { subscriptions: &subscriptions, ..Subscribe::default() };
+                let asked = Subscribe::new(&subscriptions);
                 let answer = self.client.subscribe(&asked);
                 self.used(Role::Client, answer.map(Some))?;
             }
             Operation::Unsubscribe { count, .. } => {
-                let asked = Unsubscribe { filters: &vec!["t/+"; count], ..Unsubscribe::default() };
-                let answer = self.client.unsubscribe(&asked);
+                let answer = self.client.unsubscribe(&Unsubscribe::new(&vec!["t/+"; count]));
                 self.used(Role::Client, answer.map(Some))?;
             }
             Operation::Acknowledge { by, which, code } => self.acknowledge(by, which, code),
@@ -193,7 +192,7 @@ impl World {
         let connect = Connect {
             clean_start: false,
             keep_alive: 0,
-            properties: lasting,
+            properties: Properties::of(lasting),
             acknowledgement: acknowledgement(self.setup.manual[0]),
             max_inflight: self.setup.window,
             ..Connect::new(self.setup.version, "c")

@@ -65,7 +65,7 @@ impl Seen {
         match event {
             Event::Connected(_) => {
                 let subscriptions = [Subscription::new("answer", QoS::ExactlyOnce)];
-                session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() }).unwrap();
+                session.subscribe(&Subscribe::new(&subscriptions)).unwrap();
             }
             Event::Subscribed { .. } => {
                 for (number, qos) in (0..MESSAGES).flat_map(|number| LEVELS.map(|qos| (number, qos))) {

@@ -124,7 +124,7 @@ fn converse(version: Version, seed: u64, habits: Habits, in_halves: bool, drops:
         join(&time, ask(&mut asking, near, time.clone(), &dropper), serve(far, time.clone(), &dropper))
     };
     assert_eq!((&asking.seen, near), (&Seen::everything(), Error::Closed(CloseReason::Disconnected)), "{drops:?}");
-    assert!(is_orderly(far.cause()), "{far}");
+    assert!(is_orderly(far.close_reason()), "{far}");
     dropper.polls.get()
 }
 
@@ -169,5 +169,79 @@ fn nothing_is_lost_if_every_future_is_dropped() {
 fn two_ends_that_both_write_do_not_block_each_other() {
     for capacity in 1..20 {
         converse(Version::V5, 1, Habits { capacity, ..Habits::PLAIN }, true, Drops::None);
+    }
+}
+
+mod sent {
+    //! Futures that go to another thread: compiled, and then only looked at.
+
+    use core::convert::Infallible;
+    use core::future::{pending, ready};
+
+    use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
+    use mqtt_session::io::{AsyncClock, AsyncDriver, Split};
+    use mqtt_session::{CommandError, Event, Inbox, Instant, Publish, Session, server};
+
+    /// A transport that says nothing.
+    struct Silence;
+
+    impl ErrorType for Silence {
+        type Error = ErrorKind;
+    }
+
+    impl Read for Silence {
+        async fn read(&mut self, _: &mut [u8]) -> Result<usize, ErrorKind> {
+            pending().await
+        }
+    }
+
+    impl Write for Silence {
+        async fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
+            Ok(bytes.len())
+        }
+
+        async fn flush(&mut self) -> Result<(), ErrorKind> {
+            Ok(())
+        }
+    }
+
+    struct Clock;
+
+    impl AsyncClock for Clock {
+        fn now(&mut self) -> Instant {
+            Instant::from_millis(0)
+        }
+
+        async fn sleep_until(&mut self, _: Instant) {
+            ready(()).await;
+        }
+    }
+
+    const fn goes_to_another_thread<T: Send + 'static>(_: &T) {}
+
+    /// All that a task owns, and messages sent back from the payload that is still in the inbox.
+    async fn client(mut session: Session<256, 4, 4>, mut inbox: Inbox<[u8; 128]>) -> Result<Infallible, CommandError> {
+        let mut driver = AsyncDriver::new(Split { reader: Silence, writer: Silence }, Clock);
+        loop {
+            let told = driver.next(&mut session, &mut inbox, |session, event| match event {
+                Event::Message(message) => session.publish(&Publish::new("echo", message.payload)).map(drop),
+                _ => Ok(()),
+            });
+            if let Ok(answer) = told.await {
+                answer?;
+            }
+        }
+    }
+
+    async fn served(mut session: server::Session<256, 4, 4>, mut inbox: Inbox<[u8; 128]>) {
+        let mut driver = AsyncDriver::new(Silence, Clock);
+        while driver.next(&mut session, &mut inbox, |_, _| ()).await.is_ok() {}
+    }
+
+    #[test]
+    fn futures_of_the_driver_are_send_where_their_parts_are() {
+        goes_to_another_thread(&client(Session::new(), Inbox::new()));
+        goes_to_another_thread(&served(server::Session::new(), Inbox::new()));
+        goes_to_another_thread(&AsyncDriver::new(Silence, Clock));
     }
 }

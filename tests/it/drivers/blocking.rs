@@ -48,7 +48,7 @@ fn converse(version: Version, mut near: impl Runs<Client>, mut far: impl Runs<Se
         }
         if let (Some(near), Some(far)) = (ends.0, ends.1) {
             assert_eq!((&*seen, near), (&Seen::everything(), Error::Closed(CloseReason::Disconnected)));
-            assert!(is_orderly(far.cause()), "{far}");
+            assert!(is_orderly(far.close_reason()), "{far}");
             return;
         }
         time.pass(1);

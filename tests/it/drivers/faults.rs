@@ -140,7 +140,11 @@ fn a_broker_that_does_not_even_listen() {
 fn a_broker_that_refuses() {
     for how in ALL {
         let (end, _) = meet_refusing(how);
-        assert_eq!(end.cause().to_string(), "the server refused the connection: not authorized (0x87)", "{how:?}");
+        assert_eq!(
+            end.close_reason().to_string(),
+            "the server refused the connection: not authorized (0x87)",
+            "{how:?}"
+        );
     }
 }
 
@@ -186,7 +190,7 @@ fn a_transport_that_fails() {
             let (end, taken) = meet(how, Habits::PLAIN, |far| far.fail(operation, kind));
             assert_eq!(end, Error::Transport(Fault(kind)), "{how:?}");
             assert_eq!(end.to_string(), format!("the transport failed: {kind:?}"));
-            assert_eq!(end.cause(), CloseReason::ConnectionLost);
+            assert_eq!(end.close_reason(), CloseReason::ConnectionLost);
             assert!(taken < 100);
         }
     }
@@ -223,7 +227,7 @@ fn a_last_word_is_heard() {
             far.close();
         });
         assert!(
-            matches!(end.cause(), CloseReason::DisconnectedByPeer(_) | CloseReason::Disconnected),
+            matches!(end.close_reason(), CloseReason::DisconnectedByPeer(_) | CloseReason::Disconnected),
             "{how:?}: {end}"
         );
     }
@@ -486,7 +490,7 @@ fn what_a_driver_shows() {
     };
     let handler = |far: &Socket, session: &mut Client, event: &Event<'_>| match event {
         Event::Connected(_) => {
-            session.unsubscribe(&Unsubscribe { filters: &["t"], ..Unsubscribe::default() }).unwrap();
+            session.unsubscribe(&Unsubscribe::new(&["t"])).unwrap();
             far.fail(Operation::Write, ErrorKind::BrokenPipe);
         }
         Event::RequestLost { .. } => {}

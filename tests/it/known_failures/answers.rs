@@ -3,8 +3,8 @@
 
 use mqtt_session::QoS::{AtLeastOnce, ExactlyOnce};
 use mqtt_session::{
-    AckType, Acknowledge, CloseReason, CommandError, Disconnect, Event, Outcome, Oversized, ReasonCode, Unsubscribe,
-    Version, Violation,
+    AckType, Acknowledge, CloseReason, CommandError, Disconnect, Event, Outcome, Oversized, Properties, ReasonCode,
+    Unsubscribe, Version, Violation,
 };
 
 use super::trace::{
@@ -49,7 +49,7 @@ fn five_under_way(t: &mut Trace) {
     t.sends(pubrel(3));
     t.subscribe("f");
     t.sends(subscribe(4, "f"));
-    let unsubscribed = t.session.unsubscribe(&Unsubscribe { filters: &["f"], ..Unsubscribe::default() });
+    let unsubscribed = t.session.unsubscribe(&Unsubscribe::new(&["f"]));
     assert_eq!(unsubscribed, Ok(packet_id(5)));
     t.sends(if t.is_v5() { "A2 06 0005 00 0001 66" } else { "A2 05 0005 0001 66" });
 }
@@ -142,7 +142,7 @@ fn t07_nothing_leaves_behind_disconnect() {
 fn t07_nothing_that_was_acknowledged_is_lost_with_a_short_session() {
     for mut t in both() {
         t.options.clean_start = true;
-        t.options.properties = &[];
+        t.options.properties = Properties::EMPTY;
         t.connects();
         t.publish(AtLeastOnce, "a");
         t.publish(ExactlyOnce, "b");
@@ -314,7 +314,7 @@ fn t08_a_pubrec_without_words_tells_nothing() {
 fn t08_a_message_that_was_received_may_be_lost_unconfirmed() {
     let mut t = <Trace>::new(Version::V5);
     t.options.clean_start = true;
-    t.options.properties = &[];
+    t.options.properties = Properties::EMPTY;
     t.connects();
     t.publish(ExactlyOnce, "a");
     t.sends(qos2(1, "a"));
@@ -686,7 +686,7 @@ fn a_connection_over_a_living_one_announces_all_places_that_will_be_free() {
     for (lasting, announced) in [(true, 6), (false, 8)] {
         let mut t = manual::<8>(Version::V5);
         if !lasting {
-            t.options.properties = &[];
+            t.options.properties = Properties::EMPTY;
         }
         t.connects();
         t.receives([qos1(1, "a"), qos1(2, "b"), qos2(3, "c")]);

@@ -81,7 +81,7 @@ fn t05_what_expires_without_an_outcome_gives_its_room_back() {
 #[test]
 fn t05_what_waits_for_quota_expires_in_time() {
     let mut t = Trace::<1024, 8>::new(Version::V5);
-    t.options.properties = &[Property::SessionExpiryInterval(u32::MAX)];
+    t.options.properties = Properties::of(&[Property::SessionExpiryInterval(u32::MAX)]);
     t.connects_with(false, "21 0001");
     let shown = lasting(&mut t);
     t.sends(super::trace::qos1(shown, "lasts"));

@@ -2,7 +2,8 @@
 
 use mqtt_session::QoS::{AtLeastOnce, ExactlyOnce};
 use mqtt_session::{
-    Acknowledge, CloseReason, CommandError, Event, Oversized, QoS, ReasonCode, TopicAliases, Version, Violation,
+    Acknowledge, CloseReason, CommandError, Event, Oversized, Properties, QoS, ReasonCode, TopicAliases, Version,
+    Violation,
 };
 
 use super::trace::{
@@ -108,7 +109,7 @@ fn r04_held_identifiers_end_with_the_session() {
 fn r04_held_identifiers_end_with_a_short_session() {
     for mut t in both() {
         t.options.clean_start = true;
-        t.options.properties = &[];
+        t.options.properties = Properties::EMPTY;
         for payload in ["a", "b"] {
             t.connects();
             t.receives(qos2(7, payload));

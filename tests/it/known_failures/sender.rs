@@ -308,7 +308,7 @@ fn s13_a_clean_start_loses_what_is_in_flight() {
 fn s13_a_short_session_loses_what_is_in_flight() {
     for mut t in both() {
         t.options.clean_start = true;
-        t.options.properties = &[];
+        t.options.properties = Properties::EMPTY;
         t.connects_with(false, "21 0001");
         t.publish(ExactlyOnce, "a");
         t.sends(qos2(1, "a"));

@@ -1,7 +1,9 @@
 //! What becomes of a session when an attempt to connect fails: what is known here is kept, what is not known is not resumed.
 
 use mqtt_session::QoS::ExactlyOnce;
-use mqtt_session::{CloseReason, CommandError, Connect, Instant, Outcome, Property, ReasonCode, Step, Version};
+use mqtt_session::{
+    CloseReason, CommandError, Connect, Instant, Outcome, Properties, Property, ReasonCode, Step, Version,
+};
 
 use super::trace::{Trace, both, connack, pubcomp, pubrec, pubrel, qos2};
 
@@ -120,7 +122,7 @@ fn t12_an_attempt_of_another_kind_makes_no_session_known() {
         attempt(&mut t);
         t.version = Version::V5;
         t.options.version = Version::V5;
-        t.options.properties = &[Property::SessionExpiryInterval(u32::MAX)];
+        t.options.properties = Properties::of(&[Property::SessionExpiryInterval(u32::MAX)]);
         t.connect();
         t.receives(connack(true, ""));
         t.fails(CloseReason::SessionUnknown, 0x82);

@@ -224,7 +224,8 @@ fn the_time_of_the_application_is_not_the_servers() {
     use mqtt_session::wire::{Auth, Properties};
     let method = [Property::AuthenticationMethod("m")];
     for response_timeout in [1, 10].map(core::time::Duration::from_secs) {
-        let connect = Connect { properties: &method, response_timeout, ..Connect::new(Version::V5, "c") };
+        let connect =
+            Connect { properties: Properties::of(&method), response_timeout, ..Connect::new(Version::V5, "c") };
         let mut own = Loop::new(&connect);
         own.run();
         for _ in 0..3 {

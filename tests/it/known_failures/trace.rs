@@ -81,8 +81,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
 {
     /// A session that was never connected. No keep alive, so that nothing happens by itself.
     pub(crate) fn new(version: Version) -> Self {
-        let properties: &[Property<'_>] =
-            if version == Version::V5 { &[Property::SessionExpiryInterval(u32::MAX)] } else { &[] };
+        let properties = Properties::for_version(version, &[Property::SessionExpiryInterval(u32::MAX)]);
         let options = Connect { clean_start: false, keep_alive: 0, properties, ..Connect::new(version, "c") };
         Self {
             options,
@@ -430,7 +429,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     pub(crate) fn subscribe(&mut self, filter: &str) -> u16 {
         self.log.push(format!("subscribe {filter}"));
         let subscriptions = [Subscription::new(filter, QoS::AtMostOnce)];
-        let subscribe = Subscribe { subscriptions: &subscriptions, ..Subscribe::default() };
+        let subscribe = Subscribe::new(&subscriptions);
         match self.session.subscribe(&subscribe) {
             Ok(id) => id.get(),
             Err(refused) => self.fail(&format!("subscribe: {refused:?}")),

@@ -331,7 +331,7 @@ mod courses {
             let connect = Connect {
                 clean_start: small == 0,
                 keep_alive: if policy & 1 == 0 { 0 } else { 4 },
-                properties: if version == Version::V5 { LASTING } else { &[] },
+                properties: if version == Version::V5 { Properties::of(LASTING) } else { Properties::EMPTY },
                 retry_interval: core::time::Duration::from_secs(if policy & 2 == 0 { 0 } else { 3 }),
                 lost_session: if policy & 4 == 0 { LostSession::Standard } else { LostSession::Republish },
                 offline: if policy & 8 == 0 { Offline::Everything } else { Offline::Acknowledged },
@@ -382,7 +382,7 @@ mod courses {
                 17 => self.hear(&[0xD0, 0]),
                 18 => {
                     let subscriptions = [Subscription::new("f", QoS::AtMostOnce)];
-                    let subscribe = Subscribe { subscriptions: &subscriptions, ..Subscribe::default() };
+                    let subscribe = Subscribe::new(&subscriptions);
                     return format!("{:?}", self.session.subscribe(&subscribe));
                 }
                 19 => {

@@ -31,7 +31,7 @@ fn authenticating(t: &mut Trace, code: ReasonCode) {
 fn asked() -> Trace {
     let mut t = <Trace>::new(Version::V5);
     t.hello = METHOD;
-    t.accept.properties = &[Property::AuthenticationMethod("m")];
+    t.accept.properties = Properties::of(&[Property::AuthenticationMethod("m")]);
     t.said = "15 0001 6D";
     t.asks(false);
     authenticate(&mut t, ReasonCode::ContinueAuthentication, "m").unwrap();
@@ -73,9 +73,9 @@ fn a_method_may_need_no_exchange() {
     t.hello = METHOD;
     t.asks(false);
     assert_eq!(t.session.accept(&t.accept), Err(CommandError::NotAuthenticating));
-    let other = Accept { properties: &[Property::AuthenticationMethod("n")], ..t.accept };
+    let other = Accept { properties: Properties::of(&[Property::AuthenticationMethod("n")]), ..t.accept };
     assert_eq!(t.session.accept(&other), Err(CommandError::NotAuthenticating));
-    t.accept.properties = &[Property::AuthenticationMethod("m"), Property::AuthenticationData(b"d")];
+    t.accept.properties = Properties::of(&[Property::AuthenticationMethod("m"), Property::AuthenticationData(b"d")]);
     t.said = "15 0001 6D 16 0001 64";
     t.accepts();
     t.sends(t.connack(false));
@@ -208,7 +208,7 @@ fn a_wrong_step_of_the_server_is_refused() {
     let before = t.session.clone();
     assert_eq!(authenticate(&mut t, ReasonCode::ContinueAuthentication, "m"), Err(CommandError::NotAuthenticating));
     assert_eq!(t.session.accept(&t.accept), Err(CommandError::NothingToAnswer));
-    assert_eq!(t.session.reject(ReasonCode::NotAuthorized, &[]), Err(CommandError::NothingToAnswer));
+    assert_eq!(t.session.reject(ReasonCode::NotAuthorized, Properties::EMPTY), Err(CommandError::NothingToAnswer));
     assert!(t.session == before);
 
     let mut t = online();

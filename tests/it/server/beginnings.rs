@@ -2,7 +2,7 @@
 
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::server::Event;
-use mqtt_session::{CloseReason, Outcome, Property, ReasonCode, Version};
+use mqtt_session::{CloseReason, Outcome, Properties, Property, ReasonCode, Version};
 
 use super::packets::{puback, pubrec, qos0, qos1, qos2};
 use super::trace::{Hello, LASTING, Trace, both};
@@ -167,7 +167,7 @@ fn t11_disconnect_keeps_no_session_that_nobody_was_told_of() {
 #[test]
 fn an_assigned_client_identifier_that_nobody_needs_changes_nothing() {
     let mut t = <Trace>::new(Version::V5);
-    t.accept.properties = &[Property::AssignedClientIdentifier("x")];
+    t.accept.properties = Properties::of(&[Property::AssignedClientIdentifier("x")]);
     t.said = "12 0001 78";
     t.connects();
     t.cut();

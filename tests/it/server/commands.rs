@@ -126,12 +126,15 @@ fn commands() -> Vec<(&'static str, Call, Expected)> {
         ),
         (
             "accept with a limit",
-            |t, _| t.session.accept(&Accept { properties: &[Property::ReceiveMaximum(1)], ..Accept::default() }),
+            |t, _| {
+                t.session
+                    .accept(&Accept { properties: Properties::of(&[Property::ReceiveMaximum(1)]), ..Accept::default() })
+            },
             |_, at| if at == Asked { Err(CommandError::Reserved) } else { Err(CommandError::NothingToAnswer) },
         ),
         (
             "reject",
-            |t, _| t.session.reject(ReasonCode::NotAuthorized, &[]),
+            |t, _| t.session.reject(ReasonCode::NotAuthorized, Properties::EMPTY),
             |_, at| if at == Asked { Ok(()) } else { Err(CommandError::NothingToAnswer) },
         ),
         (

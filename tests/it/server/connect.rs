@@ -3,7 +3,8 @@
 use mqtt_session::server::{Accept, Event, Session};
 use mqtt_session::wire::ConnectPacket;
 use mqtt_session::{
-    CloseReason, CommandError, Inbox, Instant, Property, ReasonCode, SizeLimit, Step, TopicAliases, Version, Violation,
+    CloseReason, CommandError, Inbox, Instant, Properties, Property, ReasonCode, SizeLimit, Step, TopicAliases,
+    Version, Violation,
 };
 
 use super::packets::{Bytes, connack, puback, pubrec, qos0, qos1, qos2, subscribe, to_hex, with_header};
@@ -79,7 +80,7 @@ fn a_session_without_places_announces_one() {
 fn connack_says_what_the_application_says() {
     let mut t = <Trace>::new(Version::V5);
     t.hello.properties = "19 01";
-    t.accept.properties = &[
+    t.accept.properties = Properties::of(&[
         Property::SessionExpiryInterval(9),
         Property::MaximumQos(mqtt_session::QoS::AtLeastOnce),
         Property::RetainAvailable(false),
@@ -92,7 +93,7 @@ fn connack_says_what_the_application_says() {
         Property::ServerKeepAlive(77),
         Property::ResponseInformation("i"),
         Property::ServerReference("s"),
-    ];
+    ]);
     t.said = "11 00000009  24 01  25 00  12 0001 78  1F 0001 72  26 0001 61 0001 62  28 01  29 00  2A 01  13 004D  \
               1A 0001 69  1C 0001 73";
     t.connects();
@@ -116,14 +117,15 @@ fn what_connack_cannot_say_is_refused_and_may_be_said_better() {
             refused.push((Property::ServerKeepAlive(1), CommandError::NotInVersion));
         }
         for (property, refused) in refused {
-            let accept = Accept { properties: &[property], ..Accept::default() };
+            let properties = [property];
+            let accept = Accept { properties: Properties::of(&properties), ..Accept::default() };
             assert_eq!(t.session.accept(&accept), Err(refused), "{property:?}");
             assert!(t.session == before, "{property:?}");
         }
         if t.is_v5() {
             let long = "x".repeat(250);
             let properties = [Property::ReasonString(&long)];
-            let accept = Accept { properties: &properties, ..Accept::default() };
+            let accept = Accept { properties: Properties::of(&properties), ..Accept::default() };
             assert!(matches!(t.session.accept(&accept), Err(CommandError::TooLarge { .. })));
         }
         let aliases = TopicAliases { maximum: 8, topic: 30 };
@@ -146,7 +148,7 @@ fn connack_fits_beside_the_aliases_or_is_refused() {
     for len in 0..60 {
         let text = "x".repeat(len);
         let properties = [Property::ReasonString(&text)];
-        let done = t.session.clone().accept(&Accept { properties: &properties, ..Accept::default() });
+        let done = t.session.clone().accept(&Accept { properties: Properties::of(&properties), ..Accept::default() });
         let needed = u32::try_from(13 + 3 + len).unwrap();
         let refused = CommandError::TooLarge { limit: SizeLimit::Control, needed, available: 64 };
         assert_eq!(done, if needed <= 64 { Ok(()) } else { Err(refused) }, "{len}");
@@ -180,7 +182,10 @@ fn a_connack_larger_than_the_client_takes_is_not_sent() {
     t.hello.properties = "27 00000004";
     t.asks(false);
     assert!(matches!(t.session.accept(&t.accept), Err(CommandError::TooLarge { .. })));
-    assert!(matches!(t.session.reject(ReasonCode::NotAuthorized, &[]), Err(CommandError::TooLarge { .. })));
+    assert!(matches!(
+        t.session.reject(ReasonCode::NotAuthorized, Properties::EMPTY),
+        Err(CommandError::TooLarge { .. })
+    ));
     t.closes(CloseReason::Rejected(ReasonCode::ServerUnavailable));
 }
 
@@ -190,7 +195,7 @@ fn a_client_without_a_name_is_given_one() {
     t.hello.client = "";
     t.asks(false);
     assert_eq!(t.session.accept(&t.accept), Err(CommandError::ClientIdentifierMissing));
-    t.accept.properties = &[Property::AssignedClientIdentifier("new")];
+    t.accept.properties = Properties::of(&[Property::AssignedClientIdentifier("new")]);
     t.said = "12 0003 6E6577";
     t.accepts();
     t.sends(t.connack(false));
@@ -200,7 +205,7 @@ fn a_client_without_a_name_is_given_one() {
     t.cut();
     // It comes back under that name, and its session is there.
     t.hello.client = "new";
-    t.accept.properties = &[];
+    t.accept.properties = Properties::EMPTY;
     t.said = "";
     t.announced = 7;
     t.resumes();
@@ -217,7 +222,7 @@ fn a_client_without_a_name_has_no_session() {
 
     let mut t = <Trace>::new(Version::V5);
     t.hello.client = "";
-    t.accept.properties = &[Property::AssignedClientIdentifier("")];
+    t.accept.properties = Properties::of(&[Property::AssignedClientIdentifier("")]);
     t.said = "12 0000";
     t.connects();
     t.cut();
@@ -260,7 +265,7 @@ fn every_code_of_3_1_1_rejects() {
             let before = t.session.clone();
             let expected =
                 if code == ReasonCode::Success { success_is_no_rejection() } else { CommandError::NotInVersion };
-            assert_eq!(t.session.reject(code, &[]), Err(expected), "{code:?}");
+            assert_eq!(t.session.reject(code, Properties::EMPTY), Err(expected), "{code:?}");
             assert!(t.session == before, "{code:?}");
         }
     }
@@ -281,7 +286,7 @@ fn every_code_of_5_0_rejects() {
         let mut t = <Trace>::new(Version::V5);
         t.asks(false);
         let before = t.session.clone();
-        let rejected = t.session.reject(code, &[Property::ReasonString("r")]);
+        let rejected = t.session.reject(code, Properties::of(&[Property::ReasonString("r")]));
         if codes.contains(&byte) {
             assert_eq!(rejected, Ok(()), "{code:?}");
             t.sends(vec![0x20, 7, 0, byte, 4, 0x1F, 0, 1, b'r']);
@@ -299,7 +304,7 @@ fn a_rejected_client_may_try_again() {
         t.asks(false);
         t.rejects(ReasonCode::NotAuthorized);
         assert_eq!(t.session.accept(&t.accept), Err(CommandError::NothingToAnswer));
-        assert_eq!(t.session.reject(ReasonCode::NotAuthorized, &[]), Err(CommandError::NothingToAnswer));
+        assert_eq!(t.session.reject(ReasonCode::NotAuthorized, Properties::EMPTY), Err(CommandError::NothingToAnswer));
         // What comes behind it is not read.
         t.receives(qos0("a"));
         t.sends(if t.is_v5() { "20 03 00 87 00" } else { "20 02 00 05" });
@@ -559,7 +564,7 @@ fn a_link_lost_before_the_answer_tells_nothing_more() {
         t.connecting(false);
         t.loses_link();
         assert_eq!(t.session.accept(&t.accept), Err(CommandError::NothingToAnswer));
-        assert_eq!(t.session.reject(ReasonCode::NotAuthorized, &[]), Err(CommandError::NothingToAnswer));
+        assert_eq!(t.session.reject(ReasonCode::NotAuthorized, Properties::EMPTY), Err(CommandError::NothingToAnswer));
         t.closes(CloseReason::ConnectionLost);
         t.hello.will = None;
         t.connects();

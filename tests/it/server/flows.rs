@@ -176,16 +176,16 @@ fn a_qos_above_the_maximum_ends_the_connection() {
         for (qos, message) in [(AtMostOnce, qos0("a")), (AtLeastOnce, qos1(1, "a")), (ExactlyOnce, qos2(1, "a"))] {
             let mut t = <Trace>::new(Version::V5);
             t.accept.properties = match maximum {
-                AtMostOnce => &[Property::MaximumQos(AtMostOnce)],
-                AtLeastOnce => &[Property::MaximumQos(AtLeastOnce)],
-                ExactlyOnce => &[],
+                AtMostOnce => Properties::of(&[Property::MaximumQos(AtMostOnce)]),
+                AtLeastOnce => Properties::of(&[Property::MaximumQos(AtLeastOnce)]),
+                ExactlyOnce => Properties::EMPTY,
             };
             t.said = said;
             t.connects();
             t.receives(message);
             if qos > maximum {
                 t.fails(CloseReason::QosUnsupported, 0x9B);
-                t.accept.properties = &[];
+                t.accept.properties = Properties::EMPTY;
                 t.said = "";
                 t.resumes();
                 t.receives(message);
@@ -205,7 +205,7 @@ fn a_retained_message_may_not_be_available() {
         [(&[][..], ""), (&[Property::RetainAvailable(true)], "25 01"), (&[Property::RetainAvailable(false)], "25 00")]
     {
         let mut t = <Trace>::new(Version::V5);
-        t.accept.properties = properties;
+        t.accept.properties = Properties::of(properties);
         t.said = said;
         t.connects();
         t.receives((qos0("a"), retained));

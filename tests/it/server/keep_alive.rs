@@ -1,6 +1,6 @@
 //! One and a half times the keep alive without a packet.
 
-use mqtt_session::{CloseReason, Property, Version};
+use mqtt_session::{CloseReason, Properties, Property, Version};
 
 use super::packets::{Bytes, puback, qos0, qos1};
 use super::trace::{Trace, both};
@@ -102,13 +102,13 @@ fn the_interval_of_the_server_replaces_that_of_the_client() {
     ] {
         let mut t = <Trace>::new(Version::V5);
         t.hello.keep_alive = asked;
-        t.accept.properties = properties;
+        t.accept.properties = Properties::of(properties);
         t.said = said;
         t.connects();
         assert_eq!(t.quiet(), limit.map(|limit| t.now + limit));
         t.cut();
         // On the next connection nothing of it is left.
-        t.accept.properties = &[];
+        t.accept.properties = Properties::EMPTY;
         t.said = "";
         t.resumes();
         assert_eq!(t.quiet(), (asked != 0).then(|| t.now + u64::from(asked) * 1500));

@@ -361,11 +361,13 @@ fn subscriptions_that_are_not_available_are_refused() {
     ] {
         let mut t = <Trace>::new(Version::V5);
         // Of the three only the one that is asked for is not available.
-        (t.accept.properties, t.said) = match cause {
+        let unavailable: &[_];
+        (unavailable, t.said) = match cause {
             CloseReason::WildcardUnsupported => (&[Property::WildcardSubscriptionAvailable(false)], "28 00"),
             CloseReason::SharedUnsupported => (&[Property::SharedSubscriptionAvailable(false)], "2A 00"),
             _ => (&[Property::SubscriptionIdentifierAvailable(false)], "29 00"),
         };
+        t.accept.properties = Properties::of(unavailable);
         t.connects();
         t.receives(subscribe(9, "a"));
         t.asked(9, 1);
@@ -373,7 +375,7 @@ fn subscriptions_that_are_not_available_are_refused() {
         t.receives(bytes);
         t.fails(cause, code);
         // There all are where nothing is said.
-        t.accept.properties = &[];
+        t.accept.properties = Properties::EMPTY;
         t.said = "";
         t.resumes();
         t.receives(bytes);
@@ -388,7 +390,7 @@ fn subscriptions_that_are_not_available_are_refused() {
     }
     // To end a subscription is no fault.
     let mut t = <Trace>::new(Version::V5);
-    t.accept.properties = &[Property::WildcardSubscriptionAvailable(false)];
+    t.accept.properties = Properties::of(&[Property::WildcardSubscriptionAvailable(false)]);
     t.said = "28 00";
     t.connects();
     t.receives("A2 06 0001 00 0001 23");

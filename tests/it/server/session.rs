@@ -3,7 +3,8 @@
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::server::{Accept, Event};
 use mqtt_session::{
-    Acknowledge, CloseReason, CommandError, Instant, Offline, Outcome, Property, Publish, ReasonCode, Version,
+    Acknowledge, CloseReason, CommandError, Instant, Offline, Outcome, Properties, Property, Publish, ReasonCode,
+    Version,
 };
 
 use super::packets::{puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2};
@@ -203,7 +204,7 @@ fn the_last_word_on_the_end_of_a_session_counts() {
         t.hello.properties = connect;
         t.asks(false);
         let properties: Vec<_> = connack.map(Property::SessionExpiryInterval).into_iter().collect();
-        t.session.accept(&Accept { properties: &properties, ..Accept::default() }).unwrap();
+        t.session.accept(&Accept { properties: Properties::of(&properties), ..Accept::default() }).unwrap();
         let said = connack.map_or(String::new(), |seconds| format!("11 {seconds:08X}"));
         t.sends(super::packets::connack(false, &(said + &t.limits())));
         assert_eq!(t.session.expires_at(), None, "{what}: there is a connection");
@@ -234,7 +235,7 @@ fn a_session_that_was_to_end_cannot_be_kept_by_disconnect() {
         let mut t = <Trace>::new(Version::V5);
         t.hello.properties = connect;
         if !said.is_empty() {
-            t.accept.properties = &[Property::SessionExpiryInterval(20)];
+            t.accept.properties = Properties::of(&[Property::SessionExpiryInterval(20)]);
         }
         t.said = said;
         t.connects();

@@ -210,7 +210,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     #[track_caller]
     pub(crate) fn rejects(&mut self, reason_code: ReasonCode) {
         self.log.push(format!("reject {reason_code:?}"));
-        let rejected = self.session.reject(reason_code, &[]);
+        let rejected = self.session.reject(reason_code, Properties::EMPTY);
         self.expect(rejected.is_ok(), || format!("reject: {rejected:?}"));
     }
 

@@ -15,7 +15,7 @@ fn t10_connack_leaves_before_what_is_stored_also_behind_auth() {
     for stored in [AtMostOnce, AtLeastOnce, ExactlyOnce] {
         let mut t = <Trace>::new(Version::V5);
         t.hello.properties = "11 FFFFFFFF 15 0001 6D";
-        t.accept.properties = &[Property::AuthenticationMethod("m")];
+        t.accept.properties = Properties::of(&[Property::AuthenticationMethod("m")]);
         t.said = "15 0001 6D";
         let mut last = 0;
         for present in [false, true] {
@@ -55,7 +55,7 @@ fn t11_disconnect_that_says_how_long_makes_no_session_known() {
     };
     for written in 0..=connack.len() {
         let mut t = <Trace>::new(Version::V5);
-        t.accept.properties = &[Property::SessionExpiryInterval(0)];
+        t.accept.properties = Properties::of(&[Property::SessionExpiryInterval(0)]);
         t.said = "11 00000000";
         t.asks(false);
         t.accepts();
@@ -73,7 +73,7 @@ fn t11_disconnect_that_says_how_long_keeps_a_session_that_is_known() {
     let mut t = <Trace>::new(Version::V5);
     t.connects();
     t.cut();
-    t.accept.properties = &[Property::SessionExpiryInterval(0)];
+    t.accept.properties = Properties::of(&[Property::SessionExpiryInterval(0)]);
     t.said = "11 00000000";
     t.asks(true);
     t.accepts();

@@ -186,7 +186,7 @@ impl Mirror {
                 let topic_aliases =
                     TopicAliases { maximum: self.aliases, topic: if self.aliases == 0 { 0 } else { 16 } };
                 let accept = Accept {
-                    properties: &properties,
+                    properties: Properties::of(&properties),
                     acknowledgement: Acknowledge::Manually,
                     topic_aliases,
                     ..Accept::default()

@@ -2,7 +2,7 @@
 
 use mqtt_session::QoS::AtLeastOnce;
 use mqtt_session::server::Event;
-use mqtt_session::{Acknowledge, CloseReason, Outcome, Property, ReasonCode, Version, Violation};
+use mqtt_session::{Acknowledge, CloseReason, Outcome, Properties, Property, ReasonCode, Version, Violation};
 
 use super::packets::{packet_id, qos0, qos1};
 use super::trace::{Hello, LASTING, PASSING, Trace, both};
@@ -131,7 +131,7 @@ fn the_will_waits_for_its_delay_or_the_end_of_the_session() {
         t.hello = Hello { will: Some(delay), properties: expiry, ..LASTING };
         t.asks(false);
         let properties: Vec<_> = said.map(Property::SessionExpiryInterval).into_iter().collect();
-        let accept = mqtt_session::server::Accept { properties: &properties, ..t.accept };
+        let accept = mqtt_session::server::Accept { properties: Properties::of(&properties), ..t.accept };
         t.session.accept(&accept).unwrap();
         let said = said.map_or(String::new(), |seconds| format!("11 {seconds:08X}"));
         t.sends(super::packets::connack(false, &(said + &t.limits())));

@@ -145,7 +145,7 @@ fn diagnostics_that_were_not_asked_for_are_an_error() {
     let online = |method: bool| {
         let mut t = <Trace>::new(Version::V5);
         let properties = [Property::RequestProblemInformation(false), Property::AuthenticationMethod("m")];
-        t.options.properties = Vec::leak(properties[..if method { 2 } else { 1 }].to_vec());
+        t.options.properties = Properties::of(Vec::leak(properties[..if method { 2 } else { 1 }].to_vec()));
         connects_to(&mut t, false, if method { "1F 0001 72 26 0001 6B 0000 15 0001 6D" } else { "1F 0001 72" });
         t
     };
@@ -199,7 +199,7 @@ fn diagnostics_that_were_asked_for_are_told() {
     let options: [&[Property<'_>]; 2] = [&[], &[Property::RequestProblemInformation(true)]];
     for properties in options {
         let mut t = <Trace>::new(Version::V5);
-        t.options.properties = properties;
+        t.options.properties = Properties::of(properties);
         connects_to(&mut t, false, "");
         t.publish(AtLeastOnce, "a");
         t.sends(qos1(1, "a"));
@@ -217,7 +217,7 @@ fn diagnostics_that_were_asked_for_are_told() {
 #[test]
 fn an_exhausted_quota_holds_nothing_else_back() {
     let mut t = <Trace>::new(Version::V5);
-    t.options.properties = &[Property::AuthenticationMethod("m")];
+    t.options.properties = Properties::of(&[Property::AuthenticationMethod("m")]);
     t.options.keep_alive = 8;
     connects_to(&mut t, false, "21 0001 15 0001 6D");
     t.publish(ExactlyOnce, "a");
@@ -228,7 +228,7 @@ fn an_exhausted_quota_holds_nothing_else_back() {
     t.sends(qos0("b"));
     let id = t.subscribe("f");
     t.sends(subscribe(id, "f"));
-    let request = Unsubscribe { filters: &["f"], ..Unsubscribe::default() };
+    let request = Unsubscribe::new(&["f"]);
     let id = t.session.unsubscribe(&request).unwrap().get();
     t.sends(with_header(0xA2, &[0, u8::try_from(id).unwrap(), 0, 0, 1, b'f']));
     t.receives((qos1(7, "in"), qos2(8, "in"), pubrel(8)));
@@ -307,7 +307,7 @@ fn an_identifier_is_free_after_the_last_answer() {
 fn unsubscribes<const OUTBOUND: usize, const INBOUND: usize, const STORE: usize>(
     t: &mut Trace<STORE, OUTBOUND, INBOUND, 256, 256>,
 ) -> u16 {
-    let request = Unsubscribe { filters: &["f"], ..Unsubscribe::default() };
+    let request = Unsubscribe::new(&["f"]);
     let id = t.session.unsubscribe(&request).unwrap().get();
     let body: &[u8] = if t.is_v5() { &[0, 0, 1, b'f'] } else { &[0, 1, b'f'] };
     t.sends(with_header(0xA2, &[&id.to_be_bytes(), body].concat()));
@@ -479,7 +479,7 @@ fn the_last_word_on_the_end_of_a_session_counts() {
                     _ => 0,
                 };
                 let mut t = <Trace>::new(Version::V5);
-                t.options.properties = connect;
+                t.options.properties = Properties::of(connect);
                 connects_to(&mut t, false, connack);
                 t.publish(AtLeastOnce, "a");
                 t.sends(qos1(1, "a"));
@@ -589,7 +589,7 @@ fn diagnostics_that_do_not_fit_are_refused() {
     let method = Property::AuthenticationMethod("m");
     for diagnostic in [Property::ReasonString("ten bytes."), Property::UserProperty("ten", "bytes..")] {
         let mut t = <Trace>::new(Version::V5);
-        t.options.properties = &[Property::AuthenticationMethod("m")];
+        t.options.properties = Properties::of(&[Property::AuthenticationMethod("m")]);
         connects_to(&mut t, false, "15 0001 6D 27 0000000A");
         let long = [method, diagnostic];
         assert!(matches!(
@@ -615,7 +615,7 @@ fn any_qos_may_be_subscribed_to() {
         t.connects_with(false, maximum);
         for qos in [AtMostOnce, AtLeastOnce, ExactlyOnce] {
             let subscriptions = [Subscription::new("f", qos)];
-            let request = Subscribe { subscriptions: &subscriptions, ..Subscribe::default() };
+            let request = Subscribe::new(&subscriptions);
             let id = t.session.subscribe(&request).unwrap().get();
             t.sends(with_header(0x82, &[&id.to_be_bytes()[..], &[0, 0, 1, b'f', qos as u8]].concat()));
         }
@@ -630,7 +630,7 @@ fn each_filter_has_its_code() {
     for codes in [[0x01, 0x80], [0x80, 0x02], [0x00, 0x01]] {
         for mut t in both() {
             t.connects();
-            let request = Subscribe { subscriptions: &filters, ..Subscribe::default() };
+            let request = Subscribe::new(&filters);
             let id = t.session.subscribe(&request).unwrap().get();
             let properties = if t.is_v5() { "00" } else { "" };
             let body = Bytes::bytes(format!("{id:04X} {properties} 0001 61 01 0001 62 02").as_str(), t.version);

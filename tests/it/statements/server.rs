@@ -123,7 +123,7 @@ fn diagnostics_that_do_not_fit_are_refused() {
         t.hello.properties = "11 FFFFFFFF 27 00000018";
         t.asks(false);
         assert!(matches!(
-            t.session.accept(&Accept { properties: &said, ..t.accept }),
+            t.session.accept(&Accept { properties: Properties::of(&said), ..t.accept }),
             Err(CommandError::TooLarge { .. })
         ));
         t.accepts();
@@ -151,7 +151,10 @@ fn diagnostics_that_do_not_fit_are_refused() {
         t.sends("E0 01 89");
         t.closes(CloseReason::Disconnected);
         t.asks(true);
-        assert!(matches!(t.session.reject(ReasonCode::ServerBusy, &said), Err(CommandError::TooLarge { .. })));
+        assert!(matches!(
+            t.session.reject(ReasonCode::ServerBusy, Properties::of(&said)),
+            Err(CommandError::TooLarge { .. })
+        ));
         t.rejects(ReasonCode::ServerBusy);
         t.sends("20 03 00 89 00");
 
@@ -215,7 +218,7 @@ fn any_qos_may_be_subscribed_to() {
     {
         for qos in [AtMostOnce, AtLeastOnce, ExactlyOnce] {
             let mut t = <Trace>::new(Version::V5);
-            t.accept.properties = properties;
+            t.accept.properties = Properties::of(properties);
             t.said = said;
             t.connects();
             t.receives(vec![0x82, 7, 0, 1, 0, 0, 1, b'f', qos as u8]);
@@ -350,7 +353,7 @@ fn a_will_must_be_one_that_the_server_can_publish() {
             t.receives(with_header(0x10, &body.concat()));
             t.event(|_, event| assert!(matches!(event, Event::Connecting { .. }), "{event:?}"));
             let before = t.session.clone();
-            let accepted = t.session.accept(&Accept { properties: &[limit], ..Accept::default() });
+            let accepted = t.session.accept(&Accept { properties: Properties::of(&[limit]), ..Accept::default() });
             let (expected, code) = if qos > most {
                 (Err(CommandError::QosUnsupported), ReasonCode::QosNotSupported)
             } else if retain && !retains {
@@ -375,14 +378,14 @@ fn response_information_is_for_those_who_ask() {
     for (asked, allowed) in [("", false), ("19 00", false), ("19 01", true)] {
         let mut t = <Trace>::new(Version::V5);
         t.hello.properties = asked;
-        t.accept.properties = &[Property::ResponseInformation("i")];
+        t.accept.properties = Properties::of(&[Property::ResponseInformation("i")]);
         t.said = "1A 0001 69";
         t.asks(false);
         if allowed {
             t.accepts();
         } else {
             assert_eq!(t.session.accept(&t.accept), Err(CommandError::NothingToAnswer), "{asked}");
-            t.accept.properties = &[];
+            t.accept.properties = Properties::EMPTY;
             t.said = "";
             t.accepts();
         }

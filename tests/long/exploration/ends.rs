@@ -6,8 +6,8 @@ use mqtt_session::server::{self, Accept};
 use mqtt_session::sim::Endpoint;
 use mqtt_session::wire::Delivery;
 use mqtt_session::{
-    Acknowledge, CloseReason, CommandError, Connect, Event, Handle, Inbox, Instant, Outcome, PacketId, Property,
-    Publish, QoS, ReasonCode, Role, Session, Step,
+    Acknowledge, CloseReason, CommandError, Connect, Event, Handle, Inbox, Instant, Outcome, PacketId, Properties,
+    Property, Publish, QoS, ReasonCode, Role, Session, Step,
 };
 
 use super::plan::Plan;
@@ -112,7 +112,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize> Ends<STORE
     pub(crate) fn ask(&mut self, plan: &Plan, clean_start: bool) -> Result<(), CommandError> {
         let [client_inbox, _] = &mut self.inboxes;
         let lasting = [Property::SessionExpiryInterval(u32::MAX)];
-        let properties: &[Property<'_>] = if plan.is_v5() { &lasting } else { &[] };
+        let properties = Properties::for_version(plan.version, &lasting);
         let connect = Connect {
             clean_start,
             keep_alive: 0,

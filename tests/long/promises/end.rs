@@ -4,8 +4,8 @@ use core::fmt::Debug;
 
 use mqtt_session::sim::{Endpoint, PlainEndpoint};
 use mqtt_session::{
-    CommandError, Connect, Disconnect, Event, Handle, Inbox, Instant, PacketId, Publish, ReasonCode, Step, Subscribe,
-    Unsubscribe, server,
+    CommandError, Connect, Disconnect, Event, Handle, Inbox, Instant, PacketId, Properties, Publish, ReasonCode, Step,
+    Subscribe, Unsubscribe, server,
 };
 
 use super::journal::Tap;
@@ -146,7 +146,7 @@ impl<const A: usize, const B: usize, const C: usize, const D: usize> ServerEnd f
     }
 
     fn reject(&mut self) {
-        let answer = self.reject(ReasonCode::ServerUnavailable, &[]);
+        let answer = self.reject(ReasonCode::ServerUnavailable, Properties::EMPTY);
         assert!(matches!(answer, Ok(()) | Err(CommandError::NothingToAnswer)), "{answer:?}");
     }
 

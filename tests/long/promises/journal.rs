@@ -66,7 +66,7 @@ pub(crate) enum Fact {
         /// Tells this delivery from others.
         serial: u32,
     },
-    /// An application has acknowledged a message; `None`: the handle is dead.
+    /// An application has acknowledged a message; `None`: the handle is stale.
     Judged {
         by: Role,
         number: u32,
@@ -197,7 +197,7 @@ impl Observer for Watcher {
                 let len = 0;
                 journal.note(Fact::Arrived { from: *from, packet: Wire::of(packet, len) });
             }
-            Sight::Packet { .. } | Sight::Part { .. } => {}
+            _ => {}
         }
     }
 }
@@ -228,7 +228,7 @@ impl Tap {
     pub(crate) fn shown(&mut self, bytes: &[u8]) {
         let repeated = &self.stream[self.written..];
         if !bytes.starts_with(repeated) {
-            // What was shown and not begun may be withdrawn for a farewell; what was begun may not change.
+            // What was shown and not begun may be withdrawn for a DISCONNECT; what was begun may not change.
             let end = self.end_of_begun();
             if !bytes.starts_with(&self.stream[self.written..end]) {
                 self.note(Fact::Garbled { from: self.role, fault: "a packet changed while it was being written" });

@@ -17,7 +17,7 @@ pub(crate) struct Seen {
     pub(crate) is_v5: bool,
 }
 
-pub(crate) type Verdict = Result<(), String>;
+pub(crate) type Checked = Result<(), String>;
 
 macro_rules! ensure {
     ($holds:expr, $($said:tt)+) => {
@@ -28,7 +28,7 @@ macro_rules! ensure {
 }
 
 /// Judges each fact by what was known before it.
-fn follow(seen: &Seen, mut judge: impl FnMut(&Model, u64, &Fact) -> Verdict) -> Verdict {
+fn follow(seen: &Seen, mut judge: impl FnMut(&Model, u64, &Fact) -> Checked) -> Checked {
     let mut model = Model::default();
     for (now, fact) in &seen.facts {
         judge(&model, *now, fact).map_err(|fault| format!("{fault} (at {now})"))?;
@@ -38,11 +38,11 @@ fn follow(seen: &Seen, mut judge: impl FnMut(&Model, u64, &Fact) -> Verdict) -> 
 }
 
 /// Judges each message by what is known in the end.
-fn each(seen: &Seen, judge: impl Fn(u32, &Message) -> Verdict) -> Verdict {
+fn each(seen: &Seen, judge: impl Fn(u32, &Message) -> Checked) -> Checked {
     Model::of(&seen.facts).messages.iter().try_for_each(|(number, message)| judge(*number, message))
 }
 
-pub(crate) fn one_outcome_each(seen: &Seen) -> Verdict {
+pub(crate) fn one_outcome_each(seen: &Seen) -> Checked {
     let mut requests = BTreeSet::new();
     for (now, fact) in &seen.facts {
         match fact {
@@ -64,7 +64,7 @@ pub(crate) fn one_outcome_each(seen: &Seen) -> Verdict {
     })
 }
 
-pub(crate) fn qos_0_at_most_once(seen: &Seen) -> Verdict {
+pub(crate) fn qos_0_at_most_once(seen: &Seen) -> Checked {
     each(seen, |number, message| {
         if message.qos != QoS::AtMostOnce {
             return Ok(());
@@ -76,7 +76,7 @@ pub(crate) fn qos_0_at_most_once(seen: &Seen) -> Verdict {
 }
 
 /// What an outcome says must be so.
-fn honest(number: u32, message: &Message) -> Verdict {
+fn outcome_is_true(number: u32, message: &Message) -> Checked {
     let Message { deliveries, shown, refusals, received, may_be_lost, republished, .. } = message;
     match message.told.first() {
         Some(Outcome::Acknowledged(_)) => {
@@ -98,11 +98,14 @@ fn honest(number: u32, message: &Message) -> Verdict {
     Ok(())
 }
 
-pub(crate) fn qos_1_at_least_once(seen: &Seen) -> Verdict {
-    each(seen, |number, message| if message.qos == QoS::AtLeastOnce { honest(number, message) } else { Ok(()) })
+pub(crate) fn qos_1_at_least_once(seen: &Seen) -> Checked {
+    each(
+        seen,
+        |number, message| if message.qos == QoS::AtLeastOnce { outcome_is_true(number, message) } else { Ok(()) },
+    )
 }
 
-pub(crate) fn qos_2_exactly_once(seen: &Seen) -> Verdict {
+pub(crate) fn qos_2_exactly_once(seen: &Seen) -> Checked {
     each(seen, |number, message| {
         if message.qos != QoS::ExactlyOnce {
             return Ok(());
@@ -110,11 +113,11 @@ pub(crate) fn qos_2_exactly_once(seen: &Seen) -> Verdict {
         // Once more for each time that the other end has forgotten it, or its application has refused it.
         let most = 1 + message.forgotten + message.republished + message.refusals;
         ensure!(message.deliveries <= most, "message {number} arrived {} times", message.deliveries);
-        honest(number, message)
+        outcome_is_true(number, message)
     })
 }
 
-pub(crate) fn messages_arrive_as_they_were(seen: &Seen) -> Verdict {
+pub(crate) fn messages_arrive_as_they_were(seen: &Seen) -> Checked {
     follow(seen, |model, _, fact| {
         if let Fact::Delivered { to, number, intact, .. } = fact {
             let from = model.messages.get(number).map(|message| message.from);
@@ -124,7 +127,7 @@ pub(crate) fn messages_arrive_as_they_were(seen: &Seen) -> Verdict {
     })
 }
 
-pub(crate) fn first_deliveries_in_order(seen: &Seen) -> Verdict {
+pub(crate) fn first_deliveries_in_order(seen: &Seen) -> Checked {
     let mut last: BTreeMap<(usize, bool), u32> = BTreeMap::new();
     follow(seen, |model, _, fact| {
         let Fact::Delivered { to, number, qos, .. } = fact else { return Ok(()) };
@@ -137,7 +140,7 @@ pub(crate) fn first_deliveries_in_order(seen: &Seen) -> Verdict {
     })
 }
 
-pub(crate) fn publishes_leave_in_order(seen: &Seen) -> Verdict {
+pub(crate) fn publishes_leave_in_order(seen: &Seen) -> Checked {
     let mut last: BTreeMap<usize, u32> = BTreeMap::new();
     let mut last_of_qos_0: BTreeMap<usize, u32> = BTreeMap::new();
     follow(seen, |model, _, fact| {
@@ -163,7 +166,7 @@ pub(crate) fn publishes_leave_in_order(seen: &Seen) -> Verdict {
     })
 }
 
-pub(crate) fn acknowledgements_leave_in_order(seen: &Seen) -> Verdict {
+pub(crate) fn acknowledgements_leave_in_order(seen: &Seen) -> Checked {
     let mut owed: [Vec<PacketId>; 2] = Default::default();
     follow(seen, |_, _, fact| {
         match fact {
@@ -185,7 +188,7 @@ pub(crate) fn acknowledgements_leave_in_order(seen: &Seen) -> Verdict {
     })
 }
 
-pub(crate) fn acknowledgements_come_after_the_application(seen: &Seen) -> Verdict {
+pub(crate) fn acknowledgements_come_after_the_application(seen: &Seen) -> Checked {
     let mut handled: [BTreeMap<PacketId, bool>; 2] = Default::default();
     follow(seen, |_, _, fact| {
         match fact {
@@ -205,8 +208,8 @@ pub(crate) fn acknowledgements_come_after_the_application(seen: &Seen) -> Verdic
     })
 }
 
-/// A handle is dead only once its message is acknowledged, its connection (QoS 1) or its session (QoS 2) gone.
-pub(crate) fn handles_live_as_long_as_they_should(seen: &Seen) -> Verdict {
+/// A handle is stale only once its message is acknowledged, its connection (QoS 1) or its session (QoS 2) gone.
+pub(crate) fn handles_live_as_long_as_they_should(seen: &Seen) -> Checked {
     let mut born: BTreeMap<u32, (u32, u32)> = BTreeMap::new();
     let mut sessions = 0;
     let mut ended = false;
@@ -229,7 +232,7 @@ pub(crate) fn handles_live_as_long_as_they_should(seen: &Seen) -> Verdict {
                 let passed = !lasting(seen, connection) || model.unannounced;
                 let session_gone = sessions != session || (connection_gone && passed);
                 let gone = if *qos == QoS::AtLeastOnce { connection_gone } else { session_gone };
-                ensure!(gone, "the handle of message {number} is dead");
+                ensure!(gone, "the handle of message {number} is stale");
             }
             _ => {}
         }
@@ -238,7 +241,7 @@ pub(crate) fn handles_live_as_long_as_they_should(seen: &Seen) -> Verdict {
 }
 
 /// The server goes on with no session that it told nobody of, and the client with none that it gave up or, in 5.0, never knew.
-pub(crate) fn only_a_known_session_is_resumed(seen: &Seen) -> Verdict {
+pub(crate) fn only_a_known_session_is_resumed(seen: &Seen) -> Checked {
     let (mut known, mut given_up, mut asked) = (false, false, false);
     follow(seen, |model, _, fact| {
         match fact {
@@ -298,7 +301,7 @@ const fn is_fair(cause: CloseReason) -> bool {
     )
 }
 
-pub(crate) fn everything_finishes(seen: &Seen) -> Verdict {
+pub(crate) fn everything_finishes(seen: &Seen) -> Checked {
     let mut begun = 0;
     follow(seen, |model, now, fact| {
         match fact {
@@ -322,7 +325,7 @@ pub(crate) fn everything_finishes(seen: &Seen) -> Verdict {
     })
 }
 
-pub(crate) fn identifiers_stand_for_one_thing(seen: &Seen) -> Verdict {
+pub(crate) fn identifiers_stand_for_one_thing(seen: &Seen) -> Checked {
     follow(seen, |model, _, fact| {
         let (from, packet_id) = match fact {
             Fact::Accepted { from, packet_id: Some(packet_id), .. } => (*from, packet_id),
@@ -349,7 +352,7 @@ pub(crate) fn identifiers_stand_for_one_thing(seen: &Seen) -> Verdict {
     })
 }
 
-pub(crate) fn receive_maximum_is_kept(seen: &Seen) -> Verdict {
+pub(crate) fn receive_maximum_is_kept(seen: &Seen) -> Checked {
     let mut open: [BTreeSet<PacketId>; 2] = Default::default();
     let mut maximum = [u16::MAX; 2];
     follow(seen, |_, _, fact| {
@@ -376,7 +379,7 @@ pub(crate) fn receive_maximum_is_kept(seen: &Seen) -> Verdict {
 }
 
 /// What a client was told of before it says that it disconnects is not lost: not what PUBACK or PUBCOMP confirmed.
-pub(crate) fn what_was_confirmed_before_leaving_is_not_lost(seen: &Seen) -> Verdict {
+pub(crate) fn what_was_confirmed_before_leaving_is_not_lost(seen: &Seen) -> Checked {
     let mut confirmed: BTreeSet<u32> = BTreeSet::new();
     let mut lost: Option<u32> = None;
     let mut has_left = false;
@@ -413,7 +416,7 @@ pub(crate) fn what_was_confirmed_before_leaving_is_not_lost(seen: &Seen) -> Verd
 
 /// A client whose server does not know how many messages it takes refuses none that the server might send if it knew: as many
 /// as were allowed, and one more for each acknowledgement, also for each PUBCOMP of an earlier connection. (5.0: 4.9)
-pub(crate) fn no_peer_is_refused_that_counts_each_pubcomp(seen: &Seen) -> Verdict {
+pub(crate) fn no_peer_is_refused_that_counts_each_pubcomp(seen: &Seen) -> Checked {
     let mut allowed = None;
     // What arrived and was not handed out: which it is, and how many answers had left by then.
     let mut waiting: VecDeque<(PacketId, bool, usize)> = VecDeque::new();
@@ -452,7 +455,7 @@ pub(crate) fn no_peer_is_refused_that_counts_each_pubcomp(seen: &Seen) -> Verdic
     })
 }
 
-pub(crate) fn dup_says_whether_it_was_shown(seen: &Seen) -> Verdict {
+pub(crate) fn dup_says_whether_it_was_shown(seen: &Seen) -> Checked {
     follow(seen, |model, _, fact| {
         let Fact::Shown { from, packet: Wire::Publish { packet_id, dup, .. } } = fact else { return Ok(()) };
         let Some((number, message)) = model.message(*from, *packet_id) else { return Ok(()) };
@@ -464,7 +467,7 @@ pub(crate) fn dup_says_whether_it_was_shown(seen: &Seen) -> Verdict {
     })
 }
 
-pub(crate) fn releases_follow_the_order_of_receipt(seen: &Seen) -> Verdict {
+pub(crate) fn releases_follow_the_order_of_receipt(seen: &Seen) -> Checked {
     let mut received: [Vec<PacketId>; 2] = Default::default();
     let mut last: [Option<usize>; 2] = [None; 2];
     let mut base = [0_usize; 2];
@@ -503,7 +506,7 @@ pub(crate) fn releases_follow_the_order_of_receipt(seen: &Seen) -> Verdict {
     })
 }
 
-pub(crate) fn nothing_comes_before_connack(seen: &Seen) -> Verdict {
+pub(crate) fn nothing_comes_before_connack(seen: &Seen) -> Checked {
     let mut said = [0_u32; 2];
     let mut connected = false;
     follow(seen, |_, _, fact| {
@@ -529,7 +532,7 @@ pub(crate) fn nothing_comes_before_connack(seen: &Seen) -> Verdict {
     })
 }
 
-pub(crate) fn nothing_exceeds_its_bounds(seen: &Seen) -> Verdict {
+pub(crate) fn nothing_exceeds_its_bounds(seen: &Seen) -> Checked {
     let mut limits = [u32::MAX; 2];
     follow(seen, |_, _, fact| {
         match fact {
@@ -547,7 +550,7 @@ pub(crate) fn nothing_exceeds_its_bounds(seen: &Seen) -> Verdict {
     })
 }
 
-pub(crate) fn a_refused_command_changes_nothing(seen: &Seen) -> Verdict {
+pub(crate) fn a_refused_command_changes_nothing(seen: &Seen) -> Checked {
     follow(seen, |_, _, fact| {
         if let Fact::Refused { unchanged, .. } = fact {
             ensure!(*unchanged, "a refused command has changed the session");
@@ -556,7 +559,7 @@ pub(crate) fn a_refused_command_changes_nothing(seen: &Seen) -> Verdict {
     })
 }
 
-pub(crate) fn only_the_unseen_is_taken_back(seen: &Seen) -> Verdict {
+pub(crate) fn only_the_unseen_is_taken_back(seen: &Seen) -> Checked {
     follow(seen, |model, now, fact| {
         match fact {
             Fact::Cancelled { number, taken } => {
@@ -586,7 +589,7 @@ pub(crate) fn only_the_unseen_is_taken_back(seen: &Seen) -> Verdict {
 }
 
 /// What a server sends says how much is left of its time, each time that it is sent; what a client sends, how much there was.
-pub(crate) fn messages_age(seen: &Seen) -> Verdict {
+pub(crate) fn messages_age(seen: &Seen) -> Checked {
     let mut first: BTreeMap<u32, (u64, u32)> = BTreeMap::new();
     follow(seen, |model, now, fact| {
         let Fact::Shown { from, packet: Wire::Publish { topic, expiry: Some(said), .. } } = fact else { return Ok(()) };

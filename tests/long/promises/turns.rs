@@ -1,7 +1,7 @@
 //! Whose turn it is, at an end whose caller reads while it writes: the queue is never empty, and what is stored leaves all the
 //! same.
 
-use mqtt_session::{Connect, Event, Inbox, Instant, Property, Publish, QoS, Session, Step, Version};
+use mqtt_session::{Connect, Event, Inbox, Instant, Properties, Property, Publish, QoS, Session, Step, Version};
 use proptest::prelude::*;
 
 /// What happens while what was shown last is being written.
@@ -36,7 +36,7 @@ impl End {
         let mut end = Self { session: Session::new(), inbox: Inbox::new(), next_id: 1, version, stored: 0 };
         let properties = [Property::SessionExpiryInterval(60)];
         let properties = if version == Version::V5 { &properties[..] } else { &[] };
-        let connect = Connect { keep_alive: 0, properties, ..Connect::new(version, "c") };
+        let connect = Connect { keep_alive: 0, properties: Properties::of(properties), ..Connect::new(version, "c") };
         end.session.connect(&mut end.inbox, &connect).expect("CONNECT fits");
         end.session.transmitted(usize::MAX);
         end.receive(if version == Version::V5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] });

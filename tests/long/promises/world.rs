@@ -20,7 +20,7 @@ use super::operation::{Operation, Plan, ServerPlan, Setup};
 
 /// How a run is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manner {
+pub(crate) enum Drawing {
     /// To be judged: a chart would take longer than all the rest.
     Undrawn,
     Drawn,
@@ -51,7 +51,7 @@ pub(crate) struct World<C, S> {
     closed: [bool; 2],
     /// How many messages were delivered.
     deliveries: u32,
-    manner: Manner,
+    drawing: Drawing,
 }
 
 struct Sent {
@@ -114,9 +114,9 @@ pub(crate) const fn index(role: Role) -> usize {
 }
 
 impl<C: ClientEnd, S: ServerEnd> World<C, S> {
-    pub(crate) fn new(setup: &Setup, manner: Manner) -> Self {
+    pub(crate) fn new(setup: &Setup, drawing: Drawing) -> Self {
         let journal: Pen = Rc::new(RefCell::new(Journal::default()));
-        let chart = (manner != Manner::Undrawn).then(|| Chart::new(String::new()));
+        let chart = (drawing != Drawing::Undrawn).then(|| Chart::new(String::new()));
         let watcher = Watcher { chart, journal: Rc::clone(&journal) };
         let tap = |role| Tap::new(role, setup.version, Rc::clone(&journal));
         let mut world = Self {
@@ -135,7 +135,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             kept: [0; 2],
             closed: [false; 2],
             deliveries: 0,
-            manner,
+            drawing,
             journal,
         };
         world.connect(setup.plan);
@@ -159,7 +159,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
     }
 
     pub(crate) fn apply(&mut self, operation: Operation) {
-        if self.manner == Manner::DrawnOfClones {
+        if self.drawing == Drawing::DrawnOfClones {
             self.client.session.replace_by_clone();
             self.server.session.replace_by_clone();
         }
@@ -288,15 +288,14 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
 
     fn subscribe(&mut self, filters: usize) {
         let subscriptions = vec![Subscription::new("f/+", QoS::ExactlyOnce); filters];
-        let subscribe = Subscribe { subscriptions: &subscriptions, ..Subscribe::default() };
+        let subscribe = Subscribe::new(&subscriptions);
         let (answer, unchanged) = self.client.session.subscribe(&subscribe);
         self.requested(answer, unchanged);
     }
 
     fn unsubscribe(&mut self, filters: usize) {
         let filters = vec!["f/+"; filters];
-        let (answer, unchanged) =
-            self.client.session.unsubscribe(&Unsubscribe { filters: &filters, ..Unsubscribe::default() });
+        let (answer, unchanged) = self.client.session.unsubscribe(&Unsubscribe::new(&filters));
         self.requested(answer, unchanged);
     }
 
@@ -388,7 +387,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         let connect = Connect {
             clean_start,
             keep_alive: plan.keep_alive,
-            properties: if v5 { &expiry } else { &[] },
+            properties: if v5 { Properties::of(&expiry) } else { Properties::EMPTY },
             acknowledgement: acknowledge(plan.manual[0]),
             lost_session: self.setup.lost_session,
             offline: offline(plan.keeps_qos_0),
@@ -413,7 +412,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
     pub(crate) fn step(&mut self) -> bool {
         let before = self.sim.now().as_millis();
         self.journal.borrow_mut().now = before;
-        if self.manner == Manner::DrawnOfClones {
+        if self.drawing == Drawing::DrawnOfClones {
             self.client.session.replace_by_clone();
         }
         let Self { sim, client, server, inboxes: [client_inbox, server_inbox], .. } = self;
@@ -491,7 +490,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         };
         let aliases = self.is_v5() && self.plan.aliases;
         let accepted = self.server.session.accept(&server::Accept {
-            properties,
+            properties: Properties::of(properties),
             acknowledgement: acknowledge(self.plan.manual[1]),
             offline: offline(self.plan.keeps_qos_0),
             oversized: Oversized::Skipped,
@@ -674,7 +673,7 @@ impl News {
         match turn {
             Turn::Idle => Self::Idle,
             Turn::Moved => Self::Nothing,
-            Turn::Closed { end, cause } => Self::Closed(end, cause),
+            Turn::Closed { end, reason } => Self::Closed(end, reason),
             Turn::Client(event) => Self::of_client(event),
             Turn::Server(event) => Self::of_server(event),
         }

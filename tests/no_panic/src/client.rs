@@ -47,7 +47,7 @@ fn command(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) {
             let properties = Properties::of(&properties);
             session.subscribe(&Subscribe { subscriptions: &subscriptions, properties }).err()
         }
-        3 => session.unsubscribe(&Unsubscribe { filters: &[any_text()], ..Unsubscribe::default() }).err(),
+        3 => session.unsubscribe(&Unsubscribe::new(&[any_text()])).err(),
         4 => {
             let properties = [Property::SessionExpiryInterval(any()), Property::ReasonString(any_text())];
             let properties = Properties::of(&properties);
@@ -81,7 +81,7 @@ fn command(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) {
             // SAFETY: as in `turn`.
             let handle = unsafe { *(&raw const HANDLE) };
             let why = [Property::ReasonString(any_text())];
-            handle.and_then(|handle| session.acknowledge_with(handle, any_code(), &why).err())
+            handle.and_then(|handle| session.acknowledge_with(handle, any_code(), Properties::of(&why)).err())
         }
         12 => {
             keep(matches(any_text(), any_text()).into());
@@ -108,7 +108,7 @@ fn connect(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) -> Op
         will: Some(will),
         user_name: Some(any_text()),
         password: Some(any_bytes()),
-        properties: &properties,
+        properties: Properties::of(&properties),
         acknowledgement: if any_flag() { Acknowledge::Manually } else { Acknowledge::AfterHandling },
         lost_session: if any_flag() { LostSession::Report } else { LostSession::Republish },
         offline: if any_flag() { Offline::Acknowledged } else { Offline::Everything },

@@ -55,7 +55,7 @@ fn wait<T: Transport<Error = Fault>, S: PlainEndpoint, const N: u8>(
 }
 
 fn ended(error: Error<Fault>) {
-    keep(error.cause().reason_code().map_or(0, |code| code as usize));
+    keep(error.close_reason().reason_code().map_or(0, |code| code as usize));
     keep((error == Error::Closed(CloseReason::Disconnected)).into());
 }
 

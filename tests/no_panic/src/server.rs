@@ -45,7 +45,7 @@ fn command(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) {
             None
         }
         1 => accept(session),
-        2 => session.reject(any_code(), &texts).err(),
+        2 => session.reject(any_code(), Properties::of(&texts)).err(),
         3 => session.suback(&Suback { packet_id, reason_codes, properties }).err(),
         4 => session.unsuback(&Unsuback { packet_id, reason_codes, properties }).err(),
         5 => {
@@ -77,7 +77,7 @@ fn command(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) {
 fn accept(session: &mut Session<512, 8, 8>) -> Option<mqtt_session::CommandError> {
     let properties = [Property::AssignedClientIdentifier(any_text()), Property::ServerKeepAlive(any_short())];
     let accept = Accept {
-        properties: &properties,
+        properties: Properties::of(&properties),
         acknowledgement: if any_flag() { Acknowledge::Manually } else { Acknowledge::AfterHandling },
         topic_aliases: TopicAliases { maximum: any_short(), topic: any_short() },
         ..Accept::default()

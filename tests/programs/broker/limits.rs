@@ -1,4 +1,4 @@
-//! Many at once, bad manners, and the bounds of what the broker takes.
+//! Many at once, clients that break rules, and the bounds of what the broker takes.
 
 use core::time::Duration;
 use std::io::{Read, Write};
@@ -8,7 +8,7 @@ use std::time::Instant as Clock;
 use mqtt_session::sim::Random;
 use mqtt_session::wire::ConnectPacket;
 use mqtt_session::{
-    CloseReason, CommandError, Connect, Outcome, Property, Publish, QoS, ReasonCode, Subscription, Version,
+    CloseReason, CommandError, Connect, Outcome, Properties, Property, Publish, QoS, ReasonCode, Subscription, Version,
 };
 
 use super::driver::{Client, Plain, connect_as};
@@ -326,7 +326,7 @@ fn a_message_larger_than_the_broker_takes() {
     let broker = Broker::launch("too-large", &[]);
     let mut client: Client<100_000, 8, 8, 4_096> = Client::new(broker.address());
     let properties = [Property::SessionExpiryInterval(0)];
-    client.connect(&Connect { properties: &properties, ..connect_as(Version::V5, "client", false) });
+    client.connect(&Connect { properties: Properties::of(&properties), ..connect_as(Version::V5, "client", false) });
     let payload = vec![b'.'; 80_000];
     let publish = Publish { qos: QoS::AtLeastOnce, ..Publish::new("a", &payload) };
     assert!(matches!(client.session.publish(&publish), Err(CommandError::TooLarge { .. })));

@@ -87,7 +87,7 @@ pub(crate) fn a_queue_has_an_end(version: Version) {
 #[test]
 fn a_session_expires() {
     let broker = Broker::launch("session-expiry", &[]);
-    let lasting = |properties| Connect { properties, ..connect_as(Version::V5, "subscriber", true) };
+    let lasting = |kept| Connect { properties: Properties::of(kept), ..connect_as(Version::V5, "subscriber", true) };
     let short = [Property::SessionExpiryInterval(3)];
     for (pause, expected) in [(500, true), (3_600, false)] {
         let mut client = Plain::connected(broker.address(), &Connect { clean_start: true, ..lasting(&short) });
@@ -139,8 +139,8 @@ pub(crate) fn a_session_is_taken_over(version: Version) {
     let message = first.next().unwrap();
     assert_eq!(message[0], 0x32);
     let mut second = Raw::connected(broker.address(), version, connect);
-    let farewell: &[Vec<u8>] = if version == Version::V5 { &[vec![0xE0, 1, 0x8E]] } else { &[] };
-    assert_eq!(first.rest(), farewell);
+    let disconnect: &[Vec<u8>] = if version == Version::V5 { &[vec![0xE0, 1, 0x8E]] } else { &[] };
+    assert_eq!(first.rest(), disconnect);
     // The same, with DUP.
     assert_eq!(second.next().unwrap(), [&[0x3A], &message[1..]].concat());
     // And once more, without an end.
@@ -160,8 +160,12 @@ fn wills_are_delayed() {
         let (delay, expiry) = ([Property::WillDelayInterval(delay)], [Property::SessionExpiryInterval(expiry)]);
         let topic = format!("wills/{name}");
         let will = Will { topic: &topic, properties: Properties::of(&delay), ..Will::default() };
-        let connect =
-            Connect { will: Some(will), properties: &expiry, clean_start: false, ..Connect::new(Version::V5, name) };
+        let connect = Connect {
+            will: Some(will),
+            properties: Properties::of(&expiry),
+            clean_start: false,
+            ..Connect::new(Version::V5, name)
+        };
         let mut client = Plain::connected(broker.address(), &connect);
         client.drop_socket();
         broker.await_log(&format!("{name:?} is gone"));

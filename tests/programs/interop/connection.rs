@@ -28,8 +28,8 @@ pub(crate) fn will(on: On) {
     assert_eq!(watcher.seen.texts(), ["wills 2 0 sudden"]);
     if version == Version::V5 {
         let reason_code = ReasonCode::DisconnectWithWill;
-        let farewell = Disconnect { reason_code, ..Disconnect::default() };
-        Plain::connected(broker.address(), &with_will(b"asked for")).disconnect(&farewell);
+        let disconnect = Disconnect { reason_code, ..Disconnect::default() };
+        Plain::connected(broker.address(), &with_will(b"asked for")).disconnect(&disconnect);
         watcher.run_until_messages(2);
         assert_eq!(watcher.seen.texts()[1], "wills 2 0 asked for");
     }

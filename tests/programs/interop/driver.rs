@@ -211,7 +211,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const INBO
     /// Ends a subscription, and waits for the answer.
     pub(crate) fn unsubscribe(&mut self, filter: &str) {
         let before = self.seen.unsubscribed;
-        self.session.unsubscribe(&Unsubscribe { filters: &[filter], ..Unsubscribe::default() }).expect("it is legal");
+        self.session.unsubscribe(&Unsubscribe::new(&[filter])).expect("it is legal");
         self.run_until("UNSUBACK", |seen| seen.unsubscribed > before);
     }
 
@@ -313,8 +313,8 @@ impl fmt::Debug for Received {
 
 /// How tests connect: with a session that lasts or not.
 pub(crate) fn connect_as(version: Version, client_id: &str, lasting: bool) -> Connect<'_> {
-    const LASTING: [Property<'_>; 1] = [Property::SessionExpiryInterval(3600)];
-    let properties: &[Property<'_>] = if lasting && version == Version::V5 { &LASTING } else { &[] };
+    let kept = Properties::for_version(version, &[Property::SessionExpiryInterval(3600)]);
+    let properties = if lasting { kept } else { Properties::EMPTY };
     Connect { clean_start: !lasting, properties, ..Connect::new(version, client_id) }
 }
 

@@ -29,7 +29,7 @@ const LIMIT: Duration = Duration::from_secs(100);
 /// How long nothing may happen, and how long a client waits for a broker that does not answer before it gives its session
 /// up.
 const STALL: Duration = Duration::from_secs(20);
-const PATIENCE: Duration = Duration::from_secs(2);
+const WAIT: Duration = Duration::from_secs(2);
 
 /// How long nothing more may arrive behind the last message.
 const LATER: Duration = Duration::from_millis(200);
@@ -307,7 +307,7 @@ impl<'s, const INBOUND: usize> Side<'s, INBOUND> {
     fn subscribe(&mut self) {
         if take(&mut self.state.wants_subscription) {
             let topics = [Subscription::new(["down/#", "up/#"][self.index], self.run.qos)];
-            let subscribe = Subscribe { subscriptions: &topics, ..Subscribe::default() };
+            let subscribe = Subscribe::new(&topics);
             match self.client.session.subscribe(&subscribe) {
                 Ok(_) | Err(CommandError::Offline) => {}
                 Err(refused) => self.fail(format!("SUBSCRIBE was refused: {refused}")),
@@ -343,7 +343,7 @@ impl<'s, const INBOUND: usize> Side<'s, INBOUND> {
 
     /// Whether the broker answers nothing any more.
     fn is_let_down(&self) -> bool {
-        self.run.strictness == Strictness::ClientAlone && self.moved.elapsed() > PATIENCE && !self.is_done()
+        self.run.strictness == Strictness::ClientAlone && self.moved.elapsed() > WAIT && !self.is_done()
     }
 
     fn is_done(&self) -> bool {

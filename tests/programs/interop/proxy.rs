@@ -117,7 +117,7 @@ struct State {
 #[derive(Clone, Copy)]
 struct Plan {
     cut: Option<Cut>,
-    manner: Manner,
+    kind: CutKind,
     fragments: bool,
     delay: Duration,
     /// The direction that stops once.
@@ -126,7 +126,7 @@ struct Plan {
 
 /// What the two ends learn of a cut.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Manner {
+enum CutKind {
     /// Both streams of both end.
     Plain,
     /// The same, and the broker's last words are thrown away.
@@ -286,7 +286,7 @@ impl State {
         };
         let plan = Plan {
             cut,
-            manner: Manner::draw(random, faults),
+            kind: CutKind::draw(random, faults),
             fragments: random.once_in(faults.fragments),
             delay: Duration::from_millis(if random.once_in(faults.delays) { 1 + random.next() % 3 } else { 0 }),
             stall: random.once_in(faults.stalls).then(|| if random.once_in(2) { Role::Client } else { Role::Server }),
@@ -303,27 +303,27 @@ impl State {
         !self.faults.spare_resume || in_connect || self.wire.is_resumed()
     }
 
-    fn count_cut(&mut self, to: Role, manner: Manner, boundary: bool) {
+    fn count_cut(&mut self, to: Role, kind: CutKind, boundary: bool) {
         let Self { counts, wire, .. } = self;
-        let kind = match to {
+        let count = match to {
             _ if !wire.connect_passed => &mut counts.cut_in_connect,
             _ if !wire.connack_passed => &mut counts.cut_before_connack,
             Role::Server => &mut counts.cut_up,
             Role::Client => &mut counts.cut_down,
         };
-        *kind += 1;
+        *count += 1;
         counts.at_boundaries += usize::from(boundary);
-        match manner {
-            Manner::Plain => {}
-            Manner::Abrupt => counts.abrupt += 1,
-            Manner::HalfClosed => counts.half_closed += 1,
-            Manner::HalfOpen => counts.half_open += 1,
+        match kind {
+            CutKind::Plain => {}
+            CutKind::Abrupt => counts.abrupt += 1,
+            CutKind::HalfClosed => counts.half_closed += 1,
+            CutKind::HalfOpen => counts.half_open += 1,
         }
-        wire.note(format_args!("cut towards the {to:?}: {manner:?}"));
+        wire.note(format_args!("cut towards the {to:?}: {kind:?}"));
     }
 }
 
-impl Manner {
+impl CutKind {
     fn draw(random: &mut Random, faults: &Faults) -> Self {
         if random.once_in(faults.half_closed) {
             Self::HalfClosed
@@ -376,25 +376,25 @@ impl Link<'_> {
 
     /// Cuts both ways. Unless that is abrupt, what the broker had said by then is still noted.
     fn cut(&self, to: Role, boundary: bool) {
-        let Plan { manner, .. } = self.plan;
+        let Plan { kind, .. } = self.plan;
         if !self.cut.swap(true, Ordering::SeqCst) {
-            self.shared.state().count_cut(to, manner, boundary);
+            self.shared.state().count_cut(to, kind, boundary);
         }
         // It may be closed already from the other side.
-        _ = match manner {
-            Manner::Plain | Manner::Abrupt => self.client.shutdown(Shutdown::Both),
-            Manner::HalfClosed => self.client.shutdown(Shutdown::Write),
-            Manner::HalfOpen => Ok(()),
+        _ = match kind {
+            CutKind::Plain | CutKind::Abrupt => self.client.shutdown(Shutdown::Both),
+            CutKind::HalfClosed => self.client.shutdown(Shutdown::Write),
+            CutKind::HalfOpen => Ok(()),
         };
-        _ = self.broker.shutdown(if manner == Manner::Abrupt { Shutdown::Both } else { Shutdown::Write });
+        _ = self.broker.shutdown(if kind == CutKind::Abrupt { Shutdown::Both } else { Shutdown::Write });
     }
 
     /// Whether a direction has nothing more to do once the link is cut.
     fn is_done_when_cut(&self, to: Role) -> bool {
-        match self.plan.manner {
-            Manner::Plain => to == Role::Server,
-            Manner::Abrupt => true,
-            Manner::HalfClosed | Manner::HalfOpen => false,
+        match self.plan.kind {
+            CutKind::Plain => to == Role::Server,
+            CutKind::Abrupt => true,
+            CutKind::HalfClosed | CutKind::HalfOpen => false,
         }
     }
 

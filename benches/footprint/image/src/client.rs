@@ -1,7 +1,7 @@
 //! The application of every client: it subscribes, and publishes what it receives, with the QoS that it had.
 
 use mqtt_session::{
-    Connect, Event, Inbox, Instant, Message, Property, Publish, QoS, Session, Subscribe, Subscription, Version,
+    Connect, Event, Inbox, Instant, Message, Properties, Property, Publish, QoS, Session, Subscribe, Subscription, Version,
 };
 
 use crate::{number, tell};
@@ -28,9 +28,8 @@ pub fn now() -> Instant {
 
 /// Begins a connection of a session that outlives its connections.
 pub fn connect(session: &mut Client, inbox: &mut Inbox) {
-    let lasting = [Property::SessionExpiryInterval(3600)];
     let version = version();
-    let properties = if version.level() < 5 { &[][..] } else { &lasting };
+    let properties = Properties::for_version(version, &[Property::SessionExpiryInterval(3600)]);
     let connect = Connect { clean_start: false, properties, ..Connect::new(version, "meter-7") };
     tell(session.connect(inbox, &connect).is_err().into());
 }
@@ -40,7 +39,7 @@ pub fn told(session: &mut Client, event: &Event<'_>) {
     match event {
         Event::Connected(_) => {
             let subscriptions = [Subscription::new("meter/7/ask", QoS::ExactlyOnce)];
-            let subscribe = Subscribe { subscriptions: &subscriptions, ..Subscribe::default() };
+            let subscribe = Subscribe::new(&subscriptions);
             tell(session.subscribe(&subscribe).is_err().into());
         }
         Event::Message(message) => answer(session, message),

@@ -41,10 +41,11 @@ fn main() -> ! {
     let mut work = Work::NEW;
     loop {
         modem::dial(&mut uart, &mut clock, &mut backoff);
+        let connections = work.connections;
         let connect = Connect {
             clean_start: work.connections == 0,
             keep_alive: 10,
-            properties: &LASTING,
+            properties: Properties::of(&LASTING),
             ..Connect::new(Version::V5, "board")
         };
         if let Err(refused) = SESSION.connect(INBOX, &connect) {
@@ -63,12 +64,17 @@ fn main() -> ! {
             }
         };
         // Why a connection ended is logged by the crate.
-        if closed.cause() == CloseReason::Disconnected {
+        let reason = closed.close_reason();
+        if reason == CloseReason::Disconnected {
             work.report();
         }
-        if work.connections != 0 {
+        if !reason.is_temporary() {
+            end::fail();
+        }
+        if work.connections != connections {
             backoff.reset();
         }
+        modem::pause(&mut clock, &mut backoff);
     }
 }
 
@@ -129,7 +135,7 @@ impl Work {
                 if !connack.session_present || !self.is_subscribed {
                     let subscriptions =
                         ["board/up", "board/down"].map(|filter| Subscription::new(filter, QoS::ExactlyOnce));
-                    session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() })?;
+                    session.subscribe(&Subscribe::new(&subscriptions))?;
                 }
             }
             Event::Subscribed { reason_codes, .. } if reason_codes.iter().any(|code| code.is_error()) => {

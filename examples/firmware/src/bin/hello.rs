@@ -45,5 +45,5 @@ fn main() -> ! {
             Err(closed) => break closed,
         }
     };
-    if closed.cause() == CloseReason::Disconnected { end::succeed() } else { end::fail() }
+    if closed.close_reason() == CloseReason::Disconnected { end::succeed() } else { end::fail() }
 }

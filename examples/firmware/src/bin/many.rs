@@ -49,7 +49,7 @@ fn main() -> ! {
             Err(closed) => break closed,
         }
     };
-    if closed.cause() != CloseReason::Disconnected {
+    if closed.close_reason() != CloseReason::Disconnected {
         end::fail();
     }
     let given = WORK.given.count();
@@ -93,7 +93,7 @@ impl Work {
         match event {
             Event::Connected(_) => {
                 let subscriptions = [Subscription::new("board/many", QoS::ExactlyOnce)];
-                session.subscribe(&Subscribe { subscriptions: &subscriptions, ..Subscribe::default() })?;
+                session.subscribe(&Subscribe::new(&subscriptions))?;
             }
             Event::Subscribed { .. } => self.is_subscribed = true,
             Event::Published { packet_id, outcome: Outcome::Acknowledged(_), .. } => {
