@@ -122,7 +122,10 @@ fn all_in_frames(version: Version, to: Role) {
             bytes[2 + front.len()..][..2].copy_from_slice(&two.to_be_bytes());
             let (alone, _) = bytes.split_at(bytes.len() - 1);
             let decoded = Packet::decode(version, to, &bytes);
-            assert_eq!(Packet::decode(version, to, alone), decoded);
+            // Of what is refused, one in 31: that takes half of the time, and every value of either byte is among them.
+            if decoded.is_ok() || two % 31 == 0 {
+                assert_eq!(Packet::decode(version, to, alone), decoded);
+            }
             match decoded {
                 Ok(None) => panic!("{bytes:02x?} is whole"),
                 Ok(Some((packet, len))) => {

@@ -122,7 +122,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(at_least(4_000))]
+    #![proptest_config(at_least(1_500))]
 
     #[test]
     fn long_noise(connection in connection(), bytes in noise()) {

@@ -13,7 +13,7 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/budgets.toml");
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budgets {
-    /// By target and image, the better of the optimization levels counts.
+    /// By target and image, of those that were measured the better optimization level counts.
     flash: BTreeMap<String, BTreeMap<String, u64>>,
     /// By static.
     memory: BTreeMap<String, u64>,

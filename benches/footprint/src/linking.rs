@@ -12,6 +12,9 @@ pub const TARGETS: [&str; 2] = ["thumbv7em-none-eabihf", "thumbv6m-none-eabi"];
 /// How the optimizer is told to be brief.
 pub const LEVELS: [&str; 2] = ["s", "z"];
 
+/// The one of them that makes images smallest.
+pub const SMALLEST: [&str; 1] = ["z"];
+
 /// The images that stand for a client, and the features of each.
 pub const CLIENTS: [(&str, &str); 9] = [
     ("client", "v311"),
