@@ -127,6 +127,7 @@ fn helpers_see_what_the_session_says() {
     assert_eq!((end.is_online(), end.pending(), end.free_space()), (false, 0, 48));
     assert_eq!(send(end, QoS::AtMostOnce, 1), Err(CommandError::Offline));
     assert_eq!(end.disconnect(&Disconnect::default()), Err(CommandError::Offline));
+    assert_eq!(ask(&mut session, &["a"]), Err(CommandError::Offline));
     let mut inbox: mqtt_session::Inbox<[u8; 64]> = mqtt_session::Inbox::new();
     ClientCommands::connect(&mut session, &mut inbox, &lasting(Version::V311)).unwrap();
     let end: &mut dyn Commands = &mut session;
@@ -134,7 +135,6 @@ fn helpers_see_what_the_session_says() {
     assert_eq!((end.pending(), send(end, QoS::AtLeastOnce, 1)), (1, Err(CommandError::Full)));
     assert!(end.cancel(packet_id) && !end.cancel(packet_id));
     assert_eq!(end.pending(), 0);
-    assert_eq!(ask(&mut session, &["a"]), Err(CommandError::Offline));
     let other = server::Session::<64, 1, 1>::new();
     assert_eq!(Commands::free_space(&other), 48);
 }
