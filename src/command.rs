@@ -180,6 +180,35 @@ pub struct Disconnect<'a> {
 }
 
 /// What DISCONNECT waits for.
+///
+/// ```
+/// # #[cfg(feature = "v311")] {
+/// # use mqtt_session::{CloseReason, Connect, Disconnect, DisconnectWhen, Event, Inbox, Instant, Publish, QoS, Session, Step, Version};
+/// # let (mut session, mut inbox): (Session<256, 8, 8>, Inbox<[u8; 256]>) = (Session::new(), Inbox::new());
+/// # let now = Instant::from_millis(0);
+/// # session.connect(&mut inbox, &Connect::new(Version::V311, "meter-7"))?;
+/// # session.poll(&mut inbox, now);
+/// # session.transmitted(usize::MAX);
+/// # inbox.space()[..4].copy_from_slice(&[0x20, 2, 0, 0]);
+/// # inbox.filled(4);
+/// # session.poll(&mut inbox, now);
+/// session.publish(&Publish { qos: QoS::AtLeastOnce, ..Publish::new("power", b"230 W") })?;
+/// let when = DisconnectWhen::Completed { timeout: Some(core::time::Duration::from_secs(20)) };
+/// session.disconnect(&Disconnect { when, ..Disconnect::default() })?;
+/// let Step::Transmit([0x32, ..]) = session.poll(&mut inbox, now) else { panic!() };
+/// # session.transmitted(usize::MAX);
+/// # session.poll(&mut inbox, now);
+/// let Step::Wait(_) = session.poll(&mut inbox, now) else { panic!() };
+/// // PUBACK comes.
+/// # inbox.space()[..4].copy_from_slice(&[0x40, 2, 0, 1]);
+/// # inbox.filled(4);
+/// let Step::Event(Event::Published { .. }) = session.poll(&mut inbox, now) else { panic!() };
+/// let Step::Transmit([0xE0, 0]) = session.poll(&mut inbox, now) else { panic!() };
+/// # session.transmitted(2);
+/// let Step::Close(CloseReason::Disconnected) = session.poll(&mut inbox, now) else { panic!() };
+/// # }
+/// # Ok::<(), mqtt_session::CommandError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DisconnectWhen {

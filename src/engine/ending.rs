@@ -172,14 +172,18 @@ impl<'m, E: End> Engine<'m, E> {
         self.drop_immediate(false);
     }
 
-    /// Drops the PUBLISHes of QoS 0 that do not outlive their connection, or all. There are no requests any more.
+    /// Drops the PUBLISHes of QoS 0 that do not outlive their connection, or everything of their sequence.
     fn drop_immediate(&mut self, all: bool) {
         let mut next = self.store.records().first(Order::Immediate);
         while let Some(place) = next {
-            next = self.store.records().after(place);
-            if all || self.store.records().label(place).slot != 0 {
+            let records = self.store.records();
+            next = records.after(place);
+            let is_publish = records.is_publish(place);
+            if all || (is_publish && records.label(place).slot != 0) {
                 self.store.remove(Order::Immediate, place);
-                self.count_dropped();
+                if is_publish {
+                    self.count_dropped();
+                }
             }
         }
     }

@@ -264,13 +264,13 @@ impl<'m, E: End> Engine<'m, E> {
         }
         if self.queue.control.is_writing() {
             self.queue.written(len);
+            if Version::LATEST.is_v5() && !self.queue.control.is_writing() && self.store.outbox.is_elsewhere() {
+                self.store.stop_writing();
+            }
             // What is stored by now is not kept waiting by what is queued meanwhile.
             let is_over = !self.queue.control.is_writing() && self.core.turn == Turn::Queue;
             if is_over && self.store.outbox.is_waiting() {
                 self.core.turn = Turn::Store;
-            }
-            if Version::LATEST.is_v5() && !self.queue.control.is_writing() && self.store.outbox.is_elsewhere() {
-                self.store.stop_writing();
             }
             E::queue_written(self);
         } else {

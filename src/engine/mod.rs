@@ -5,6 +5,7 @@ mod content;
 mod ending;
 mod machine;
 mod memory;
+mod outcomes;
 mod packed;
 mod receiving;
 mod sending;

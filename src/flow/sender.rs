@@ -74,8 +74,6 @@ pub(crate) enum Reaction {
     Rejected(Counted),
     /// The peer owns the message: drop it, send PUBREL.
     Release(Counted),
-    /// The exchange is over, of which the outcome was told before.
-    Over(Counted),
     /// PUBREL once more.
     ReleaseAgain,
     /// Nobody waits for it. A PUBREC below 0x80 is answered all the same, which unblocks the peer.
@@ -90,36 +88,34 @@ impl Sent {
     /// S1: [MQTT-4.3.2-1] in 3.1.1, [MQTT-4.3.2-3] and [MQTT-4.4.0-2] in 5.0. S2: [MQTT-4.3.3-1] in 3.1.1,
     /// [MQTT-4.3.3-3] to [MQTT-4.3.3-6] in 5.0. Identifiers: [MQTT-2.3.1-3] in 3.1.1, section 2.2.1 in 5.0.
     pub(crate) const fn acknowledged(self, by: AckType, code: ReasonCode) -> Reaction {
-        use AckType::{Pubcomp, Pubrec};
+        use AckType::{Puback, Pubcomp, Pubrec};
         let failed = code.is_error();
-        match self {
-            Self::Published(level) => level.answered(by, failed, Counted::Here),
-            Self::Resend(level) => level.answered(by, failed, Counted::Before),
-            // The answer is what is told.
-            Self::GivingUp(level, counted) => level.answered(by, failed, counted),
-            Self::GivenUp(level, counted) => match level.answered(by, failed, counted) {
-                Reaction::Accepted(counted) | Reaction::Rejected(counted) => Reaction::Over(counted),
-                reaction => reaction,
-            },
-            Self::Released(..) | Self::ResendRelease(_) => match (by, failed) {
-                (Pubrec, false) => Reaction::ReleaseAgain,
-                // Also with 0x92, which is normal after a reconnect.
-                (Pubcomp, _) => self.completed(),
-                _ => Reaction::Contradiction,
-            },
+        let (level, counted) = match self {
+            Self::Published(level) => (level, Counted::Here),
+            Self::Resend(level) => (level, Counted::Before),
+            Self::GivingUp(level, counted) | Self::GivenUp(level, counted) => (level, counted),
+            Self::Released(..) | Self::ResendRelease(_) => {
+                return match (by, failed) {
+                    (Pubrec, false) => Reaction::ReleaseAgain,
+                    // Also with 0x92, which is normal after a reconnect.
+                    (Pubcomp, _) => Reaction::Accepted(if let Self::Released(counted, _) = self {
+                        counted
+                    } else {
+                        Counted::Before
+                    }),
+                    _ => Reaction::Contradiction,
+                };
+            }
             // What was never shown cannot have been answered: the answer is to an exchange long gone.
             Self::Free | Self::Queued(_) | Self::Expired | Self::Abandoned | Self::Requesting | Self::RequestLost => {
-                Reaction::Stray { release: matches!(by, Pubrec) && !failed }
+                return Reaction::Stray { release: matches!(by, Pubrec) && !failed };
             }
-        }
-    }
-
-    /// The reaction to PUBCOMP.
-    const fn completed(self) -> Reaction {
-        let counted = if let Self::Released(counted, _) = self { counted } else { Counted::Before };
-        match self {
-            Self::Released(_, Receipt::GivenUp) | Self::ResendRelease(Receipt::GivenUp) => Reaction::Over(counted),
-            _ => Reaction::Accepted(counted),
+        };
+        match (level, by, failed) {
+            (Level::AtLeastOnce, Puback, false) => Reaction::Accepted(counted),
+            (Level::ExactlyOnce, Pubrec, false) => Reaction::Release(counted),
+            (Level::AtLeastOnce, Puback, true) | (Level::ExactlyOnce, Pubrec, true) => Reaction::Rejected(counted),
+            _ => Reaction::Contradiction,
         }
     }
 
@@ -128,7 +124,7 @@ impl Sent {
         if let Self::GivenUp(..) = self { Receipt::GivenUp } else { Receipt::of(code) }
     }
 
-    /// Whether nobody waits for the end of the exchange any more.
+    /// Whether the outcome was told before, so that nobody waits for the end of the exchange.
     pub(crate) const fn is_told(self) -> bool {
         matches!(self, Self::GivenUp(..) | Self::Released(_, Receipt::GivenUp) | Self::ResendRelease(Receipt::GivenUp))
     }
@@ -225,20 +221,6 @@ const STATES: [Sent; 30] = {
         Sent::RequestLost,
     ]
 };
-
-impl Level {
-    /// The reaction to an answer to a PUBLISH that was shown.
-    const fn answered(self, by: AckType, failed: bool, counted: Counted) -> Reaction {
-        match (self, by, failed) {
-            (Self::AtLeastOnce, AckType::Puback, false) => Reaction::Accepted(counted),
-            (Self::ExactlyOnce, AckType::Pubrec, false) => Reaction::Release(counted),
-            (Self::AtLeastOnce, AckType::Puback, true) | (Self::ExactlyOnce, AckType::Pubrec, true) => {
-                Reaction::Rejected(counted)
-            }
-            _ => Reaction::Contradiction,
-        }
-    }
-}
 
 #[cfg(test)]
 #[path = "sender_tests.rs"]

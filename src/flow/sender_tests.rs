@@ -175,12 +175,14 @@ const GIVE_UP: &[Row] = &[
     row(GIVING_TWICE_BEFORE, Pubrec, Below80, Reaction::Release(Before), "as ResendPub"),
     row(GIVING_TWICE_HERE, Pubrec, From80, Reaction::Rejected(Here), "as AwaitRec"),
     row(GIVING_TWICE_BEFORE, Pubrec, From80, Reaction::Rejected(Before), "as ResendPub"),
-    row(GIVEN_ONCE_HERE, Puback, All, Reaction::Over(Here), "nothing more is told"),
-    row(GIVEN_ONCE_BEFORE, Puback, All, Reaction::Over(Before), "nothing more is told"),
+    row(GIVEN_ONCE_HERE, Puback, Below80, Reaction::Accepted(Here), "as Sent; nothing more is told"),
+    row(GIVEN_ONCE_HERE, Puback, From80, Reaction::Rejected(Here), "as Sent; nothing more is told"),
+    row(GIVEN_ONCE_BEFORE, Puback, Below80, Reaction::Accepted(Before), "as Resend; nothing more is told"),
+    row(GIVEN_ONCE_BEFORE, Puback, From80, Reaction::Rejected(Before), "as Resend; nothing more is told"),
     row(GIVEN_TWICE_HERE, Pubrec, Below80, Reaction::Release(Here), "the peer can finish"),
     row(GIVEN_TWICE_BEFORE, Pubrec, Below80, Reaction::Release(Before), "the peer can finish"),
-    row(GIVEN_TWICE_HERE, Pubrec, From80, Reaction::Over(Here), "nothing more is told"),
-    row(GIVEN_TWICE_BEFORE, Pubrec, From80, Reaction::Over(Before), "nothing more is told"),
+    row(GIVEN_TWICE_HERE, Pubrec, From80, Reaction::Rejected(Here), "nothing more is told"),
+    row(GIVEN_TWICE_BEFORE, Pubrec, From80, Reaction::Rejected(Before), "nothing more is told"),
     row(GIVE_ONCE, Pubrec, All, ENDS, "as Sent"),
     row(GIVE_ONCE, Pubcomp, All, ENDS, "as Sent"),
     row(GIVE_TWICE, Puback, All, ENDS, "as AwaitRec"),
@@ -188,8 +190,8 @@ const GIVE_UP: &[Row] = &[
     row(RELEASED_TOLD, Pubrec, Below80, Reaction::ReleaseAgain, "as AwaitComp"),
     row(RELEASED_TOLD, Pubrec, From80, ENDS, "as AwaitComp"),
     row(RELEASED_TOLD, Puback, All, ENDS, "as AwaitComp"),
-    row(RELEASED_TOLD_HERE, Pubcomp, All, Reaction::Over(Here), "nothing more is told"),
-    row(RELEASED_TOLD_BEFORE, Pubcomp, All, Reaction::Over(Before), "nothing more is told"),
+    row(RELEASED_TOLD_HERE, Pubcomp, All, Reaction::Accepted(Here), "nothing more is told"),
+    row(RELEASED_TOLD_BEFORE, Pubcomp, All, Reaction::Accepted(Before), "nothing more is told"),
 ];
 
 fn rows() -> impl Iterator<Item = &'static Row> {
@@ -321,8 +323,7 @@ fn what_was_carried_over_is_not_counted_here() {
         for kind in KINDS {
             for &code in ReasonCode::ALL {
                 let reaction = state.acknowledged(kind, code);
-                let counted =
-                    [Reaction::Accepted(Here), Reaction::Rejected(Here), Reaction::Release(Here), Reaction::Over(Here)];
+                let counted = [Reaction::Accepted(Here), Reaction::Rejected(Here), Reaction::Release(Here)];
                 assert!(!counted.contains(&reaction), "{state:?}, {kind:?} {code:?}: {reaction:?}");
             }
         }

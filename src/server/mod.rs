@@ -230,17 +230,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     /// takes more bytes than `CONTROL` or the peer has: without properties it fits ([MQTT-3.4.2-2], [MQTT-3.4.2-3], [MQTT-3.5.2-2],
     /// [MQTT-3.5.2-3]); [`CommandError::Full`]; [`CommandError::NotInVersion`] in 3.1.1; and as [`acknowledge`](Self::acknowledge).
     ///
-    /// ```no_run
-    /// # use mqtt_session::{CommandError, Handle, Properties, Property, ReasonCode, server::Session};
-    /// # fn f(session: &mut Session<256, 8, 8>, handle: Handle) -> Result<(), CommandError> {
-    /// let why = [Property::ReasonString("no such valve"), Property::UserProperty("valve", "7")];
-    /// match session.acknowledge_with(handle, ReasonCode::TopicNameInvalid, Properties::of(&why)) {
-    ///     // Others come first, or the client takes no packet so long: the reason code alone may wait.
-    ///     Err(CommandError::NotNext | CommandError::TooLarge { .. }) => session.acknowledge(handle, ReasonCode::TopicNameInvalid),
-    ///     done => done,
-    /// }
-    /// # }
-    /// ```
+    /// An example is at [the client's](crate::Session::acknowledge_with).
     pub fn acknowledge_with(
         &mut self,
         handle: Handle,

@@ -208,16 +208,33 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     /// takes more bytes than `CONTROL` or the peer has: without properties it fits ([MQTT-3.4.2-2], [MQTT-3.4.2-3], [MQTT-3.5.2-2],
     /// [MQTT-3.5.2-3]); [`CommandError::Full`]; [`CommandError::NotInVersion`] in 3.1.1; and as [`acknowledge`](Self::acknowledge).
     ///
-    /// ```no_run
-    /// # use mqtt_session::{CommandError, Handle, Properties, Property, ReasonCode, Session};
-    /// # fn f(session: &mut Session<256, 8, 8>, handle: Handle) -> Result<(), CommandError> {
+    /// ```
+    /// # #[cfg(feature = "v5")] {
+    /// # use mqtt_session::{Acknowledge, CommandError, Connect, Event, Inbox, Instant, Property, ReasonCode, Session, Step, Version};
+    /// # let (mut session, mut inbox): (Session<256, 8, 8>, Inbox<[u8; 256]>) = (Session::new(), Inbox::new());
+    /// # let now = Instant::from_millis(0);
+    /// let manual = Connect { acknowledgement: Acknowledge::Manually, ..Connect::new(Version::V5, "valves") };
+    /// # session.connect(&mut inbox, &manual)?;
+    /// # session.poll(&mut inbox, now);
+    /// # session.transmitted(usize::MAX);
+    /// # let received = b"\x20\x03\0\0\0\x32\x07\0\x01t\0\x07\0x";
+    /// # inbox.space()[..received.len()].copy_from_slice(received);
+    /// # inbox.filled(received.len());
+    /// # session.poll(&mut inbox, now);
+    /// // Connected, and then a message comes.
+    /// let Step::Event(Event::Message(message)) = session.poll(&mut inbox, now) else { panic!() };
+    /// let handle = message.handle.unwrap();
     /// let why = [Property::ReasonString("no such valve"), Property::UserProperty("valve", "7")];
     /// match session.acknowledge_with(handle, ReasonCode::TopicNameInvalid, Properties::of(&why)) {
     ///     // Others come first, or the server takes no packet so long: the reason code alone may wait.
-    ///     Err(CommandError::NotNext | CommandError::TooLarge { .. }) => session.acknowledge(handle, ReasonCode::TopicNameInvalid),
-    ///     done => done,
+    ///     Err(CommandError::NotNext | CommandError::TooLarge { .. }) => {
+    ///         session.acknowledge(handle, ReasonCode::TopicNameInvalid)?;
+    ///     }
+    ///     done => done?,
     /// }
+    /// let Step::Transmit([0x40, _, 0, 7, 0x90, ..]) = session.poll(&mut inbox, now) else { panic!() };
     /// # }
+    /// # Ok::<(), mqtt_session::CommandError>(())
     /// ```
     pub fn acknowledge_with(
         &mut self,
@@ -366,6 +383,20 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     /// that are handled; and no packet is half written. "Left" means that the transport took it, as `transmitted` was told.
     ///
     /// What was accepted of QoS 0 and does not leave is told by [`Event::Dropped`](crate::Event::Dropped).
+    ///
+    /// ```
+    /// # #[cfg(feature = "v311")] {
+    /// # use mqtt_session::{Connect, Inbox, Instant, Session, Version};
+    /// # let (mut session, mut inbox): (Session<256, 8, 8>, Inbox<[u8; 256]>) = (Session::new(), Inbox::new());
+    /// assert!(session.is_flushed());
+    /// session.connect(&mut inbox, &Connect::new(Version::V311, "meter-7"))?;
+    /// assert!(!session.is_flushed(), "CONNECT waits");
+    /// session.poll(&mut inbox, Instant::from_millis(0));
+    /// session.transmitted(usize::MAX);
+    /// assert!(session.is_flushed());
+    /// # }
+    /// # Ok::<(), mqtt_session::CommandError>(())
+    /// ```
     #[must_use]
     pub const fn is_flushed(&self) -> bool {
         self.0.is_flushed()

@@ -191,6 +191,8 @@ impl<'m> Engine<'m, Client> {
     }
 
     /// PINGRESP: of what the application asked for, there is something to tell.
+    #[cold]
+    #[inline(never)]
     pub(super) fn pinged<'i>(&mut self, step: &mut StepOf<'m, 'i, Client>) -> Processed {
         let ping = self.core.end.ping;
         let millis = match ping.age(self.core.now) {

@@ -22,6 +22,7 @@ fn name<T: Format + ?Sized>(name: &'static str) -> &'static str {
 }
 
 /// Every public type by its name. Namesakes stand one behind the other.
+#[allow(clippy::too_many_lines, reason = "it is a list")]
 fn formatted() -> BTreeSet<&'static str> {
     _ = [name::<server::Event<'_>>(""), name::<server::Session<8, 1, 1>>(""), name::<Step<'_, server::Event<'_>>>("")];
     BTreeSet::from([

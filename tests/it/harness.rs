@@ -135,6 +135,7 @@ fn helpers_see_what_the_session_says() {
     assert_eq!((end.pending(), send(end, QoS::AtLeastOnce, 1)), (1, Err(CommandError::Full)));
     assert!(end.cancel(packet_id) && !end.cancel(packet_id));
     assert_eq!(end.pending(), 0);
+    assert_eq!(ask(&mut session, &["a"]), Ok(()));
     let other = server::Session::<64, 1, 1>::new();
     assert_eq!(Commands::free_space(&other), 48);
 }

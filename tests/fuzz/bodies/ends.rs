@@ -6,9 +6,9 @@ use core::time::Duration;
 use mqtt_session::server::{self, Accept};
 use mqtt_session::wire::{Suback, Unsuback};
 use mqtt_session::{
-    Acknowledge, Auth, Connect, Disconnect, Event, Handle, Inbox, Instant, List, LostSession, MaximumPacketSize,
-    Offline, Oversized, PacketId, Properties, Property, Publish, Session, Step, Subscribe, Subscription, TopicAliases,
-    Unsubscribe, Version, Will,
+    Acknowledge, Auth, Connect, Disconnect, DisconnectWhen, Event, Handle, Inbox, Instant, List, LostSession,
+    MaximumPacketSize, Offline, Oversized, PacketId, Properties, Property, Publish, Session, Step, Subscribe,
+    Subscription, TopicAliases, Unsubscribe, Version, Will,
 };
 
 use super::input::Input;
@@ -126,6 +126,7 @@ impl Either for Session<STORE, OUTBOUND, INBOUND, 120> {
                     retain: input.flag(),
                     properties: if input.flag() { Properties::of(&expiry) } else { Properties::EMPTY },
                     topic_alias: NonZeroU16::new(input.below(4).into()),
+                    offline: offline(input),
                     ..Publish::new(input.topic(), input.bytes(60))
                 };
                 self.publish(&publish).err()
@@ -135,18 +136,34 @@ impl Either for Session<STORE, OUTBOUND, INBOUND, 120> {
                 self.subscribe(&Subscribe::new(&subscriptions)).err()
             }
             5 => self.unsubscribe(&Unsubscribe::new(&[input.topic()])).err(),
-            6 => self.disconnect(&Disconnect { reason_code: input.code(), ..Disconnect::default() }).err(),
+            6 => self.disconnect(&disconnect(input)).err(),
             7 => {
                 self.connection_lost();
                 None
             }
             8 => {
-                self.cancel(PacketId::new(input.below(9).into()).unwrap_or(PacketId::MIN));
-                None
+                let packet_id = PacketId::new(input.below(9).into()).unwrap_or(PacketId::MIN);
+                match input.below(3) {
+                    0 => self.ping().err(),
+                    1 => {
+                        self.give_up(packet_id);
+                        None
+                    }
+                    _ => {
+                        self.cancel(packet_id);
+                        None
+                    }
+                }
             }
             _ => {
                 let handle = handles.get(usize::from(input.byte()) % handles.len().max(1));
-                handle.and_then(|&handle| self.acknowledge(handle, input.code()).err())
+                handle.and_then(|&handle| {
+                    if input.flag() {
+                        let why = [Property::ReasonString(input.topic())];
+                        return self.acknowledge_with(handle, input.code(), Properties::of(&why)).err();
+                    }
+                    self.acknowledge(handle, input.code()).err()
+                })
             }
         };
         assert!(refused.is_none() || *self == before, "{refused:?}, and something has changed");
@@ -214,6 +231,20 @@ fn connect(
     session.connect(inbox, &connect)
 }
 
+/// How long a message waits.
+fn offline(input: &mut Input<'_>) -> Option<Offline> {
+    [None, Some(Offline::Everything), Some(Offline::Acknowledged), Some(Offline::Nothing)]
+        .get(usize::from(input.below(4)))
+        .copied()
+        .flatten()
+}
+
+fn disconnect(input: &mut Input<'_>) -> Disconnect<'static> {
+    let timeout = Some(Duration::from_secs(input.byte().into()));
+    let when = if input.flag() { DisconnectWhen::Completed { timeout } } else { DisconnectWhen::Sent };
+    Disconnect { reason_code: input.code(), when, ..Disconnect::default() }
+}
+
 impl Either for server::Session<STORE, OUTBOUND, INBOUND, 120> {
     type Event<'i> = server::Event<'i>;
 
@@ -227,21 +258,33 @@ impl Either for server::Session<STORE, OUTBOUND, INBOUND, 120> {
             }
             1..=3 => {
                 let topic_alias = NonZeroU16::new(input.below(4).into());
-                let publish = Publish { qos: input.qos(), topic_alias, ..Publish::new(input.topic(), input.bytes(60)) };
+                let (qos, offline) = (input.qos(), offline(input));
+                let publish = Publish { qos, topic_alias, offline, ..Publish::new(input.topic(), input.bytes(60)) };
                 self.publish(&publish).err()
             }
-            4 => self.disconnect(&Disconnect { reason_code: input.code(), ..Disconnect::default() }).err(),
+            4 => self.disconnect(&disconnect(input)).err(),
             5 => {
                 self.connection_lost();
                 None
             }
             6 => {
-                self.cancel(PacketId::new(input.below(9).into()).unwrap_or(PacketId::MIN));
+                let packet_id = PacketId::new(input.below(9).into()).unwrap_or(PacketId::MIN);
+                if input.flag() {
+                    self.give_up(packet_id);
+                } else {
+                    self.cancel(packet_id);
+                }
                 None
             }
             _ => {
                 let handle = handles.get(usize::from(input.byte()) % handles.len().max(1));
-                handle.and_then(|&handle| self.acknowledge(handle, input.code()).err())
+                handle.and_then(|&handle| {
+                    if input.flag() {
+                        let why = [Property::ReasonString(input.topic())];
+                        return self.acknowledge_with(handle, input.code(), Properties::of(&why)).err();
+                    }
+                    self.acknowledge(handle, input.code()).err()
+                })
             }
         };
         assert!(refused.is_none() || *self == before, "{refused:?}, and something has changed");

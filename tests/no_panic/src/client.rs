@@ -3,7 +3,7 @@
 use core::num::NonZeroU16;
 
 use mqtt_session::{
-    Acknowledge, Auth, Connect, Disconnect, Event, Handle, Inbox, LostSession, Message, Offline, Oversized, PacketId,
+    Acknowledge, Auth, Connect, Disconnect, DisconnectWhen, Event, Handle, Inbox, LostSession, Message, Offline, Oversized, PacketId,
     Properties, Property, Publish, Session, Step, Subscribe, Subscription, TopicAliases, Unsubscribe, Version, Will,
     matches,
 };
@@ -23,6 +23,8 @@ pub fn turn() {
     keep(session.free_space());
     keep(session.pending().into());
     keep(session.is_online().into());
+    keep(session.is_flushed().into());
+    keep(session.pending_received().into());
     keep(session.deadline().map_or(0, |deadline| deadline.as_millis() as usize));
     match session.poll(inbox, any_time()) {
         Step::Event(event) => told(event),
@@ -49,7 +51,9 @@ fn command(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) {
         4 => {
             let properties = [Property::SessionExpiryInterval(any()), Property::ReasonString(any_text())];
             let properties = Properties::of(&properties);
-            session.disconnect(&Disconnect { reason_code: any_code(), properties, ..Disconnect::default() }).err()
+            let timeout = any_flag().then(any_duration);
+            let when = if any_flag() { DisconnectWhen::Completed { timeout } } else { DisconnectWhen::Sent };
+            session.disconnect(&Disconnect { reason_code: any_code(), properties, when }).err()
         }
         5 => {
             let properties = [Property::AuthenticationMethod(any_text()), Property::AuthenticationData(any_bytes())];
@@ -68,7 +72,18 @@ fn command(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) {
             keep(session.cancel(PacketId::new(any_short()).unwrap_or(PacketId::MIN)).into());
             None
         }
-        9 => {
+        9 => session.ping().err(),
+        10 => {
+            keep(session.give_up(PacketId::new(any_short()).unwrap_or(PacketId::MIN)).into());
+            None
+        }
+        11 => {
+            // SAFETY: as in `turn`.
+            let handle = unsafe { *(&raw const HANDLE) };
+            let why = [Property::ReasonString(any_text())];
+            handle.and_then(|handle| session.acknowledge_with(handle, any_code(), Properties::of(&why)).err())
+        }
+        12 => {
             keep(matches(any_text(), any_text()).into());
             None
         }
@@ -114,6 +129,7 @@ fn publish(session: &mut Session<512, 8, 8>) -> Option<mqtt_session::CommandErro
         retain: any_flag(),
         properties: Properties::of(&properties),
         topic_alias: NonZeroU16::new(any_short()),
+        offline: if any_flag() { Some(Offline::Nothing) } else { None },
         ..Publish::new(any_text(), any_bytes())
     };
     if any_flag() {

@@ -3,7 +3,7 @@
 use mqtt_session::server::{Accept, Event, Session};
 use mqtt_session::wire::{Suback, Unsuback};
 use mqtt_session::{
-    Acknowledge, Auth, Disconnect, Inbox, List, PacketId, Properties, Property, Publish, Step, TopicAliases,
+    Acknowledge, Auth, Disconnect, DisconnectWhen, Inbox, List, PacketId, Properties, Property, Publish, Step, TopicAliases,
 };
 
 use crate::client::{keep_properties, received};
@@ -48,13 +48,23 @@ fn command(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) {
         2 => session.reject(any_code(), Properties::of(&texts)).err(),
         3 => session.suback(&Suback { packet_id, reason_codes, properties }).err(),
         4 => session.unsuback(&Unsuback { packet_id, reason_codes, properties }).err(),
-        5 => session.disconnect(&Disconnect { reason_code: any_code(), properties, ..Disconnect::default() }).err(),
+        5 => {
+            let timeout = any_flag().then(any_duration);
+            let when = if any_flag() { DisconnectWhen::Completed { timeout } } else { DisconnectWhen::Sent };
+            session.disconnect(&Disconnect { reason_code: any_code(), properties, when }).err()
+        }
         6 => session.authenticate(&Auth { reason_code: any_code(), properties }).err(),
         7 => {
             session.connection_lost();
             None
         }
         8 => session.publish(&Publish { qos: any_qos(), ..Publish::new(any_text(), b"message") }).err(),
+        9 => {
+            keep(session.give_up(packet_id).into());
+            keep(session.is_flushed().into());
+            keep(session.pending_received().into());
+            None
+        }
         _ => {
             let filled = fill(inbox.space());
             inbox.filled(filled);
