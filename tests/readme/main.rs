@@ -1,6 +1,14 @@
 //! The loop of the README as it stands there, run over a simulated link with a server's end that is real.
 //!
 //! Of `std` it sees what is in this crate: a socket, a clock and a pause that belong to a [`World`](world::World).
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a fault here is a failed test"
+)]
 
 extern crate self as std;
 extern crate std as real;

@@ -272,7 +272,7 @@ impl Endpoint for Socket {
     type Event<'i> = Infallible;
     type Request<'s> = Infallible;
 
-    fn poll<'i>(&mut self, inbox: &'i mut Inbox, _: Instant) -> Step<'_, Infallible, Infallible> {
+    fn poll(&mut self, inbox: &mut Inbox, _: Instant) -> Step<'_, Infallible, Infallible> {
         self.received.extend(inbox.unread());
         inbox.clear();
         if self.is_lost {

@@ -322,7 +322,7 @@ fn s20_a_full_store_does_not_block_a_connection() {
 
 /// Patience begins with the connection, not with the poll before it. The first poll of all may have any time.
 #[test]
-fn s20_a_pause_before_a_connection_costs_no_patience() {
+fn s20_a_pause_before_a_connection_costs_no_time_limit() {
     for mut t in both() {
         for _ in 0..2 {
             t.passes(3_600_000);
