@@ -20,8 +20,16 @@ use super::state::{
 
 impl<'m, E: End> Engine<'m, E> {
     /// Tells one outcome that is decided, if there is one. Mostly there is none.
+    #[inline(always)]
     pub(super) fn report<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
-        E::report(self, step) || self.tell_lost_request(step) || (self.core.news.has_any() && self.report_news(step))
+        let has_any = E::has_report(self.core) || self.core.news.has_any() || !self.core.untold.is_empty();
+        has_any && self.report_next(step)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn report_next<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
+        E::report(self, step) || self.tell_lost_request(step) || self.report_news(step)
     }
 
     /// Tells of one request that was lost, unless the outcome of a message is told before.

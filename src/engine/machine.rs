@@ -86,8 +86,15 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     /// Answers what the application left unanswered.
     fn answer_neglected(engine: &mut Engine<'_, Self>);
 
-    /// Tells something else, if there is anything.
-    fn report<'m, 'i>(engine: &mut Engine<'m, Self>, step: &mut StepOf<'m, 'i, Self>) -> bool;
+    /// Whether there is something else to tell.
+    fn has_report(_core: &Core<Self>) -> bool {
+        false
+    }
+
+    /// Tells it.
+    fn report<'m, 'i>(_engine: &mut Engine<'m, Self>, _step: &mut StepOf<'m, 'i, Self>) -> bool {
+        false
+    }
 
     /// A message that was in flight when the session was lost has become a new one, where that is done.
     fn republished<'i>(_lost: PacketId, _packet_id: PacketId) -> Option<Self::Event<'i>> {
@@ -211,7 +218,7 @@ impl<'m, E: End> Engine<'m, E> {
             }
             pause = self.core.pause(self.store.outbox);
         }
-        if self.tell_outcome(step) {
+        if !self.core.untold.is_empty() && self.tell_outcome(step) {
             return;
         }
         if self.is_quiet() {

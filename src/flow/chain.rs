@@ -13,6 +13,10 @@ pub(crate) struct Chain {
 impl Chain {
     pub(crate) const NEW: Self = Self { last: None };
 
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.last.is_none()
+    }
+
     pub(crate) fn first(&self, slots: &[Slot]) -> Option<SlotId> {
         neighbour(slots, self.last?, Side::Behind)
     }

@@ -148,8 +148,12 @@ impl End for Server {
         engine.answer_pending();
     }
 
+    fn has_report(core: &Core<Self>) -> bool {
+        core.end.will == Will::Due
+    }
+
     fn report<'m, 'i>(engine: &mut Engine<'m, Self>, step: &mut StepOf<'m, 'i, Self>) -> bool {
-        let is_due = engine.core.end.will == Will::Due;
+        let is_due = Self::has_report(engine.core);
         if is_due {
             engine.core.end.will = Will::None;
             tell(step, Event::WillDue { delay: engine.core.end.will_delay });

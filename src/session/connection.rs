@@ -136,10 +136,6 @@ impl End for Client {
 
     fn answer_neglected(_: &mut Engine<'_, Self>) {}
 
-    fn report<'m, 'i>(_: &mut Engine<'m, Self>, _: &mut StepOf<'m, 'i, Self>) -> bool {
-        false
-    }
-
     /// A slot for one request, where there are two or more.
     fn kept_slots(core: &Core<Self>, slots: usize) -> usize {
         usize::from(slots > 1 && core.end.requests == 0)
