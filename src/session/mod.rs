@@ -210,7 +210,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     ///
     /// ```
     /// # #[cfg(feature = "v5")] {
-    /// # use mqtt_session::{Acknowledge, CommandError, Connect, Event, Inbox, Instant, Property, ReasonCode, Session, Step, Version};
+    /// # use mqtt_session::{Acknowledge, CommandError, Connect, Event, Inbox, Instant, Properties, Property, ReasonCode, Session, Step, Version};
     /// # let (mut session, mut inbox): (Session<256, 8, 8>, Inbox<[u8; 256]>) = (Session::new(), Inbox::new());
     /// # let now = Instant::from_millis(0);
     /// let manual = Connect { acknowledgement: Acknowledge::Manually, ..Connect::new(Version::V5, "valves") };

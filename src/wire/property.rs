@@ -102,6 +102,7 @@ macro_rules! properties {
 
         impl Kind {
             /// By their property identifiers.
+            #[expect(clippy::indexing_slicing, reason = "in a constant, where an index out of bounds does not compile")]
             const ALL: [Option<Self>; 0x2B] = {
                 let mut all = [None; 0x2B];
                 $($( all[$id] = Some(Self::$name); )+)+

@@ -163,7 +163,7 @@ fn large(first: u8, id: u16, len: usize) -> Vec<u8> {
         body.extend(id.to_be_bytes());
     }
     body.push(0);
-    body.resize(len - if len > 129 { 3 } else { 2 }, b'x');
+    body.resize(len.saturating_sub(if len > 129 { 3 } else { 2 }), b'x');
     let packet = with_header(first, &body);
     assert_eq!(packet.len(), len);
     packet
