@@ -22,12 +22,12 @@ pub trait Endpoint {
     type Event<'i>;
 
     /// What a poll asks for besides: [`Infallible`] if nothing, and then a `match` on a [`Step`] needs no arm for it.
-    type Request<'s>
+    type Record<'s>
     where
         Self: 's;
 
     /// See [`Session::poll`].
-    fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Self::Event<'i>, Self::Request<'_>>;
+    fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Self::Event<'i>, Self::Record<'_>>;
 
     /// See [`Session::transmitted`].
     fn transmitted(&mut self, len: usize);
@@ -43,9 +43,9 @@ pub trait Endpoint {
 }
 
 /// An endpoint that asks for nothing but writing, reading and waiting, as all of this version do.
-pub trait PlainEndpoint: 'static + for<'s> Endpoint<Request<'s> = Infallible> {}
+pub trait PlainEndpoint: 'static + for<'s> Endpoint<Record<'s> = Infallible> {}
 
-impl<E: 'static + for<'s> Endpoint<Request<'s> = Infallible>> PlainEndpoint for E {}
+impl<E: 'static + for<'s> Endpoint<Record<'s> = Infallible>> PlainEndpoint for E {}
 
 /// The commands of either end, of whatever size it is: for helpers that need not name the four constants of a session. Of a
 /// client's end there are more, in [`ClientCommands`].
@@ -213,9 +213,9 @@ macro_rules! endpoint {
             for $session
         {
             type Event<'i> = $event;
-            type Request<'s> = Infallible;
+            type Record<'s> = Infallible;
 
-            fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Self::Event<'i>, Self::Request<'_>> {
+            fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Self::Event<'i>, Self::Record<'_>> {
                 self.poll(inbox, now)
             }
 

@@ -249,6 +249,9 @@ pub enum CloseReason {
     RequestTooLarge,
     /// DISCONNECT wants to keep a session that was to end with its connection. (5.0: 3.14.2.2.2)
     ExpiryRaised,
+    /// The application could not write the records of a durable session, as it said. What was not written is due again on the next
+    /// connection.
+    RecordsNotWritten,
 }
 
 impl From<BadAlias> for CloseReason {
@@ -324,7 +327,9 @@ impl CloseReason {
             Self::Violation(violation) => Some(violation.reason_code()),
             Self::ReceiveMaximumExceeded => Some(ReasonCode::ReceiveMaximumExceeded),
             Self::TooManyHeld => Some(ReasonCode::QuotaExceeded),
-            Self::MaximumPacketSizeTooSmall => Some(ReasonCode::ImplementationSpecificError),
+            Self::MaximumPacketSizeTooSmall | Self::RecordsNotWritten => {
+                Some(ReasonCode::ImplementationSpecificError)
+            }
             Self::TopicAliasTooHigh => Some(ReasonCode::TopicAliasInvalid),
             Self::TopicTooLong | Self::RequestTooLarge => Some(ReasonCode::QuotaExceeded),
             Self::KeepAliveTimeout => Some(ReasonCode::KeepAliveTimeout),
@@ -394,6 +399,7 @@ impl fmt::Display for CloseReason {
             Self::SharedUnsupported => "a shared subscription was asked for, which is not supported",
             Self::RequestTooLarge => "a request names more filters than can be answered",
             Self::ExpiryRaised => "a session that ends with its connection cannot be kept",
+            Self::RecordsNotWritten => "the records of the session could not be written",
         })
     }
 }

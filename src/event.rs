@@ -27,7 +27,7 @@ use crate::wire::{
 /// * [`Wait`](Step::Wait) is an upper bound: a poll that comes earlier does no harm. One that comes later is judged fairly, because the
 ///   transport is read once more before a time limit counts.
 ///
-/// The sessions of this version ask for nothing more, so `R` has no value, [`Step::Request`] cannot exist, and a `match` on a step
+/// The sessions of this version ask for nothing more, so `R` has no value, [`Step::Persist`] cannot exist, and a `match` on a step
 /// needs no arm for it.
 pub enum Step<'s, E, R = Infallible> {
     /// Something happened.
@@ -47,8 +47,9 @@ pub enum Step<'s, E, R = Infallible> {
     Wait(Option<Instant>),
     /// The connection is over: close the transport. Repeated until `connect`.
     Close(CloseReason),
-    /// A session of a kind that needs more of its caller asks for it.
-    Request(R),
+    /// Write these records, so that they survive a loss of power, and say so by `persisted`. Repeated, with what has changed since, until
+    /// then; nothing that depends on them leaves before. Only durable sessions have this step.
+    Persist(R),
 }
 
 /// Of the bytes to write, only how many there are: a password may be among them.
@@ -59,7 +60,7 @@ impl<E: fmt::Debug, R: fmt::Debug> fmt::Debug for Step<'_, E, R> {
             Self::Transmit(bytes) => f.debug_tuple("Transmit").field(&Unshown(bytes)).finish(),
             Self::Wait(deadline) => f.debug_tuple("Wait").field(deadline).finish(),
             Self::Close(cause) => f.debug_tuple("Close").field(cause).finish(),
-            Self::Request(request) => f.debug_tuple("Request").field(request).finish(),
+            Self::Persist(records) => f.debug_tuple("Persist").field(records).finish(),
         }
     }
 }
@@ -72,7 +73,7 @@ impl<E: defmt::Format, R: defmt::Format> defmt::Format for Step<'_, E, R> {
             Self::Transmit(bytes) => defmt::write!(f, "Transmit([{=usize} bytes])", bytes.len()),
             Self::Wait(deadline) => defmt::write!(f, "Wait({})", deadline),
             Self::Close(cause) => defmt::write!(f, "Close({})", cause),
-            Self::Request(request) => defmt::write!(f, "Request({})", request),
+            Self::Persist(records) => defmt::write!(f, "Persist({})", records),
         }
     }
 }

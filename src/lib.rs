@@ -81,16 +81,22 @@ mod backoff;
 mod bytes;
 mod command;
 mod control;
+#[cfg(feature = "durable")]
+pub mod durable;
 mod endpoint;
 mod engine;
 mod error;
 mod event;
 mod flow;
 mod inbox;
+#[cfg(feature = "durable")]
+mod journal;
 #[cfg(any(feature = "embedded-io", feature = "embedded-io-async"))]
 pub mod io;
 mod keepalive;
 mod outbox;
+#[cfg(feature = "durable")]
+mod record;
 mod report;
 #[cfg(feature = "server")]
 pub mod server;

@@ -62,6 +62,17 @@ impl Lifetime {
         }
     }
 
+    /// What a record keeps of it.
+    #[cfg(feature = "durable")]
+    pub(crate) const fn number(self) -> u32 {
+        self.0
+    }
+
+    #[cfg(feature = "durable")]
+    pub(crate) const fn of_number(number: u32) -> Self {
+        Self(number)
+    }
+
     /// Says when this is, where that was not yet said.
     fn stamped(self, now: Instant) -> Self {
         if self.0 & Self::UNSTAMPED == 0 {
@@ -493,6 +504,12 @@ impl<'m> Store<'m> {
         Records { outbox, bytes }.shown()
     }
 
+    /// What can be asked without a change, for as long as the store lives.
+    #[cfg(feature = "durable")]
+    pub(crate) const fn into_records(self) -> Records<'m> {
+        Records { outbox: self.outbox, bytes: self.bytes }
+    }
+
     /// Notes that `len` bytes more of the packet were written.
     pub(crate) fn written(&mut self, len: usize) {
         let writing = &mut self.outbox.writing;
@@ -730,6 +747,10 @@ fn packet_start(place: Place) -> usize {
 }
 
 const _: () = assert!(size_of::<Outbox>() == 24);
+
+#[cfg(feature = "durable")]
+#[path = "outbox_restore.rs"]
+mod restore;
 
 #[cfg(test)]
 #[path = "outbox_tests.rs"]

@@ -13,6 +13,8 @@ use crate::time::seconds;
 use crate::timer::Timer;
 use crate::wire::{self, Measured, Properties, Role, Version, Violation};
 
+#[cfg(feature = "durable")]
+use super::journal::Change;
 use super::machine::{ANSWER, End, Engine, Processed, StepOf, tell};
 use super::state::{
     Authentication, Dropped, Limits, Overdue, Phase, SessionLifetime, SessionLoss, SpaceWait, Support, Tolerated, Turn,
@@ -82,6 +84,8 @@ impl<'m, E: End> Engine<'m, E> {
         let packet_id = Identifiers::renew(self.slots, id)?;
         slot_mut(self.slots, id)?.set_sent(Sent::Queued(level));
         self.store.renew(place, packet_id);
+        #[cfg(feature = "durable")]
+        self.note_sent(id, Change::Altered);
         if self.stored_version().is_v5() && self.store.records().label(place).lifetime != Lifetime::ENDLESS {
             // It may expire again, so what waits is passed over again.
             self.core.expiry = Timer::of(0);
@@ -154,6 +158,8 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// The session is gone, on whichever end: what was in flight will be reported, what was held is forgotten.
     pub(crate) fn lose_session(&mut self, session_loss: SessionLoss) {
+        #[cfg(feature = "durable")]
+        self.note_session_lost(session_loss);
         self.core.news.set_session_loss(session_loss);
         self.core.table.clear(self.held);
         self.free_identifiers();

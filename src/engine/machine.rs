@@ -122,6 +122,16 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
     /// The connection is over.
     fn ended(engine: &mut Engine<'_, Self>);
 
+    /// How many seconds the session waits for its client, at the server's end.
+    #[cfg(feature = "durable")]
+    fn expiry(_core: &Core<Self>) -> u32 {
+        0
+    }
+
+    /// The session was restored, and has waited since `now` at the longest.
+    #[cfg(feature = "durable")]
+    fn restored(_core: &mut Core<Self>, _expiry: u32, _now: Instant) {}
+
     /// The clock was set back by so many milliseconds.
     fn set_back(&mut self, _millis: u64) {}
 
@@ -172,6 +182,9 @@ pub(crate) struct Engine<'m, E> {
     pub(crate) queue: Queue<'m>,
     pub(crate) slots: &'m mut [Slot],
     pub(crate) held: &'m mut [Entry],
+    /// What of the session is in the store of the application, if it has one.
+    #[cfg(feature = "durable")]
+    pub(crate) journal: Option<crate::journal::Journal<'m>>,
 }
 
 impl<'m, E: End> Engine<'m, E> {
@@ -179,6 +192,22 @@ impl<'m, E: End> Engine<'m, E> {
     // On its own, so that the frame of the application that calls it stays small.
     #[inline(never)]
     pub(crate) fn poll<'i>(mut self, inbox: &'i mut Inbox, now: Instant, step: &mut StepOf<'m, 'i, E>) {
+        if let Some(pause) = self.advance(inbox, now, step) {
+            self.act(step, pause);
+        }
+        if let Step::Event(_event) = step {
+            report!(debug, "{:?}", _event);
+        }
+    }
+
+    /// All that comes before something is shown. `None`: the step is taken. Otherwise the milliseconds until time demands something.
+    #[inline(always)]
+    pub(crate) fn advance<'i>(
+        &mut self,
+        inbox: &'i mut Inbox,
+        now: Instant,
+        step: &mut StepOf<'m, 'i, E>,
+    ) -> Option<u32> {
         self.elapse(now);
         if Version::LATEST.is_v5()
             && self.core.expiry.is_over()
@@ -194,19 +223,15 @@ impl<'m, E: End> Engine<'m, E> {
                 self.core.overdue = Overdue::Written;
             }
         }
-        E::answer_neglected(&mut self);
+        E::answer_neglected(self);
         self.acknowledge_received();
         let told = self.report(step) || (inbox.is_worth_a_look() && self.receive(inbox, step));
-        if !told {
-            self.act(step, has_space);
-        }
-        if let Step::Event(_event) = step {
-            report!(debug, "{:?}", _event);
-        }
+        if told { None } else { self.meet(step, has_space) }
     }
 
-    /// What is to be done once nothing more is received.
-    fn act<'i>(mut self, step: &mut StepOf<'m, 'i, E>, has_space: bool) {
+    /// What time demands once nothing more is received. `None`: the step is taken.
+    #[inline(always)]
+    fn meet<'i>(&mut self, step: &mut StepOf<'m, 'i, E>, has_space: bool) -> Option<u32> {
         if matches!(self.core.phase, Phase::Draining | Phase::Settling) {
             self.end(self.core.cause);
         }
@@ -214,13 +239,15 @@ impl<'m, E: End> Engine<'m, E> {
         if pause == 0 || self.retry_interval() != 0 || self.core.overdue != Overdue::No {
             if self.meet_deadlines(has_space) == Met::NotRead {
                 *step = Step::Wait(Some(self.core.now));
-                return;
+                return None;
             }
             pause = self.core.pause(self.store.outbox);
         }
-        if !self.core.untold.is_empty() && self.tell_outcome(step) {
-            return;
-        }
+        if !self.core.untold.is_empty() && self.tell_outcome(step) { None } else { Some(pause) }
+    }
+
+    /// What is to be shown, or waited for.
+    pub(crate) fn act<'i>(mut self, step: &mut StepOf<'m, 'i, E>, mut pause: u32) {
         if self.is_quiet() {
             self.core.turn = Turn::Queue;
         } else {

@@ -6,9 +6,17 @@ use core::hash::{Hash, Hasher};
 
 use crate::control::{Control, Queue};
 use crate::flow::held::Entry;
+#[cfg(feature = "durable")]
+use crate::flow::identifiers;
 use crate::flow::identifiers::Slot;
+#[cfg(feature = "durable")]
+use crate::flow::sender::Sent;
+#[cfg(feature = "durable")]
+use crate::journal::{Journal, Ledger, Mark, Numbered};
 use crate::outbox::{Outbox, Records, Store};
 use crate::time::Instant;
+#[cfg(feature = "durable")]
+use crate::wire::PacketId;
 
 use super::content::Content;
 use super::machine::{End, Engine};
@@ -77,7 +85,43 @@ impl<E: End, const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, co
             queue: Queue::over(&mut self.control, &mut self.queue),
             slots: &mut self.slots,
             held: &mut self.held,
+            #[cfg(feature = "durable")]
+            journal: None,
         }
+    }
+}
+
+/// What of a session is in the store of an application.
+#[cfg(feature = "durable")]
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Marks<const OUTBOUND: usize, const INBOUND: usize> {
+    pub(crate) ledger: Ledger,
+    sent: [Numbered; OUTBOUND],
+    held: [Mark; INBOUND],
+}
+
+#[cfg(feature = "durable")]
+impl<const OUTBOUND: usize, const INBOUND: usize> Marks<OUTBOUND, INBOUND> {
+    /// All zero bits.
+    pub(crate) const NEW: Self =
+        Self { ledger: Ledger::NEW, sent: [Numbered::NONE; OUTBOUND], held: [Mark::NONE; INBOUND] };
+}
+
+#[cfg(feature = "durable")]
+impl<E: End, const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize>
+    Memory<E, STORE, OUTBOUND, INBOUND, CONTROL>
+{
+    /// With a journal.
+    pub(crate) fn engine_of<'m>(&'m mut self, marks: &'m mut Marks<OUTBOUND, INBOUND>) -> Engine<'m, E> {
+        let Marks { ledger, sent, held } = marks;
+        Engine { journal: Some(Journal { ledger, sent, held }), ..self.engine() }
+    }
+
+    /// The identifiers of the messages whose outcome is not yet told.
+    pub(crate) fn outstanding(&self) -> impl Iterator<Item = PacketId> {
+        let untold = |slot: &Slot| slot.sent() != Sent::Free && !slot.is_request() && !slot.sent().is_told();
+        let places = self.slots.iter().enumerate().filter(move |(_, slot)| untold(slot));
+        places.filter_map(|(index, _)| identifiers::packet_id_at(&self.slots, index))
     }
 }
 

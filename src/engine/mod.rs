@@ -3,11 +3,15 @@
 mod authentication;
 mod content;
 mod ending;
+#[cfg(feature = "durable")]
+pub(crate) mod journal;
 mod machine;
 mod memory;
 mod outcomes;
 mod packed;
 mod receiving;
+#[cfg(feature = "durable")]
+mod restore;
 mod sending;
 pub(crate) mod state;
 
@@ -16,4 +20,6 @@ pub(crate) use self::machine::{
     ANSWER, Announcement, End, Engine, Processed, SHORTEST, SHOWN, StepOf, is_announced, received, tell,
 };
 pub(crate) use self::memory::Memory;
+#[cfg(feature = "durable")]
+pub(crate) use self::memory::Marks;
 pub(crate) use self::sending::{Needs, Room};

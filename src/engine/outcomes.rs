@@ -7,6 +7,8 @@ use crate::outbox::{Label, ORDERS, Order, Place};
 use crate::timer::Timer;
 use crate::wire::{PacketId, Properties, PublishFlags};
 
+#[cfg(feature = "durable")]
+use super::journal::Change;
 use super::machine::{End, Engine, Processed, StepOf, tell};
 use super::state::SessionLoss;
 
@@ -36,6 +38,8 @@ impl<'m, E: End> Engine<'m, E> {
         if let Some(slot) = slot_mut(self.slots, id) {
             slot.set_sent(given_up);
         }
+        #[cfg(feature = "durable")]
+        self.note_sent(id, Change::GivenUp);
         true
     }
 
@@ -87,6 +91,14 @@ impl<'m, E: End> Engine<'m, E> {
         if left != 0 {
             return self.expire_in(left);
         }
+        #[cfg(feature = "durable")]
+        let is_sent = slot.is_some();
+        #[cfg(feature = "durable")]
+        if let Some(id) = SlotId::new(id).filter(|_| is_sent) {
+            self.note_unstored(id, place);
+            self.note_sent(id, Change::Expired);
+        }
+        let slot = SlotId::new(id).and_then(|id| slot_mut(self.slots, id));
         self.store.remove(order, place);
         match (slot, SlotId::new(id)) {
             (Some(slot), Some(id)) => {
@@ -140,6 +152,11 @@ impl<'m, E: End> Engine<'m, E> {
             (Some(kept), Some(slot)) => {
                 slot.set_sent(kept);
                 slot.set_link(0);
+                #[cfg(feature = "durable")]
+                self.note_sent(
+                    id,
+                    if matches!(outcome, Outcome::Unsendable) { Change::GivenUp } else { Change::Altered },
+                );
             }
             _ => self.free(id),
         }
@@ -171,12 +188,16 @@ impl<'m, E: End> Engine<'m, E> {
 
     pub(super) fn unstore(&mut self, id: SlotId) {
         if let Some(place) = slot(self.slots, id).and_then(|slot| Place::new(slot.link())) {
+            #[cfg(feature = "durable")]
+            self.note_unstored(id, place);
             self.store.remove(Order::Acknowledged, place);
             self.space_freed();
         }
     }
 
     pub(crate) fn free(&mut self, id: SlotId) {
+        #[cfg(feature = "durable")]
+        self.note_sent(id, Change::Over);
         self.core.identifiers.release(self.slots, id);
         self.space_freed();
     }

@@ -338,6 +338,8 @@ impl<'m, E: End> Engine<'m, E> {
                 // The peer has given the exchange up; if we did not, it would end every connection from now on.
                 if let (Held::Received | Held::ReceivedBefore | Held::HandedBefore, Some(id)) = (held, found) {
                     self.core.table.remove(self.held, id);
+                    #[cfg(feature = "durable")]
+                    self.note_held(id);
                 }
                 Err(CloseReason::PacketIdentifierReused)
             }
@@ -381,6 +383,10 @@ impl<'m, E: End> Engine<'m, E> {
                 None
             }
         };
+        #[cfg(feature = "durable")]
+        if let Some(id) = id {
+            self.note_held(id);
+        }
         Ok(Arrived::Delivered(handle))
     }
 
@@ -452,6 +458,8 @@ impl<'m, E: End> Engine<'m, E> {
             }
             Some((id, entry)) if matches!(entry.held(), Held::Received | Held::ReceivedBefore) => {
                 self.core.table.remove(self.held, id);
+                #[cfg(feature = "durable")]
+                self.note_held(id);
                 ReasonCode::Success
             }
             _ => ReasonCode::PacketIdentifierNotFound,
@@ -526,6 +534,8 @@ impl<'m, E: End> Engine<'m, E> {
             self.close_one();
             self.core.table.remove(self.held, id);
         }
+        #[cfg(feature = "durable")]
+        self.note_held_if_new(id);
     }
 
     /// What the application says of a message.
@@ -535,6 +545,8 @@ impl<'m, E: End> Engine<'m, E> {
         if let Some(entry) = entry_mut(self.held, id) {
             entry.set_reason(reason_code);
         }
+        #[cfg(feature = "durable")]
+        self.note_held(id);
         Ok(())
     }
 

@@ -15,6 +15,8 @@ use crate::wire::{
     Version, Writer,
 };
 
+#[cfg(feature = "durable")]
+use super::journal::Change;
 use super::machine::{ANSWER, End, Engine, Processed, SHOWN, StepOf, tell};
 use super::state::{Phase, SessionLoss, Turn};
 
@@ -109,6 +111,10 @@ impl<'m, E: End> Engine<'m, E> {
         let packet = self.enter(&head, order, label, room)?;
         let start = packet.len().saturating_sub(payload);
         fill(packet.get_mut(start..).unwrap_or_default());
+        #[cfg(feature = "durable")]
+        if let Some((id, _)) = slot {
+            self.note_sent(id, Change::Begun);
+        }
         Ok(packet_id)
     }
 
@@ -414,6 +420,10 @@ impl<'m, E: End> Engine<'m, E> {
             }
             Reaction::Contradiction | Reaction::Stray { .. } => return Err(CloseReason::UnexpectedAcknowledgement),
         };
+        #[cfg(feature = "durable")]
+        if matches!(reaction, Reaction::Accepted(_)) {
+            self.note_sent(id, Change::Accepted);
+        }
         self.count(counted);
         self.forget(id);
         if sent.is_told() {
@@ -429,6 +439,8 @@ impl<'m, E: End> Engine<'m, E> {
         if let Some(slot) = slot_mut(self.slots, id) {
             slot.set_sent(Sent::Released(counted, receipt));
         }
+        #[cfg(feature = "durable")]
+        self.note_sent(id, Change::Released);
         if self.core.next_release.is_some() {
             if self.retry_interval() != 0 {
                 self.ages().note_due(self.slots, id, self.core.now.millisecond());

@@ -135,6 +135,40 @@ impl Table {
         self.update(entries, |_| Held::Free);
     }
 
+    /// The table of entries into which identifiers were put, and nothing else. One that is there twice is put out of the second
+    /// entry.
+    #[cfg(feature = "durable")]
+    pub(crate) fn restored(entries: &mut [Entry]) -> Self {
+        let mut table = Self::NEW;
+        let mut last_free = None;
+        for id in (1..=u16::MAX).take(entries.len()).filter_map(EntryId::new) {
+            let Some(&Entry { packet_id, .. }) = entry(entries, id) else { continue };
+            let packet_id = packet_id.filter(|&packet_id| Self::find(entries, packet_id).is_none());
+            let head = packet_id.and_then(|packet_id| bucket(entries, packet_id));
+            let chained = head.and_then(|head| entries.get_mut(head)).and_then(|head| head.bucket.replace(id));
+            if let Some(entry) = entry_mut(entries, id) {
+                entry.packet_id = packet_id;
+                entry.chain = chained.map_or(0, EntryId::get);
+                entry.state = State::FREE.with_held(if packet_id.is_some() { Held::ReceivedBefore } else { Held::Free });
+            }
+            if packet_id.is_some() {
+                table.len = table.len.wrapping_add(1);
+                continue;
+            }
+            let index = id.get().wrapping_sub(1);
+            match last_free.replace(id).and_then(|last: EntryId| Some((last, entry_mut(entries, last)?))) {
+                Some((last, entry)) => entry.chain = index.wrapping_sub(last.get()),
+                None => table.free = index,
+            }
+        }
+        let end = u16::try_from(entries.len()).unwrap_or(u16::MAX);
+        match last_free.and_then(|last| Some((last, entry_mut(entries, last)?))) {
+            Some((last, entry)) => entry.chain = end.wrapping_sub(last.get()),
+            None => table.free = end,
+        }
+        table
+    }
+
     fn update(&mut self, entries: &mut [Entry], after: impl Fn(Held) -> Held) {
         self.last_due = None;
         let mut next = Some(EntryId::MIN);
@@ -178,6 +212,21 @@ impl Entry {
 
     pub(crate) const fn set_held(&mut self, held: Held) {
         self.state = self.state.with_held(held);
+    }
+
+    /// Keeps a number for the time of a restore, in what has no meaning yet.
+    #[cfg(feature = "durable")]
+    pub(crate) fn keep_number(&mut self, number: u32) {
+        let [a, b, c, d] = number.to_be_bytes();
+        self.chain = u16::from_be_bytes([a, b]);
+        self.due = EntryId::new(u16::from_be_bytes([c, d]));
+    }
+
+    /// The number that was kept.
+    #[cfg(feature = "durable")]
+    pub(crate) fn take_number(&mut self) -> u32 {
+        let high = core::mem::take(&mut self.chain);
+        u32::from(high) << 16 | u32::from(self.due.take().map_or(0, EntryId::get))
     }
 
     /// What the application said.

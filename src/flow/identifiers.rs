@@ -141,6 +141,42 @@ impl Identifiers {
         Some(identifier(len, id, slot))
     }
 
+    /// The exchange with this identifier in a slot that is free, of a table whose free slots are not yet chained. `false`: the
+    /// identifier is not one of this slot.
+    #[cfg(feature = "durable")]
+    pub(crate) fn restore(slots: &mut [Slot], index: usize, packet_id: PacketId, sent: Sent) -> bool {
+        let len = len(slots);
+        let number = u32::from(packet_id.get()).wrapping_sub(1);
+        let Some(generation) = number.checked_div(len) else { return false };
+        let is_here = usize::try_from(number.wrapping_sub(generation.wrapping_mul(len))) == Ok(index);
+        match (u16::try_from(generation), slots.get_mut(index)) {
+            (Ok(generation @ ..=Slot::LAST_GENERATION), Some(slot)) if is_here => {
+                slot.state = generation << Slot::SENT_BITS | sent.number();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Chains the free slots of a table into which exchanges were put.
+    #[cfg(feature = "durable")]
+    pub(crate) fn restored(slots: &mut [Slot]) -> Self {
+        let (mut first, mut last, mut taken) = (None, None, 0_u16);
+        for id in (1..=u16::MAX).take(slots.len()).filter_map(SlotId::new) {
+            if !slot(slots, id).is_some_and(Slot::is_free) {
+                taken = taken.wrapping_add(1);
+                continue;
+            }
+            chain(slots, last.unwrap_or(id), id);
+            first = first.or(Some(id));
+            last = Some(id);
+        }
+        if let (Some(first), Some(last)) = (first, last) {
+            chain(slots, last, first);
+        }
+        Self { behind_last: last.map_or(0, |last| neighbour(slots, last)), taken }
+    }
+
     /// The slot that became free last, if one is free.
     fn last(&self, slots: &[Slot]) -> Option<SlotId> {
         let all = u16::try_from(slots.len()).ok()?;

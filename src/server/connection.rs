@@ -196,6 +196,18 @@ impl End for Server {
         self.ended = self.ended.before_millis(millis);
     }
 
+    #[cfg(feature = "durable")]
+    fn expiry(core: &Core<Self>) -> u32 {
+        core.end.expiry
+    }
+
+    /// How long the power was gone nobody knows, so the session has its whole time again.
+    #[cfg(feature = "durable")]
+    fn restored(core: &mut Core<Self>, expiry: u32, now: Instant) {
+        core.end.expiry = expiry;
+        core.end.ended = now;
+    }
+
     fn comparable(core: &Core<Self>) -> Self {
         // When the connection ended matters by how much is left of the session.
         let left = core.expires_at().map_or(0, |end| end.millis_since(core.now));
@@ -204,7 +216,7 @@ impl End for Server {
 }
 
 impl<'m> Engine<'m, Server> {
-    pub(super) fn open(&mut self, response_timeout: Duration) {
+    pub(crate) fn open(&mut self, response_timeout: Duration) {
         let response_timeout = seconds(response_timeout);
         if !matches!(self.core.phase, Phase::Offline | Phase::Reporting) {
             self.end(CloseReason::ConnectionLost);
@@ -255,7 +267,7 @@ impl<'m> Engine<'m, Server> {
     }
 
     /// CONNACK, and with it the beginning of everything else. [MQTT-3.1.4-4] in 3.1.1, [MQTT-3.1.4-5] in 5.0
-    pub(super) fn accept(&mut self, accept: &Accept<'_>) -> Result<(), CommandError> {
+    pub(crate) fn accept(&mut self, accept: &Accept<'_>) -> Result<(), CommandError> {
         let Server { stage, asked, .. } = self.core.end;
         if self.core.phase != Phase::Connecting || stage != Stage::Undecided {
             return Err(CommandError::NothingToAnswer);
@@ -337,7 +349,7 @@ impl<'m> Engine<'m, Server> {
         self.core.turn = Turn::Ahead;
     }
 
-    pub(super) fn reject(&mut self, reason_code: ReasonCode, properties: Properties<'_>) -> Result<(), CommandError> {
+    pub(crate) fn reject(&mut self, reason_code: ReasonCode, properties: Properties<'_>) -> Result<(), CommandError> {
         if self.core.phase != Phase::Connecting || self.core.end.stage != Stage::Undecided {
             return Err(CommandError::NothingToAnswer);
         }
@@ -424,12 +436,12 @@ impl<'m> Engine<'m, Server> {
         Ok(tell(step, Event::Disconnected(disconnect)))
     }
 
-    pub(super) fn disconnect(&mut self, disconnect: &command::Disconnect<'_>) -> Result<(), CommandError> {
+    pub(crate) fn disconnect(&mut self, disconnect: &command::Disconnect<'_>) -> Result<(), CommandError> {
         self.check_online()?;
         self.leave(disconnect)
     }
 
-    pub(super) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), CommandError> {
+    pub(crate) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), CommandError> {
         let goes_on = auth.reason_code == ReasonCode::ContinueAuthentication;
         let Server { stage, .. } = self.core.end;
         let due = match (self.core.phase, self.core.news.authentication()) {

@@ -4,7 +4,7 @@ use crate::engine::state::ClientHash;
 
 /// HalfSipHash-2-4 of 64 bits with a key of zeros: small, and no shorter way to a second name is known than to try about 2^64 of
 /// them. The key is no secret, so whoever may choose both names needs about 2^32 attempts, and gains nothing by it.
-pub(super) fn hash(client_id: &str) -> ClientHash {
+pub(crate) fn hash(client_id: &str) -> ClientHash {
     ClientHash(half_sip([0; 2], client_id.as_bytes()))
 }
 

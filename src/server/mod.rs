@@ -23,6 +23,11 @@ use crate::report::attempt;
 use crate::time::Instant;
 use crate::wire::{Auth, PacketId, Properties, ReasonCode, Suback, Unsuback};
 
+#[cfg(feature = "durable")]
+pub(crate) use self::identity::hash as client_hash;
+#[cfg(feature = "durable")]
+pub(crate) use self::state::Server;
+#[cfg(not(feature = "durable"))]
 use self::state::Server;
 
 pub use self::command::{Accept, Liveness};
@@ -335,6 +340,16 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     #[must_use]
     pub fn expires_at(&self) -> Option<Instant> {
         self.0.core.expires_at()
+    }
+
+    #[cfg(feature = "durable")]
+    pub(crate) const fn memory(&mut self) -> &mut Memory<Server, STORE, OUTBOUND, INBOUND, CONTROL> {
+        &mut self.0
+    }
+
+    #[cfg(feature = "durable")]
+    pub(crate) const fn memory_ref(&self) -> &Memory<Server, STORE, OUTBOUND, INBOUND, CONTROL> {
+        &self.0
     }
 }
 

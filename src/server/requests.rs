@@ -112,13 +112,13 @@ impl<'m> Engine<'m, Server> {
         Measured::new(&failure, self.version(), Role::Client).ok().map(|measured| measured.len())
     }
 
-    pub(super) fn suback(&mut self, suback: &Suback<'_>) -> Result<(), CommandError> {
+    pub(crate) fn suback(&mut self, suback: &Suback<'_>) -> Result<(), CommandError> {
         self.check_pending(Kind::Subscribe, suback.packet_id, &suback.reason_codes)?;
         let properties = Server::diagnostics(self, suback.properties);
         self.reply(&Suback { properties, ..*suback })
     }
 
-    pub(super) fn unsuback(&mut self, unsuback: &Unsuback<'_>) -> Result<(), CommandError> {
+    pub(crate) fn unsuback(&mut self, unsuback: &Unsuback<'_>) -> Result<(), CommandError> {
         self.check_pending(Kind::Unsubscribe, unsuback.packet_id, &unsuback.reason_codes)?;
         let properties = Server::diagnostics(self, unsuback.properties);
         let reason_codes = if self.version().is_v5() { unsuback.reason_codes } else { List::EMPTY };

@@ -181,7 +181,7 @@ impl End for Client {
 }
 
 impl<'m> Engine<'m, Client> {
-    pub(super) fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Result<(), CommandError> {
+    pub(crate) fn connect(&mut self, inbox: &mut Inbox, connect: &Connect<'_>) -> Result<(), CommandError> {
         let client = hash(connect.client_id);
         self.check_session(connect, client)?;
         // The server may have a session that is not to be resumed.
@@ -385,6 +385,8 @@ impl<'m> Engine<'m, Client> {
     fn session_was_lost(&mut self) {
         match (self.core.end.request.lost_session(), self.version().is_v5()) {
             (LostSession::Standard, false) => {
+                #[cfg(feature = "durable")]
+                self.note_session_lost(SessionLoss::Nothing);
                 self.core.table.clear(self.held);
                 self.free_identifiers();
             }
@@ -441,7 +443,7 @@ impl<'m> Engine<'m, Client> {
         Ok(tell(step, Event::Disconnected(disconnect)))
     }
 
-    pub(super) fn disconnect(&mut self, disconnect: &command::Disconnect<'_>) -> Result<(), CommandError> {
+    pub(crate) fn disconnect(&mut self, disconnect: &command::Disconnect<'_>) -> Result<(), CommandError> {
         self.check_online()?;
         let expiry = disconnect.properties.session_expiry_interval();
         if expiry.is_some_and(|seconds| seconds != 0) && !self.core.end.request.lasting() {
@@ -456,7 +458,7 @@ impl<'m> Engine<'m, Client> {
         Ok(())
     }
 
-    pub(super) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), CommandError> {
+    pub(crate) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), CommandError> {
         let due = matches!(
             (self.core.phase, self.core.news.authentication(), auth.reason_code),
             (Phase::Connecting | Phase::Online, Authentication::Due, ReasonCode::ContinueAuthentication)
@@ -546,7 +548,7 @@ impl Request {
 }
 
 /// A client identifier of this application. Two that it uses are taken for one in one of 2^64 cases.
-fn hash(client_id: &str) -> ClientHash {
+pub(crate) fn hash(client_id: &str) -> ClientHash {
     let mut digest = Digest::NEW;
     digest.write(client_id.as_bytes());
     ClientHash(digest.finish())

@@ -18,6 +18,9 @@ use crate::time::Instant;
 use crate::wire::{Auth, PacketId, Properties, ReasonCode};
 
 use self::command::{Connect, Subscribe, Unsubscribe};
+#[cfg(feature = "durable")]
+pub(crate) use self::connection::{Client, hash as client_hash};
+#[cfg(not(feature = "durable"))]
 use self::connection::Client;
 
 /// The client's end of an MQTT session, over any number of connections.
@@ -412,6 +415,16 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     #[must_use]
     pub fn is_online(&self) -> bool {
         self.0.core.phase == Phase::Online
+    }
+
+    #[cfg(feature = "durable")]
+    pub(crate) const fn memory(&mut self) -> &mut Memory<Client, STORE, OUTBOUND, INBOUND, CONTROL> {
+        &mut self.0
+    }
+
+    #[cfg(feature = "durable")]
+    pub(crate) const fn memory_ref(&self) -> &Memory<Client, STORE, OUTBOUND, INBOUND, CONTROL> {
+        &self.0
     }
 }
 

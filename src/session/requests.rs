@@ -71,7 +71,7 @@ impl Asked {
 }
 
 impl Engine<'_, Client> {
-    pub(super) fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<PacketId, CommandError> {
+    pub(crate) fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<PacketId, CommandError> {
         let (properties, elements) = (subscribe.properties, subscribe.subscriptions);
         let mut packet = wire::Request { packet_id: PacketId::MIN, properties, elements };
         let (room, id, packet_id) = self.begin_request(&packet, Asked::by_subscribe(subscribe))?;
@@ -80,7 +80,7 @@ impl Engine<'_, Client> {
         Ok(packet_id)
     }
 
-    pub(super) fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<PacketId, CommandError> {
+    pub(crate) fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<PacketId, CommandError> {
         let (properties, elements) = (unsubscribe.properties, unsubscribe.filters);
         let mut packet = wire::Request { packet_id: PacketId::MIN, properties, elements };
         let (room, id, packet_id) = self.begin_request(&packet, Asked::by_unsubscribe(unsubscribe))?;
@@ -152,7 +152,7 @@ impl Engine<'_, Client> {
 }
 
 impl<'m> Engine<'m, Client> {
-    pub(super) fn ping(&mut self) -> Result<(), CommandError> {
+    pub(crate) fn ping(&mut self) -> Result<(), CommandError> {
         self.check_online()?;
         let pingreq = PacketType::Pingreq.alone();
         self.check_peer(pingreq.len())?;

@@ -270,7 +270,7 @@ struct Socket {
 
 impl Endpoint for Socket {
     type Event<'i> = Infallible;
-    type Request<'s> = Infallible;
+    type Record<'s> = Infallible;
 
     fn poll(&mut self, inbox: &mut Inbox, _: Instant) -> Step<'_, Infallible, Infallible> {
         self.received.extend(inbox.unread());

@@ -189,7 +189,7 @@ impl<S> Watched<S> {
 }
 
 impl<S: PlainEndpoint> Endpoint for Watched<S> {
-    type Request<'s> = core::convert::Infallible;
+    type Record<'s> = core::convert::Infallible;
     type Event<'i> = S::Event<'i>;
 
     fn poll<'i>(&mut self, inbox: &'i mut Inbox, now: Instant) -> Step<'_, Self::Event<'i>> {
