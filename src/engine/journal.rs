@@ -311,7 +311,9 @@ impl<'m, E: End> Engine<'m, E> {
                 Ledger::take_back(mark, way);
             }
         };
-        hand(&mut ledger.session, is_session_due && !has_losses && level != 0, true);
+        // Outcomes that are still to be told are not forgotten by it. Without one in the store there is nothing that was lost.
+        let is_session_told = !has_losses || !ledger.session.is_present();
+        hand(&mut ledger.session, is_session_due && is_session_told && level != 0, true);
         for (index, numbered) in sent.iter_mut().enumerate() {
             let due = numbered.mark.due();
             let is_value = sent_record(slots, 0, 0, records, index).is_some();
