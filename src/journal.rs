@@ -124,6 +124,8 @@ pub(crate) struct Ledger {
     pub(crate) facts: Facts,
     /// What was handed out last as a step was the first part of what is due.
     pub(crate) is_first_part: bool,
+    /// The record of the session that was handed out last is that of the one whose outcomes are still to be told.
+    pub(crate) is_early: bool,
     /// The store failed: nothing is asked of it until the next connection.
     pub(crate) has_failed: bool,
 }
@@ -142,6 +144,7 @@ impl Ledger {
         session: Mark::NONE,
         facts: Facts::NONE,
         is_first_part: false,
+        is_early: false,
         has_failed: false,
     };
 

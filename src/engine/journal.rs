@@ -117,6 +117,12 @@ impl<E: End> Engine<'_, E> {
         last
     }
 
+    /// Whether outcomes are still to be told that the end of a session decided.
+    fn has_losses(&self) -> bool {
+        let in_flight = |slot: &Slot| matches!(slot.sent(), Sent::Resend(_) | Sent::ResendRelease(_) | Sent::Released(..));
+        self.core.news.session_loss() != SessionLoss::Nothing && self.slots.iter().any(in_flight)
+    }
+
     /// Compares what the session is with what its record was last made of.
     pub(crate) fn note_facts(&mut self) {
         let facts = Facts {
@@ -247,7 +253,9 @@ impl<'s> Batch<'s> {
 }
 
 fn session_record(ledger: &Ledger, end: u8) -> SessionRecord {
-    let Ledger { number, since, floor, facts: Facts { client, expiry, level, lifetime }, .. } = *ledger;
+    let Ledger { facts: Facts { client, expiry, level, lifetime }, .. } = *ledger;
+    // Early, it is that of the session which ends.
+    let Ledger { number, since, floor, .. } = if ledger.is_early { Ledger::NEW } else { *ledger };
     SessionRecord { end, level, lifetime, number, since, floor, client, expiry }
 }
 
@@ -286,7 +294,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// Whether anything is; [`into_batch`](Self::into_batch) is it then.
     pub(crate) fn hand_out_records(&mut self, way: Way) -> bool {
         self.note_facts();
-        let has_losses = self.core.news.session_loss() != SessionLoss::Nothing;
+        let has_losses = self.has_losses();
         let used = self.store.bytes.len().saturating_sub(self.store.records().idle());
         let (slots, records) = (&*self.slots, self.store.records());
         let Some(Journal { ledger, sent, held }) = &mut self.journal else { return false };
@@ -311,9 +319,9 @@ impl<'m, E: End> Engine<'m, E> {
                 Ledger::take_back(mark, way);
             }
         };
-        // Outcomes that are still to be told are not forgotten by it. Without one in the store there is nothing that was lost.
-        let is_session_told = !has_losses || !ledger.session.is_present();
-        hand(&mut ledger.session, is_session_due && is_session_told && level != 0, true);
+        // Outcomes that are still to be told must not be forgotten by it. But there must be one.
+        let is_early = has_losses && !ledger.session.is_present();
+        hand(&mut ledger.session, is_session_due && (!has_losses || is_early) && level != 0, true);
         for (index, numbered) in sent.iter_mut().enumerate() {
             let due = numbered.mark.due();
             let is_value = sent_record(slots, 0, 0, records, index).is_some();
@@ -323,6 +331,7 @@ impl<'m, E: End> Engine<'m, E> {
             let is_value = is_held(entry);
             hand(mark, gives(mark.due(), is_value), is_value);
         }
+        ledger.is_early = is_early;
         if way == Way::Step {
             ledger.is_first_part = is_first_part;
         }
@@ -342,7 +351,11 @@ impl<'m, E: End> Engine<'m, E> {
         let (slots, records) = (&*self.slots, self.store.records());
         let Some(Journal { ledger, sent, held }) = &mut self.journal else { return };
         let mut session = ledger.session;
+        let is_early = session.is_out(way) && core::mem::take(&mut ledger.is_early);
         ledger.confirm(&mut session, way, true);
+        if is_early {
+            ledger.set(&mut session, Due::Change);
+        }
         ledger.session = session;
         let is_first_part = way == Way::Step && ledger.is_first_part;
         for (index, numbered) in sent.iter_mut().enumerate() {

@@ -42,19 +42,21 @@ fn number(payload: &[u8]) -> u32 {
 }
 
 impl Disk {
-    /// One record, written as a whole; with it what it says of the application's own messages.
+    /// One record, written as a whole.
     fn write(&mut self, key: Key, value: Option<&[u8]>) {
         match value {
             None => drop(self.records.remove(&key)),
-            Some(value) => {
-                if value[0] == 0x11 {
-                    let (id, number) = (u16::from_be_bytes([value[19], value[20]]), number(value));
-                    self.taken.insert(number);
-                    self.again.retain(|&again| again != number);
-                    self.flight.insert(id, number);
-                }
-                self.records.insert(key, value.to_vec());
-            }
+            Some(value) => drop(self.records.insert(key, value.to_vec())),
+        }
+    }
+
+    /// What the records say of the application's own messages: those that are there were taken.
+    fn take_note(&mut self) {
+        for value in self.records.values().filter(|value| value[0] == 0x11) {
+            let (id, number) = (u16::from_be_bytes([value[19], value[20]]), number(value));
+            self.taken.insert(number);
+            self.again.retain(|&again| again != number);
+            self.flight.insert(id, number);
         }
     }
 }
@@ -235,6 +237,7 @@ impl<S: Side> End<S> {
         for (key, value) in &writes {
             self.disk.write(*key, value.as_deref());
         }
+        self.disk.take_note();
         self.session.committed();
     }
 
@@ -265,6 +268,7 @@ impl<S: Side> End<S> {
         for index in (1..records.len()).rev() {
             records.swap(index, random.below(index + 1));
         }
+        self.disk.take_note();
         self.session = S::restored(&records, plan.version, now);
         self.flight = self.disk.flight.clone();
         self.counts.restored_in_flight += u32::from(self.session.pending());
@@ -383,6 +387,7 @@ impl<S: Side> End<S> {
                     _ => {
                         self.counts.persisted += 1;
                         self.session.persisted();
+                        self.disk.take_note();
                     }
                 }
                 Did::Something
