@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use mqtt_session::durable::{self, Batch, Key};
 use mqtt_session::sim::Random;
 use mqtt_session::{
-    Acknowledge, Connect, Endpoint, Event, Handle, Inbox, Instant, Offline, Outcome, Properties, Property, Publish, QoS,
+    Acknowledge, Connect, Endpoint, Event, Handle, Inbox, Instant, LostSession, Offline, Outcome, Properties, Property, Publish, QoS,
     ReasonCode, Step, Version, server,
 };
 
@@ -19,8 +19,8 @@ pub(crate) type Server = durable::server::Session<STORE, PLACES, PLACES, 64>;
 pub(crate) enum Happened {
     Message { number: u32, qos: QoS, handle: Option<Handle> },
     Published { id: u16, outcome: Outcome },
-    Connecting,
-    Connected,
+    Connecting { session_present: bool },
+    Connected { session_present: bool },
     Other,
 }
 
@@ -33,6 +33,9 @@ pub(crate) struct Disk {
     flight: BTreeMap<u16, u32>,
     /// What is to be published again.
     again: VecDeque<u32>,
+    /// How often each was told as lost, and which came to an end.
+    pub(crate) lost: BTreeMap<u32, usize>,
+    finished: BTreeSet<u32>,
     pub(crate) received: Vec<u32>,
 }
 
@@ -48,6 +51,12 @@ impl Disk {
             None => drop(self.records.remove(&key)),
             Some(value) => drop(self.records.insert(key, value.to_vec())),
         }
+    }
+
+    /// A message is to be published once more.
+    fn lose(&mut self, number: u32) {
+        *self.lost.entry(number).or_default() += 1;
+        self.again.push_back(number);
     }
 
     /// What the records say of the application's own messages: those that are there were taken.
@@ -74,7 +83,7 @@ fn values(batch: &Batch<'_>) -> Vec<(Key, Option<Vec<u8>>)> {
 pub(crate) trait Side: Sized + 'static + for<'s> Endpoint<Record<'s> = Batch<'s>> {
     fn fresh() -> Self;
     fn restored(records: &[(Key, Vec<u8>)], version: Version, now: Instant) -> Self;
-    fn begin(&mut self, inbox: &mut Inbox, world: &Plan);
+    fn begin(&mut self, inbox: &mut Inbox, plan: &Plan, clean_start: bool);
     fn happened(event: &Self::Event<'_>) -> Happened;
     fn accept(&mut self, _: &Plan) {}
     fn send(&mut self, publish: &Publish<'_>) -> Option<u16>;
@@ -93,6 +102,8 @@ pub(crate) struct Plan {
     pub(crate) manual: bool,
     /// The application commits a publish together with its record, or leaves the record to the step.
     pub(crate) transactions: bool,
+    /// Sessions are lost, too: the server forgets its own, and the client asks for a clean start.
+    pub(crate) losses: bool,
 }
 
 impl Plan {
@@ -139,10 +150,11 @@ macro_rules! common {
 
 impl Side for Client {
     common!();
-    fn begin(&mut self, inbox: &mut Inbox, plan: &Plan) {
+    fn begin(&mut self, inbox: &mut Inbox, plan: &Plan, clean_start: bool) {
         let properties = Properties::for_version(plan.version, &[Property::SessionExpiryInterval(u32::MAX)]);
         let connect = Connect {
-            clean_start: false,
+            clean_start,
+            lost_session: if plan.losses { LostSession::Report } else { LostSession::Standard },
             properties,
             acknowledgement: plan.acknowledgement(),
             offline: Offline::Everything,
@@ -159,7 +171,7 @@ impl Side for Client {
             Event::Published { packet_id, outcome, .. } => {
                 Happened::Published { id: packet_id.get(), outcome: *outcome }
             }
-            Event::Connected(_) => Happened::Connected,
+            Event::Connected(connack) => Happened::Connected { session_present: connack.session_present },
             _ => Happened::Other,
         }
     }
@@ -167,7 +179,7 @@ impl Side for Client {
 
 impl Side for Server {
     common!();
-    fn begin(&mut self, inbox: &mut Inbox, _: &Plan) {
+    fn begin(&mut self, inbox: &mut Inbox, _: &Plan, _: bool) {
         inbox.clear();
         self.open(core::time::Duration::from_secs(30));
     }
@@ -183,7 +195,7 @@ impl Side for Server {
             server::Event::Published { packet_id, outcome, .. } => {
                 Happened::Published { id: packet_id.get(), outcome: *outcome }
             }
-            server::Event::Connecting { .. } => Happened::Connecting,
+            server::Event::Connecting { session_present, .. } => Happened::Connecting { session_present: *session_present },
             _ => Happened::Other,
         }
     }
@@ -202,6 +214,12 @@ pub(crate) struct End<S> {
     pub(crate) last_number: u32,
     /// Where each message was when it was published, whether or not that is on the disk.
     flight: BTreeMap<u16, u32>,
+    /// The last step was written, which is still to be confirmed.
+    is_written: bool,
+    /// CONNACK says that there was no session: it is to be sent, or not yet recorded that it came.
+    is_told_of_end: bool,
+    /// Such a CONNACK was written whole.
+    has_told: bool,
     pub(crate) counts: Counts,
 }
 
@@ -212,6 +230,7 @@ pub(crate) struct Counts {
     pub(crate) torn: u32,
     pub(crate) persisted: u32,
     pub(crate) lost: u32,
+    pub(crate) holes: u32,
     pub(crate) restored_in_flight: u32,
 }
 
@@ -226,8 +245,15 @@ impl<S: Side> End<S> {
             handles: Vec::new(),
             last_number: 0,
             flight: BTreeMap::new(),
+            is_written: false,
+            is_told_of_end: false,
+            has_told: false,
             counts: Counts::default(),
         }
+    }
+
+    fn is_server(&self) -> bool {
+        core::any::TypeId::of::<S>() == core::any::TypeId::of::<Server>()
     }
 
     /// One transaction of the application: what it does itself, and all records that are due.
@@ -235,6 +261,7 @@ impl<S: Side> End<S> {
         let writes = self.session.due().map(|batch| values(&batch)).unwrap_or_default();
         change(&mut self.disk);
         for (key, value) in &writes {
+            self.is_told_of_end &= self.is_server() || *key != Key::SESSION;
             self.disk.write(*key, value.as_deref());
         }
         self.disk.take_note();
@@ -247,8 +274,11 @@ impl<S: Side> End<S> {
             return;
         }
         let number = again.unwrap_or(self.last_number + 1);
-        let payload = number.to_be_bytes();
-        let Some(id) = self.session.send(&Publish { qos, ..Publish::new("t", &payload) }) else { return };
+        // Of many lengths, so that the store is full now and then.
+        let len = 4 + (number as usize * 13) % 56;
+        let mut payload = [0; 60];
+        payload[len - 4..len].copy_from_slice(&number.to_be_bytes());
+        let Some(id) = self.session.send(&Publish { qos, ..Publish::new("t", &payload[..len]) }) else { return };
         self.flight.insert(id, number);
         if again.is_none() {
             self.last_number = number;
@@ -276,6 +306,7 @@ impl<S: Side> End<S> {
         self.incoming.clear();
         self.is_open = false;
         self.handles.clear();
+        self.is_written = false;
         let missing: Vec<_> = (1..=self.last_number)
             .filter(|number| !self.disk.taken.contains(number) && !self.disk.again.contains(number))
             .collect();
@@ -289,7 +320,10 @@ impl<S: Side> End<S> {
 
     fn happen(&mut self, happened: Happened, plan: &Plan) {
         match happened {
-            Happened::Connecting => self.session.accept(plan),
+            Happened::Connecting { session_present } => {
+                self.session.accept(plan);
+                self.is_told_of_end = !session_present;
+            }
             Happened::Message { number, qos, handle: Some(handle) } => self.handles.push((handle, number, qos)),
             Happened::Message { number, qos: QoS::ExactlyOnce, .. } => {
                 self.transaction(|disk| disk.received.push(number));
@@ -297,14 +331,21 @@ impl<S: Side> End<S> {
             Happened::Message { number, .. } => self.disk.received.push(number),
             Happened::Published { id, outcome: Outcome::Acknowledged(_) } => {
                 let number = self.flight.get(&id).copied();
-                assert!(number.is_some(), "an outcome of a message that was not published");
+                self.disk.finished.insert(number.expect("an outcome of a message that was published"));
+            }
+            Happened::Published { id, outcome: Outcome::LostUnconfirmed } => {
+                // The other end has it.
+                let number = self.flight.get(&id).copied().expect("a message of ours");
+                self.counts.lost += 1;
+                self.transaction(|disk| disk.finished.extend([number]));
             }
             Happened::Published { id, .. } => {
                 self.counts.lost += 1;
                 let number = self.flight.get(&id).copied().expect("a message of ours");
-                self.transaction(|disk| disk.again.push_back(number));
+                self.transaction(|disk| disk.lose(number));
             }
-            Happened::Connected | Happened::Other => {}
+            Happened::Connected { session_present } => self.is_told_of_end = !session_present,
+            Happened::Other => {}
         }
     }
 
@@ -354,6 +395,11 @@ impl<S: Side> End<S> {
 
     /// One poll, and what its step says. `faults`: the power may go meanwhile.
     fn turn(&mut self, to: &mut VecDeque<u8>, plan: &Plan, now: Instant, random: &mut Random, faults: bool) -> Did {
+        if core::mem::take(&mut self.is_written) {
+            self.session.persisted();
+            self.disk.take_note();
+            self.is_told_of_end &= self.is_server();
+        }
         match self.polled(now) {
             Polled::Event(happened) => {
                 self.happen(happened, plan);
@@ -363,6 +409,9 @@ impl<S: Side> End<S> {
                 let len = if faults { random.below(bytes.len() + 1) } else { bytes.len() };
                 if self.is_open {
                     to.extend(&bytes[..len]);
+                }
+                if self.is_server() && self.is_open && len == bytes.len() && core::mem::take(&mut self.is_told_of_end) {
+                    self.has_told = true;
                 }
                 self.session.transmitted(len);
                 if self.is_open { Did::Something } else { Did::Nothing }
@@ -386,8 +435,7 @@ impl<S: Side> End<S> {
                     3 if random.below(4) == 0 => self.session.not_persisted(),
                     _ => {
                         self.counts.persisted += 1;
-                        self.session.persisted();
-                        self.disk.take_note();
+                        self.is_written = true;
                     }
                 }
                 Did::Something
@@ -416,11 +464,15 @@ pub(crate) struct World {
     pub(crate) server: End<Server>,
     pub(crate) random: Random,
     now: u64,
+    /// A CONNACK without a session came to nothing: what no client can know of, nor tell.
+    pub(crate) hole: bool,
+    /// There was a session before.
+    is_established: bool,
 }
 
 impl World {
     pub(crate) fn new(plan: Plan, seed: u64) -> Self {
-        Self { plan, client: End::new(), server: End::new(), random: Random::new(seed), now: 0 }
+        Self { plan, client: End::new(), server: End::new(), random: Random::new(seed), now: 0, hole: false, is_established: false }
     }
 
     fn now(&self) -> Instant {
@@ -428,6 +480,7 @@ impl World {
     }
 
     fn cut(&mut self) {
+        self.hole |= core::mem::take(&mut self.server.has_told) && self.is_established;
         self.client.session.connection_lost();
         self.server.session.connection_lost();
         self.client.is_open = false;
@@ -436,14 +489,14 @@ impl World {
         self.server.incoming.clear();
     }
 
-    fn connect(&mut self) {
+    fn connect(&mut self, clean_start: bool) {
         if self.client.is_open && self.server.is_open {
             return;
         }
         self.cut();
         let Self { plan, client, server, .. } = self;
-        server.session.begin(&mut server.inbox, plan);
-        client.session.begin(&mut client.inbox, plan);
+        server.session.begin(&mut server.inbox, plan, false);
+        client.session.begin(&mut client.inbox, plan, clean_start);
         client.is_open = true;
         server.is_open = true;
     }
@@ -456,6 +509,10 @@ impl World {
         } else {
             server.turn(&mut client.incoming, &plan, now, random, faults)
         };
+        if self.client.is_told_of_end || self.client.session.plain().is_online() {
+            self.server.has_told = false;
+            self.is_established |= !self.client.is_told_of_end;
+        }
         match did {
             Did::PowerGone => {
                 self.power(of_client);
@@ -468,9 +525,26 @@ impl World {
 
     /// The power of an end goes; what it has sent may still arrive.
     fn power(&mut self, of_client: bool) {
+        self.hole |= of_client && self.client.is_told_of_end && self.is_established;
+        self.client.is_told_of_end &= !of_client;
         let (now, plan) = (self.now(), self.plan);
         let Self { client, server, random, .. } = self;
         if of_client { client.power_cut(&plan, now, random) } else { server.power_cut(&plan, now, random) }
+    }
+
+    /// The server loses its session, and all records of it. Its application knows which messages had come to an end.
+    fn forget(&mut self) {
+        self.cut();
+        let End { disk, .. } = &mut self.server;
+        disk.records.clear();
+        let taken: Vec<_> = disk.taken.iter().copied().collect();
+        for number in taken {
+            if !disk.finished.contains(&number) && !disk.again.contains(&number) {
+                disk.lose(number);
+            }
+        }
+        disk.flight.clear();
+        self.power(false);
     }
 
     /// A thing that happens.
@@ -479,8 +553,12 @@ impl World {
         match self.random.below(100) {
             0 => self.power(true),
             1 => self.power(false),
+            2 if plan.losses && self.random.below(2) == 0 => self.forget(),
             2 => self.cut(),
-            3..=12 => self.connect(),
+            3..=12 => {
+                let clean_start = plan.losses && self.random.below(8) == 0;
+                self.connect(clean_start);
+            }
             13..=18 => self.client.publish(&plan, qos, limit),
             19..=24 => self.server.publish(&plan, qos, limit),
             25..=29 => self.client.acknowledge_one(),
@@ -494,7 +572,7 @@ impl World {
     pub(crate) fn settle(&mut self, qos: QoS, limit: u32) {
         let plan = self.plan;
         for _ in 0..4_000 {
-            self.connect();
+            self.connect(false);
             let mut busy = false;
             while self.turn(true, false) {
                 busy = true;
