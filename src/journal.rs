@@ -83,6 +83,19 @@ impl Numbered {
     }
 }
 
+/// What is due is written in parts, where one must not be there without the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Part {
+    #[default]
+    All,
+    /// Erases what ended before the session did, of which the outcomes are told.
+    Before,
+    /// The record of the session, alone.
+    Session,
+    /// All but new messages.
+    Old,
+}
+
 /// What the session itself knows of what its record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Facts {
@@ -122,10 +135,10 @@ pub(crate) struct Ledger {
     pub(crate) session: Mark,
     /// What the record of the session was last made of.
     pub(crate) facts: Facts,
-    /// What was handed out last as a step was the first part of what is due.
-    pub(crate) is_first_part: bool,
-    /// The record of the session that was handed out last is that of the one whose outcomes are still to be told.
-    pub(crate) is_early: bool,
+    /// Which part of what is due was handed out last as a step.
+    pub(crate) part: Part,
+    /// A session ended, and the record that says so is not yet in the store.
+    pub(crate) has_ended: bool,
     /// The store failed: nothing is asked of it until the next connection.
     pub(crate) has_failed: bool,
 }
@@ -143,8 +156,8 @@ impl Ledger {
         ending: 0,
         session: Mark::NONE,
         facts: Facts::NONE,
-        is_first_part: false,
-        is_early: false,
+        part: Part::All,
+        has_ended: false,
         has_failed: false,
     };
 

@@ -1,6 +1,6 @@
 //! A store that is filled again from records, which come in any order.
 
-use super::{Label, Lifetime, OVERHEAD, Order, Outbox, Part, Place, Store, index, packet_start, place, size, start};
+use super::{Lifetime, Order, Outbox, Part, Place, Store, index, packet_start, place, size, start};
 use crate::bytes;
 
 impl Store<'_> {
@@ -36,21 +36,14 @@ impl Store<'_> {
         })
     }
 
-    /// Links what was put, less what `keeps` drops.
-    pub(crate) fn link(&mut self, mut keeps: impl FnMut(Label, &[u8]) -> bool) {
+    /// Links what was put.
+    pub(crate) fn link(&mut self) {
         let end = self.outbox.end;
         *self.outbox = Outbox::EMPTY;
-        let mut next = 0_u32;
-        while next < end {
-            let from = place(next);
-            let (label, packet) = (self.records().label(from), self.records().packet(from));
-            let (len, kept) = (packet.len(), keeps(label, packet));
-            next = next.wrapping_add(size(len));
-            if kept {
-                let to = place(self.outbox.end);
-                bytes::move_down(self.bytes, index(start(from)), index(start(to)), len.wrapping_add(OVERHEAD));
-                self.accept(Order::Acknowledged, label, to, len);
-            }
+        while self.outbox.end < end {
+            let place = place(self.outbox.end);
+            let (label, len) = (self.records().label(place), self.records().packet(place).len());
+            self.accept(Order::Acknowledged, label, place, len);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::flow::held::{Entry, EntryId, entry};
 use crate::flow::identifiers::{self, Slot, SlotId, slot};
 use crate::flow::receiver::Held;
 use crate::flow::sender::{Level, Receipt, Sent};
-use crate::journal::{Due, Facts, Journal, Ledger, Mark, Numbered, Way};
+use crate::journal::{Due, Facts, Journal, Ledger, Mark, Numbered, Part, Way};
 use crate::outbox::{OVERHEAD, Order, Place, Records};
 use crate::record::{GivenUpRecord, HeldRecord, Key, PublishRecord, Record, ReleaseRecord, SessionRecord, Value};
 use crate::wire::Role;
@@ -85,7 +85,13 @@ impl<E: End> Engine<'_, E> {
     /// The session ends, which one record says.
     pub(crate) fn note_session_lost(&mut self, session_loss: SessionLoss) {
         let floor = if session_loss == SessionLoss::InFlight { self.last_shown() } else { 0 };
-        let Some(Journal { ledger, held, .. }) = &mut self.journal else { return };
+        let Some(Journal { ledger, held, sent }) = &mut self.journal else { return };
+        if !ledger.has_ended {
+            for numbered in sent.iter_mut().filter(|numbered| numbered.mark.due() == Due::Urgently) {
+                ledger.set(&mut numbered.mark, Due::Lazily);
+            }
+        }
+        ledger.has_ended = true;
         ledger.highest = ledger.highest.saturating_add(1);
         ledger.number = ledger.highest;
         if session_loss != SessionLoss::Nothing {
@@ -115,12 +121,6 @@ impl<E: End> Engine<'_, E> {
             last = id.and_then(|id| sent.get(index(id))).map_or(0, |numbered| numbered.place()).max(last);
         }
         last
-    }
-
-    /// Whether outcomes are still to be told that the end of a session decided.
-    fn has_losses(&self) -> bool {
-        let in_flight = |slot: &Slot| matches!(slot.sent(), Sent::Resend(_) | Sent::ResendRelease(_) | Sent::Released(..));
-        self.core.news.session_loss() != SessionLoss::Nothing && self.slots.iter().any(in_flight)
     }
 
     /// Compares what the session is with what its record was last made of.
@@ -190,6 +190,11 @@ pub(crate) fn is_held(entry: &Entry) -> bool {
     }
 }
 
+/// Whether the record of an earlier message is erased before the new one is written.
+fn is_erased_first(due: Due, part: Part) -> bool {
+    due == Due::Anew && part != Part::All
+}
+
 /// The number of a lifetime in its record.
 pub(crate) const fn lifetime_number(lifetime: SessionLifetime) -> u8 {
     match lifetime {
@@ -217,7 +222,7 @@ pub struct Batch<'s> {
     held: &'s [Entry],
     records: Records<'s>,
     way: Way,
-    is_first_part: bool,
+    part: Part,
     end: u8,
 }
 
@@ -230,8 +235,7 @@ impl<'s> Batch<'s> {
         let held = batch.held_marks.iter().enumerate().map(|(index, &mark)| (Key::held(index), mark));
         let out = session.chain(sent).chain(held).filter(move |(_, mark)| mark.is_out(batch.way));
         out.map(move |(key, mark)| {
-            let is_erased_first = mark.due() == Due::Anew && batch.is_first_part;
-            let record = if is_erased_first { None } else { batch.record(key) };
+            let record = if is_erased_first(mark.due(), batch.part) { None } else { batch.record(key) };
             (key, record.map(|record| Value::new(key, &record)))
         })
     }
@@ -254,8 +258,7 @@ impl<'s> Batch<'s> {
 
 fn session_record(ledger: &Ledger, end: u8) -> SessionRecord {
     let Ledger { facts: Facts { client, expiry, level, lifetime }, .. } = *ledger;
-    // Early, it is that of the session which ends.
-    let Ledger { number, since, floor, .. } = if ledger.is_early { Ledger::NEW } else { *ledger };
+    let Ledger { number, since, floor, .. } = *ledger;
     SessionRecord { end, level, lifetime, number, since, floor, client, expiry }
 }
 
@@ -294,22 +297,9 @@ impl<'m, E: End> Engine<'m, E> {
     /// Whether anything is; [`into_batch`](Self::into_batch) is it then.
     pub(crate) fn hand_out_records(&mut self, way: Way) -> bool {
         self.note_facts();
-        let has_losses = self.has_losses();
-        let used = self.store.bytes.len().saturating_sub(self.store.records().idle());
+        let part = if way == Way::Step { self.part() } else { Part::All };
         let (slots, records) = (&*self.slots, self.store.records());
         let Some(Journal { ledger, sent, held }) = &mut self.journal else { return false };
-        let is_session_due = ledger.session.due() != Due::No;
-        let stale = usize::try_from(ledger.stale).unwrap_or(usize::MAX);
-        let is_tight = stale != 0 && stale.saturating_add(used) > self.store.bytes.len();
-        let is_first_part = way == Way::Step && (is_session_due || ledger.is_urgent() || is_tight);
-        let is_after_session = is_first_part && is_session_due;
-        let level = ledger.facts.level;
-        let gives = |due: Due, is_value: bool| match due {
-            Due::No => false,
-            Due::New => !is_first_part,
-            Due::Anew => true,
-            Due::Lazily | Due::Change | Due::Urgently => !(is_after_session && is_value),
-        };
         let mut count = 0_u32;
         let mut hand = |mark: &mut Mark, gives: bool, is_value: bool| {
             if gives {
@@ -319,31 +309,53 @@ impl<'m, E: End> Engine<'m, E> {
                 Ledger::take_back(mark, way);
             }
         };
-        // Outcomes that are still to be told must not be forgotten by it. But there must be one.
-        let is_early = has_losses && !ledger.session.is_present();
-        hand(&mut ledger.session, is_session_due && (!has_losses || is_early) && level != 0, true);
+        let is_session_due = ledger.session.due() != Due::No && ledger.facts.level != 0;
+        hand(&mut ledger.session, is_session_due && matches!(part, Part::All | Part::Session), true);
         for (index, numbered) in sent.iter_mut().enumerate() {
             let due = numbered.mark.due();
+            let gives = match part {
+                Part::All => due != Due::No,
+                Part::Before => matches!(due, Due::Lazily | Due::Anew),
+                Part::Session => false,
+                Part::Old => !matches!(due, Due::No | Due::New),
+            };
             let is_value = sent_record(slots, 0, 0, records, index).is_some();
-            hand(&mut numbered.mark, gives(due, is_value), is_value && !(due == Due::Anew && is_first_part));
+            hand(&mut numbered.mark, gives, is_value && !is_erased_first(due, part));
         }
         for (mark, entry) in held.iter_mut().zip(&*self.held) {
-            let is_value = is_held(entry);
-            hand(mark, gives(mark.due(), is_value), is_value);
+            let gives = mark.due() != Due::No && matches!(part, Part::All | Part::Old);
+            hand(mark, gives, is_held(entry));
         }
-        ledger.is_early = is_early;
         if way == Way::Step {
-            ledger.is_first_part = is_first_part;
+            ledger.part = part;
         }
         count != 0
     }
 
+    /// Which part of what is due comes next. The end of a session is written when nothing is left in the store whose outcome is told
+    /// already, and before anything is erased whose outcome it decides: what of an ended session is left there is told as lost after a
+    /// restore, and identifiers are free only once the session has ended.
+    fn part(&self) -> Part {
+        let used = self.store.bytes.len().saturating_sub(self.store.records().idle());
+        let Some(Journal { ledger, sent, .. }) = &self.journal else { return Part::All };
+        let is_before = |numbered: &Numbered| matches!(numbered.mark.due(), Due::Lazily | Due::Anew);
+        if ledger.has_ended && sent.iter().any(is_before) {
+            return Part::Before;
+        }
+        if ledger.session.due() != Due::No {
+            return Part::Session;
+        }
+        let stale = usize::try_from(ledger.stale).unwrap_or(usize::MAX);
+        let is_tight = stale != 0 && stale.saturating_add(used) > self.store.bytes.len();
+        if ledger.is_urgent() || is_tight { Part::Old } else { Part::All }
+    }
+
     pub(crate) fn into_batch(self, way: Way) -> Option<Batch<'m>> {
         let Journal { ledger, sent, held: held_marks } = self.journal?;
-        let is_first_part = way == Way::Step && ledger.is_first_part;
+        let part = if way == Way::Step { ledger.part } else { Part::All };
         let (slots, held, records) = (&*self.slots, &*self.held, self.store.into_records());
         let end = u8::from(E::ROLE == Role::Server);
-        Some(Batch { ledger, sent, held_marks, slots, held, records, way, is_first_part, end })
+        Some(Batch { ledger, sent, held_marks, slots, held, records, way, part, end })
     }
 
     /// What was handed out so is in the store.
@@ -351,15 +363,12 @@ impl<'m, E: End> Engine<'m, E> {
         let (slots, records) = (&*self.slots, self.store.records());
         let Some(Journal { ledger, sent, held }) = &mut self.journal else { return };
         let mut session = ledger.session;
-        let is_early = session.is_out(way) && core::mem::take(&mut ledger.is_early);
+        ledger.has_ended &= !session.is_out(way);
         ledger.confirm(&mut session, way, true);
-        if is_early {
-            ledger.set(&mut session, Due::Change);
-        }
         ledger.session = session;
-        let is_first_part = way == Way::Step && ledger.is_first_part;
+        let part = if way == Way::Step { ledger.part } else { Part::All };
         for (index, numbered) in sent.iter_mut().enumerate() {
-            if is_first_part && numbered.mark.due() == Due::Anew {
+            if is_erased_first(numbered.mark.due(), part) {
                 ledger.confirm_erased(&mut numbered.mark, way);
             } else {
                 let is_value = sent_record(slots, 0, 0, records, index).is_some();

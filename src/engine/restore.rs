@@ -4,7 +4,7 @@ use crate::flow::held::Table;
 use crate::flow::identifiers::{self, Identifiers, Slot, SlotId, slot, slot_mut};
 use crate::flow::sender::{Counted, Level, Receipt, Sent};
 use crate::journal::{Due, Facts, Journal, Ledger};
-use crate::outbox::{Lifetime, OVERHEAD, Order};
+use crate::outbox::{Lifetime, Order};
 use crate::record::{GivenUpRecord, HeldRecord, Key, KeyPlace, PublishRecord, Record, ReleaseRecord, RestoreError, SessionRecord};
 use crate::time::Instant;
 use crate::wire::{Frame, PacketId, PacketType, PublishPacket, Role, Version, packet_len};
@@ -157,7 +157,7 @@ impl<E: End> Engine<'_, E> {
         }
         let expiry = ledger.facts.expiry;
         self.check_packets()?;
-        self.forget_void();
+        let is_lost = self.part_sessions();
         self.link_packets();
         self.core.identifiers = Identifiers::restored(self.slots);
         self.order_releases();
@@ -167,6 +167,9 @@ impl<E: End> Engine<'_, E> {
         self.core.next_release = self.core.releases.first(self.slots);
         self.core.unstamped = u16::MAX;
         E::restored(self.core, expiry, now);
+        if is_lost {
+            self.core.news.set_session_loss(SessionLoss::InFlight);
+        }
         if self.core.terms.session_lifetime().ends_with_connection() {
             self.core.terms.set_session_lifetime(SessionLifetime::None);
             if !E::QUEUE_OUTLIVES_SESSION {
@@ -203,18 +206,33 @@ impl<E: End> Engine<'_, E> {
         Ok(())
     }
 
-    /// What belongs to an earlier session is erased some time.
-    fn forget_void(&mut self) {
-        let Some(Journal { ledger, sent, held }) = &mut self.journal else { return };
+    /// What is left of a session that ended was to be told as lost. Nothing of the new one was shown then. Tells whether there is any.
+    fn part_sessions(&mut self) -> bool {
+        let Some(Journal { ledger, sent, held }) = &mut self.journal else { return false };
+        let mut is_lost = false;
         for (slot, numbered) in self.slots.iter_mut().zip(sent.iter_mut()) {
             let counts = match slot.sent() {
                 Sent::Free => continue,
                 Sent::Resend(_) => numbered.place() > ledger.floor,
                 _ => (ledger.since..=ledger.number).contains(&slot.link()),
             };
-            if !counts {
-                slot.set_sent(Sent::Free);
-                ledger.set(&mut numbered.mark, Due::Lazily);
+            match slot.sent() {
+                _ if counts => continue,
+                sent if sent.is_told() => {
+                    slot.set_sent(Sent::Free);
+                    ledger.set(&mut numbered.mark, Due::Lazily);
+                }
+                Sent::GivingUp(..) => slot.set_sent(Sent::Abandoned),
+                _ => is_lost = true,
+            }
+        }
+        if is_lost {
+            for (slot, numbered) in self.slots.iter_mut().zip(sent.iter()) {
+                if let Sent::Resend(level) = slot.sent()
+                    && numbered.place() > ledger.floor
+                {
+                    slot.set_sent(Sent::Queued(level));
+                }
             }
         }
         for (entry, mark) in self.held.iter_mut().zip(held.iter_mut()) {
@@ -224,31 +242,18 @@ impl<E: End> Engine<'_, E> {
                 ledger.set(mark, Due::Lazily);
             }
         }
+        is_lost
     }
 
     fn link_packets(&mut self) {
-        let slots = &mut *self.slots;
-        let mut stale = 0_usize;
-        self.store.link(
-            |label, packet| {
-                let slot = SlotId::new(label.slot).and_then(|id| slot(slots, id));
-                let lives = slot.is_some_and(|slot| slot.sent() != Sent::Free);
-                if !lives {
-                    stale = stale.saturating_add(packet.len()).saturating_add(OVERHEAD);
-                }
-                lives
-            },
-        );
+        self.store.link();
         let mut next = self.store.records().first(Order::Acknowledged);
         while let Some(place) = next {
             next = self.store.records().after(place);
             let id = SlotId::new(self.store.records().label(place).slot);
-            if let Some(slot) = id.and_then(|id| slot_mut(slots, id)) {
+            if let Some(slot) = id.and_then(|id| slot_mut(self.slots, id)) {
                 slot.set_link(place.get());
             }
-        }
-        if let Some(Journal { ledger, .. }) = &mut self.journal {
-            ledger.stale = u32::try_from(stale).unwrap_or(u32::MAX);
         }
     }
 
@@ -258,13 +263,13 @@ impl<E: End> Engine<'_, E> {
         loop {
             let Some(Journal { sent, .. }) = &self.journal else { return };
             let waiting = self.slots.iter().zip(sent.iter()).enumerate();
-            let waiting = waiting.filter(|(_, (slot, _))| matches!(slot.sent(), Sent::ResendRelease(_) | Sent::GivingUp(..)));
+            let waiting = waiting.filter(|(_, (slot, _))| matches!(slot.sent(), Sent::ResendRelease(_) | Sent::GivingUp(..) | Sent::Abandoned));
             let places = waiting.map(|(index, (_, numbered))| (numbered.place(), index));
             let Some(next) = places.filter(|&place| last.is_none_or(|last| place > last)).min() else { return };
             last = Some(next);
             let id = u16::try_from(next.1).ok().and_then(|index| SlotId::new(index.wrapping_add(1)));
             let Some(id) = id else { return };
-            if matches!(slot(self.slots, id).map(Slot::sent), Some(Sent::GivingUp(..))) {
+            if matches!(slot(self.slots, id).map(Slot::sent), Some(Sent::GivingUp(..) | Sent::Abandoned)) {
                 self.core.untold.push(self.slots, id);
             } else {
                 self.core.releases.push(self.slots, id);

@@ -54,7 +54,7 @@ fn run(qos: QoS, manual: bool, transactions: bool, losses: bool) {
             }
             world.settle(qos, LIMIT);
             let lost = world.client.counts.lost + world.server.counts.lost;
-            let in_order = transactions && lost == 0;
+            let in_order = transactions && !losses && lost == 0;
             check("the server", &world.server.disk.received, &world.client.disk.lost, qos, in_order, seed);
             check("the client", &world.client.disk.received, &world.server.disk.lost, qos, in_order, seed);
             for counts in [world.client.counts, world.server.counts] {
