@@ -327,9 +327,7 @@ impl CloseReason {
             Self::Violation(violation) => Some(violation.reason_code()),
             Self::ReceiveMaximumExceeded => Some(ReasonCode::ReceiveMaximumExceeded),
             Self::TooManyHeld => Some(ReasonCode::QuotaExceeded),
-            Self::MaximumPacketSizeTooSmall | Self::RecordsNotWritten => {
-                Some(ReasonCode::ImplementationSpecificError)
-            }
+            Self::MaximumPacketSizeTooSmall | Self::RecordsNotWritten => Some(ReasonCode::ImplementationSpecificError),
             Self::TopicAliasTooHigh => Some(ReasonCode::TopicAliasInvalid),
             Self::TopicTooLong | Self::RequestTooLarge => Some(ReasonCode::QuotaExceeded),
             Self::KeepAliveTimeout => Some(ReasonCode::KeepAliveTimeout),

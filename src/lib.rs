@@ -89,10 +89,10 @@ mod error;
 mod event;
 mod flow;
 mod inbox;
-#[cfg(feature = "durable")]
-mod journal;
 #[cfg(any(feature = "embedded-io", feature = "embedded-io-async"))]
 pub mod io;
+#[cfg(feature = "durable")]
+mod journal;
 mod keepalive;
 mod outbox;
 #[cfg(feature = "durable")]

@@ -37,7 +37,8 @@ fn every_record_is_read_as_it_was_written() {
         for bit in 0..len * 8 {
             let mut damaged = buffer;
             damaged[bit / 8] ^= 1 << (bit % 8);
-            let expected = if (4..8).contains(&bit) { RestoreError::OtherFormat(key) } else { RestoreError::Damaged(key) };
+            let expected =
+                if (4..8).contains(&bit) { RestoreError::OtherFormat(key) } else { RestoreError::Damaged(key) };
             assert_eq!(Record::read(key, &damaged[..len]), Err(expected), "bit {bit}");
         }
         for cut in 0..len {

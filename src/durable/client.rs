@@ -7,12 +7,12 @@ use crate::endpoint::Endpoint;
 use crate::engine::journal::Batch;
 use crate::engine::{Engine, Marks};
 use crate::error::CommandError;
+use crate::event::Event;
 use crate::event::{Handle, Step};
 use crate::inbox::Inbox;
 use crate::journal::Way;
 use crate::record::{Key, RestoreError};
 use crate::report::attempt;
-use crate::event::Event;
 use crate::session::command::{Connect, Subscribe, Unsubscribe};
 use crate::session::{Client, client_hash};
 use crate::time::Instant;
@@ -235,6 +235,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     }
 
     /// A session from what [`Restore`] is told of the records of another one. See there.
+    #[must_use]
     pub const fn restore() -> Restore<Self> {
         Restore { session: Self::new(), error: None }
     }

@@ -235,6 +235,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     }
 
     /// A session from what [`Restore`] is told of the records of another one. See there.
+    #[must_use]
     pub const fn restore() -> Restore<Self> {
         Restore { session: Self::new(), error: None }
     }

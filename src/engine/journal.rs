@@ -262,13 +262,7 @@ fn session_record(ledger: &Ledger, end: u8) -> SessionRecord {
     SessionRecord { end, level, lifetime, number, since, floor, client, expiry }
 }
 
-fn sent_record<'s>(
-    slots: &[Slot],
-    place: u64,
-    number: u32,
-    records: Records<'s>,
-    index: usize,
-) -> Option<Record<'s>> {
+fn sent_record<'s>(slots: &[Slot], place: u64, number: u32, records: Records<'s>, index: usize) -> Option<Record<'s>> {
     let slot = slots.get(index)?;
     let packet_id = identifiers::packet_id_at(slots, index)?.get();
     let release = |receipt| Record::Release(ReleaseRecord { place, number, packet_id, receipt });

@@ -19,7 +19,7 @@ pub(crate) use self::content::Digest;
 pub(crate) use self::machine::{
     ANSWER, Announcement, End, Engine, Processed, SHORTEST, SHOWN, StepOf, is_announced, received, tell,
 };
-pub(crate) use self::memory::Memory;
 #[cfg(feature = "durable")]
 pub(crate) use self::memory::Marks;
+pub(crate) use self::memory::Memory;
 pub(crate) use self::sending::{Needs, Room};

@@ -5,7 +5,9 @@ use crate::flow::identifiers::{self, Identifiers, Slot, SlotId, slot, slot_mut};
 use crate::flow::sender::{Counted, Level, Receipt, Sent};
 use crate::journal::{Due, Facts, Journal, Ledger};
 use crate::outbox::{Lifetime, Order};
-use crate::record::{GivenUpRecord, HeldRecord, Key, KeyPlace, PublishRecord, Record, ReleaseRecord, RestoreError, SessionRecord};
+use crate::record::{
+    GivenUpRecord, HeldRecord, Key, KeyPlace, PublishRecord, Record, ReleaseRecord, RestoreError, SessionRecord,
+};
 use crate::time::Instant;
 use crate::wire::{Frame, PacketId, PacketType, PublishPacket, Role, Version, packet_len};
 
@@ -91,7 +93,14 @@ impl<E: End> Engine<'_, E> {
         }
     }
 
-    fn restore_sent(&mut self, key: Key, index: usize, place: u64, packet_id: u16, sent: Sent) -> Result<(), RestoreError> {
+    fn restore_sent(
+        &mut self,
+        key: Key,
+        index: usize,
+        place: u64,
+        packet_id: u16,
+        sent: Sent,
+    ) -> Result<(), RestoreError> {
         let packet_id = PacketId::new(packet_id).ok_or(RestoreError::Contradictory(key))?;
         let Some(Journal { ledger, sent: numbered, .. }) = &mut self.journal else {
             return Err(RestoreError::SessionMissing);
@@ -263,7 +272,9 @@ impl<E: End> Engine<'_, E> {
         loop {
             let Some(Journal { sent, .. }) = &self.journal else { return };
             let waiting = self.slots.iter().zip(sent.iter()).enumerate();
-            let waiting = waiting.filter(|(_, (slot, _))| matches!(slot.sent(), Sent::ResendRelease(_) | Sent::GivingUp(..) | Sent::Abandoned));
+            let waiting = waiting.filter(|(_, (slot, _))| {
+                matches!(slot.sent(), Sent::ResendRelease(_) | Sent::GivingUp(..) | Sent::Abandoned)
+            });
             let places = waiting.map(|(index, (_, numbered))| (numbered.place(), index));
             let Some(next) = places.filter(|&place| last.is_none_or(|last| place > last)).min() else { return };
             last = Some(next);

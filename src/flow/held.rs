@@ -149,7 +149,8 @@ impl Table {
             if let Some(entry) = entry_mut(entries, id) {
                 entry.packet_id = packet_id;
                 entry.chain = chained.map_or(0, EntryId::get);
-                entry.state = State::FREE.with_held(if packet_id.is_some() { Held::ReceivedBefore } else { Held::Free });
+                entry.state =
+                    State::FREE.with_held(if packet_id.is_some() { Held::ReceivedBefore } else { Held::Free });
             }
             if packet_id.is_some() {
                 table.len = table.len.wrapping_add(1);

@@ -18,10 +18,10 @@ use crate::time::Instant;
 use crate::wire::{Auth, PacketId, Properties, ReasonCode};
 
 use self::command::{Connect, Subscribe, Unsubscribe};
-#[cfg(feature = "durable")]
-pub(crate) use self::connection::{Client, hash as client_hash};
 #[cfg(not(feature = "durable"))]
 use self::connection::Client;
+#[cfg(feature = "durable")]
+pub(crate) use self::connection::{Client, hash as client_hash};
 
 /// The client's end of an MQTT session, over any number of connections.
 ///

@@ -48,6 +48,7 @@ fn run(qos: QoS, manual: bool, transactions: bool, losses: bool) {
             for _ in 0..600 {
                 world.step(qos, LIMIT);
             }
+            world.cut();
             all.holes += u32::from(world.hole);
             if world.hole && losses {
                 continue;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use mqtt_session::durable::{self, Batch, Key};
 use mqtt_session::sim::Random;
 use mqtt_session::{
-    Acknowledge, Connect, Endpoint, Event, Handle, Inbox, Instant, LostSession, Offline, Outcome, Properties, Property, Publish, QoS,
-    ReasonCode, Step, Version, server,
+    Acknowledge, Connect, Endpoint, Event, Handle, Inbox, Instant, LostSession, Offline, Outcome, Properties, Property,
+    Publish, QoS, ReasonCode, Step, Version, server,
 };
 
 pub(crate) const STORE: usize = 160;
@@ -195,7 +195,9 @@ impl Side for Server {
             server::Event::Published { packet_id, outcome, .. } => {
                 Happened::Published { id: packet_id.get(), outcome: *outcome }
             }
-            server::Event::Connecting { session_present, .. } => Happened::Connecting { session_present: *session_present },
+            server::Event::Connecting { session_present, .. } => {
+                Happened::Connecting { session_present: *session_present }
+            }
             _ => Happened::Other,
         }
     }
@@ -472,14 +474,22 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(plan: Plan, seed: u64) -> Self {
-        Self { plan, client: End::new(), server: End::new(), random: Random::new(seed), now: 0, hole: false, is_established: false }
+        Self {
+            plan,
+            client: End::new(),
+            server: End::new(),
+            random: Random::new(seed),
+            now: 0,
+            hole: false,
+            is_established: false,
+        }
     }
 
     fn now(&self) -> Instant {
         Instant::from_millis(self.now)
     }
 
-    fn cut(&mut self) {
+    pub(crate) fn cut(&mut self) {
         self.hole |= core::mem::take(&mut self.server.has_told) && self.is_established;
         self.client.session.connection_lost();
         self.server.session.connection_lost();
@@ -584,9 +594,8 @@ impl World {
             self.server.acknowledge_one();
             self.client.publish(&plan, qos, limit);
             self.server.publish(&plan, qos, limit);
-            let is_over = |taken: &BTreeSet<u32>, again: &VecDeque<u32>| {
-                taken.len() == limit as usize && again.is_empty()
-            };
+            let is_over =
+                |taken: &BTreeSet<u32>, again: &VecDeque<u32>| taken.len() == limit as usize && again.is_empty();
             let (client, server) = (&self.client, &self.server);
             if !busy
                 && client.session.pending() == 0
@@ -601,8 +610,12 @@ impl World {
         }
         panic!(
             "it never ends: {:?} {:?} client {:?} {:?} server {:?} {:?}",
-            self.client.session, self.server.session, self.client.disk.taken, self.client.disk.again,
-            self.server.disk.taken, self.server.disk.again
+            self.client.session,
+            self.server.session,
+            self.client.disk.taken,
+            self.client.disk.again,
+            self.server.disk.taken,
+            self.server.disk.again
         );
     }
 }
