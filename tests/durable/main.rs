@@ -1,6 +1,14 @@
 //! Sessions whose power goes.
-#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a fault here is a failed test")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a fault here is a failed test"
+)]
 
+mod rows;
 mod world;
 
 use std::collections::BTreeMap;
@@ -62,6 +70,7 @@ fn run(qos: QoS, manual: bool, transactions: bool, losses: bool) {
                 all.power_cuts += counts.power_cuts;
                 all.torn += counts.torn;
                 all.persisted += counts.persisted;
+                all.shown += counts.shown;
                 all.lost += counts.lost;
                 all.restored_in_flight += counts.restored_in_flight;
             }
@@ -69,7 +78,7 @@ fn run(qos: QoS, manual: bool, transactions: bool, losses: bool) {
     }
     // Otherwise it shows nothing.
     assert!(all.power_cuts > 1_000 && all.torn > 100 && all.persisted > 1_000, "{all:?}");
-    eprintln!("{all:?}");
+    println!("{all:?}");
     assert!(all.restored_in_flight > 500, "{all:?}");
 }
 

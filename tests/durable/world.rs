@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::rows;
 use mqtt_session::durable::{self, Batch, Key};
 use mqtt_session::sim::Random;
 use mqtt_session::{
@@ -222,6 +223,8 @@ pub(crate) struct End<S> {
     is_told_of_end: bool,
     /// Such a CONNACK was written whole.
     has_told: bool,
+    /// How many bytes are left of the packet that is half written.
+    left: usize,
     pub(crate) counts: Counts,
 }
 
@@ -233,6 +236,7 @@ pub(crate) struct Counts {
     pub(crate) persisted: u32,
     pub(crate) lost: u32,
     pub(crate) holes: u32,
+    pub(crate) shown: u32,
     pub(crate) restored_in_flight: u32,
 }
 
@@ -250,6 +254,7 @@ impl<S: Side> End<S> {
             is_written: false,
             is_told_of_end: false,
             has_told: false,
+            left: 0,
             counts: Counts::default(),
         }
     }
@@ -309,6 +314,7 @@ impl<S: Side> End<S> {
         self.is_open = false;
         self.handles.clear();
         self.is_written = false;
+        self.left = 0;
         let missing: Vec<_> = (1..=self.last_number)
             .filter(|number| !self.disk.taken.contains(number) && !self.disk.again.contains(number))
             .collect();
@@ -408,6 +414,10 @@ impl<S: Side> End<S> {
                 Did::Something
             }
             Polled::Transmit(bytes) => {
+                for packet in rows::packets(&bytes, self.left) {
+                    rows::check(packet, &self.disk.records);
+                    self.counts.shown += 1;
+                }
                 let len = if faults { random.below(bytes.len() + 1) } else { bytes.len() };
                 if self.is_open {
                     to.extend(&bytes[..len]);
@@ -415,6 +425,7 @@ impl<S: Side> End<S> {
                 if self.is_server() && self.is_open && len == bytes.len() && core::mem::take(&mut self.is_told_of_end) {
                     self.has_told = true;
                 }
+                self.left = rows::left_of(&bytes, self.left, len);
                 self.session.transmitted(len);
                 if self.is_open { Did::Something } else { Did::Nothing }
             }
@@ -453,6 +464,7 @@ impl<S: Side> End<S> {
                 if len == 0 { Did::Nothing } else { Did::Something }
             }
             Polled::Close => {
+                self.left = 0;
                 self.is_open = false;
                 Did::Nothing
             }
@@ -495,6 +507,8 @@ impl World {
         self.server.session.connection_lost();
         self.client.is_open = false;
         self.server.is_open = false;
+        self.client.left = 0;
+        self.server.left = 0;
         self.client.incoming.clear();
         self.server.incoming.clear();
     }
