@@ -23,6 +23,7 @@
 //! * `server` (feature `server`): the mirror image of all that.
 //! * `io` (features `embedded-io`, `embedded-io-async`): drivers that run the loop over a transport. [`Backoff`]: when to
 //!   connect again.
+//! * `durable` (feature `durable`): both ends with a journal, so that they survive a loss of power.
 //! * `sim` (feature `sim`): both ends over a simulated link with faults, for tests here and elsewhere.
 //! * `strategies` (feature `proptest`): packets, damage, operations and links for property tests.
 //! * [`wire`]: bytes to packets and back, for both ends, every rule of the standard checked.
@@ -43,7 +44,7 @@
 //!
 //! Imports go downward only; `flow` knows no bytes, nothing below `engine` knows events or steps.
 //!
-//! Features: `v311` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server`, `embedded-io`,
+//! Features: `v311` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server`, `durable`, `embedded-io`,
 //! `embedded-io-async`, `sim` and `proptest`; `defmt` and `log`.
 //!
 //! # What may be added

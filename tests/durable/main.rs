@@ -8,6 +8,7 @@
     reason = "a fault here is a failed test"
 )]
 
+mod forged;
 mod refusals;
 mod rows;
 mod world;

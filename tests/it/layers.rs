@@ -15,6 +15,7 @@ type Layers = [&'static [&'static str]];
 const CRATE: &Layers = &[
     &["backoff", "bytes", "trials"],
     &["time", "timer", "wire"],
+    &["journal", "record"],
     &["aliases", "flow", "keepalive", "outbox"],
     &["error"],
     &["inbox", "control", "command"],
@@ -22,7 +23,7 @@ const CRATE: &Layers = &[
     &["engine"],
     &["session", "server"],
     &["endpoint"],
-    &["io", "sim"],
+    &["durable", "io", "sim"],
     &["strategies"],
     &["lib"],
 ];
