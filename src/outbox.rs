@@ -749,7 +749,6 @@ fn packet_start(place: Place) -> usize {
 const _: () = assert!(size_of::<Outbox>() == 24);
 
 #[cfg(feature = "durable")]
-#[path = "outbox_restore.rs"]
 mod restore;
 
 #[cfg(test)]

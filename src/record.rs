@@ -172,11 +172,25 @@ pub(crate) struct HeldRecord {
 pub(crate) const LONGEST_HEAD: usize = 33;
 
 /// A record as bytes: a head, and behind it the packet of a PUBLISH.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Value<'s> {
     head: [u8; LONGEST_HEAD],
     len: u8,
     packet: &'s [u8],
+}
+
+/// Only how long it is.
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Value").field("len", &self.len()).finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Value<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Value {{ len: {=usize} }}", self.len());
+    }
 }
 
 impl<'s> Value<'s> {

@@ -11,6 +11,7 @@ use crate::wire::Version;
 /// memory besides the session. Records that come in the order of their messages are taken in a time that grows with their number; out
 /// of order it grows with the square.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Restore<S> {
     pub(super) session: S,
     pub(super) error: Option<RestoreError>,

@@ -279,6 +279,15 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     }
 }
 
+#[cfg(feature = "defmt")]
+impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize> defmt::Format
+    for Session<STORE, OUTBOUND, INBOUND, CONTROL>
+{
+    fn format(&self, f: defmt::Formatter<'_>) {
+        self.plain.format(f);
+    }
+}
+
 impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONTROL: usize> Restorable
     for Session<STORE, OUTBOUND, INBOUND, CONTROL>
 {

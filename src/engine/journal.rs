@@ -1,6 +1,8 @@
 //! What changes of a session are due to be written, and what must not leave before they are. Without the feature `durable` nothing of
 //! this is built, and for a session without a journal it does nothing.
 
+use core::fmt;
+
 use crate::error::CloseReason;
 use crate::flow::held::{Entry, EntryId, entry};
 use crate::flow::identifiers::{self, Slot, SlotId, slot};
@@ -213,7 +215,7 @@ fn index(id: SlotId) -> usize {
 
 /// Records to be written: what each key is to stand for from now on. An application that writes them one by one may write them in any
 /// order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Batch<'s> {
     ledger: &'s Ledger,
     sent: &'s [Numbered],
@@ -224,6 +226,20 @@ pub struct Batch<'s> {
     way: Way,
     part: Part,
     end: u8,
+}
+
+/// Only the keys.
+impl fmt::Debug for Batch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(|(key, _)| key)).finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Batch<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Batch {{ records: {=usize} }}", self.iter().count());
+    }
 }
 
 impl<'s> Batch<'s> {

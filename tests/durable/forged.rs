@@ -75,7 +75,7 @@ fn what_is_restored_can_be_used_whatever_it_is() {
         let Ok(mut client) = restore.finish(version, "c", Instant::from_millis(5)) else { continue };
         accepted += 1;
         in_flight += u32::from(client.pending());
-        assert_eq!(client.outstanding().count() <= usize::from(client.pending()), true);
+        assert!(client.outstanding().count() <= usize::from(client.pending()));
         let mut inbox: Inbox<[u8; 64]> = Inbox::new();
         client
             .connect(&mut inbox, &Connect { clean_start: false, keep_alive: 0, ..Connect::new(version, "c") })

@@ -11,7 +11,7 @@ use mqtt_session::{
     AckType, Acknowledge, Auth, Backoff, CloseReason, CommandError, Connack, Connect, Delivery, Disconnect, Event,
     Handle, Inbox, Instant, List, LostSession, MaximumPacketSize, Message, Offline, Outcome, Oversized, Property,
     Publish, QoS, ReasonCode, RetainHandling, Role, Session, SizeLimit, Step, StrayPacket, Subscribe, Subscription,
-    TopicAliases, Unsubscribe, Version, Violation, Will, io, server, wire,
+    TopicAliases, Unsubscribe, Version, Violation, Will, durable, io, server, wire,
 };
 use syn::{Item, Visibility};
 
@@ -37,6 +37,13 @@ fn formatted() -> BTreeSet<&'static str> {
         name::<wire::Acknowledgement<'_>>("Acknowledgement"),
         name::<Auth<'_>>("Auth"),
         name::<Backoff>("Backoff"),
+        name::<durable::Batch<'_>>("Batch"),
+        name::<durable::Key>("Key"),
+        name::<durable::Restore<durable::Session<8, 1, 1>>>("Restore"),
+        name::<durable::RestoreError>("RestoreError"),
+        name::<durable::Value<'_>>("Value"),
+        name::<durable::Session<8, 1, 1>>("Session"),
+        name::<durable::server::Session<8, 1, 1>>("Session"),
         name::<CloseReason>("CloseReason"),
         name::<Connack<'_>>("Connack"),
         name::<Connect<'_>>("Connect"),

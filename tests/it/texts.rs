@@ -86,6 +86,7 @@ const CAUSES: &[(CloseReason, &str)] = &[
     (CloseReason::SharedUnsupported, "a shared subscription was asked for, which is not supported"),
     (CloseReason::RequestTooLarge, "a request names more filters than can be answered"),
     (CloseReason::ExpiryRaised, "a session that ends with its connection cannot be kept"),
+    (CloseReason::RecordsNotWritten, "the records of the session could not be written"),
 ];
 
 const TOO_LONG: Unencodable = Unencodable::TooLong { needed: 65_536, available: 65_535 };
