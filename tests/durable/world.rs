@@ -401,6 +401,32 @@ impl<S: Side> End<S> {
         }
     }
 
+    /// What the step says is written, or a part of it.
+    fn persist(&mut self, mut writes: Vec<(Key, Option<Vec<u8>>)>, random: &mut Random, faults: bool) -> Did {
+        assert!(!writes.is_empty());
+        for index in (1..writes.len()).rev() {
+            writes.swap(index, random.below(index + 1));
+        }
+        let fate = if faults { random.below(12) } else { 11 };
+        for (key, value) in &writes {
+            if fate == 0 && random.below(2) == 0 {
+                self.counts.torn += 1;
+                continue;
+            }
+            self.disk.write(*key, value.as_deref());
+        }
+        match fate {
+            0 | 1 => return Did::PowerGone,
+            2 => {}
+            3 if random.below(4) == 0 => self.session.not_persisted(),
+            _ => {
+                self.counts.persisted += 1;
+                self.is_written = true;
+            }
+        }
+        Did::Something
+    }
+
     /// One poll, and what its step says. `faults`: the power may go meanwhile.
     fn turn(&mut self, to: &mut VecDeque<u8>, plan: &Plan, now: Instant, random: &mut Random, faults: bool) -> Did {
         if core::mem::take(&mut self.is_written) {
@@ -429,30 +455,7 @@ impl<S: Side> End<S> {
                 self.session.transmitted(len);
                 if self.is_open { Did::Something } else { Did::Nothing }
             }
-            Polled::Persist(mut writes) => {
-                assert!(!writes.is_empty());
-                for index in (1..writes.len()).rev() {
-                    writes.swap(index, random.below(index + 1));
-                }
-                let fate = if faults { random.below(12) } else { 11 };
-                for (key, value) in &writes {
-                    if fate == 0 && random.below(2) == 0 {
-                        self.counts.torn += 1;
-                        continue;
-                    }
-                    self.disk.write(*key, value.as_deref());
-                }
-                match fate {
-                    0 | 1 => return Did::PowerGone,
-                    2 => {}
-                    3 if random.below(4) == 0 => self.session.not_persisted(),
-                    _ => {
-                        self.counts.persisted += 1;
-                        self.is_written = true;
-                    }
-                }
-                Did::Something
-            }
+            Polled::Persist(writes) => self.persist(writes, random, faults),
             Polled::Wait => {
                 let space = self.inbox.space();
                 let most = space.len().min(self.incoming.len());
