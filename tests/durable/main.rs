@@ -112,3 +112,12 @@ fn what_is_told_as_lost_is_gone_and_nothing_else_is() {
     run(QoS::ExactlyOnce, true, false, true);
     run(QoS::AtLeastOnce, false, false, true);
 }
+
+#[test]
+fn a_journal_takes_seven_bytes_per_pair_of_places() {
+    use mqtt_session::{Session, durable};
+    let few = size_of::<durable::Session<0, 8, 8, 0>>() - size_of::<Session<0, 8, 8, 0>>();
+    let more = size_of::<durable::Session<0, 16, 16, 0>>() - size_of::<Session<0, 16, 16, 0>>();
+    println!("{few} bytes for 8 and 8, {more} for 16 and 16");
+    assert_eq!(more - few, 7 * 8);
+}
