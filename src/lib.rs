@@ -43,7 +43,7 @@
 //!
 //! Imports go downward only; `flow` knows no bytes, nothing below `engine` knows events or steps.
 //!
-//! Features: `v311` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server`, `embedded-io`,
+//! Features: `v311` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server`, `streaming`, `embedded-io`,
 //! `embedded-io-async`, `sim` and `proptest`; `defmt` and `log`.
 //!
 //! # What may be added
@@ -105,6 +105,11 @@ mod timer;
 mod trials;
 pub mod wire;
 
+#[cfg(feature = "streaming")]
+pub use self::{
+    command::Source,
+    event::{MessagePart, PayloadRequest},
+};
 pub use self::{
     aliases::TopicAliases,
     backoff::Backoff,

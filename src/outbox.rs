@@ -5,11 +5,17 @@
 //! that is left, so nothing is ever searched for. Two sequences run through the ring: PUBLISHes of QoS 1
 //! and 2, which stay until they are acknowledged, and everything else, which stays until it is written.
 
+#[cfg(feature = "streaming")]
+mod payload;
+
 use core::num::NonZeroU32;
 
 use crate::bytes;
 use crate::time::Instant;
 use crate::wire::{PacketId, PacketType, PublishFlags, packet_len, publish_expiry_offset, publish_id_offset};
+
+#[cfg(feature = "streaming")]
+pub(crate) use self::payload::{MAX_STORED, Payload, Piece};
 
 /// Where a record begins, plus one, so that a state of zeros is a valid one.
 pub(crate) type Place = NonZeroU32;
@@ -148,6 +154,9 @@ const PASSES: u32 = 1 << 31;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Stored<'a> {
     packet: &'a [u8],
+    /// Where its payload is, if that stays with the application, and how far it is sent, if it is being sent.
+    #[cfg(feature = "streaming")]
+    payload: Option<(payload::Payload, Option<payload::Progress>)>,
     /// The slot of its exchange, which says nothing by itself.
     pub(crate) slot: u16,
     alias: u16,
@@ -212,7 +221,10 @@ impl Writing {
     }
 
     const fn left(self) -> u32 {
-        self.left & !PASSES
+        #[cfg(feature = "streaming")]
+        return self.left & !(PASSES | payload::IN_PIECES);
+        #[cfg(not(feature = "streaming"))]
+        return self.left & !PASSES;
     }
 }
 
@@ -295,6 +307,15 @@ impl<'a> Records<'a> {
         rest.get(..packet_len(rest).unwrap_or_default()).unwrap_or_default()
     }
 
+    /// What of a record means something as long as it is not being written.
+    fn content(self, place: Place) -> &'a [u8] {
+        #[cfg(feature = "streaming")]
+        if self.payload(place).is_some() {
+            return self.begin(place);
+        }
+        self.packet(place)
+    }
+
     /// Whether it is a PUBLISH.
     pub(crate) fn is_publish(self, place: Place) -> bool {
         self.bytes.get(packet_start(place)).is_some_and(|&first| is_publish(first))
@@ -315,7 +336,16 @@ impl<'a> Records<'a> {
         core::iter::successors(self.first(order), move |&place| self.after(place)).map(move |place| {
             let Label { slot, alias, lifetime } = self.label(place);
             let shown = if writing.place == Some(place) { Some(writing.left) } else { None };
-            Stored { packet: self.packet(place), slot, alias, lifetime, shown, is_next: next == Some(place) }
+            Stored {
+                packet: self.content(place),
+                #[cfg(feature = "streaming")]
+                payload: self.payload(place).map(|payload| (payload, self.progress(place))),
+                slot,
+                alias,
+                lifetime,
+                shown,
+                is_next: next == Some(place),
+            }
         })
     }
 
@@ -323,6 +353,10 @@ impl<'a> Records<'a> {
     pub(crate) fn shown(self) -> &'a [u8] {
         let writing = self.outbox.writing;
         let Some(place) = writing.place else { return &[] };
+        #[cfg(feature = "streaming")]
+        if writing.is_in_pieces() {
+            return self.shown_in_pieces(place);
+        }
         let packet = self.packet(place);
         packet.get(packet.len().wrapping_sub(index(writing.left()))..).unwrap_or_default()
     }
@@ -483,6 +517,10 @@ impl<'m> Store<'m> {
         if order == Order::Acknowledged {
             self.outbox.acknowledged.next = self.records().after(place);
         }
+        #[cfg(feature = "streaming")]
+        if self.records().payload(place).is_some() {
+            return self.show_in_pieces(place, skipped);
+        }
         let left = self.records().packet(place).len().saturating_sub(skipped);
         self.outbox.writing = Writing { place: Some(place), left: u32::try_from(left).unwrap_or(u32::MAX) };
     }
@@ -498,6 +536,8 @@ impl<'m> Store<'m> {
         let writing = &mut self.outbox.writing;
         match u32::try_from(len) {
             Ok(len) if len < writing.left() => writing.left = writing.left.wrapping_sub(len),
+            #[cfg(feature = "streaming")]
+            _ if writing.is_in_pieces() => self.end_run(),
             _ => self.stop_writing(),
         }
     }

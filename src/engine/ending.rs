@@ -14,6 +14,8 @@ use crate::timer::Timer;
 use crate::wire::{self, Measured, Properties, Role, Version, Violation};
 
 use super::machine::{ANSWER, End, Engine, Processed, StepOf, tell};
+#[cfg(feature = "streaming")]
+use super::state::Arriving;
 use super::state::{
     Authentication, Dropped, Limits, Overdue, Phase, SessionLifetime, SessionLoss, SpaceWait, Support, Tolerated, Turn,
 };
@@ -23,12 +25,18 @@ impl<'m, E: End> Engine<'m, E> {
     #[inline(always)]
     pub(super) fn report<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
         let has_any = E::has_report(self.core) || self.core.news.has_any() || !self.core.untold.is_empty();
+        #[cfg(feature = "streaming")]
+        let has_any = has_any || self.core.arriving == Arriving::Aborted;
         has_any && self.report_next(step)
     }
 
     #[cold]
     #[inline(never)]
     fn report_next<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
+        #[cfg(feature = "streaming")]
+        if self.tell_aborted(step) {
+            return true;
+        }
         E::report(self, step) || self.tell_lost_request(step) || self.report_news(step)
     }
 
@@ -128,6 +136,8 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.limits = Limits::NONE;
         self.core.support = Support::NONE;
         self.core.quota = 0;
+        #[cfg(feature = "streaming")]
+        self.abort_arriving();
         self.store.rewind();
         E::ended(self);
         self.carry_over();
@@ -260,6 +270,9 @@ impl<'m, E: End> Engine<'m, E> {
         }
         let answers = matches!(cause, CloseReason::TooManyHeld | CloseReason::ReceiveMaximumExceeded);
         let speaks = self.version().is_v5() && cause.reason_code().is_some();
+        // What is half written could only be ended by the application.
+        #[cfg(feature = "streaming")]
+        let speaks = speaks && !self.store.records().is_incomplete();
         if self.core.phase == Phase::Draining || !(speaks || answers) {
             return self.end(cause);
         }
@@ -303,6 +316,10 @@ impl<'m, E: End> Engine<'m, E> {
     #[inline(never)]
     pub(super) fn complete_if_over(&mut self) {
         let is_over = |slot: &Slot| matches!(slot.sent(), Sent::Free | Sent::GivenUp(..));
+        #[cfg(feature = "streaming")]
+        if self.core.arriving != Arriving::Nothing {
+            return;
+        }
         if self.core.pending_received() == 0 && self.slots.iter().all(is_over) {
             self.complete(CloseReason::Disconnected);
         }

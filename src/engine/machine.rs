@@ -241,9 +241,18 @@ impl<'m, E: End> Engine<'m, E> {
                 *step = Step::Transmit(self.queue.into_shown());
                 return;
             }
-            if self.store.outbox.is_writing() {
-                *step = Step::Transmit(self.store.into_shown());
-                return;
+            #[cfg(feature = "streaming")]
+            let awaits_piece = self.store.outbox.awaits_piece();
+            #[cfg(not(feature = "streaming"))]
+            let awaits_piece = None::<Place>;
+            match awaits_piece {
+                None if self.store.outbox.is_writing() => {
+                    *step = Step::Transmit(self.store.into_shown());
+                    return;
+                }
+                #[cfg(feature = "streaming")]
+                Some(place) if self.request_piece(place, step) => return,
+                _ => {}
             }
         }
         if !self.report(step) {
@@ -390,6 +399,11 @@ impl<'m, E: End> Engine<'m, E> {
         }
         self.core.overdue = Overdue::No;
         if demand == Demand::Ask {
+            #[cfg(feature = "streaming")]
+            if self.store.outbox.awaits_piece().is_some() {
+                self.core.keep_alive.postponed();
+                return Met::All;
+            }
             if self.queue.has_room(ANSWER) && !self.is_writing() {
                 self.core.keep_alive.asked();
                 self.push_encoded(&PacketType::Pingreq.alone());
@@ -398,6 +412,13 @@ impl<'m, E: End> Engine<'m, E> {
             }
         }
         if !is_online {
+            return Met::All;
+        }
+        #[cfg(feature = "streaming")]
+        if self.store.outbox.awaits_piece().is_some() {
+            if self.core.deadline.is_over() {
+                self.end(CloseReason::PayloadTimeout);
+            }
             return Met::All;
         }
         if !self.retries() {

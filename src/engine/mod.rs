@@ -7,6 +7,10 @@ mod machine;
 mod memory;
 mod outcomes;
 mod packed;
+#[cfg(feature = "streaming")]
+mod parts;
+#[cfg(feature = "streaming")]
+mod pieces;
 mod receiving;
 mod sending;
 pub(crate) mod state;

@@ -26,6 +26,8 @@ impl<'m, E: End> Engine<'m, E> {
         let Some(id) = identifiers::find(self.slots, packet_id) else { return false };
         // The outcome of what is lost is decided.
         let is_lost = self.core.news.session_loss() != SessionLoss::Nothing;
+        #[cfg(feature = "streaming")]
+        let is_lost = is_lost || self.is_half_given(id);
         let given_up = match slot(self.slots, id).map(Slot::sent) {
             Some(Sent::Published(level)) if !is_lost => Sent::GivingUp(level, Counted::Here),
             Some(Sent::Resend(level)) if !is_lost => Sent::GivingUp(level, Counted::Before),
@@ -221,6 +223,10 @@ impl<'m, E: End> Engine<'m, E> {
         let flags = packet.first().and_then(|&first| PublishFlags::of_first_byte(first).ok());
         let Some(PublishFlags { qos, retain, .. }) = flags else { return false };
         let support = self.core.support();
-        !support.has(qos) || (retain && !support.retain()) || self.is_oversize(packet.len())
+        #[cfg(feature = "streaming")]
+        let len = self.store.records().sent_len(place);
+        #[cfg(not(feature = "streaming"))]
+        let len = packet.len();
+        !support.has(qos) || (retain && !support.retain()) || self.is_oversize(len)
     }
 }

@@ -46,6 +46,12 @@ impl Table {
         self.len
     }
 
+    /// Whether there is no place for another one.
+    #[cfg(feature = "streaming")]
+    pub(crate) fn is_full(&self, entries: &[Entry]) -> bool {
+        usize::from(self.len) >= entries.len()
+    }
+
     /// The exchange with this identifier.
     pub(crate) fn find(entries: &[Entry], packet_id: PacketId) -> Option<EntryId> {
         let mut next = entries.get(bucket(entries, packet_id)?)?.bucket;

@@ -315,6 +315,10 @@ impl<'m> Engine<'m, Server> {
         let oversized = if may_exceed { accept.oversized } else { Oversized::Disconnect };
         self.core.terms.agree(accept.acknowledgement, accept.offline, oversized);
         self.core.disconnect_timeout = seconds(accept.disconnect_timeout).max(1);
+        #[cfg(feature = "streaming")]
+        {
+            self.core.payload_timeout = seconds(accept.payload_timeout).max(1);
+        }
         self.core.keep_alive = KeepAlive::watching(
             properties.server_keep_alive().unwrap_or(asked.keep_alive),
             accept.liveness == Liveness::Bytes,

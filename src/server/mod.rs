@@ -9,6 +9,8 @@ mod event;
 mod identity;
 mod requests;
 mod state;
+#[cfg(feature = "streaming")]
+mod streaming;
 
 use core::fmt;
 use core::time::Duration;

@@ -297,6 +297,10 @@ impl<'m> Engine<'m, Client> {
         // CONNACK says how much of it the server allows.
         self.core.quota = connect.max_inflight.max(1);
         self.core.disconnect_timeout = seconds(connect.disconnect_timeout).max(1);
+        #[cfg(feature = "streaming")]
+        {
+            self.core.payload_timeout = seconds(connect.payload_timeout).max(1);
+        }
         self.core.limits = Limits::NONE;
         self.core.support = Support::NONE;
         self.core.phase = Phase::Connecting;

@@ -4,6 +4,8 @@ pub(crate) mod command;
 mod connection;
 mod ping;
 mod requests;
+#[cfg(feature = "streaming")]
+mod streaming;
 
 use core::fmt;
 
