@@ -5,9 +5,9 @@ use core::hash::{Hash, Hasher};
 
 use crate::aliases::{BadAlias, TopicAliases};
 use crate::bytes;
-#[cfg(feature = "streaming")]
-use crate::wire::Delivery;
-use crate::wire::{self, Frame, Packet, PublishPacket, Role, Version, Violation, connect_version, packet_len};
+use crate::wire::{
+    self, Delivery, Frame, Packet, PacketId, PublishPacket, QoS, Role, Version, Violation, connect_version, packet_len,
+};
 
 /// The receive buffer of one connection.
 ///
@@ -66,6 +66,8 @@ struct Mark {
     /// taken in pieces, those count that are not yet taken.
     missing: u32,
     fate: Fate,
+    /// The packet identifier of a message that is taken in pieces.
+    packet_id: Option<PacketId>,
     /// Whether bytes came in since that was last asked.
     news: bool,
 }
@@ -77,12 +79,13 @@ enum Fate {
     Awaited,
     /// It is too large: its bytes are dropped as they come.
     Skipped,
-    /// It is a PUBLISH whose payload is taken in pieces, as they come. Its front is taken, and this is how it was delivered.
-    #[cfg(feature = "streaming")]
-    InPieces(Delivery),
+    /// It is a PUBLISH whose front is taken, and whose payload is taken in pieces, as they come.
+    InPieces(QoS),
 }
 
 impl Mark {
+    const EMPTY: Self = Self { start: 0, end: 0, missing: 0, fate: Fate::Awaited, packet_id: None, news: false };
+
     /// Whether there may be a whole packet, or, without any room, there can never be one.
     const fn is_worth_a_look(&self, capacity: usize) -> bool {
         (self.missing == 0 && (self.start < self.end || capacity == 0)) || (self.is_in_pieces() && self.start < self.end)
@@ -90,10 +93,7 @@ impl Mark {
 
     /// Whether what comes next is a piece of a payload.
     const fn is_in_pieces(&self) -> bool {
-        #[cfg(feature = "streaming")]
-        return matches!(self.fate, Fate::InPieces(_));
-        #[cfg(not(feature = "streaming"))]
-        false
+        matches!(self.fate, Fate::InPieces(_))
     }
 }
 
@@ -115,7 +115,7 @@ impl<B> Inbox<B> {
     /// An empty inbox over a buffer of the caller's.
     #[must_use]
     pub const fn over(buffer: B) -> Self {
-        let mark = Mark { start: 0, end: 0, missing: 0, fate: Fate::Awaited, news: false };
+        let mark = Mark::EMPTY;
         Self { mark, aliases: TopicAliases::NONE, limit: 0, bytes: buffer }
     }
 }
@@ -171,7 +171,7 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     pub fn filled(&mut self, len: usize) {
         let len = len.min(self.capacity().saturating_sub(self.mark.end));
         let is_in_pieces = self.mark.is_in_pieces();
-        let Mark { start, end, missing, fate, news } = &mut self.mark;
+        let Mark { start, end, missing, fate, news, .. } = &mut self.mark;
         let passed = if is_in_pieces { 0 } else { u32::try_from(len).unwrap_or(u32::MAX).min(*missing) };
         *missing = missing.wrapping_sub(passed);
         if *fate == Fate::Skipped {
@@ -184,7 +184,7 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
 
     /// Forgets everything: what one connection left behind is nothing to the next.
     pub fn clear(&mut self) {
-        self.mark = Mark { start: 0, end: 0, missing: 0, fate: Fate::Awaited, news: false };
+        self.mark = Mark::EMPTY;
         let capacity = self.capacity();
         if let Some(topics) = self.bytes.as_mut().get_mut(capacity..) {
             topics.fill(0);
@@ -336,18 +336,22 @@ impl<'i> Unread<'i> {
 
     /// Takes the PUBLISH in front, which is of this length and larger than the inbox, with the bytes of it that are here; the rest
     /// is taken in pieces. Tells how much that is.
-    #[cfg(feature = "streaming")]
-    pub(crate) fn take_front(&mut self, len: u32, delivery: Delivery) -> u32 {
+    pub(crate) fn take_front(&mut self, len: u32, delivery: &Delivery) -> u32 {
         self.mark.missing = self.missing_of(len);
-        self.mark.fate = Fate::InPieces(delivery);
+        self.mark.fate = Fate::InPieces(delivery.qos());
+        self.mark.packet_id = delivery.packet_id();
         self.mark.start = self.mark.end;
         self.mark.missing
     }
 
-    /// What is here of a payload that is taken in pieces, how much comes behind that, and how the message was delivered.
-    #[cfg(feature = "streaming")]
+    /// What is here of a payload that is taken in pieces, how much comes behind that, and how the message is delivered.
     pub(crate) fn piece(&self) -> Option<(&'i [u8], u32, Delivery)> {
-        let Fate::InPieces(delivery) = self.mark.fate else { return None };
+        let Fate::InPieces(qos) = self.mark.fate else { return None };
+        let delivery = match (qos, self.mark.packet_id) {
+            (QoS::AtLeastOnce, Some(packet_id)) => Delivery::AtLeastOnce { packet_id, dup: false },
+            (QoS::ExactlyOnce, Some(packet_id)) => Delivery::ExactlyOnce { packet_id, dup: false },
+            _ => Delivery::AtMostOnce,
+        };
         let unread = self.unread();
         let here = usize::try_from(self.mark.missing).map_or(unread.len(), |missing| missing.min(unread.len()));
         let piece = unread.get(..here).unwrap_or_default();
@@ -355,7 +359,6 @@ impl<'i> Unread<'i> {
     }
 
     /// Takes such a piece, behind which so much comes.
-    #[cfg(feature = "streaming")]
     pub(crate) const fn take_piece(&mut self, len: usize, remaining: u32) {
         self.mark.start = self.mark.start.wrapping_add(len);
         self.mark.missing = remaining;
@@ -420,17 +423,21 @@ impl<'i> Unread<'i> {
     }
 }
 
+/// What becomes of the rest of a packet that is not waited for as a whole, and how much that is.
+type Rest = Option<(Fate, u32, Option<PacketId>)>;
+
 impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// What an inbox means, as opposed to where it lies.
-    fn content(&self) -> (&[u8], Fate, u32, TopicAliases, &[u8], u32) {
+    fn content(&self) -> (&[u8], Rest, TopicAliases, &[u8], u32) {
         let topics = self.bytes.as_ref().get(self.capacity()..).unwrap_or_default();
-        let (fate, missing) = match self.mark.fate {
-            Fate::Awaited => (Fate::Awaited, 0),
+        let rest = match self.mark.fate {
+            Fate::Awaited => None,
             // A packet that has passed leaves nothing behind.
-            Fate::Skipped if self.mark.missing == 0 => (Fate::Awaited, 0),
-            fate => (fate, self.mark.missing),
+            Fate::Skipped if self.mark.missing == 0 => None,
+            Fate::Skipped => Some((Fate::Skipped, self.mark.missing, None)),
+            fate @ Fate::InPieces(_) => Some((fate, self.mark.missing, self.mark.packet_id)),
         };
-        (self.unread(), fate, missing, self.aliases, topics, self.limit)
+        (self.unread(), rest, self.aliases, topics, self.limit)
     }
 }
 

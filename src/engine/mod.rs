@@ -3,12 +3,11 @@
 mod authentication;
 mod content;
 mod ending;
+mod large;
 mod machine;
 mod memory;
 mod outcomes;
 mod packed;
-#[cfg(feature = "streaming")]
-mod parts;
 #[cfg(feature = "streaming")]
 mod pieces;
 mod receiving;

@@ -1,6 +1,6 @@
 //! What a session receives: messages, and what answers them.
 
-use crate::command::{Acknowledge, Oversized};
+use crate::command::Acknowledge;
 use crate::control::DISCONNECT_RESERVE;
 use crate::error::{CloseReason, CommandError};
 use crate::event::{CommonEvent, Handle, Message};
@@ -117,7 +117,6 @@ impl<'m, E: End> Engine<'m, E> {
         inbox: &mut Unread<'i>,
         step: &mut StepOf<'m, 'i, E>,
     ) -> Result<Processed, CloseReason> {
-        #[cfg(feature = "streaming")]
         if let Some(taken) = self.take_part(inbox, step) {
             return taken;
         }
@@ -239,52 +238,6 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    /// Whether a PUBLISH that is larger than the inbox does not end the connection.
-    fn takes_large(&self) -> bool {
-        self.core.terms.oversized() != Oversized::Disconnect && !E::is_beginning(self)
-    }
-
-    /// Takes a PUBLISH that is larger than the inbox in pieces, or lets it pass. In the latter case it is acknowledged, or it would come
-    /// again and again.
-    #[inline(never)]
-    fn take_large<'i>(
-        &mut self,
-        inbox: &mut Unread<'i>,
-        step: &mut StepOf<'m, 'i, E>,
-    ) -> Result<Processed, CloseReason> {
-        let limit = E::packet_limit(self, inbox);
-        let found = inbox.large(self.version(), E::ROLE, limit)?;
-        let Some((publish, len)) = found else { return Ok(Processed::Incomplete) };
-        if self.is_leaving() {
-            inbox.skip(len);
-            return Ok(Processed::Nothing);
-        }
-        let alias = publish.alias();
-        if let Some(alias) = alias {
-            inbox.map_topic(alias, publish.topic)?;
-        }
-        E::check_publish(self, &publish)?;
-        #[cfg(feature = "streaming")]
-        if self.is_taken_in_pieces(&publish.delivery) {
-            return Ok(self.take_front(&publish, len, inbox, step));
-        }
-        let PublishPacket { topic, delivery, retain, .. } = publish;
-        let taken = match self.arrive(&delivery, self.own_handling())? {
-            Arrived::Delivered(_) => {
-                let topic = match alias {
-                    Some(alias) if topic.is_empty() => inbox.take_topic(alias),
-                    _ => topic,
-                };
-                tell(step, CommonEvent::Skipped { topic, qos: delivery.qos(), retain, len })
-            }
-            Arrived::Silently => Processed::Nothing,
-            Arrived::Again => self.tolerate_repeat(step),
-            Arrived::NotYet => return Ok(Processed::Deferred),
-        };
-        inbox.skip(len);
-        Ok(taken)
-    }
-
     /// What becomes of a message that is delivered so.
     pub(super) fn arrive(&mut self, delivery: &Delivery, handling: Handling) -> Result<Arrived, CloseReason> {
         match *delivery {
@@ -301,7 +254,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Tells that a message came again on the same connection, which 3.1.1 allows. Senders do it that have waited too long for
     /// the application; if the connection ended, they would wait again on the next one. [MQTT-4.4.0-1] of 5.0
-    fn tolerate_repeat<'i>(&self, step: &mut StepOf<'m, 'i, E>) -> Processed {
+    pub(super) fn tolerate_repeat<'i>(&self, step: &mut StepOf<'m, 'i, E>) -> Processed {
         if !self.version().is_v5() {
             return Processed::Nothing;
         }

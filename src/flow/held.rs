@@ -47,9 +47,8 @@ impl Table {
     }
 
     /// Whether there is no place for another one.
-    #[cfg(feature = "streaming")]
-    pub(crate) fn is_full(&self, entries: &[Entry]) -> bool {
-        usize::from(self.len) >= entries.len()
+    pub(crate) const fn is_full(&self, entries: &[Entry]) -> bool {
+        self.len as usize >= entries.len()
     }
 
     /// The exchange with this identifier.

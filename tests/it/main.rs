@@ -39,6 +39,7 @@ mod server;
 mod statements;
 mod statics;
 mod strategies;
+mod streaming;
 #[cfg(all(feature = "v311", feature = "v5"))]
 #[path = "../support/mod.rs"]
 mod support;
