@@ -74,13 +74,16 @@ struct Mark {
 
 /// What becomes of a packet of which bytes are still to come.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
 enum Fate {
     /// It is taken once all of it is here.
     Awaited,
     /// It is too large: its bytes are dropped as they come.
     Skipped,
-    /// It is a PUBLISH whose front is taken, and whose payload is taken in pieces, as they come.
-    InPieces(QoS),
+    /// It is a PUBLISH of this QoS whose front is taken, and whose payload is taken in pieces, as they come.
+    AtMostOnce,
+    AtLeastOnce,
+    ExactlyOnce,
 }
 
 impl Mark {
@@ -93,7 +96,7 @@ impl Mark {
 
     /// Whether what comes next is a piece of a payload.
     const fn is_in_pieces(&self) -> bool {
-        matches!(self.fate, Fate::InPieces(_))
+        matches!(self.fate, Fate::AtMostOnce | Fate::AtLeastOnce | Fate::ExactlyOnce)
     }
 }
 
@@ -338,7 +341,11 @@ impl<'i> Unread<'i> {
     /// is taken in pieces. Tells how much that is.
     pub(crate) fn take_front(&mut self, len: u32, delivery: &Delivery) -> u32 {
         self.mark.missing = self.missing_of(len);
-        self.mark.fate = Fate::InPieces(delivery.qos());
+        self.mark.fate = match delivery.qos() {
+            QoS::AtMostOnce => Fate::AtMostOnce,
+            QoS::AtLeastOnce => Fate::AtLeastOnce,
+            QoS::ExactlyOnce => Fate::ExactlyOnce,
+        };
         self.mark.packet_id = delivery.packet_id();
         self.mark.start = self.mark.end;
         self.mark.missing
@@ -346,11 +353,11 @@ impl<'i> Unread<'i> {
 
     /// What is here of a payload that is taken in pieces, how much comes behind that, and how the message is delivered.
     pub(crate) fn piece(&self) -> Option<(&'i [u8], u32, Delivery)> {
-        let Fate::InPieces(qos) = self.mark.fate else { return None };
-        let delivery = match (qos, self.mark.packet_id) {
-            (QoS::AtLeastOnce, Some(packet_id)) => Delivery::AtLeastOnce { packet_id, dup: false },
-            (QoS::ExactlyOnce, Some(packet_id)) => Delivery::ExactlyOnce { packet_id, dup: false },
-            _ => Delivery::AtMostOnce,
+        let delivery = match (self.mark.fate, self.mark.packet_id) {
+            (Fate::Awaited | Fate::Skipped, _) => return None,
+            (Fate::AtLeastOnce, Some(packet_id)) => Delivery::AtLeastOnce { packet_id, dup: false },
+            (Fate::ExactlyOnce, Some(packet_id)) => Delivery::ExactlyOnce { packet_id, dup: false },
+            (Fate::AtMostOnce | Fate::AtLeastOnce | Fate::ExactlyOnce, _) => Delivery::AtMostOnce,
         };
         let unread = self.unread();
         let here = usize::try_from(self.mark.missing).map_or(unread.len(), |missing| missing.min(unread.len()));
@@ -435,7 +442,7 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
             // A packet that has passed leaves nothing behind.
             Fate::Skipped if self.mark.missing == 0 => None,
             Fate::Skipped => Some((Fate::Skipped, self.mark.missing, None)),
-            fate @ Fate::InPieces(_) => Some((fate, self.mark.missing, self.mark.packet_id)),
+            fate => Some((fate, self.mark.missing, self.mark.packet_id)),
         };
         (self.unread(), rest, self.aliases, topics, self.limit)
     }

@@ -7,6 +7,8 @@
 
 #[cfg(feature = "streaming")]
 mod payload;
+#[cfg(feature = "streaming")]
+mod pieces;
 
 use core::num::NonZeroU32;
 

@@ -153,6 +153,8 @@ impl<'m, E: End> Engine<'m, E> {
                 return Some(Ok(tell(step, CommonEvent::MessagePart(MessagePart { payload, remaining, handle }))));
             }
         }
+        // Without an event there is no handler to wait for.
+        self.acknowledge_received();
         Some(Ok(if matches!(arrived, Arrived::Again) { self.tolerate_repeat(step) } else { Processed::Nothing }))
     }
 

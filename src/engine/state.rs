@@ -324,6 +324,7 @@ pub(crate) enum Overdue {
 /// What is known of a message that is received in pieces, besides what the inbox knows.
 #[cfg(feature = "streaming")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub(crate) enum Arriving {
     /// There is none.
     #[default]
