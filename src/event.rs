@@ -214,12 +214,30 @@ pub(crate) enum CommonEvent<'i> {
     MessageAborted,
     #[cfg(feature = "streaming")]
     PayloadRequested(PayloadRequest),
-    Published { packet_id: PacketId, outcome: Outcome, properties: Properties<'i> },
-    Received { packet_id: PacketId, reason_code: ReasonCode, properties: Properties<'i> },
+    Published {
+        packet_id: PacketId,
+        outcome: Outcome,
+        properties: Properties<'i>,
+    },
+    Received {
+        packet_id: PacketId,
+        reason_code: ReasonCode,
+        properties: Properties<'i>,
+    },
     Tolerated(CloseReason),
-    Stray { packet: StrayPacket, packet_id: PacketId },
-    Skipped { topic: &'i str, qos: QoS, retain: bool, len: u32 },
-    Dropped { count: u8 },
+    Stray {
+        packet: StrayPacket,
+        packet_id: PacketId,
+    },
+    Skipped {
+        topic: &'i str,
+        qos: QoS,
+        retain: bool,
+        len: u32,
+    },
+    Dropped {
+        count: u8,
+    },
     Writable,
 }
 

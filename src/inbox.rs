@@ -91,7 +91,8 @@ impl Mark {
 
     /// Whether there may be a whole packet, or, without any room, there can never be one.
     const fn is_worth_a_look(&self, capacity: usize) -> bool {
-        (self.missing == 0 && (self.start < self.end || capacity == 0)) || (self.is_in_pieces() && self.start < self.end)
+        (self.missing == 0 && (self.start < self.end || capacity == 0))
+            || (self.is_in_pieces() && self.start < self.end)
     }
 
     /// Whether what comes next is a piece of a payload.

@@ -105,11 +105,6 @@ mod timer;
 mod trials;
 pub mod wire;
 
-#[cfg(feature = "streaming")]
-pub use self::{
-    command::Source,
-    event::{MessagePart, PayloadRequest},
-};
 pub use self::{
     aliases::TopicAliases,
     backoff::Backoff,
@@ -127,6 +122,11 @@ pub use self::{
         AckType, Auth, Connack, Delivery, List, PacketId, Properties, Property, QoS, ReasonCode, RetainHandling, Role,
         Subscription, Version, Violation, Will, matches,
     },
+};
+#[cfg(feature = "streaming")]
+pub use self::{
+    command::Source,
+    event::{MessagePart, PayloadRequest},
 };
 
 /// The README's examples, run as tests.

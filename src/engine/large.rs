@@ -18,9 +18,9 @@ use crate::wire::{AckType, Acknowledgement, ReasonCode};
 use crate::wire::{Delivery, PublishPacket};
 
 use super::machine::{End, Engine, Processed, StepOf, tell};
-use super::receiving::{Arrived, Handling};
 #[cfg(feature = "streaming")]
 use super::receiving::first_answer;
+use super::receiving::{Arrived, Handling};
 #[cfg(feature = "streaming")]
 use super::state::Arriving;
 use super::state::Phase;
@@ -135,7 +135,8 @@ impl<'m, E: End> Engine<'m, E> {
         let (payload, remaining, delivery) = inbox.piece()?;
         // Nobody takes the message any more, and the end of the connection says so.
         let is_dropped = self.is_leaving() && self.core.phase != Phase::Completing;
-        let arrived = if remaining != 0 || is_dropped { Ok(Arrived::Silently) } else { self.complete_message(&delivery) };
+        let arrived =
+            if remaining != 0 || is_dropped { Ok(Arrived::Silently) } else { self.complete_message(&delivery) };
         let arrived = match arrived {
             Ok(Arrived::NotYet) => return Some(Ok(Processed::Deferred)),
             Ok(arrived) => arrived,

@@ -41,7 +41,9 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// Asks for the piece that is needed next, unless the application was asked for it. `false`: there is nothing to tell.
     pub(super) fn request_piece<'i>(&mut self, place: Place, step: &mut StepOf<'m, 'i, E>) -> bool {
-        let Some((Piece { source, offset, remaining }, false)) = self.store.records().piece(place) else { return false };
+        let Some((Piece { source, offset, remaining }, false)) = self.store.records().piece(place) else {
+            return false;
+        };
         self.store.ask(place);
         if self.core.phase == Phase::Online {
             self.core.deadline = Timer::of(u32::from(self.core.payload_timeout).wrapping_mul(1000));

@@ -221,11 +221,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// How a message is acknowledged.
     pub(super) fn handling(&self) -> Handling {
-        if self.core.terms.acknowledgement() == Acknowledge::Manually {
-            Handling::Manual
-        } else {
-            self.own_handling()
-        }
+        if self.core.terms.acknowledgement() == Acknowledge::Manually { Handling::Manual } else { self.own_handling() }
     }
 
     /// How a message is acknowledged that the session acknowledges itself. The application may still have others, also of an

@@ -46,9 +46,7 @@ impl<'a> Records<'a> {
         let packet = self.packet(place);
         match self.payload(place) {
             None => packet.len(),
-            Some(payload) => {
-                self.extent(place, payload).len()
-            }
+            Some(payload) => self.extent(place, payload).len(),
         }
     }
 

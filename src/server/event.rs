@@ -1,9 +1,9 @@
 //! What a poll of the server's end answers.
 
 use crate::error::CloseReason;
+use crate::event::{CommonEvent, Message, Outcome, StrayPacket};
 #[cfg(feature = "streaming")]
 use crate::event::{MessagePart, PayloadRequest};
-use crate::event::{CommonEvent, Message, Outcome, StrayPacket};
 use crate::wire::{
     Auth, ConnectPacket, DisconnectPacket, List, PacketId, Properties, QoS, ReasonCode, Subscription, Version,
 };

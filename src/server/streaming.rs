@@ -24,11 +24,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     ///
     /// As [`publish`](Self::publish). [`CommandError::TooLarge`] with [`SizeLimit::Peer`](crate::SizeLimit::Peer) counts the payload, with
     /// [`SizeLimit::Store`](crate::SizeLimit::Store) what the store has to hold.
-    pub fn publish_from(
-        &mut self,
-        publish: &Publish<'_>,
-        source: &Source,
-    ) -> Result<Option<PacketId>, CommandError> {
+    pub fn publish_from(&mut self, publish: &Publish<'_>, source: &Source) -> Result<Option<PacketId>, CommandError> {
         attempt!("publish_from", self.0.engine().publish_from(publish, source))
     }
 

@@ -56,11 +56,7 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     /// # }
     /// # Ok::<(), mqtt_session::CommandError>(())
     /// ```
-    pub fn publish_from(
-        &mut self,
-        publish: &Publish<'_>,
-        source: &Source,
-    ) -> Result<Option<PacketId>, CommandError> {
+    pub fn publish_from(&mut self, publish: &Publish<'_>, source: &Source) -> Result<Option<PacketId>, CommandError> {
         attempt!("publish_from", self.0.engine().publish_from(publish, source))
     }
 

@@ -213,7 +213,9 @@ fn every_size_of_pieces_and_of_the_link() {
     for version in VERSIONS {
         for sender in [Sender::Client, Sender::Server] {
             for qos in LEVELS {
-                for (len, piece) in [(0, 8), (1, 8), (20, 8), (100, 8), (129, 64), (1_000, 1), (1_000, 300), (20_000, 256)] {
+                for (len, piece) in
+                    [(0, 8), (1, 8), (20, 8), (100, 8), (129, 64), (1_000, 1), (1_000, 300), (20_000, 256)]
+                {
                     for chunk in [1, 3, 7, 40, 1_000] {
                         let mut world = World::new(version, chunk, usize::MAX);
                         world.connect();
