@@ -376,7 +376,16 @@ impl Pair {
                 let writing = self.writing.filter(|&(place, _)| place == record.place);
                 let shown = writing.map(|(_, written)| (record.packet.len() - written) as u32);
                 let is_next = !record.shown && unshown == 1;
-                Stored { packet: &record.packet, slot, alias, lifetime, shown, is_next }
+                Stored {
+                    packet: &record.packet,
+                    #[cfg(feature = "streaming")]
+                    payload: None,
+                    slot,
+                    alias,
+                    lifetime,
+                    shown,
+                    is_next,
+                }
             });
             assert!(Records { outbox: &self.outbox, bytes: &self.bytes }.stored(order).eq(expected), "{order:?}");
         }

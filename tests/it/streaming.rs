@@ -5,6 +5,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
+    clippy::expect_used,
     reason = "a fault here is a failed test"
 )]
 
@@ -19,5 +20,5 @@ const LEVELS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
 /// A payload whose bytes tell where they are.
 fn payload(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at * 7 + at / 251) as u8).collect()
+    (0..len).map(|at| (at * 7 + at / 251).to_le_bytes()[0]).collect()
 }
