@@ -263,12 +263,11 @@ impl<'m> Engine<'m, Client> {
 
     /// Whether there are messages in the store. Requests end with their connection, whatever comes.
     fn has_stored_messages(&self) -> bool {
-        let records = self.store.records();
-        let mut immediate = records.first(Order::Immediate);
-        while let Some(place) = immediate.filter(|&place| !records.is_publish(place)) {
-            immediate = records.after(place);
+        let mut immediate = self.store.first(Order::Immediate);
+        while let Some(place) = immediate.filter(|&place| !self.store.is_publish(place)) {
+            immediate = self.store.after(place);
         }
-        immediate.is_some() || records.first(Order::Acknowledged).is_some()
+        immediate.is_some() || self.store.first(Order::Acknowledged).is_some()
     }
 
     fn begin(&mut self, connect: &Connect<'_>, clean_start: bool, client: ClientHash, receive_maximum: u16) {
@@ -497,10 +496,10 @@ impl<'m> Engine<'m, Client> {
         if self.core.end.requests == 0 {
             return;
         }
-        let mut next = self.store.records().first(Order::Immediate);
+        let mut next = self.store.first(Order::Immediate);
         while let Some(place) = next {
-            next = self.store.records().after(place);
-            if !self.store.records().is_publish(place) {
+            next = self.store.after(place);
+            if !self.store.is_publish(place) {
                 self.store.remove(Order::Immediate, place);
             }
         }
