@@ -5,7 +5,7 @@ use core::hash::{Hash, Hasher};
 
 use crate::aliases::{BadAlias, TopicAliases};
 use crate::bytes;
-use crate::wire::{self, Frame, Packet, PublishPacket, Role, Version, Violation, connect_version, packet_len};
+use crate::wire::{self, Frame, Packet, Role, Version, Violation, connect_version, packet_len};
 
 /// The receive buffer of one connection.
 ///
@@ -292,25 +292,10 @@ impl<'i> Unread<'i> {
         (self.received.len(), self.aliases)
     }
 
-    /// What the front of a PUBLISH says that is larger than the inbox: all but the payload; and the length of the whole.
-    /// `None` as long as the front is not here.
-    /// Not above `limit`, if there is one.
-    pub(crate) fn large(
-        &self,
-        version: Version,
-        to: Role,
-        limit: u32,
-    ) -> Result<Option<(PublishPacket<'i>, u32)>, Violation> {
-        let unread = self.unread();
-        let frame = Frame::front(version, to, unread).ok_or(Violation::PacketTooLarge)?;
-        if limit != 0 && frame.len > limit {
-            return Err(Violation::PacketTooLarge);
-        }
-        match PublishPacket::read(frame.first_byte, frame.body) {
-            Ok(publish) => Ok(Some((PublishPacket { payload: &[], ..publish }, frame.len))),
-            Err(Violation::FieldTruncated) if unread.len() < self.received.len() => Ok(None),
-            _ => Err(Violation::PacketTooLarge),
-        }
+    /// The front of a PUBLISH that is larger than the inbox. Not above `limit`, if there is one.
+    pub(crate) fn front(&self, version: Version, to: Role, limit: u32) -> Result<Frame<'i>, Violation> {
+        let frame = Frame::front(version, to, self.unread()).filter(|frame| limit == 0 || frame.len <= limit);
+        frame.ok_or(Violation::PacketTooLarge)
     }
 
     /// Lets the packet in front pass, which is of this length and larger than the inbox.

@@ -124,7 +124,7 @@ impl<'m, E: End> Engine<'m, E> {
                     if self.is_leaving() && self.core.phase != Phase::Completing {
                         return Ok(Processed::Nothing);
                     }
-                    self.take_publish(frame.first_byte, frame.body.rest(), inbox, step)
+                    self.take_publish(frame.first_byte, frame.body.rest(), 0, inbox, step)
                 } else {
                     self.take(frame.packet_type, frame.body.rest(), step)
                 }
@@ -134,7 +134,8 @@ impl<'m, E: End> Engine<'m, E> {
                 Ok(Processed::Incomplete)
             }
             Err(CloseReason::Violation(Violation::PacketTooLarge)) if self.skips_large() => {
-                self.take_large(inbox, step)
+                let front = inbox.front(self.version(), E::ROLE, E::packet_limit(self, inbox))?;
+                self.take_publish(front.first_byte, front.body.rest(), front.len, inbox, step)
             }
             Err(cause) => Err(cause),
         }
@@ -183,16 +184,29 @@ impl<'m, E: End> Engine<'m, E> {
         packet_id.is_some_and(|packet_id| Table::find(self.held, packet_id).is_some())
     }
 
+    /// Hands a message out. Of one that is larger than the inbox, `body` is the front and `skipped` the length of the packet,
+    /// which is 0 otherwise: it is let pass, and acknowledged, or it would come again and again.
     // As with `receive`.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn take_publish<'i>(
         &mut self,
         first_byte: u8,
         body: &'i [u8],
+        skipped: u32,
         inbox: &mut Unread<'i>,
         step: &mut StepOf<'m, 'i, E>,
     ) -> Result<Processed, CloseReason> {
-        let publish = received(PublishPacket::read(first_byte, Reader::new(self.version(), E::ROLE, body))?);
+        let publish = match PublishPacket::read(first_byte, Reader::new(self.version(), E::ROLE, body)) {
+            Ok(publish) if skipped == 0 => received(publish),
+            Ok(publish) => publish,
+            Err(violation) if skipped == 0 => return Err(violation.into()),
+            Err(Violation::FieldTruncated) if !inbox.is_full() => return Ok(Processed::Incomplete),
+            Err(_) => return Err(Violation::PacketTooLarge.into()),
+        };
+        if skipped != 0 && self.is_leaving() {
+            inbox.skip(skipped);
+            return Ok(Processed::Nothing);
+        }
         let alias = publish.alias();
         if let Some(alias) = alias {
             inbox.map_topic(alias, publish.topic)?;
@@ -201,24 +215,30 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.phase == Phase::Completing && !self.is_repeat(publish.delivery.packet_id()) {
             return Ok(Processed::Nothing);
         }
-        let handling = if self.core.terms.acknowledgement() == Acknowledge::Manually {
-            Handling::Manual
-        } else {
-            self.own_handling()
-        };
-        let handle = match self.arrive(&publish.delivery, handling)? {
-            Arrived::Delivered(handle) => handle,
-            Arrived::Silently => return Ok(Processed::Nothing),
-            Arrived::Again => return Ok(self.tolerate_repeat(step)),
-            Arrived::NotYet => return Ok(Processed::Deferred),
-        };
-        let mut message = Message::new(&publish, handle);
-        if let Some(alias) = alias
-            && message.topic.is_empty()
-        {
-            message.topic = inbox.take_topic(alias);
+        let is_manual = self.core.terms.acknowledgement() == Acknowledge::Manually && skipped == 0;
+        let handling = if is_manual { Handling::Manual } else { self.own_handling() };
+        let arrived = self.arrive(&publish.delivery, handling)?;
+        if matches!(arrived, Arrived::NotYet) {
+            return Ok(Processed::Deferred);
         }
-        Ok(tell(step, CommonEvent::Message(message)))
+        if skipped != 0 {
+            inbox.skip(skipped);
+        }
+        let handle = match arrived {
+            Arrived::Delivered(handle) => handle,
+            Arrived::Again => return Ok(self.tolerate_repeat(step)),
+            Arrived::Silently | Arrived::NotYet => return Ok(Processed::Nothing),
+        };
+        let topic = match alias {
+            Some(alias) if publish.topic.is_empty() => inbox.take_topic(alias),
+            _ => publish.topic,
+        };
+        Ok(if skipped == 0 {
+            tell(step, CommonEvent::Message(Message { topic, ..Message::new(&publish, handle) }))
+        } else {
+            let PublishPacket { delivery, retain, .. } = publish;
+            tell(step, CommonEvent::Skipped { topic, qos: delivery.qos(), retain, len: skipped })
+        })
     }
 
     /// How a message is acknowledged that the session acknowledges itself. The application may still have others, also of an
@@ -230,42 +250,6 @@ impl<'m, E: End> Engine<'m, E> {
     /// Whether a PUBLISH that is too large is let pass.
     fn skips_large(&self) -> bool {
         self.core.terms.oversized() == Oversized::Skipped && !E::is_beginning(self)
-    }
-
-    /// Lets a PUBLISH pass that is larger than the inbox. It is acknowledged, or it would come again and again.
-    #[inline(never)]
-    fn take_large<'i>(
-        &mut self,
-        inbox: &mut Unread<'i>,
-        step: &mut StepOf<'m, 'i, E>,
-    ) -> Result<Processed, CloseReason> {
-        let limit = E::packet_limit(self, inbox);
-        let found = inbox.large(self.version(), E::ROLE, limit)?;
-        let Some((publish, len)) = found else { return Ok(Processed::Incomplete) };
-        if self.is_leaving() {
-            inbox.skip(len);
-            return Ok(Processed::Nothing);
-        }
-        let alias = publish.alias();
-        if let Some(alias) = alias {
-            inbox.map_topic(alias, publish.topic)?;
-        }
-        E::check_publish(self, &publish)?;
-        let PublishPacket { topic, delivery, retain, .. } = publish;
-        let taken = match self.arrive(&delivery, self.own_handling())? {
-            Arrived::Delivered(_) => {
-                let topic = match alias {
-                    Some(alias) if topic.is_empty() => inbox.take_topic(alias),
-                    _ => topic,
-                };
-                tell(step, CommonEvent::Skipped { topic, qos: delivery.qos(), retain, len })
-            }
-            Arrived::Silently => Processed::Nothing,
-            Arrived::Again => self.tolerate_repeat(step),
-            Arrived::NotYet => return Ok(Processed::Deferred),
-        };
-        inbox.skip(len);
-        Ok(taken)
     }
 
     /// What becomes of a message that is delivered so.
