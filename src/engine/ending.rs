@@ -171,21 +171,30 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    /// Each exchange as it stands after the loss of a connection.
+    /// Each exchange as it stands after the loss of a connection. SUBSCRIBE and UNSUBSCRIBE are no session state, not even unsent, and
+    /// that one is lost is still to be told.
     fn carry_over(&mut self) {
-        for slot in self.slots.iter_mut().filter(|slot| !slot.is_request()) {
-            slot.set_sent(slot.sent().carried_over());
+        let mut next = Some(SlotId::MIN);
+        while let Some(id) = next
+            && let Some(slot) = slot_mut(self.slots, id)
+        {
+            let sent = slot.sent();
+            slot.set_sent(sent.carried_over());
+            if sent == Sent::Requesting {
+                self.core.untold.push(self.slots, id);
+            }
+            next = id.checked_add(1);
         }
         self.drop_immediate(false);
     }
 
-    /// Drops the PUBLISHes of QoS 0 that do not outlive their connection, or everything of their sequence.
+    /// Drops requests, and the PUBLISHes of QoS 0 that do not outlive their connection; or everything of their sequence.
     fn drop_immediate(&mut self, all: bool) {
         let mut next = self.store.first(Order::Immediate);
         while let Some(place) = next {
             next = self.store.after(place);
             let is_publish = self.store.is_publish(place);
-            if all || (is_publish && self.store.slot(place) != 0) {
+            if all || self.store.slot(place) != 0 {
                 self.store.remove(Order::Immediate, place);
                 if is_publish {
                     self.count_dropped();
