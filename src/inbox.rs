@@ -60,26 +60,41 @@ struct Mark {
     start: usize,
     /// Where they end; never before `start` nor behind the buffer.
     end: usize,
-    /// How many bytes of the packet in front are still to come, as far as that is known, and what becomes of them.
-    missing: u32,
-    fate: Fate,
-    /// Whether bytes came in since that was last asked.
-    news: bool,
+    /// What is known of the packet in front, and of what came in.
+    rest: Rest,
 }
 
-/// What becomes of a packet of which bytes are still to come.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Fate {
-    /// It is taken once all of it is here.
-    Awaited,
-    /// It is too large: its bytes are dropped as they come.
-    Skipped,
+/// How many bytes of the packet in front are still to come, as far as that is known; and besides, as flags, what no length reaches.
+#[derive(Clone, Copy)]
+struct Rest(u32);
+
+impl Rest {
+    const NONE: Self = Self(0);
+
+    /// The packet is too large: its bytes are dropped as they come. Otherwise it is taken once all of it is here.
+    const SKIPPED: u32 = 1 << 31;
+    /// Bytes came in since that was last asked.
+    const NEWS: u32 = 1 << 30;
+    const MISSING: u32 = Self::NEWS - 1;
+
+    const fn missing(self) -> u32 {
+        self.0 & Self::MISSING
+    }
+
+    const fn has(self, flag: u32) -> bool {
+        self.0 & flag != 0
+    }
+
+    /// So many bytes are missing of a packet that is skipped, or is not.
+    const fn with_missing(self, missing: u32, skipped: u32) -> Self {
+        Self(self.0 & Self::NEWS | skipped | missing & Self::MISSING)
+    }
 }
 
 impl Mark {
     /// Whether there may be a whole packet, or, without any room, there can never be one.
     const fn is_worth_a_look(&self, capacity: usize) -> bool {
-        self.missing == 0 && (self.start < self.end || capacity == 0)
+        self.rest.missing() == 0 && (self.start < self.end || capacity == 0)
     }
 }
 
@@ -101,7 +116,7 @@ impl<B> Inbox<B> {
     /// An empty inbox over a buffer of the caller's.
     #[must_use]
     pub const fn over(buffer: B) -> Self {
-        let mark = Mark { start: 0, end: 0, missing: 0, fate: Fate::Awaited, news: false };
+        let mark = Mark { start: 0, end: 0, rest: Rest::NONE };
         Self { mark, aliases: TopicAliases::NONE, limit: 0, bytes: buffer }
     }
 }
@@ -156,20 +171,19 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// Says that the first `len` bytes of [`space`](Self::space) were filled; more than there is counts as all of it.
     pub fn filled(&mut self, len: usize) {
         let len = len.min(self.capacity().saturating_sub(self.mark.end));
-        let Mark { start, end, missing, fate, news } = &mut self.mark;
-        let passed = u32::try_from(len).unwrap_or(u32::MAX).min(*missing);
-        *missing = missing.wrapping_sub(passed);
-        if *fate == Fate::Skipped {
+        let Mark { start, end, rest } = &mut self.mark;
+        let passed = u32::try_from(len).unwrap_or(u32::MAX).min(rest.missing());
+        if rest.has(Rest::SKIPPED) {
             // Nothing else is here meanwhile.
             *start = start.wrapping_add(usize::try_from(passed).unwrap_or(usize::MAX));
         }
         *end = end.wrapping_add(len);
-        *news |= len != 0;
+        rest.0 = rest.0.wrapping_sub(passed) | if len == 0 { 0 } else { Rest::NEWS };
     }
 
     /// Forgets everything: what one connection left behind is nothing to the next.
     pub fn clear(&mut self) {
-        self.mark = Mark { start: 0, end: 0, missing: 0, news: false, ..self.mark };
+        self.mark = Mark { start: 0, end: 0, rest: Rest::NONE };
         let capacity = self.capacity();
         if let Some(topics) = self.bytes.as_mut().get_mut(capacity..) {
             topics.fill(0);
@@ -184,7 +198,11 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// Whether bytes came in since this was last asked.
     pub(crate) const fn take_news(&mut self) -> bool {
         // Mostly there are none, and nothing is written.
-        self.mark.news && core::mem::replace(&mut self.mark.news, false)
+        let news = self.mark.rest.has(Rest::NEWS);
+        if news {
+            self.mark.rest.0 &= !Rest::NEWS;
+        }
+        news
     }
 
     /// Whether there may be a whole packet, or there can never be one.
@@ -300,16 +318,15 @@ impl<'i> Unread<'i> {
 
     /// Lets the packet in front pass, which is of this length and larger than the inbox.
     pub(crate) fn skip(&mut self, len: u32) {
-        self.mark.missing = self.missing_of(len);
-        self.mark.fate = Fate::Skipped;
+        self.mark.rest = self.mark.rest.with_missing(self.missing_of(len), Rest::SKIPPED);
         self.mark.start = self.mark.end;
     }
 
     /// Notes how much of the packet in front is missing, so that it is not looked at again with each piece that comes in.
     pub(crate) fn wait_for_rest(&mut self) {
         if let Some(len) = packet_len(self.unread()) {
-            self.mark.missing = self.missing_of(u32::try_from(len).unwrap_or(u32::MAX));
-            self.mark.fate = Fate::Awaited;
+            let missing = self.missing_of(u32::try_from(len).unwrap_or(u32::MAX));
+            self.mark.rest = self.mark.rest.with_missing(missing, 0);
         }
     }
 
@@ -365,7 +382,7 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// What an inbox means, as opposed to where it lies.
     fn content(&self) -> (&[u8], u32, TopicAliases, &[u8], u32) {
         let topics = self.bytes.as_ref().get(self.capacity()..).unwrap_or_default();
-        let skipped = if self.mark.fate == Fate::Skipped { self.mark.missing } else { 0 };
+        let skipped = if self.mark.rest.has(Rest::SKIPPED) { self.mark.rest.missing() } else { 0 };
         (self.unread(), skipped, self.aliases, topics, self.limit)
     }
 }
