@@ -356,7 +356,9 @@ impl Pair {
             }
             let store = self.store();
             assert_eq!(store.records().packet(record.place), record.packet, "at {}", record.place);
-            assert_eq!(store.records().label(record.place), record.label, "at {}", record.place);
+            let (slot, alias, lifetime) =
+                (store.slot(record.place), store.alias(record.place), store.lifetime(record.place));
+            assert_eq!(Label { slot, alias, lifetime }, record.label, "at {}", record.place);
         }
         for (at, older) in records.iter().enumerate() {
             for newer in &records[at + 1..] {

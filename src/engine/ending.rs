@@ -90,7 +90,7 @@ impl<'m, E: End> Engine<'m, E> {
         let packet_id = Identifiers::renew(self.slots, id)?;
         slot_mut(self.slots, id)?.set_sent(Sent::Queued(level));
         self.store.renew(place, packet_id);
-        if self.stored_version().is_v5() && self.store.records().label(place).lifetime != Lifetime::ENDLESS {
+        if self.stored_version().is_v5() && self.store.lifetime(place) != Lifetime::ENDLESS {
             // It may expire again, so what waits is passed over again.
             self.core.expiry = Timer::of(0);
         }
@@ -99,14 +99,13 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// The first PUBLISH that was in flight. Those in front of it were published anew before a cut.
     fn next_resend(&self) -> Option<(Place, SlotId, Level)> {
-        let records = self.store.records();
-        let mut next = records.next(Order::Acknowledged);
+        let mut next = self.store.next(Order::Acknowledged);
         while let Some(place) = next {
-            let id = SlotId::new(records.label(place).slot)?;
+            let id = SlotId::new(self.store.slot(place))?;
             if let Sent::Resend(level) = slot(self.slots, id)?.sent() {
                 return Some((place, id, level));
             }
-            next = records.after(place);
+            next = self.store.after(place);
         }
         None
     }
@@ -182,22 +181,30 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    /// Each exchange as it stands after the loss of a connection.
+    /// Each exchange as it stands after the loss of a connection. SUBSCRIBE and UNSUBSCRIBE are no session state, not even unsent, and
+    /// that one is lost is still to be told.
     fn carry_over(&mut self) {
-        for slot in self.slots.iter_mut().filter(|slot| !slot.is_request()) {
-            slot.set_sent(slot.sent().carried_over());
+        let mut next = Some(SlotId::MIN);
+        while let Some(id) = next
+            && let Some(slot) = slot_mut(self.slots, id)
+        {
+            let sent = slot.sent();
+            slot.set_sent(sent.carried_over());
+            if sent == Sent::Requesting {
+                self.core.untold.push(self.slots, id);
+            }
+            next = id.checked_add(1);
         }
         self.drop_immediate(false);
     }
 
-    /// Drops the PUBLISHes of QoS 0 that do not outlive their connection, or everything of their sequence.
+    /// Drops requests, and the PUBLISHes of QoS 0 that do not outlive their connection; or everything of their sequence.
     fn drop_immediate(&mut self, all: bool) {
-        let mut next = self.store.records().first(Order::Immediate);
+        let mut next = self.store.first(Order::Immediate);
         while let Some(place) = next {
-            let records = self.store.records();
-            next = records.after(place);
-            let is_publish = records.is_publish(place);
-            if all || (is_publish && records.label(place).slot != 0) {
+            next = self.store.after(place);
+            let is_publish = self.store.is_publish(place);
+            if all || self.store.slot(place) != 0 {
                 self.store.remove(Order::Immediate, place);
                 if is_publish {
                     self.count_dropped();
@@ -208,9 +215,8 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// A PUBLISH of QoS 0 that was shown is not shown again, whether or not all of it has left.
     fn count_half_written(&mut self) {
-        let records = self.store.records();
-        let place = self.store.outbox.written_now().filter(|&place| records.first(Order::Immediate) == Some(place));
-        if place.is_some_and(|place| records.is_publish(place)) {
+        let place = self.store.outbox.written_now().filter(|&place| self.store.first(Order::Immediate) == Some(place));
+        if place.is_some_and(|place| self.store.is_publish(place)) {
             self.count_dropped();
         }
     }

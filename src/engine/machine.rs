@@ -197,8 +197,10 @@ impl<'m, E: End> Engine<'m, E> {
         E::answer_neglected(&mut self);
         self.acknowledge_received();
         let told = self.report(step) || (inbox.is_worth_a_look() && self.receive(inbox, step));
-        if !told {
-            self.act(step, has_space);
+        if !told && self.act(step, has_space) == Acted::Shows {
+            // Where both are being written, the queue holds the head of what the store holds.
+            let is_queued = self.queue.control.is_writing();
+            *step = Step::Transmit(if is_queued { self.queue.into_shown() } else { self.store.into_shown() });
         }
         if let Step::Event(_event) = step {
             report!(debug, "{:?}", _event);
@@ -206,7 +208,7 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// What is to be done once nothing more is received.
-    fn act<'i>(mut self, step: &mut StepOf<'m, 'i, E>, has_space: bool) {
+    fn act<'i>(&mut self, step: &mut StepOf<'m, 'i, E>, has_space: bool) -> Acted {
         if matches!(self.core.phase, Phase::Draining | Phase::Settling) {
             self.end(self.core.cause);
         }
@@ -214,12 +216,12 @@ impl<'m, E: End> Engine<'m, E> {
         if pause == 0 || self.retry_interval() != 0 || self.core.overdue != Overdue::No {
             if self.meet_deadlines(has_space) == Met::NotRead {
                 *step = Step::Wait(Some(self.core.now));
-                return;
+                return Acted::Tells;
             }
             pause = self.core.pause(self.store.outbox);
         }
         if !self.core.untold.is_empty() && self.tell_outcome(step) {
-            return;
+            return Acted::Tells;
         }
         if self.is_quiet() {
             self.core.turn = Turn::Queue;
@@ -233,26 +235,15 @@ impl<'m, E: End> Engine<'m, E> {
                 pause = self.core.pause(self.store.outbox);
             }
             if Version::LATEST.is_v5() && self.vet(step) {
-                return;
+                return Acted::Tells;
             }
             self.prepare();
-            // Where both are being written, the queue holds the head of what the store holds.
-            if self.queue.control.is_writing() {
-                *step = Step::Transmit(self.queue.into_shown());
-                return;
-            }
-            #[cfg(feature = "streaming")]
-            let awaits_piece = self.store.outbox.awaits_piece();
-            #[cfg(not(feature = "streaming"))]
-            let awaits_piece = None::<Place>;
-            match awaits_piece {
-                None if self.store.outbox.is_writing() => {
-                    *step = Step::Transmit(self.store.into_shown());
-                    return;
-                }
+            if self.is_writing() {
                 #[cfg(feature = "streaming")]
-                Some(place) if self.request_piece(place, step) => return,
-                _ => {}
+                if let Some(place) = self.store.outbox.awaits_piece().filter(|_| !self.queue.control.is_writing()) {
+                    return self.await_piece(place, pause, step);
+                }
+                return Acted::Shows;
             }
         }
         if !self.report(step) {
@@ -262,6 +253,7 @@ impl<'m, E: End> Engine<'m, E> {
                 _ => Step::Wait(self.core.after(pause)),
             };
         }
+        Acted::Tells
     }
 
     /// Whether nothing is shown, and there is nothing that could be. So it is in most polls.
@@ -520,7 +512,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// What is shown of the store, to be reported; without the topic alias that it may leave with.
     #[cfg(any(feature = "defmt", feature = "log"))]
     pub(crate) fn stored_packet(&self, place: Place) -> crate::report::Packets<'_> {
-        self.packets(self.store.records().packet(place))
+        self.packets(self.store.packet(place))
     }
 
     #[cfg(any(feature = "defmt", feature = "log"))]
@@ -559,7 +551,7 @@ impl<'m, E: End> Engine<'m, E> {
         let limit = if self.retries() { u32::from(self.retry_interval()).wrapping_mul(1000) } else { NEVER };
         let mut passed = 0_u32;
         while let Some(place) = self.next_published() {
-            let left = limit.saturating_sub(self.store.records().label(place).lifetime.age(now));
+            let left = limit.saturating_sub(self.store.lifetime(place).age(now));
             if left == 0 {
                 return;
             }
@@ -667,6 +659,15 @@ impl<'m, E: End> Engine<'m, E> {
             self.expire_in(millis);
         }
     }
+}
+
+/// What the step is where nothing was received.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Acted {
+    /// It is told.
+    Tells,
+    /// What is shown is to be transmitted.
+    Shows,
 }
 
 /// What became of the demands of time.

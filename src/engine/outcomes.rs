@@ -3,7 +3,7 @@
 use crate::event::{CommonEvent, Outcome};
 use crate::flow::identifiers::{self, Slot, SlotId, slot, slot_mut};
 use crate::flow::sender::{Counted, Sent};
-use crate::outbox::{Label, ORDERS, Order, Place};
+use crate::outbox::{ORDERS, Order, Place};
 use crate::timer::Timer;
 use crate::wire::{PacketId, Properties, PublishFlags};
 
@@ -52,9 +52,9 @@ impl<'m, E: End> Engine<'m, E> {
             return;
         }
         for order in ORDERS {
-            let mut next = self.store.records().next(order);
+            let mut next = self.store.next(order);
             while let Some(place) = next {
-                next = self.store.records().after(place);
+                next = self.store.after(place);
                 self.expire_at(order, place);
             }
         }
@@ -77,10 +77,9 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     fn expire_at(&mut self, order: Order, place: Place) {
-        let Label { slot, lifetime, .. } = self.store.records().label(place);
-        let Some(left) = lifetime.millis_left(self.core.now) else { return };
+        let Some(left) = self.store.lifetime(place).millis_left(self.core.now) else { return };
         // That of QoS 0 has no slot, and no other packet of its sequence expires.
-        let id = if order == Order::Acknowledged { slot } else { 0 };
+        let id = if order == Order::Acknowledged { self.store.slot(place) } else { 0 };
         let slot = SlotId::new(id).and_then(|id| slot_mut(self.slots, id));
         // What was shown once is sent again, however late.
         if slot.as_ref().is_some_and(|slot| !matches!(slot.sent(), Sent::Queued(_))) {
@@ -188,9 +187,9 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.news.session_loss() != SessionLoss::Nothing {
             return false;
         }
-        while let Some(place) = self.store.records().next(Order::Immediate) {
-            if !self.store.records().is_publish(place) {
-                let id = SlotId::new(self.store.records().label(place).slot);
+        while let Some(place) = self.store.next(Order::Immediate) {
+            if !self.store.is_publish(place) {
+                let id = SlotId::new(self.store.slot(place));
                 if let Some(event) = id.and_then(|id| E::vet_request(self, id, place)) {
                     tell::<E::Event<'_>, _>(step, event);
                     return true;
@@ -208,8 +207,8 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     fn vet_acknowledged<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> Option<Processed> {
-        let place = self.store.records().next(Order::Acknowledged)?;
-        let id = SlotId::new(self.store.records().label(place).slot)?;
+        let place = self.store.next(Order::Acknowledged)?;
+        let id = SlotId::new(self.store.slot(place))?;
         if self.is_unsendable(place) { self.finish(id, Outcome::Unsendable, step) } else { None }
     }
 
@@ -219,7 +218,7 @@ impl<'m, E: End> Engine<'m, E> {
         if !self.core.phase.publishes() {
             return false;
         }
-        let packet = self.store.records().packet(place);
+        let packet = self.store.packet(place);
         let flags = packet.first().and_then(|&first| PublishFlags::of_first_byte(first).ok());
         let Some(PublishFlags { qos, retain, .. }) = flags else { return false };
         let support = self.core.support();

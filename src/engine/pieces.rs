@@ -6,13 +6,13 @@
 use crate::bytes;
 use crate::command::{Publish, Source};
 use crate::error::{CloseReason, CommandError};
-use crate::event::{CommonEvent, PayloadRequest};
+use crate::event::{CommonEvent, PayloadRequest, Step};
 use crate::flow::identifiers::{self, SlotId, slot};
 use crate::outbox::{MAX_STORED, Order, Payload, Piece, Place};
 use crate::timer::Timer;
 use crate::wire::{Measured, PADDED_HEADER, PacketId};
 
-use super::machine::{End, Engine, StepOf, tell};
+use super::machine::{Acted, End, Engine, StepOf, tell};
 use super::sending::{Accepted, Head, needs};
 use super::state::Phase;
 
@@ -39,8 +39,16 @@ impl<'m, E: End> Engine<'m, E> {
         Ok(packet_id)
     }
 
+    /// What is half written goes on once the application has given the next piece of it.
+    pub(super) fn await_piece<'i>(&mut self, place: Place, pause: u32, step: &mut StepOf<'m, 'i, E>) -> Acted {
+        if !self.request_piece(place, step) && !self.report(step) {
+            *step = Step::Wait(self.core.after(pause));
+        }
+        Acted::Tells
+    }
+
     /// Asks for the piece that is needed next, unless the application was asked for it. `false`: there is nothing to tell.
-    pub(super) fn request_piece<'i>(&mut self, place: Place, step: &mut StepOf<'m, 'i, E>) -> bool {
+    fn request_piece<'i>(&mut self, place: Place, step: &mut StepOf<'m, 'i, E>) -> bool {
         let Some((Piece { source, offset, remaining }, false)) = self.store.records().piece(place) else {
             return false;
         };
@@ -57,7 +65,7 @@ impl<'m, E: End> Engine<'m, E> {
     fn slot_in_pieces(&self, place: Place) -> Option<SlotId> {
         let records = self.store.records();
         let is_immediate = records.first(Order::Immediate) == Some(place);
-        if is_immediate { None } else { SlotId::new(records.label(place).slot) }
+        if is_immediate { None } else { SlotId::new(self.store.slot(place)) }
     }
 
     /// So many bytes of the piece that was asked for are there.

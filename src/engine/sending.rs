@@ -248,14 +248,13 @@ impl<'m, E: End> Engine<'m, E> {
         if !self.core.phase.publishes() {
             return None;
         }
-        let records = self.store.records();
-        let immediate = records.next(Order::Immediate);
-        let acknowledged = records.next(Order::Acknowledged).filter(|_| {
+        let immediate = self.store.next(Order::Immediate);
+        let acknowledged = self.store.next(Order::Acknowledged).filter(|_| {
             let may = self.core.quota != 0 || self.is_next_published();
             may && self.core.next_release.is_none() && self.core.news.session_loss() == SessionLoss::Nothing
         });
         match (acknowledged, immediate) {
-            (Some(a), Some(b)) if records.is_older(b, a) => Some((Order::Immediate, b)),
+            (Some(a), Some(b)) if self.store.outbox.is_older(b, a) => Some((Order::Immediate, b)),
             (Some(a), _) => Some((Order::Acknowledged, a)),
             (None, Some(b)) => Some((Order::Immediate, b)),
             (None, None) => None,
@@ -269,14 +268,14 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// The next record, if it was shown on this connection before.
     pub(super) fn next_published(&self) -> Option<Place> {
-        let place = self.store.records().next(Order::Acknowledged)?;
-        let id = SlotId::new(self.store.records().label(place).slot)?;
+        let place = self.store.next(Order::Acknowledged)?;
+        let id = SlotId::new(self.store.slot(place))?;
         matches!(slot(self.slots, id)?.sent(), Sent::Published(_)).then_some(place)
     }
 
     /// Notes that a packet is shown, which counts as sent. (5.0: 4.9)
     pub(crate) fn show(&mut self, order: Order, place: Place) {
-        let id = SlotId::new(self.store.records().label(place).slot);
+        let id = SlotId::new(self.store.slot(place));
         if order == Order::Acknowledged {
             if let Some(slot) = id.and_then(|id| slot_mut(self.slots, id)) {
                 match slot.sent() {
@@ -299,7 +298,7 @@ impl<'m, E: End> Engine<'m, E> {
             self.note_shown(place);
         }
         if order == Order::Immediate {
-            if self.store.records().is_publish(place) {
+            if self.store.is_publish(place) {
                 self.shorten(place);
             } else if let Some(slot) = id.and_then(|id| slot_mut(self.slots, id)) {
                 slot.set_link(slot.link() | SHOWN);
@@ -314,7 +313,7 @@ impl<'m, E: End> Engine<'m, E> {
     fn shorten(&mut self, place: Place) {
         if E::ROLE == Role::Server
             && self.version().is_v5()
-            && let Some(left) = self.store.records().label(place).lifetime.left(self.core.now)
+            && let Some(left) = self.store.lifetime(place).left(self.core.now)
         {
             self.store.shorten(place, left);
         }
@@ -325,11 +324,11 @@ impl<'m, E: End> Engine<'m, E> {
     // Rare, and not to be paid for by each packet.
     #[inline(never)]
     fn show_front(&mut self, place: Place) -> usize {
-        let alias = self.store.records().label(place).alias;
+        let alias = self.store.alias(place);
         if !self.version().is_v5() || alias == 0 || alias > self.core.limits.topic_alias_maximum {
             return 0;
         }
-        let Some(mut packet) = Aliased::new(self.store.records().packet(place), alias) else { return 0 };
+        let Some(mut packet) = Aliased::new(self.store.packet(place), alias) else { return 0 };
         #[cfg(feature = "streaming")]
         if let Some(payload) = self.store.records().payload(place) {
             packet = packet.with_payload(payload.stored(), usize::try_from(payload.len).unwrap_or(usize::MAX));

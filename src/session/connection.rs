@@ -10,8 +10,7 @@ use crate::engine::state::{
 use crate::engine::{Announcement, Digest, End, Engine, Processed, SHORTEST, StepOf, is_announced, received, tell};
 use crate::error::{CloseReason, CommandError, SizeLimit};
 use crate::event::{Event, StrayPacket};
-use crate::flow::identifiers::{SlotId, slot_mut};
-use crate::flow::sender::Sent;
+use crate::flow::identifiers::SlotId;
 use crate::inbox::{Inbox, Unread};
 use crate::keepalive::KeepAlive;
 use crate::outbox::{Order, Place};
@@ -164,7 +163,6 @@ impl End for Client {
 
     fn ended(engine: &mut Engine<'_, Self>) {
         engine.core.end.ping = Ping::NONE;
-        engine.drop_requests();
     }
 
     fn dropped(&mut self) -> &mut u8 {
@@ -263,12 +261,11 @@ impl<'m> Engine<'m, Client> {
 
     /// Whether there are messages in the store. Requests end with their connection, whatever comes.
     fn has_stored_messages(&self) -> bool {
-        let records = self.store.records();
-        let mut immediate = records.first(Order::Immediate);
-        while let Some(place) = immediate.filter(|&place| !records.is_publish(place)) {
-            immediate = records.after(place);
+        let mut immediate = self.store.first(Order::Immediate);
+        while let Some(place) = immediate.filter(|&place| !self.store.is_publish(place)) {
+            immediate = self.store.after(place);
         }
-        immediate.is_some() || records.first(Order::Acknowledged).is_some()
+        immediate.is_some() || self.store.first(Order::Acknowledged).is_some()
     }
 
     fn begin(&mut self, connect: &Connect<'_>, clean_start: bool, client: ClientHash, receive_maximum: u16) {
@@ -494,26 +491,6 @@ impl<'m> Engine<'m, Client> {
             _ => Authentication::Due,
         });
         Ok(tell(step, Event::Authenticating(auth)))
-    }
-
-    /// SUBSCRIBE and UNSUBSCRIBE are no session state, not even unsent. Each that is lost is still to be told.
-    fn drop_requests(&mut self) {
-        if self.core.end.requests == 0 {
-            return;
-        }
-        let mut next = self.store.records().first(Order::Immediate);
-        while let Some(place) = next {
-            next = self.store.records().after(place);
-            if !self.store.records().is_publish(place) {
-                self.store.remove(Order::Immediate, place);
-            }
-        }
-        for id in (1..=u16::MAX).take(self.slots.len()).filter_map(SlotId::new) {
-            if let Some(slot) = slot_mut(self.slots, id).filter(|slot| slot.sent() == Sent::Requesting) {
-                slot.set_sent(slot.sent().carried_over());
-                self.core.untold.push(self.slots, id);
-            }
-        }
     }
 }
 

@@ -123,7 +123,7 @@ impl Engine<'_, Client> {
         }
         let asked = Asked(slot(self.slots, id)?.link());
         let checked = asked.check(self.core.support());
-        let error = checked.and_then(|()| self.check_peer(self.store.records().packet(place).len())).err()?;
+        let error = checked.and_then(|()| self.check_peer(self.store.packet(place).len())).err()?;
         self.store.remove(Order::Immediate, place);
         self.end_request(id).map(|packet_id| Event::RequestUnsendable { packet_id, error })
     }
