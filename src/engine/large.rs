@@ -1,7 +1,7 @@
 //! Messages that are larger than the inbox: received in parts, or let pass.
 //!
-//! What makes such a message count, its identifier, its acknowledgement and its place among the received ones, waits for its last part: one
-//! that breaks off was never there, and the peer sends it again.
+//! What makes a message in parts count, its identifier, its acknowledgement and its place among the received ones, waits for its last part:
+//! one that breaks off was never there, and the peer sends it again. What passes is acknowledged with its last part, too.
 
 use crate::command::Oversized;
 use crate::error::CloseReason;
@@ -11,6 +11,7 @@ use crate::event::CommonEvent;
 #[cfg(feature = "streaming")]
 use crate::event::{Message, MessagePart};
 use crate::flow::held::Table;
+use crate::flow::receiver::Held;
 use crate::flow::sender::Level;
 use crate::inbox::Unread;
 #[cfg(feature = "streaming")]
@@ -109,7 +110,7 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.terms.oversized() == Oversized::Skipped { self.own_handling() } else { self.handling() }
     }
 
-    #[cfg_attr(not(feature = "streaming"), expect(clippy::unused_self, reason = "what is told in parts is noted"))]
+    /// Tells the front of a message, and the part of its payload that is here; or that it passes.
     fn tell_front<'i>(
         &mut self,
         publish: &PublishPacket<'i>,
@@ -121,6 +122,11 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.terms.oversized() == Oversized::InPieces {
             self.core.arriving = Arriving::Begun;
             return tell(step, CommonEvent::Message(Message { remaining: _remaining, ..Message::new(publish, None) }));
+        }
+        // It is told now, so that its repeat must not be, wherever it breaks off. Its last part is answered.
+        if let Delivery::ExactlyOnce { packet_id, .. } = publish.delivery {
+            self.core.table.insert(self.held, packet_id, Held::ReceivedBefore);
+            self.open_one();
         }
         let PublishPacket { topic, retain, .. } = *publish;
         tell(step, CommonEvent::Skipped { topic, qos: publish.delivery.qos(), retain, len })
