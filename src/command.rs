@@ -154,7 +154,7 @@ pub struct Source {
     /// The length in bytes of the whole payload.
     pub len: u32,
     /// How many bytes are asked for at once, at most: so many are set aside in the store for as long as the message is there. 8 at least,
-    /// and no more than the payload has; 256 by default.
+    /// and no more than the payload has, or the front of the packet; 256 by default. The front leaves at once if it fits.
     pub piece: u16,
 }
 

@@ -19,8 +19,8 @@ use std::process::ExitCode;
 use common::{Arguments, Client, Connection, Failure, Grant, Link, Received, Session, finish, granted, receive, said};
 use mqtt_session::wire::check_topic_filter;
 use mqtt_session::{
-    CloseReason, CommandError, Connect, Disconnect, Event, List, MaximumPacketSize, Message, MessagePart, Oversized, QoS,
-    ReasonCode, Step, Subscribe, Subscription,
+    CloseReason, CommandError, Connect, Disconnect, Event, List, MaximumPacketSize, Message, MessagePart, Oversized,
+    QoS, ReasonCode, Step, Subscribe, Subscription,
 };
 use spool::Spool;
 

@@ -7,8 +7,8 @@ use crate::bytes;
 use crate::command::{Publish, Source};
 use crate::error::{CloseReason, CommandError};
 use crate::event::{CommonEvent, PayloadRequest, Step};
-use crate::flow::identifiers::{self, SlotId, slot};
-use crate::outbox::{MAX_STORED, Order, Payload, Piece, Place};
+use crate::flow::identifiers::{SlotId, slot};
+use crate::outbox::{MAX_STORED, Payload, Piece, Place};
 use crate::timer::Timer;
 use crate::wire::{Measured, PADDED_HEADER, PacketId};
 
@@ -24,11 +24,11 @@ impl<'m, E: End> Engine<'m, E> {
     ) -> Result<Option<PacketId>, CommandError> {
         let waits = publish.offline.unwrap_or(self.core.terms.offline()).keeps(publish.qos);
         self.check_publish(publish, waits)?;
-        let payload = Payload::new(source.id, source.len, source.piece);
         let mut head = Head::new(publish, usize::try_from(source.len).unwrap_or(usize::MAX));
         let measured = Measured::new(&head, self.stored_version(), E::PEER)?;
-        let (extent, front) = (measured.extent(), measured.body_len());
-        let stored = front.saturating_add(payload.stored());
+        let (extent, body) = (measured.extent(), measured.body_len());
+        let payload = Payload::new(source.id, source.len, source.piece, measured.front_len());
+        let stored = body.saturating_add(payload.stored());
         // What is stored has a header of its own, whose length is limited.
         let len = if stored > MAX_STORED { usize::MAX } else { stored.saturating_add(PADDED_HEADER) };
         let place = self.make_room_for(extent, len, needs(publish.qos))?;
@@ -56,16 +56,9 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.phase == Phase::Online {
             self.core.deadline = Timer::of(u32::from(self.core.payload_timeout).wrapping_mul(1000));
         }
-        let packet_id = self.slot_in_pieces(place).and_then(|id| identifiers::packet_id(self.slots, id));
+        let packet_id = self.store.records().packet_id(place);
         tell(step, CommonEvent::PayloadRequested(PayloadRequest { source, offset, remaining, packet_id }));
         true
-    }
-
-    /// The exchange of the message that is being written in pieces; none with QoS 0.
-    fn slot_in_pieces(&self, place: Place) -> Option<SlotId> {
-        let records = self.store.records();
-        let is_immediate = records.first(Order::Immediate) == Some(place);
-        if is_immediate { None } else { SlotId::new(self.store.slot(place)) }
     }
 
     /// So many bytes of the piece that was asked for are there.
@@ -93,10 +86,15 @@ impl<'m, E: End> Engine<'m, E> {
         Ok(())
     }
 
-    /// Whether the message of an exchange is half written, so that nobody can have all of it.
+    /// Whether the message of an exchange is half written.
     pub(super) fn is_half_given(&self, id: SlotId) -> bool {
         let place = slot(self.slots, id).and_then(|slot| Place::new(slot.link()));
         self.store.outbox.written_in_pieces().is_some_and(|written| place == Some(written))
             && self.store.records().is_incomplete()
+    }
+
+    /// Whether the message of an exchange is half written for the first time, so that nobody can have all of it.
+    pub(super) fn is_beyond_reach(&self, id: SlotId) -> bool {
+        self.is_half_given(id) && !self.store.records().is_sent_again()
     }
 }

@@ -425,7 +425,7 @@ impl<'m, E: End> Engine<'m, E> {
         }
         let id = found.ok_or(CloseReason::UnexpectedAcknowledgement)?;
         #[cfg(feature = "streaming")]
-        if self.is_half_given(id) {
+        if self.is_beyond_reach(id) {
             return Err(CloseReason::UnexpectedAcknowledgement);
         }
         let (counted, outcome) = match reaction {

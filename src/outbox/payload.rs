@@ -25,9 +25,9 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    /// One whose buffer is no larger than it is of use.
-    pub(crate) fn new(source: u32, len: u32, buffer: u16) -> Self {
-        let useful = u16::try_from(len).unwrap_or(u16::MAX);
+    /// One whose buffer is no larger than it is of use: for a piece, or for the `front` bytes before the payload.
+    pub(crate) fn new(source: u32, len: u32, buffer: u16, front: usize) -> Self {
+        let useful = u16::try_from(len).unwrap_or(u16::MAX).max(u16::try_from(front).unwrap_or(u16::MAX));
         Self { source, len, buffer: buffer.min(useful).max(SMALLEST_BUFFER) }
     }
 
@@ -66,8 +66,10 @@ pub(crate) struct Progress {
 /// What of a packet in pieces is being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Run {
-    /// The fixed header, from the buffer.
+    /// The fixed header, from the buffer, which has no room for more.
     Header,
+    /// The fixed header and what is between it and the payload, from the buffer.
+    Both,
     /// What is between header and payload, from where it lies.
     Front,
     /// A piece of the payload, from the buffer.
@@ -85,7 +87,8 @@ impl Progress {
     pub(crate) fn of_bytes([a, b, c, d, e, f, run, is_asked]: [u8; PROGRESS]) -> Self {
         let run = match run {
             0 => Run::Header,
-            1 => Run::Front,
+            1 => Run::Both,
+            2 => Run::Front,
             _ => Run::Piece,
         };
         let (offset, filled) = (u32::from_le_bytes([a, b, c, d]), u16::from_le_bytes([e, f]));

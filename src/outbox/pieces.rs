@@ -7,7 +7,9 @@
 use core::ops::Range;
 
 use crate::bytes;
-use crate::wire::{Extent, PADDED_HEADER, fixed_header, is_padded, padded_header};
+use crate::wire::{
+    Extent, PADDED_HEADER, PacketId, PublishFlags, fixed_header, is_padded, padded_header, publish_id_offset,
+};
 
 use super::payload::{IN_PIECES, Payload, Piece, Progress, Run};
 use super::{Outbox, Place, Records, Store, Writing, packet_start};
@@ -84,6 +86,20 @@ impl<'a> Records<'a> {
         is_written.then(|| self.buffer(place).1)
     }
 
+    /// Whether the packet that is being written was shown before.
+    pub(crate) fn is_sent_again(self) -> bool {
+        let packet = self.outbox.writing.place.map(|place| self.packet(place));
+        packet.and_then(<[u8]>::first).is_some_and(|&first| first & PublishFlags::DUP != 0)
+    }
+
+    /// The packet identifier of a PUBLISH; none with QoS 0.
+    pub(crate) fn packet_id(self, place: Place) -> Option<PacketId> {
+        let packet = self.packet(place);
+        let has_one = packet.first().is_some_and(|&first| first & PublishFlags::QOS != 0);
+        let bytes = packet.get(publish_id_offset(packet)..).filter(|_| has_one)?.first_chunk()?;
+        PacketId::new(u16::from_be_bytes(*bytes))
+    }
+
     /// Whether a packet is being written of whose payload not all was given, so that nobody can have it whole.
     pub(crate) fn is_incomplete(self) -> bool {
         let Some(place) = self.outbox.written_in_pieces() else { return false };
@@ -97,7 +113,7 @@ impl<'a> Records<'a> {
         let (buffer, progress) = self.buffer(place);
         let run = match progress.run {
             Run::Front => self.front(place),
-            Run::Header | Run::Piece => buffer.get(..progress.filled.into()).unwrap_or_default(),
+            Run::Header | Run::Both | Run::Piece => buffer.get(..progress.filled.into()).unwrap_or_default(),
         };
         let left = usize::try_from(self.outbox.writing.left()).unwrap_or_default();
         run.get(run.len().wrapping_sub(left)..).unwrap_or_default()
@@ -132,9 +148,11 @@ impl<'m> Store<'m> {
             let Some(payload) = records.payload(place) else { return };
             let first_byte = records.packet(place).first().copied().unwrap_or_default();
             let (header, len) = fixed_header(first_byte, records.extent(place, payload).remaining());
-            self.set_progress(place, Progress { filled: len, ..Progress::BEGIN });
-            bytes::copy(self.buffer_mut(place), &header);
-            self.outbox.writing = Writing::in_pieces(place, len.into());
+            let filled = self.fill_header(place, header.get(..len).unwrap_or_default());
+            let run = if filled > len { Run::Both } else { Run::Header };
+            let filled_short = u16::try_from(filled).unwrap_or(u16::MAX);
+            self.set_progress(place, Progress { filled: filled_short, run, ..Progress::BEGIN });
+            self.outbox.writing = Writing::in_pieces(place, filled);
             return;
         }
         let left = self.records().front(place).len().wrapping_add(PADDED_HEADER).saturating_sub(skipped);
@@ -143,6 +161,21 @@ impl<'m> Store<'m> {
         if left == 0 {
             self.next_run(place);
         }
+    }
+
+    /// Puts a header into the buffer, and the front behind it if there is room for both. Tells how long that is.
+    fn fill_header(&mut self, place: Place, header: &[u8]) -> usize {
+        let (Range { start, end }, front) = (self.buffer_range(place), self.records().front(place).len());
+        // The front lies right before the buffer.
+        let area = self.bytes.get_mut(start.wrapping_sub(front)..end).unwrap_or_default();
+        let Some((front, buffer)) = area.split_at_mut_checked(front) else { return 0 };
+        bytes::copy(buffer, header);
+        let behind = buffer.get_mut(header.len()..).unwrap_or_default();
+        if front.len() > behind.len() {
+            return header.len();
+        }
+        bytes::copy(behind, front);
+        header.len().wrapping_add(front.len())
     }
 
     /// All that was shown of a packet in pieces is written.
@@ -157,7 +190,7 @@ impl<'m> Store<'m> {
         let (_, mut progress) = self.records().buffer(place);
         let left = match progress.run {
             Run::Header => self.records().front(place).len(),
-            Run::Front | Run::Piece => 0,
+            Run::Both | Run::Front | Run::Piece => 0,
         };
         if progress.run == Run::Piece {
             progress.offset = progress.offset.wrapping_add(progress.filled.into());
@@ -212,11 +245,6 @@ impl<'m> Store<'m> {
         let records = self.records();
         let start = packet_start(place).wrapping_add(PADDED_HEADER).wrapping_add(records.front(place).len());
         start..start.wrapping_add(records.buffer(place).0.len())
-    }
-
-    fn buffer_mut(&mut self, place: Place) -> &mut [u8] {
-        let range = self.buffer_range(place);
-        self.bytes.get_mut(range).unwrap_or_default()
     }
 
     fn set_progress(&mut self, place: Place, progress: Progress) {

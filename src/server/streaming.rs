@@ -15,8 +15,8 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
     /// [`cancel`](Self::cancel), its [`Event::Published`](crate::server::Event::Published).
     ///
     /// When its turn comes, [`Event::PayloadRequested`](crate::server::Event::PayloadRequested) asks for the payload piece by piece. It asks again
-    /// from the beginning where the message is sent again on another connection, and never after `Published`. Nothing else can leave
-    /// before the last piece, which is how MQTT is: acknowledgements, other messages and PINGREQ wait. So the next piece must be there
+    /// from the beginning where the message is sent again on another connection, and not after `Published`, unless that comes while
+    /// the message is being sent again. Nothing else can leave before the last piece, which is how MQTT is: acknowledgements, other messages and PINGREQ wait. So the next piece must be there
     /// within `Accept::payload_timeout`, or the connection ends. What is received meanwhile is taken as always, as long as the
     /// answers have room in `CONTROL`.
     ///

@@ -74,14 +74,14 @@ pub(crate) fn padded_header(first_byte: u8, remaining: u32) -> [u8; PADDED_HEADE
 
 /// A fixed header, and its length. [MQTT-1.5.5-1]
 #[cfg(feature = "streaming")]
-pub(crate) fn fixed_header(first_byte: u8, remaining: u32) -> ([u8; PADDED_HEADER], u16) {
+pub(crate) fn fixed_header(first_byte: u8, remaining: u32) -> ([u8; PADDED_HEADER], usize) {
     let [first_byte, mut digits @ ..] = padded_header(first_byte, remaining);
-    let len = VariableByteInteger::shortest(remaining);
-    if let Some(last) = digits.get_mut(usize::from(len).wrapping_sub(1)) {
+    let len = usize::from(VariableByteInteger::shortest(remaining));
+    if let Some(last) = digits.get_mut(len.wrapping_sub(1)) {
         *last &= 0x7F;
     }
     let [a, b, c, d] = digits;
-    ([first_byte, a, b, c, d], u16::from(len).wrapping_add(1))
+    ([first_byte, a, b, c, d], len.wrapping_add(1))
 }
 
 /// The length of the packet at the front of `bytes`, whose header is known to be sound.

@@ -183,7 +183,6 @@ fn a_cut_drops_what_was_half_written_of_qos_0() {
         t.connects();
         t.session.publish_from(&message(QoS::AtMostOnce), &Source { len: 60, ..SOURCE }).unwrap();
         t.writes();
-        t.writes();
         asks(&mut t, &payload(60), 0);
         t.loses_link();
         t.dropped(1);
@@ -235,7 +234,6 @@ fn a_source_that_does_not_answer_ends_the_connection() {
         t.connected(false);
         t.session.publish_from(&message(QoS::AtLeastOnce), &Source { len: 20, ..SOURCE }).unwrap();
         t.writes();
-        t.writes();
         t.event(|_, event| assert!(matches!(event, Event::PayloadRequested(_)), "{event:?}"));
         // PINGREQ is due in between, and waits.
         for _ in 0..3 {
@@ -282,7 +280,6 @@ fn an_acknowledgement_before_the_last_piece_is_a_fault() {
         t.connects();
         t.session.publish_from(&message(QoS::AtLeastOnce), &Source { len: 20, piece: 8, ..SOURCE }).unwrap();
         t.writes();
-        t.writes();
         asks(&mut t, &payload(20), 0);
         t.receives(puback(1));
         t.closes(CloseReason::UnexpectedAcknowledgement);
@@ -301,7 +298,6 @@ fn what_is_half_written_cannot_be_given_up_or_cancelled() {
         assert!(!t.session.give_up(packet_id(1)) && !t.session.cancel(packet_id(1)));
         // One that was never shown may be taken back as always.
         assert!(t.session.cancel(second));
-        t.writes();
         let len = asks(&mut t, &payload(20), 0);
         assert_eq!(len, 20);
         t.writes();
@@ -387,7 +383,6 @@ fn disconnect_waits_for_the_rest() {
         t.session.publish_from(&message(QoS::AtMostOnce), &Source { len: 10, ..SOURCE }).unwrap();
         t.writes();
         t.session.disconnect(&Disconnect::default()).unwrap();
-        t.writes();
         let len = asks(&mut t, &payload(10), 0);
         t.sends(payload(10)[..len].to_vec());
         t.sends("E0 00");
@@ -420,7 +415,6 @@ fn stale_pieces_do_not_count() {
         };
         let (mut used, mut fresh) = (begin(), begin());
         assert!(used.session == fresh.session);
-        used.writes();
         used.writes();
         assert!(used.session != fresh.session);
         asks(&mut used, &payload(10), 0);
