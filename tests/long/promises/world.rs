@@ -435,30 +435,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
                 self.clean_needed |= cause == CloseReason::TooManyHeld;
                 self.note(Fact::Closed { end, cause });
             }
-            News::Message { to, message, remaining, handle } => {
-                self.broken(self.arriving[index(to)].is_some(), to, "a message within a message");
-                if remaining == 0 {
-                    self.delivered(to, message, handle);
-                } else {
-                    self.arriving[index(to)] = Some(message);
-                }
-            }
-            News::Part { to, payload, remaining, handle } => {
-                let Some(mut message) = self.arriving[index(to)].take() else {
-                    self.broken(true, to, "a part without a front");
-                    return false;
-                };
-                message.payload.extend(payload);
-                if remaining == 0 {
-                    self.delivered(to, message, handle);
-                } else {
-                    self.arriving[index(to)] = Some(message);
-                }
-            }
-            News::Aborted(to) => {
-                let is_none = self.arriving[index(to)].take().is_none();
-                self.broken(is_none, to, "nothing was begun that could break off");
-            }
+            News::Message { .. } | News::Part { .. } | News::Aborted(_) => self.receive(news),
             News::Requested { from, number, offset } => {
                 let payload = self.sent[number as usize].payload.clone();
                 self.end(from).supply(&payload[offset as usize..]);
@@ -498,6 +475,33 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         false
     }
 
+    /// A message, or a part of one.
+    fn receive(&mut self, news: News) {
+        let (to, message, remaining, handle) = match news {
+            News::Message { to, message, remaining, handle } => {
+                self.broken(self.arriving[index(to)].is_some(), to, "a message within a message");
+                (to, message, remaining, handle)
+            }
+            News::Part { to, payload, remaining, handle } => {
+                let Some(mut message) = self.arriving[index(to)].take() else {
+                    return self.broken(true, to, "a part without a front");
+                };
+                message.payload.extend(payload);
+                (to, message, remaining, handle)
+            }
+            News::Aborted(to) => {
+                let is_none = self.arriving[index(to)].take().is_none();
+                return self.broken(is_none, to, "nothing was begun that could break off");
+            }
+            _ => return,
+        };
+        if remaining == 0 {
+            self.delivered(to, message, handle);
+        } else {
+            self.arriving[index(to)] = Some(message);
+        }
+    }
+
     /// All of a message is here.
     fn delivered(&mut self, to: Role, message: Whole, handle: Option<Handle>) {
         let Whole { topic, payload, retain, qos, packet_id } = message;
@@ -525,7 +529,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
 
     /// Whether messages that are larger than memory go in pieces, or pass.
     const fn in_pieces(&self) -> bool {
-        self.setup.seed % 2 == 0
+        self.setup.seed.is_multiple_of(2)
     }
 
     const fn oversized(&self) -> Oversized {
