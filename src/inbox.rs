@@ -176,11 +176,14 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
         let len = len.min(self.capacity().saturating_sub(self.mark.end));
         let is_in_pieces = self.mark.is_in_pieces();
         let Mark { start, end, missing, fate, news, .. } = &mut self.mark;
-        let passed = if is_in_pieces { 0 } else { u32::try_from(len).unwrap_or(u32::MAX).min(*missing) };
-        *missing = missing.wrapping_sub(passed);
-        if *fate == Fate::Skipped {
-            // Nothing else is here meanwhile.
-            *start = start.wrapping_add(usize::try_from(passed).unwrap_or(usize::MAX));
+        // Mostly whole packets come.
+        if *missing != 0 && !is_in_pieces {
+            let passed = u32::try_from(len).unwrap_or(u32::MAX).min(*missing);
+            *missing = missing.wrapping_sub(passed);
+            if *fate == Fate::Skipped {
+                // Nothing else is here meanwhile.
+                *start = start.wrapping_add(usize::try_from(passed).unwrap_or(usize::MAX));
+            }
         }
         *end = end.wrapping_add(len);
         *news |= len != 0;
@@ -350,6 +353,11 @@ impl<'i> Unread<'i> {
         self.mark.packet_id = delivery.packet_id();
         self.mark.start = self.mark.end;
         self.mark.missing
+    }
+
+    /// Whether what comes next is a piece of a payload.
+    pub(crate) const fn is_in_pieces(&self) -> bool {
+        self.mark.is_in_pieces()
     }
 
     /// What is here of a payload that is taken in pieces, how much comes behind that, and how the message is delivered.

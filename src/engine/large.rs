@@ -132,22 +132,20 @@ impl<'m, E: End> Engine<'m, E> {
         tell(step, CommonEvent::Skipped { topic, qos: publish.delivery.qos(), retain, len })
     }
 
-    /// Takes what is here of a payload, if that is what comes next.
+    /// Takes what is here of a payload.
+    #[inline(never)]
     pub(super) fn take_part<'i>(
         &mut self,
         inbox: &mut Unread<'i>,
         step: &mut StepOf<'m, 'i, E>,
-    ) -> Option<Result<Processed, CloseReason>> {
-        let (payload, remaining, delivery) = inbox.piece()?;
+    ) -> Result<Processed, CloseReason> {
+        let Some((payload, remaining, delivery)) = inbox.piece() else { return Ok(Processed::Incomplete) };
         // Nobody takes the message any more, and the end of the connection says so.
         let is_dropped = self.is_leaving() && self.core.phase != Phase::Completing;
-        let arrived =
-            if remaining != 0 || is_dropped { Ok(Arrived::Silently) } else { self.complete_message(&delivery) };
-        let arrived = match arrived {
-            Ok(Arrived::NotYet) => return Some(Ok(Processed::Deferred)),
-            Ok(arrived) => arrived,
-            Err(cause) => return Some(Err(cause)),
-        };
+        let arrived = if remaining != 0 || is_dropped { Arrived::Silently } else { self.complete_message(&delivery)? };
+        if matches!(arrived, Arrived::NotYet) {
+            return Ok(Processed::Deferred);
+        }
         inbox.take_piece(payload.len(), remaining);
         #[cfg(feature = "streaming")]
         {
@@ -157,12 +155,12 @@ impl<'m, E: End> Engine<'m, E> {
             }
             if is_told {
                 let handle = if let Arrived::Delivered(handle) = arrived { handle } else { None };
-                return Some(Ok(tell(step, CommonEvent::MessagePart(MessagePart { payload, remaining, handle }))));
+                return Ok(tell(step, CommonEvent::MessagePart(MessagePart { payload, remaining, handle })));
             }
         }
         // Without an event there is no handler to wait for.
         self.acknowledge_received();
-        Some(Ok(if matches!(arrived, Arrived::Again) { self.tolerate_repeat(step) } else { Processed::Nothing }))
+        Ok(if matches!(arrived, Arrived::Again) { self.tolerate_repeat(step) } else { Processed::Nothing })
     }
 
     /// The last part is here: the message counts.

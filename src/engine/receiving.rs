@@ -46,7 +46,8 @@ impl<'m, E: End> Engine<'m, E> {
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn receive<'i>(&mut self, inbox: &'i mut Inbox, step: &mut StepOf<'m, 'i, E>) -> bool {
         let mut inbox = inbox.split();
-        while inbox.is_worth_a_look() && self.listens() {
+        // That the inbox is worth a look was found before.
+        while self.listens() {
             let position = inbox.position();
             let taken = self.take_next(&mut inbox, step);
             // What waits in the inbox is not heard again and again.
@@ -72,6 +73,9 @@ impl<'m, E: End> Engine<'m, E> {
                     return false;
                 }
                 Err(cause) => self.fail(cause),
+            }
+            if !inbox.is_worth_a_look() {
+                break;
             }
         }
         false
@@ -117,8 +121,8 @@ impl<'m, E: End> Engine<'m, E> {
         inbox: &mut Unread<'i>,
         step: &mut StepOf<'m, 'i, E>,
     ) -> Result<Processed, CloseReason> {
-        if let Some(taken) = self.take_part(inbox, step) {
-            return taken;
+        if inbox.is_in_pieces() {
+            return self.take_part(inbox, step);
         }
         match E::next(self, inbox) {
             Ok(Some(frame)) => {
