@@ -5,7 +5,7 @@ use core::hash::{Hash, Hasher};
 
 use crate::aliases::{BadAlias, TopicAliases};
 use crate::bytes;
-use crate::wire::{self, Frame, Packet, Role, Version, Violation, connect_version, packet_len};
+use crate::wire::{self, Frame, Packet, PublishPacket, Role, Version, Violation, connect_version, packet_len};
 
 /// The receive buffer of one connection.
 ///
@@ -310,10 +310,17 @@ impl<'i> Unread<'i> {
         (self.received.len(), self.aliases)
     }
 
-    /// The front of a PUBLISH that is larger than the inbox. Not above `limit`, if there is one.
-    pub(crate) fn front(&self, version: Version, to: Role, limit: u32) -> Result<Frame<'i>, Violation> {
+    /// The front of a PUBLISH that is larger than the inbox: all but its payload is sound, and here. `None` as long as it is not. Not
+    /// above `limit`, if there is one.
+    #[cold]
+    pub(crate) fn front(&self, version: Version, to: Role, limit: u32) -> Result<Option<Frame<'i>>, Violation> {
         let frame = Frame::front(version, to, self.unread()).filter(|frame| limit == 0 || frame.len <= limit);
-        frame.ok_or(Violation::PacketTooLarge)
+        let frame = frame.ok_or(Violation::PacketTooLarge)?;
+        match PublishPacket::read(frame.first_byte, frame.body) {
+            Ok(_) => Ok(Some(frame)),
+            Err(Violation::FieldTruncated) if !self.is_full() => Ok(None),
+            Err(_) => Err(Violation::PacketTooLarge),
+        }
     }
 
     /// Lets the packet in front pass, which is of this length and larger than the inbox.
@@ -365,6 +372,7 @@ impl<'i> Unread<'i> {
 
     pub(crate) const fn go_back(&mut self, position: usize) {
         self.mark.start = position;
+        self.mark.rest = self.mark.rest.with_missing(0, 0);
     }
 
     /// Whether there may be a whole packet, or there can never be one.

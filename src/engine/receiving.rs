@@ -46,7 +46,8 @@ impl<'m, E: End> Engine<'m, E> {
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn receive<'i>(&mut self, inbox: &'i mut Inbox, step: &mut StepOf<'m, 'i, E>) -> bool {
         let mut inbox = inbox.split();
-        while inbox.is_worth_a_look() && self.listens() {
+        // Whether it is worth a look was asked before.
+        while self.listens() {
             let position = inbox.position();
             let taken = self.take_next(&mut inbox, step);
             // What waits in the inbox is not heard again and again.
@@ -72,6 +73,9 @@ impl<'m, E: End> Engine<'m, E> {
                     return false;
                 }
                 Err(cause) => self.fail(cause),
+            }
+            if !inbox.is_worth_a_look() {
+                break;
             }
         }
         false
@@ -134,8 +138,7 @@ impl<'m, E: End> Engine<'m, E> {
                 Ok(Processed::Incomplete)
             }
             Err(CloseReason::Violation(Violation::PacketTooLarge)) if self.skips_large() => {
-                let front = inbox.front(self.version(), E::ROLE, E::packet_limit(self, inbox))?;
-                self.take_publish(front.first_byte, front.body.rest(), front.len, inbox, step)
+                self.take_large(inbox, step)
             }
             Err(cause) => Err(cause),
         }
@@ -185,9 +188,10 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// Hands a message out. Of one that is larger than the inbox, `body` is the front and `skipped` the length of the packet,
-    /// which is 0 otherwise: it is let pass, and acknowledged, or it would come again and again.
+    /// which is 0 otherwise: it has been let pass, and is acknowledged, or it would come again and again.
     // As with `receive`.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn take_publish<'i>(
         &mut self,
         first_byte: u8,
@@ -196,17 +200,7 @@ impl<'m, E: End> Engine<'m, E> {
         inbox: &mut Unread<'i>,
         step: &mut StepOf<'m, 'i, E>,
     ) -> Result<Processed, CloseReason> {
-        let publish = match PublishPacket::read(first_byte, Reader::new(self.version(), E::ROLE, body)) {
-            Ok(publish) if skipped == 0 => received(publish),
-            Ok(publish) => publish,
-            Err(violation) if skipped == 0 => return Err(violation.into()),
-            Err(Violation::FieldTruncated) if !inbox.is_full() => return Ok(Processed::Incomplete),
-            Err(_) => return Err(Violation::PacketTooLarge.into()),
-        };
-        if skipped != 0 && self.is_leaving() {
-            inbox.skip(skipped);
-            return Ok(Processed::Nothing);
-        }
+        let publish = received(PublishPacket::read(first_byte, Reader::new(self.version(), E::ROLE, body))?);
         let alias = publish.alias();
         if let Some(alias) = alias {
             inbox.map_topic(alias, publish.topic)?;
@@ -217,28 +211,23 @@ impl<'m, E: End> Engine<'m, E> {
         }
         let is_manual = self.core.terms.acknowledgement() == Acknowledge::Manually && skipped == 0;
         let handling = if is_manual { Handling::Manual } else { self.own_handling() };
-        let arrived = self.arrive(&publish.delivery, handling)?;
-        if matches!(arrived, Arrived::NotYet) {
-            return Ok(Processed::Deferred);
+        let handle = match self.arrive(&publish.delivery, handling)? {
+            Arrived::Delivered(handle) => handle,
+            Arrived::Silently => return Ok(Processed::Nothing),
+            Arrived::Again => return Ok(self.tolerate_repeat(step)),
+            Arrived::NotYet => return Ok(Processed::Deferred),
+        };
+        let mut message = Message::new(&publish, handle);
+        if let Some(alias) = alias
+            && message.topic.is_empty()
+        {
+            message.topic = inbox.take_topic(alias);
         }
         if skipped != 0 {
-            inbox.skip(skipped);
+            let Message { topic, retain, .. } = message;
+            return Ok(tell(step, CommonEvent::Skipped { topic, qos: publish.delivery.qos(), retain, len: skipped }));
         }
-        let handle = match arrived {
-            Arrived::Delivered(handle) => handle,
-            Arrived::Again => return Ok(self.tolerate_repeat(step)),
-            Arrived::Silently | Arrived::NotYet => return Ok(Processed::Nothing),
-        };
-        let topic = match alias {
-            Some(alias) if publish.topic.is_empty() => inbox.take_topic(alias),
-            _ => publish.topic,
-        };
-        Ok(if skipped == 0 {
-            tell(step, CommonEvent::Message(Message { topic, ..Message::new(&publish, handle) }))
-        } else {
-            let PublishPacket { delivery, retain, .. } = publish;
-            tell(step, CommonEvent::Skipped { topic, qos: delivery.qos(), retain, len: skipped })
-        })
+        Ok(tell(step, CommonEvent::Message(message)))
     }
 
     /// How a message is acknowledged that the session acknowledges itself. The application may still have others, also of an
@@ -250,6 +239,22 @@ impl<'m, E: End> Engine<'m, E> {
     /// Whether a PUBLISH that is too large is let pass.
     fn skips_large(&self) -> bool {
         self.core.terms.oversized() == Oversized::Skipped && !E::is_beginning(self)
+    }
+
+    /// Lets a PUBLISH pass that is larger than the inbox.
+    #[cold]
+    fn take_large<'i>(
+        &mut self,
+        inbox: &mut Unread<'i>,
+        step: &mut StepOf<'m, 'i, E>,
+    ) -> Result<Processed, CloseReason> {
+        let front = inbox.front(self.version(), E::ROLE, E::packet_limit(self, inbox))?;
+        let Some(front) = front else { return Ok(Processed::Incomplete) };
+        inbox.skip(front.len);
+        if self.is_leaving() {
+            return Ok(Processed::Nothing);
+        }
+        self.take_publish(front.first_byte, front.body.rest(), front.len, inbox, step)
     }
 
     /// What becomes of a message that is delivered so.
