@@ -281,6 +281,7 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// What becomes of a message that is acknowledged.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn admit(
         &mut self,
         level: Level,
