@@ -282,13 +282,18 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.phase == Phase::Draining || !(speaks || answers) {
             return self.end(cause);
         }
-        self.core.cause = cause;
-        self.core.phase = Phase::Failing;
-        self.core.deadline = Timer::set(self.core.disconnect_timeout);
+        self.fail_behind_answers(cause);
         if !answers && !self.queue.cut_short(self.store.outbox.is_writing()) {
             self.count_half_written();
             self.store.stop_writing();
         }
+    }
+
+    /// The same where a connection has a DISCONNECT, and what is queued leaves before it.
+    pub(super) fn fail_behind_answers(&mut self, cause: CloseReason) {
+        self.core.cause = cause;
+        self.core.phase = Phase::Failing;
+        self.core.deadline = Timer::set(self.core.disconnect_timeout);
     }
 
     /// DISCONNECT with the code of the cause, behind a packet that is half written. (5.0: 4.13.1)

@@ -617,7 +617,8 @@ impl<'m, E: End> Engine<'m, E> {
         let packet = Acknowledgement::shortest(kind, packet_id, code);
         let fits = self.push_encoded(packet.bytes());
         if !fits {
-            self.fail(CloseReason::MaximumPacketSizeTooSmall);
+            // Only 5.0 has such a limit.
+            self.fail_behind_answers(CloseReason::MaximumPacketSizeTooSmall);
         }
         fits
     }

@@ -262,6 +262,8 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// What becomes of a message that is acknowledged.
+    // As with `receive`.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn admit(
         &mut self,
         level: Level,
