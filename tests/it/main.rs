@@ -45,4 +45,5 @@ mod support;
 mod texts;
 mod topic_tree;
 mod topics;
+mod unconfirmed;
 mod vectors;
