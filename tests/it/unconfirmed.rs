@@ -7,7 +7,7 @@ use core::time::Duration;
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::{
     Auth, CloseReason, CommandError, Disconnect, DisconnectWhen, Event, Offline, Outcome, Properties, Property, QoS,
-    ReasonCode, Subscribe, Subscription, Version,
+    ReasonCode, Step, Subscribe, Subscription, Version,
 };
 
 use crate::known_failures::trace::{
@@ -690,6 +690,69 @@ fn completed_sends_no_message_that_connack_rules_out() {
     t.published(1, Outcome::Unsendable);
     t.sends(DISCONNECT);
     t.closes(CloseReason::Disconnected);
+}
+
+/// Where not a byte of CONNECT has left, nothing does.
+#[test]
+fn completed_ends_in_silence_before_connect_has_left() {
+    for mut t in both() {
+        t.begins();
+        t.leaves(&COMPLETED);
+        t.receives(qos0("a"));
+        t.closes(CloseReason::ConnackMissing);
+    }
+}
+
+/// However long the application was busy: a CONNACK that lies in the transport counts.
+#[test]
+fn completed_is_judged_after_one_more_read() {
+    for mut t in both() {
+        t.connect();
+        t.leaves(&COMPLETED);
+        t.quiet();
+        t.passes(60_000);
+        let now = t.clock();
+        assert!(matches!(t.session.poll(&mut t.inbox, now), Step::Wait(Some(at)) if at <= now));
+        t.receives(connack(false, ""));
+        t.connected(false);
+        t.sends(DISCONNECT);
+        t.closes(CloseReason::Disconnected);
+    }
+}
+
+/// What will become of them is different.
+#[test]
+fn sessions_that_wait_for_connack_with_other_pauses_are_different() {
+    for version in [Version::V311, Version::V5] {
+        let waiting = |keep_alive| {
+            let mut t = <Trace>::new(version);
+            t.options.keep_alive = keep_alive;
+            t.connect();
+            t.leaves(&COMPLETED);
+            t.session
+        };
+        assert!(waiting(10) == waiting(10));
+        assert!(waiting(10) != waiting(20));
+        let mut t = <Trace>::new(version);
+        t.options.keep_alive = 10;
+        t.connect();
+        assert!(waiting(10) != t.session);
+    }
+}
+
+/// A second CONNACK says nothing that matters to whoever leaves: what is behind it does.
+#[test]
+fn a_repeated_connack_is_ignored() {
+    for mut t in both() {
+        t.connects();
+        t.publish(AtLeastOnce, "a");
+        t.sends(qos1(1, "a"));
+        t.disconnect();
+        t.receives((connack(true, ""), puback(1)));
+        t.acknowledged(1);
+        t.sends(DISCONNECT);
+        t.closes(CloseReason::Disconnected);
+    }
 }
 
 /// A new connection ends the wait, as it ends a connection.
