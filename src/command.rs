@@ -244,7 +244,8 @@ pub struct Disconnect<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DisconnectWhen {
-    /// What needs no answer has left: acknowledgements, messages of QoS 0, and those of QoS 1 and 2 within the quota.
+    /// What needs no answer has left: acknowledgements, messages of QoS 0, and those of QoS 1 and 2 within the quota. Before CONNACK
+    /// that is CONNECT alone.
     #[default]
     Sent,
     /// Every exchange is over besides, in both directions: what was published has its PUBACK or PUBCOMP, also what the quota holds
@@ -253,8 +254,11 @@ pub enum DisconnectWhen {
     ///
     /// The keep alive goes on meanwhile. New messages of the peer are not taken, as in any case behind `disconnect`; they come again on
     /// the next connection of the session.
+    ///
+    /// A client that calls `disconnect` before CONNACK waits for it first, and then goes on in the same way: what was queued leaves.
     Completed {
-        /// How many seconds that may take, 1 to 255; `None`: as many as the last packets of the connection may (`disconnect_timeout`).
+        /// How many seconds that may take, the wait for CONNACK included: 1 to 255; `None`: as many as the last packets of the connection
+        /// may (`disconnect_timeout`).
         /// Then DISCONNECT leaves all the same, as behind `Sent`, and the connection ends in
         /// [`CloseReason::DisconnectedIncomplete`](crate::CloseReason::DisconnectedIncomplete).
         timeout: Option<Duration>,

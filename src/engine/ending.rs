@@ -232,7 +232,9 @@ impl<'m, E: End> Engine<'m, E> {
     pub(crate) fn connection_lost(&mut self) {
         match self.core.phase {
             Phase::Connecting | Phase::Online => self.stop(Phase::Draining, CloseReason::ConnectionLost),
-            Phase::Completing | Phase::Leaving => self.stop(Phase::Settling, CloseReason::ConnectionLost),
+            Phase::Awaiting | Phase::Completing | Phase::Leaving => {
+                self.stop(Phase::Settling, CloseReason::ConnectionLost);
+            }
             Phase::Parting if self.is_leaving() => {
                 // DISCONNECT may not have arrived.
                 let has_left = self.queue.control.is_empty();
@@ -271,7 +273,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// were taken still leave: else it would send them all again, and no place would ever become free.
     pub(crate) fn fail(&mut self, cause: CloseReason) {
         report!(warn, "the peer is at fault: {:?}", cause);
-        if self.core.phase == Phase::Connecting && E::refuse(self, cause) {
+        if self.core.phase.is_connecting() && E::refuse(self, cause) {
             return;
         }
         let answers = matches!(cause, CloseReason::TooManyHeld | CloseReason::ReceiveMaximumExceeded);
@@ -306,20 +308,35 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.phase = Phase::Parting;
     }
 
-    /// The application leaves: DISCONNECT follows what needs no answer. A 3.1.1 server has none.
+    /// The application leaves: DISCONNECT follows what needs no answer, before CONNACK what is queued behind CONNECT. A 3.1.1 server
+    /// has none, and none leaves before CONNACK.
     pub(crate) fn leave(&mut self, disconnect: &Disconnect<'_>) -> Result<(), CommandError> {
         if self.version().is_v5() || E::ROLE == Role::Client {
             self.keep_disconnect(disconnect)?;
         }
         self.core.cause = CloseReason::Disconnected;
         let limit = self.core.disconnect_timeout;
-        (self.core.phase, self.core.deadline) = match disconnect.when {
-            DisconnectWhen::Sent => (Phase::Leaving, Timer::set(limit)),
-            DisconnectWhen::Completed { timeout } => {
-                (Phase::Completing, Timer::set(timeout.map_or(limit, |timeout| seconds(timeout).max(1))))
+        let is_connecting = E::ROLE == Role::Client && self.core.phase == Phase::Connecting;
+        match disconnect.when {
+            DisconnectWhen::Sent => {
+                self.core.deadline = Timer::set(limit);
+                self.core.phase = Phase::Leaving;
+                if is_connecting {
+                    self.part();
+                }
             }
-        };
+            DisconnectWhen::Completed { timeout } => {
+                self.core.deadline = Timer::set(timeout.map_or(limit, |timeout| seconds(timeout).max(1)));
+                self.core.phase = if is_connecting { Phase::Awaiting } else { Phase::Completing };
+            }
+        }
         Ok(())
+    }
+
+    /// Nothing follows what is queued but the DISCONNECT that was kept.
+    pub(super) fn part(&mut self) {
+        self.queue.release_disconnect();
+        self.core.phase = Phase::Parting;
     }
 
     /// DISCONNECT waits no longer if every exchange is over, but for those that nobody waits for.

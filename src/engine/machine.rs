@@ -56,7 +56,7 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
 
     /// Whether a packet that is neither a PUBLISH nor one of its acknowledgements still matters once the application wants to
     /// disconnect.
-    fn is_awaited(packet_type: PacketType) -> bool;
+    fn is_awaited(engine: &Engine<'_, Self>, packet_type: PacketType) -> bool;
 
     /// Whether CONNACK is still to come or to be given.
     fn is_beginning(engine: &Engine<'_, Self>) -> bool;
@@ -286,6 +286,8 @@ impl<'m, E: End> Engine<'m, E> {
         }
         match self.core.phase {
             phase if phase.is_watched() => self.core.keep_alive.sent(self.queue.control.is_empty()),
+            // The application has said how long all of it may take.
+            Phase::Awaiting => {}
             phase => self.core.deadline.restart(self.limit(phase)),
         }
         if !self.is_writing() {
@@ -425,7 +427,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// What is to be done before a limit that is over is judged. `No`: nothing is left to be done.
     fn grace(&self, has_space: bool) -> Overdue {
-        let listens = has_space && (self.core.phase == Phase::Connecting || self.core.phase.is_watched());
+        let listens = has_space && (self.core.phase.is_connecting() || self.core.phase.is_watched());
         match self.core.overdue {
             Overdue::No if self.is_writing() => Overdue::Writing,
             Overdue::No | Overdue::Written if listens => Overdue::Reading,
@@ -438,6 +440,10 @@ impl<'m, E: End> Engine<'m, E> {
     fn give_up_if_silent(&mut self) {
         match self.core.phase {
             Phase::Connecting => self.end(E::NO_BEGINNING),
+            Phase::Awaiting => {
+                self.complete(CloseReason::DisconnectedIncomplete);
+                self.part();
+            }
             Phase::Completing if self.core.deadline.is_over() => self.complete(CloseReason::DisconnectedIncomplete),
             Phase::Online | Phase::Completing => self.fail(E::SILENCE),
             _ if self.core.cause.is_disconnected() => self.end(CloseReason::DisconnectTimeout),
@@ -466,10 +472,7 @@ impl<'m, E: End> Engine<'m, E> {
             self.complete_if_over();
         }
         match self.core.phase {
-            Phase::Leaving if self.queue.control.is_empty() && self.eligible().is_none() => {
-                self.queue.release_disconnect();
-                self.core.phase = Phase::Parting;
-            }
+            Phase::Leaving if self.queue.control.is_empty() && self.eligible().is_none() => self.part(),
             Phase::Failing => self.send_disconnect(),
             _ => {}
         }
@@ -588,12 +591,14 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.quota = self.core.limits.receive_maximum;
         // Nothing leaves before CONNACK. [MQTT-3.2.0-1]
         self.core.turn = Turn::Queue;
-        self.core.deadline = Timer::OFF;
         if self.core.news.authentication() != Authentication::Without {
             self.core.news.set_authentication(Authentication::Settled);
         }
         if self.core.phase == Phase::Connecting {
             self.core.phase = Phase::Online;
+            self.core.deadline = Timer::OFF;
+        } else if self.core.phase == Phase::Awaiting {
+            self.core.phase = Phase::Completing;
         }
     }
 

@@ -85,7 +85,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// answers.
     fn listens(&self) -> bool {
         match self.core.phase {
-            Phase::Connecting | Phase::Online | Phase::Completing | Phase::Leaving => {
+            Phase::Connecting | Phase::Awaiting | Phase::Online | Phase::Completing | Phase::Leaving => {
                 self.core.pending_answer.is_none() && self.queue.has_room(ANSWER)
             }
             Phase::Parting => self.is_leaving(),
@@ -182,7 +182,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// disconnect.
     fn is_awaited(&self, packet_type: PacketType) -> bool {
         let goes_on = matches!(packet_type, PacketType::Pingreq | PacketType::Pingresp | PacketType::Disconnect);
-        (goes_on && self.core.phase == Phase::Completing) || E::is_awaited(packet_type)
+        (goes_on && self.core.phase == Phase::Completing) || E::is_awaited(self, packet_type)
     }
 
     /// Whether a message of this identifier is known, so that its exchange may go on.

@@ -135,7 +135,9 @@ impl<'m, E: End> Engine<'m, E> {
     /// `waits`: whether the message waits for a connection.
     pub(super) fn check_publish(&self, publish: &Publish<'_>, waits: bool) -> Result<(), CommandError> {
         match self.core.phase {
-            Phase::Completing | Phase::Leaving | Phase::Parting | Phase::Failing => return Err(CommandError::Closing),
+            Phase::Awaiting | Phase::Completing | Phase::Leaving | Phase::Parting | Phase::Failing => {
+                return Err(CommandError::Closing);
+            }
             _ if self.core.level == 0 => return Err(CommandError::Offline),
             _ => {}
         }
@@ -171,7 +173,9 @@ impl<'m, E: End> Engine<'m, E> {
     pub(crate) fn check_online(&self) -> Result<(), CommandError> {
         match self.core.phase {
             Phase::Online => Ok(()),
-            Phase::Completing | Phase::Leaving | Phase::Parting | Phase::Failing => Err(CommandError::Closing),
+            Phase::Awaiting | Phase::Completing | Phase::Leaving | Phase::Parting | Phase::Failing => {
+                Err(CommandError::Closing)
+            }
             _ => Err(CommandError::Offline),
         }
     }

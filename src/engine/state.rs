@@ -172,6 +172,8 @@ pub(crate) enum Phase {
     Connecting,
     /// CONNACK has come, or has been given.
     Online,
+    /// CONNACK is awaited, and the application wants to disconnect once every exchange is over.
+    Awaiting,
     /// The application wants to disconnect once every exchange is over.
     Completing,
     /// The application wants to disconnect: what needs no answer leaves first.
@@ -192,6 +194,11 @@ impl Phase {
     /// Whether the keep alive counts.
     pub(crate) const fn is_watched(self) -> bool {
         matches!(self, Self::Online | Self::Completing)
+    }
+
+    /// Whether CONNACK is what comes next.
+    pub(crate) const fn is_connecting(self) -> bool {
+        matches!(self, Self::Connecting | Self::Awaiting)
     }
 
     /// Whether PUBLISHes leave.

@@ -100,7 +100,7 @@ impl End for Server {
     }
 
     /// DISCONNECT, which takes the will back. [MQTT-3.14.4-3], [MQTT-3.1.2-10] in 3.1.1
-    fn is_awaited(packet_type: PacketType) -> bool {
+    fn is_awaited(_: &Engine<'_, Self>, packet_type: PacketType) -> bool {
         packet_type == PacketType::Disconnect
     }
 

@@ -45,6 +45,8 @@ flags! {
         lasting, with_lasting = 8;
         /// Request Problem Information 0.
         undiagnosed, with_undiagnosed = 16;
+        /// Said by DISCONNECT, not by CONNECT: the session ends with this connection.
+        ending, with_ending = 128;
     }
 }
 
@@ -99,9 +101,13 @@ impl End for Client {
         }
     }
 
-    /// What ends a request.
-    fn is_awaited(packet_type: PacketType) -> bool {
-        matches!(packet_type, PacketType::Suback | PacketType::Unsuback)
+    /// What ends a request, and what says which session there is.
+    fn is_awaited(engine: &Engine<'_, Self>, packet_type: PacketType) -> bool {
+        match packet_type {
+            PacketType::Suback | PacketType::Unsuback => true,
+            PacketType::Connack => Self::is_beginning(engine),
+            _ => false,
+        }
     }
 
     /// [MQTT-3.2.0-1]
@@ -347,7 +353,7 @@ impl<'m> Engine<'m, Client> {
         {
             self.core.client = hash(assigned);
         }
-        self.core.end.request = request.with_awaiting_connack(false);
+        self.core.end.request = request.with_awaiting_connack(false).with_ending(false);
         self.core.limits = Limits::ALL;
         self.core.support = Support::ALL;
         if v5 {
@@ -359,6 +365,7 @@ impl<'m> Engine<'m, Client> {
             self.session_was_lost();
         }
         let lasting = match properties.session_expiry_interval() {
+            _ if request.ending() => false,
             Some(seconds) => seconds != 0,
             None => request.lasting(),
         };
@@ -443,13 +450,18 @@ impl<'m> Engine<'m, Client> {
     }
 
     pub(super) fn disconnect(&mut self, disconnect: &command::Disconnect<'_>) -> Result<(), CommandError> {
-        self.check_online()?;
+        let is_connecting = self.core.phase == Phase::Connecting;
+        if !is_connecting {
+            self.check_online()?;
+        }
         let expiry = disconnect.properties.session_expiry_interval();
         if expiry.is_some_and(|seconds| seconds != 0) && !self.core.end.request.lasting() {
             return Err(CommandError::ExpiryRaised);
         }
         self.leave(disconnect)?;
         match expiry {
+            // Which session there is, CONNACK says.
+            Some(seconds) if is_connecting => self.core.end.request = self.core.end.request.with_ending(seconds == 0),
             Some(0) => self.core.terms.set_session_lifetime(SessionLifetime::UntilClose),
             Some(_) => self.core.terms.set_session_lifetime(SessionLifetime::Kept),
             None => {}
@@ -460,8 +472,11 @@ impl<'m> Engine<'m, Client> {
     pub(super) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), CommandError> {
         let due = matches!(
             (self.core.phase, self.core.news.authentication(), auth.reason_code),
-            (Phase::Connecting | Phase::Online, Authentication::Due, ReasonCode::ContinueAuthentication)
-                | (Phase::Online, Authentication::Settled, ReasonCode::Reauthenticate)
+            (
+                Phase::Connecting | Phase::Awaiting | Phase::Online,
+                Authentication::Due,
+                ReasonCode::ContinueAuthentication,
+            ) | (Phase::Online, Authentication::Settled, ReasonCode::Reauthenticate)
         );
         self.authenticate_if(due, auth)
     }
@@ -499,7 +514,7 @@ impl Request {
 
     /// What becomes of messages in flight if the server has lost the session: beside the flags.
     const fn lost_session(self) -> LostSession {
-        match self.0 >> Self::LOST_SESSION_SHIFT {
+        match self.0 >> Self::LOST_SESSION_SHIFT & 3 {
             0 => LostSession::Standard,
             1 => LostSession::Report,
             _ => LostSession::Republish,

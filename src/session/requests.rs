@@ -118,7 +118,7 @@ impl Engine<'_, Client> {
     // Its checks were made by the command unless that came before CONNACK.
     #[inline(never)]
     pub(super) fn vet_request<'i>(&mut self, id: SlotId, place: Place) -> Option<Event<'i>> {
-        if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
+        if !self.core.phase.publishes() {
             return None;
         }
         let asked = Asked(slot(self.slots, id)?.link());

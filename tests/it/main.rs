@@ -46,4 +46,5 @@ mod support;
 mod texts;
 mod topic_tree;
 mod topics;
+mod unconfirmed;
 mod vectors;
