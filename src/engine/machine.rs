@@ -444,7 +444,13 @@ impl<'m, E: End> Engine<'m, E> {
                 self.complete(CloseReason::DisconnectedIncomplete);
                 self.part();
             }
-            Phase::Completing if self.core.deadline.is_over() => self.complete(CloseReason::DisconnectedIncomplete),
+            Phase::Completing if self.core.deadline.is_over() => {
+                // The last answer may have come with the last read.
+                self.complete_if_over();
+                if self.core.phase == Phase::Completing {
+                    self.complete(CloseReason::DisconnectedIncomplete);
+                }
+            }
             Phase::Online | Phase::Completing => self.fail(E::SILENCE),
             _ if self.core.cause.is_disconnected() => self.end(CloseReason::DisconnectTimeout),
             _ => self.end(self.core.cause),
