@@ -528,7 +528,8 @@ pub(crate) fn nothing_comes_before_connack(seen: &Seen) -> Checked {
                     (Role::Client, Wire::Connect { .. }, 0) => true,
                     (Role::Server, Wire::Connack { .. }, 0) => true,
                     (_, Wire::Connect { .. } | Wire::Connack { .. }, _) => false,
-                    (Role::Client, Wire::Disconnect(ReasonCode::ProtocolError), 1) => true,
+                    // A client need not wait for CONNACK to leave. [MQTT-3.1.4-5] of 3.1.1, section 3.1.4 of 5.0
+                    (Role::Client, Wire::Disconnect(_), 1) => true,
                     (Role::Client, _, count) => count != 0 && connected,
                     (Role::Server, _, count) => count != 0,
                 };
