@@ -60,6 +60,14 @@ pub enum Oversized {
     /// topic and properties must fit. So it is in 3.1.1, where nobody can be told how much fits, and in 5.0 up to what
     /// [`MaximumPacketSize`] announces above the capacity of the inbox; what exceeds that ends the connection, with 0x95.
     Skipped,
+    /// It is told in pieces, as they come: its topic, its properties and the first piece as a [`Message`](crate::Message) whose
+    /// `remaining` is above 0, the others as `Event::MessagePart`. Feature `streaming`.
+    ///
+    /// Topic and properties must fit into the inbox. The message is recorded and acknowledged once its last piece is handled, so one
+    /// that breaks off is sent again from its beginning. As with `Skipped`, 5.0 takes as much as [`MaximumPacketSize`] announces above
+    /// the capacity of the inbox, and what exceeds that ends the connection, with 0x95.
+    #[cfg(feature = "streaming")]
+    InPieces,
 }
 
 /// What 5.0 announces as Maximum Packet Size: by default what the inbox has room for. 3.1.1 has no such thing.
@@ -132,6 +140,30 @@ impl<'a> Publish<'a> {
     pub const fn new(topic: &'a str, payload: &'a [u8]) -> Self {
         let (qos, properties) = (QoS::AtMostOnce, Properties::EMPTY);
         Self { topic, payload, qos, retain: false, properties, topic_alias: None, offline: None }
+    }
+}
+
+/// A payload that stays with the application: the session asks for it piece by piece when the message is its turn, each time that it is
+/// sent. Feature `streaming`.
+#[cfg(feature = "streaming")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Source {
+    /// What the application calls it: an address in flash, an index of files. The session repeats it when it asks.
+    pub id: u32,
+    /// The length in bytes of the whole payload.
+    pub len: u32,
+    /// How many bytes are asked for at once, at most: so many are set aside in the store for as long as the message is there. 8 at least,
+    /// and no more than the payload has, or the front of the packet; 256 by default. The front leaves at once if it fits.
+    pub piece: u16,
+}
+
+#[cfg(feature = "streaming")]
+impl Source {
+    /// A payload of `len` bytes, in pieces of 256.
+    #[must_use]
+    pub const fn new(id: u32, len: u32) -> Self {
+        Self { id, len, piece: 256 }
     }
 }
 
@@ -212,7 +244,8 @@ pub struct Disconnect<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DisconnectWhen {
-    /// What needs no answer has left: acknowledgements, messages of QoS 0, and those of QoS 1 and 2 within the quota.
+    /// What needs no answer has left: acknowledgements, messages of QoS 0, and those of QoS 1 and 2 within the quota. Before CONNACK
+    /// that is CONNECT alone.
     #[default]
     Sent,
     /// Every exchange is over besides, in both directions: what was published has its PUBACK or PUBCOMP, also what the quota holds
@@ -221,8 +254,11 @@ pub enum DisconnectWhen {
     ///
     /// The keep alive goes on meanwhile. New messages of the peer are not taken, as in any case behind `disconnect`; they come again on
     /// the next connection of the session.
+    ///
+    /// A client that calls `disconnect` before CONNACK waits for it first, and then goes on in the same way: what was queued leaves.
     Completed {
-        /// How many seconds that may take, 1 to 255; `None`: as many as the last packets of the connection may (`disconnect_timeout`).
+        /// How many seconds that may take, the wait for CONNACK included: 1 to 255; `None`: as many as the last packets of the connection
+        /// may (`disconnect_timeout`).
         /// Then DISCONNECT leaves all the same, as behind `Sent`, and the connection ends in
         /// [`CloseReason::DisconnectedIncomplete`](crate::CloseReason::DisconnectedIncomplete).
         timeout: Option<Duration>,

@@ -2,6 +2,8 @@
 
 use core::convert::Infallible;
 
+#[cfg(feature = "streaming")]
+use crate::command::Source;
 use crate::command::{Disconnect, Publish};
 use crate::error::CommandError;
 use crate::event::{self, Handle, Step};
@@ -90,6 +92,42 @@ pub trait Commands: Sealed {
         len: usize,
         fill: &mut dyn FnMut(&mut [u8]),
     ) -> Result<Option<PacketId>, CommandError>;
+
+    /// See [`Session::publish_from`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "streaming")]
+    fn publish_from(&mut self, publish: &Publish<'_>, source: &Source) -> Result<Option<PacketId>, CommandError>;
+
+    /// See [`Session::payload_space`].
+    #[cfg(feature = "streaming")]
+    fn payload_space(&mut self) -> &mut [u8];
+
+    /// See [`Session::payload_filled`].
+    #[cfg(feature = "streaming")]
+    fn payload_filled(&mut self, len: usize);
+
+    /// See [`Session::supply`].
+    #[cfg(feature = "streaming")]
+    fn supply(&mut self, bytes: &[u8]) -> usize;
+
+    /// See [`Session::abort_payload`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "streaming")]
+    fn abort_payload(&mut self) -> Result<(), CommandError>;
+
+    /// See [`Session::discard_message`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "streaming")]
+    fn discard_message(&mut self, reason_code: ReasonCode) -> Result<(), CommandError>;
 
     /// See [`Session::acknowledge`].
     ///
@@ -255,6 +293,40 @@ macro_rules! endpoint {
                 fill: &mut dyn FnMut(&mut [u8]),
             ) -> Result<Option<PacketId>, CommandError> {
                 self.publish_with(publish, len, fill)
+            }
+
+            #[cfg(feature = "streaming")]
+            fn publish_from(
+                &mut self,
+                publish: &Publish<'_>,
+                source: &Source,
+            ) -> Result<Option<PacketId>, CommandError> {
+                self.publish_from(publish, source)
+            }
+
+            #[cfg(feature = "streaming")]
+            fn payload_space(&mut self) -> &mut [u8] {
+                self.payload_space()
+            }
+
+            #[cfg(feature = "streaming")]
+            fn payload_filled(&mut self, len: usize) {
+                self.payload_filled(len);
+            }
+
+            #[cfg(feature = "streaming")]
+            fn supply(&mut self, bytes: &[u8]) -> usize {
+                self.supply(bytes)
+            }
+
+            #[cfg(feature = "streaming")]
+            fn abort_payload(&mut self) -> Result<(), CommandError> {
+                self.abort_payload()
+            }
+
+            #[cfg(feature = "streaming")]
+            fn discard_message(&mut self, reason_code: ReasonCode) -> Result<(), CommandError> {
+                self.discard_message(reason_code)
             }
 
             fn acknowledge(&mut self, handle: Handle, reason_code: ReasonCode) -> Result<(), CommandError> {

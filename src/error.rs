@@ -186,6 +186,12 @@ pub enum CloseReason {
     ConnackTimeout,
     /// Nothing came in although we asked. (5.0: 3.1.2.10)
     PingTimeout,
+    /// The application could not go on with the payload of a message (`abort_payload`). The message is sent again from its beginning
+    /// on the next connection of the session.
+    PayloadAborted,
+    /// The next piece of a payload did not come in time from the application (`payload_timeout`). The message is sent again from its
+    /// beginning on the next connection of the session.
+    PayloadTimeout,
     /// A received packet broke this rule.
     Violation(Violation),
     /// A packet came before CONNACK. [MQTT-3.2.0-1]
@@ -286,7 +292,9 @@ impl CloseReason {
             | Self::DisconnectTimeout
             | Self::SessionUnknown
             | Self::ReceiveMaximumExceeded
-            | Self::TooManyHeld => true,
+            | Self::TooManyHeld
+            | Self::PayloadAborted
+            | Self::PayloadTimeout => true,
             Self::ConnectionRefused(code) | Self::DisconnectedByPeer(code) => matches!(
                 code,
                 ReasonCode::ServerUnavailable
@@ -320,6 +328,8 @@ impl CloseReason {
             | Self::DisconnectTimeout
             | Self::ConnackTimeout
             | Self::PingTimeout
+            | Self::PayloadAborted
+            | Self::PayloadTimeout
             | Self::ConnectMissing
             | Self::ConnectTimeout
             | Self::Rejected(_) => None,
@@ -367,6 +377,8 @@ impl fmt::Display for CloseReason {
             Self::DisconnectedByPeer(code) => return write!(f, "the peer disconnected: {code}"),
             Self::ConnackTimeout => "CONNACK did not come in time",
             Self::PingTimeout => "the server does not answer",
+            Self::PayloadAborted => "the application could not go on with a payload",
+            Self::PayloadTimeout => "a piece of a payload did not come in time",
             Self::Violation(violation) => return write!(f, "the peer broke a rule: {violation}"),
             Self::ConnackMissing => "a packet came before CONNACK",
             Self::ConnackRepeated => "a second CONNACK came",

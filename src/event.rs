@@ -91,8 +91,18 @@ pub enum Event<'i> {
     Disconnected(DisconnectPacket<'i>),
     /// The server goes on with the authentication; answer with `authenticate`, or go on if it says success.
     Authenticating(Auth<'i>),
-    /// A message arrived.
+    /// A message arrived; of one that is larger than the inbox, where [`Oversized`](crate::Oversized) says so, the first part.
     Message(Message<'i>),
+    /// More of the payload of a message that is larger than the inbox, behind its [`Message`](Self::Message) and earlier parts.
+    #[cfg(feature = "streaming")]
+    MessagePart(MessagePart<'i>),
+    /// The connection ended before the last part of a message came: what was told of it is to be thrown away. It was not acknowledged. One of QoS 1 or 2
+    /// comes again from its beginning if the session goes on.
+    #[cfg(feature = "streaming")]
+    MessageAborted,
+    /// A message whose payload stays with the application is being sent, and its next piece is due.
+    #[cfg(feature = "streaming")]
+    PayloadRequested(PayloadRequest),
     /// A publish of QoS 1 or 2 has come to its end.
     Published {
         /// What `publish` returned.
@@ -199,12 +209,36 @@ pub enum Event<'i> {
 /// What happens on either end.
 pub(crate) enum CommonEvent<'i> {
     Message(Message<'i>),
-    Published { packet_id: PacketId, outcome: Outcome, properties: Properties<'i> },
-    Received { packet_id: PacketId, reason_code: ReasonCode, properties: Properties<'i> },
+    #[cfg(feature = "streaming")]
+    MessagePart(MessagePart<'i>),
+    #[cfg(feature = "streaming")]
+    MessageAborted,
+    #[cfg(feature = "streaming")]
+    PayloadRequested(PayloadRequest),
+    Published {
+        packet_id: PacketId,
+        outcome: Outcome,
+        properties: Properties<'i>,
+    },
+    Received {
+        packet_id: PacketId,
+        reason_code: ReasonCode,
+        properties: Properties<'i>,
+    },
     Tolerated(CloseReason),
-    Stray { packet: StrayPacket, packet_id: PacketId },
-    Skipped { topic: &'i str, qos: QoS, retain: bool, len: u32 },
-    Dropped { count: u8 },
+    Stray {
+        packet: StrayPacket,
+        packet_id: PacketId,
+    },
+    Skipped {
+        topic: &'i str,
+        qos: QoS,
+        retain: bool,
+        len: u32,
+    },
+    Dropped {
+        count: u8,
+    },
     Writable,
 }
 
@@ -214,6 +248,12 @@ impl<'i> From<CommonEvent<'i>> for Event<'i> {
     fn from(happened: CommonEvent<'i>) -> Self {
         match happened {
             CommonEvent::Message(message) => Self::Message(message),
+            #[cfg(feature = "streaming")]
+            CommonEvent::MessagePart(part) => Self::MessagePart(part),
+            #[cfg(feature = "streaming")]
+            CommonEvent::MessageAborted => Self::MessageAborted,
+            #[cfg(feature = "streaming")]
+            CommonEvent::PayloadRequested(request) => Self::PayloadRequested(request),
             CommonEvent::Published { packet_id, outcome, properties } => {
                 Self::Published { packet_id, outcome, properties }
             }
@@ -275,7 +315,8 @@ pub struct Message<'i> {
     pub topic: &'i str,
     /// The payload.
     pub payload: &'i [u8],
-    /// How many bytes of the payload are still to come; always 0 in this version, which hands out whole messages.
+    /// How many bytes of the payload are still to come; 0 unless the message is larger than the inbox and taken in pieces
+    /// ([`Oversized`](crate::Oversized)).
     pub remaining: u32,
     /// How it was delivered.
     pub delivery: Delivery,
@@ -283,7 +324,7 @@ pub struct Message<'i> {
     pub retain: bool,
     /// The properties; none in 3.1.1.
     pub properties: Properties<'i>,
-    /// What to acknowledge it by, if that is the application's task.
+    /// What to acknowledge it by, if that is the application's task. Of a message in parts it comes with the last one.
     pub handle: Option<Handle>,
 }
 
@@ -325,6 +366,59 @@ impl fmt::Debug for Message<'_> {
             .field("properties", &self.properties)
             .field("handle", &self.handle)
             .finish()
+    }
+}
+
+/// The next piece of a payload that stays with the application is due: nothing else can be sent before it is there.
+///
+/// Write it to `payload_space` and report it by `payload_filled`, at once or later; or end the connection by `abort_payload`.
+#[cfg(feature = "streaming")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PayloadRequest {
+    /// [`Source::id`](crate::Source) of the message.
+    pub source: u32,
+    /// Where in the payload the piece begins. It is 0 again where the message is sent again.
+    pub offset: u32,
+    /// How many bytes there are from there on. The piece is as long as `payload_space`, or shorter.
+    pub remaining: u32,
+    /// The packet identifier of the message; none with QoS 0.
+    pub packet_id: Option<PacketId>,
+}
+
+/// A part of the payload of a message that is larger than the inbox.
+#[cfg(feature = "streaming")]
+#[derive(Clone, PartialEq, Eq)]
+pub struct MessagePart<'i> {
+    /// The next bytes of the payload.
+    pub payload: &'i [u8],
+    /// How many bytes of it are still to come; 0: this is the last part, and the message is complete.
+    pub remaining: u32,
+    /// What to acknowledge the message by, if that is the application's task; with the last part.
+    pub handle: Option<Handle>,
+}
+
+#[cfg(feature = "streaming")]
+impl fmt::Debug for MessagePart<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessagePart")
+            .field("payload", &self.payload.len())
+            .field("remaining", &self.remaining)
+            .field("handle", &self.handle)
+            .finish()
+    }
+}
+
+#[cfg(all(feature = "streaming", feature = "defmt"))]
+impl defmt::Format for MessagePart<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "MessagePart {{ payload: {=usize}, remaining: {=u32}, handle: {} }}",
+            self.payload.len(),
+            self.remaining,
+            self.handle,
+        );
     }
 }
 

@@ -5,7 +5,9 @@ use core::hash::{Hash, Hasher};
 
 use crate::aliases::{BadAlias, TopicAliases};
 use crate::bytes;
-use crate::wire::{self, Frame, Packet, PublishPacket, Role, Version, Violation, connect_version, packet_len};
+use crate::wire::{
+    self, Delivery, Frame, Packet, PacketId, PublishPacket, QoS, Role, Version, Violation, connect_version, packet_len,
+};
 
 /// The receive buffer of one connection.
 ///
@@ -60,26 +62,42 @@ struct Mark {
     start: usize,
     /// Where they end; never before `start` nor behind the buffer.
     end: usize,
-    /// How many bytes of the packet in front are still to come, as far as that is known, and what becomes of them.
+    /// How many bytes of the packet in front are still to come, as far as that is known, and what becomes of them. Of a packet that is
+    /// taken in pieces, those count that are not yet taken.
     missing: u32,
     fate: Fate,
+    /// The packet identifier of a message that is taken in pieces.
+    packet_id: Option<PacketId>,
     /// Whether bytes came in since that was last asked.
     news: bool,
 }
 
 /// What becomes of a packet of which bytes are still to come.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
 enum Fate {
     /// It is taken once all of it is here.
     Awaited,
     /// It is too large: its bytes are dropped as they come.
     Skipped,
+    /// It is a PUBLISH of this QoS whose front is taken, and whose payload is taken in pieces, as they come.
+    AtMostOnce,
+    AtLeastOnce,
+    ExactlyOnce,
 }
 
 impl Mark {
+    const EMPTY: Self = Self { start: 0, end: 0, missing: 0, fate: Fate::Awaited, packet_id: None, news: false };
+
     /// Whether there may be a whole packet, or, without any room, there can never be one.
     const fn is_worth_a_look(&self, capacity: usize) -> bool {
-        self.missing == 0 && (self.start < self.end || capacity == 0)
+        (self.missing == 0 && (self.start < self.end || capacity == 0))
+            || (self.is_in_pieces() && self.start < self.end)
+    }
+
+    /// Whether what comes next is a piece of a payload.
+    const fn is_in_pieces(&self) -> bool {
+        matches!(self.fate, Fate::AtMostOnce | Fate::AtLeastOnce | Fate::ExactlyOnce)
     }
 }
 
@@ -101,7 +119,7 @@ impl<B> Inbox<B> {
     /// An empty inbox over a buffer of the caller's.
     #[must_use]
     pub const fn over(buffer: B) -> Self {
-        let mark = Mark { start: 0, end: 0, missing: 0, fate: Fate::Awaited, news: false };
+        let mark = Mark::EMPTY;
         Self { mark, aliases: TopicAliases::NONE, limit: 0, bytes: buffer }
     }
 }
@@ -156,12 +174,16 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// Says that the first `len` bytes of [`space`](Self::space) were filled; more than there is counts as all of it.
     pub fn filled(&mut self, len: usize) {
         let len = len.min(self.capacity().saturating_sub(self.mark.end));
-        let Mark { start, end, missing, fate, news } = &mut self.mark;
-        let passed = u32::try_from(len).unwrap_or(u32::MAX).min(*missing);
-        *missing = missing.wrapping_sub(passed);
-        if *fate == Fate::Skipped {
-            // Nothing else is here meanwhile.
-            *start = start.wrapping_add(usize::try_from(passed).unwrap_or(usize::MAX));
+        let is_in_pieces = self.mark.is_in_pieces();
+        let Mark { start, end, missing, fate, news, .. } = &mut self.mark;
+        // Mostly whole packets come.
+        if *missing != 0 && !is_in_pieces {
+            let passed = u32::try_from(len).unwrap_or(u32::MAX).min(*missing);
+            *missing = missing.wrapping_sub(passed);
+            if *fate == Fate::Skipped {
+                // Nothing else is here meanwhile.
+                *start = start.wrapping_add(usize::try_from(passed).unwrap_or(usize::MAX));
+            }
         }
         *end = end.wrapping_add(len);
         *news |= len != 0;
@@ -169,7 +191,7 @@ impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
 
     /// Forgets everything: what one connection left behind is nothing to the next.
     pub fn clear(&mut self) {
-        self.mark = Mark { start: 0, end: 0, missing: 0, news: false, ..self.mark };
+        self.mark = Mark::EMPTY;
         let capacity = self.capacity();
         if let Some(topics) = self.bytes.as_mut().get_mut(capacity..) {
             topics.fill(0);
@@ -292,9 +314,8 @@ impl<'i> Unread<'i> {
         (self.received.len(), self.aliases)
     }
 
-    /// What the front of a PUBLISH says that is larger than the inbox: all but the payload; and the length of the whole.
-    /// `None` as long as the front is not here.
-    /// Not above `limit`, if there is one.
+    /// A PUBLISH that is larger than the inbox, with as much of its payload as is here, and the length of the whole. `None` as long as
+    /// its front is not here. It is refused above `limit`, if there is one.
     pub(crate) fn large(
         &self,
         version: Version,
@@ -307,7 +328,7 @@ impl<'i> Unread<'i> {
             return Err(Violation::PacketTooLarge);
         }
         match PublishPacket::read(frame.first_byte, frame.body) {
-            Ok(publish) => Ok(Some((PublishPacket { payload: &[], ..publish }, frame.len))),
+            Ok(publish) => Ok(Some((publish, frame.len))),
             Err(Violation::FieldTruncated) if unread.len() < self.received.len() => Ok(None),
             _ => Err(Violation::PacketTooLarge),
         }
@@ -318,6 +339,48 @@ impl<'i> Unread<'i> {
         self.mark.missing = self.missing_of(len);
         self.mark.fate = Fate::Skipped;
         self.mark.start = self.mark.end;
+    }
+
+    /// Takes the PUBLISH in front, which is of this length and larger than the inbox, with the bytes of it that are here; the rest
+    /// is taken in pieces. Tells how much that is.
+    pub(crate) fn take_front(&mut self, len: u32, delivery: &Delivery) -> u32 {
+        self.mark.missing = self.missing_of(len);
+        self.mark.fate = match delivery.qos() {
+            QoS::AtMostOnce => Fate::AtMostOnce,
+            QoS::AtLeastOnce => Fate::AtLeastOnce,
+            QoS::ExactlyOnce => Fate::ExactlyOnce,
+        };
+        self.mark.packet_id = delivery.packet_id();
+        self.mark.start = self.mark.end;
+        self.mark.missing
+    }
+
+    /// Whether what comes next is a piece of a payload.
+    pub(crate) const fn is_in_pieces(&self) -> bool {
+        self.mark.is_in_pieces()
+    }
+
+    /// What is here of a payload that is taken in pieces, how much comes behind that, and how the message is delivered.
+    pub(crate) fn piece(&self) -> Option<(&'i [u8], u32, Delivery)> {
+        let delivery = match (self.mark.fate, self.mark.packet_id) {
+            (Fate::Awaited | Fate::Skipped, _) => return None,
+            (Fate::AtLeastOnce, Some(packet_id)) => Delivery::AtLeastOnce { packet_id, dup: false },
+            (Fate::ExactlyOnce, Some(packet_id)) => Delivery::ExactlyOnce { packet_id, dup: false },
+            (Fate::AtMostOnce | Fate::AtLeastOnce | Fate::ExactlyOnce, _) => Delivery::AtMostOnce,
+        };
+        let unread = self.unread();
+        let here = usize::try_from(self.mark.missing).map_or(unread.len(), |missing| missing.min(unread.len()));
+        let piece = unread.get(..here).unwrap_or_default();
+        Some((piece, self.mark.missing.wrapping_sub(u32::try_from(here).unwrap_or_default()), delivery))
+    }
+
+    /// Takes such a piece, behind which so much comes.
+    pub(crate) const fn take_piece(&mut self, len: usize, remaining: u32) {
+        self.mark.start = self.mark.start.wrapping_add(len);
+        self.mark.missing = remaining;
+        if remaining == 0 {
+            self.mark.fate = Fate::Awaited;
+        }
     }
 
     /// Notes how much of the packet in front is missing, so that it is not looked at again with each piece that comes in.
@@ -376,12 +439,21 @@ impl<'i> Unread<'i> {
     }
 }
 
+/// What becomes of the rest of a packet that is not waited for as a whole, and how much that is.
+type Rest = Option<(Fate, u32, Option<PacketId>)>;
+
 impl<B: ?Sized + AsRef<[u8]> + AsMut<[u8]>> Inbox<B> {
     /// What an inbox means, as opposed to where it lies.
-    fn content(&self) -> (&[u8], u32, TopicAliases, &[u8], u32) {
+    fn content(&self) -> (&[u8], Rest, TopicAliases, &[u8], u32) {
         let topics = self.bytes.as_ref().get(self.capacity()..).unwrap_or_default();
-        let skipped = if self.mark.fate == Fate::Skipped { self.mark.missing } else { 0 };
-        (self.unread(), skipped, self.aliases, topics, self.limit)
+        let rest = match self.mark.fate {
+            Fate::Awaited => None,
+            // A packet that has passed leaves nothing behind.
+            Fate::Skipped if self.mark.missing == 0 => None,
+            Fate::Skipped => Some((Fate::Skipped, self.mark.missing, None)),
+            fate => Some((fate, self.mark.missing, self.mark.packet_id)),
+        };
+        (self.unread(), rest, self.aliases, topics, self.limit)
     }
 }
 

@@ -163,6 +163,12 @@ impl KeepAlive {
         self.alive = Alive::Stalled;
     }
 
+    /// PINGREQ is due, but the application has yet to go on with what is half written.
+    #[cfg(feature = "streaming")]
+    pub(crate) const fn postponed(&mut self) {
+        (self.unsent, self.unheard) = (0, 0);
+    }
+
     /// PINGRESP came.
     pub(crate) fn answered(&mut self) {
         if self.awaits() {

@@ -44,7 +44,8 @@
 //!
 //! Imports go downward only; `flow` knows no bytes, nothing below `engine` knows events or steps.
 //!
-//! Features: `v311` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server`, `durable`, `embedded-io`,
+//! Features: `v311` (MQTT 3.1.1) and `v5` (MQTT 5.0), both on by default, at least one needed; `server`, `streaming`, `durable`,
+//! `embedded-io`,
 //! `embedded-io-async`, `sim` and `proptest`; `defmt` and `log`.
 //!
 //! # What may be added
@@ -129,6 +130,11 @@ pub use self::{
         AckType, Auth, Connack, Delivery, List, PacketId, Properties, Property, QoS, ReasonCode, RetainHandling, Role,
         Subscription, Version, Violation, Will, matches,
     },
+};
+#[cfg(feature = "streaming")]
+pub use self::{
+    command::Source,
+    event::{MessagePart, PayloadRequest},
 };
 
 /// The README's examples, run as tests.

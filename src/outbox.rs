@@ -5,11 +5,19 @@
 //! that is left, so nothing is ever searched for. Two sequences run through the ring: PUBLISHes of QoS 1
 //! and 2, which stay until they are acknowledged, and everything else, which stays until it is written.
 
+#[cfg(feature = "streaming")]
+mod payload;
+#[cfg(feature = "streaming")]
+mod pieces;
+
 use core::num::NonZeroU32;
 
 use crate::bytes;
 use crate::time::Instant;
 use crate::wire::{PacketId, PacketType, PublishFlags, packet_len, publish_expiry_offset, publish_id_offset};
+
+#[cfg(feature = "streaming")]
+pub(crate) use self::payload::{MAX_STORED, Payload, Piece};
 
 /// Where a record begins, plus one, so that a state of zeros is a valid one.
 pub(crate) type Place = NonZeroU32;
@@ -159,6 +167,9 @@ const PASSES: u32 = 1 << 31;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Stored<'a> {
     packet: &'a [u8],
+    /// Where its payload is, if that stays with the application, and how far it is sent, if it is being sent.
+    #[cfg(feature = "streaming")]
+    payload: Option<(payload::Payload, Option<payload::Progress>)>,
     /// The slot of its exchange, which says nothing by itself.
     pub(crate) slot: u16,
     alias: u16,
@@ -223,7 +234,10 @@ impl Writing {
     }
 
     const fn left(self) -> u32 {
-        self.left & !PASSES
+        #[cfg(feature = "streaming")]
+        return self.left & !(PASSES | payload::IN_PIECES);
+        #[cfg(not(feature = "streaming"))]
+        return self.left & !PASSES;
     }
 }
 
@@ -271,7 +285,7 @@ impl Outbox {
     }
 
     /// Whether the record at `a` was accepted before the one at `b`.
-    const fn is_older(&self, a: Place, b: Place) -> bool {
+    pub(crate) const fn is_older(&self, a: Place, b: Place) -> bool {
         // The ring goes around: behind its end come the oldest records, and those in front of it are the farthest.
         a.get().wrapping_sub(self.end) < b.get().wrapping_sub(self.end)
     }
@@ -306,27 +320,53 @@ impl<'a> Records<'a> {
         rest.get(..packet_len(rest).unwrap_or_default()).unwrap_or_default()
     }
 
+    /// What of a record means something as long as it is not being written.
+    fn content(self, place: Place) -> &'a [u8] {
+        #[cfg(feature = "streaming")]
+        if self.payload(place).is_some() {
+            return self.begin(place);
+        }
+        self.packet(place)
+    }
+
     /// Whether it is a PUBLISH.
     pub(crate) fn is_publish(self, place: Place) -> bool {
         self.bytes.get(packet_start(place)).is_some_and(|&first| is_publish(first))
     }
 
-    pub(crate) fn label(self, place: Place) -> Label {
-        let [a, b, c, d] = self.part(place, Part::SlotAndAlias).to_le_bytes();
-        Label {
-            slot: u16::from_le_bytes([a, b]),
-            alias: u16::from_le_bytes([c, d]),
-            lifetime: Lifetime(self.part(place, Part::Lifetime)),
-        }
+    /// The exchange that a packet belongs to. QoS 0 has none: see [`Label`].
+    fn slot(self, place: Place) -> u16 {
+        let [a, b, ..] = self.part(place, Part::SlotAndAlias).to_le_bytes();
+        u16::from_le_bytes([a, b])
+    }
+
+    /// The topic alias that a packet asks for; 0: none.
+    fn alias(self, place: Place) -> u16 {
+        let [.., a, b] = self.part(place, Part::SlotAndAlias).to_le_bytes();
+        u16::from_le_bytes([a, b])
+    }
+
+    /// How long a packet may wait to be sent.
+    pub(crate) fn lifetime(self, place: Place) -> Lifetime {
+        Lifetime(self.part(place, Part::Lifetime))
     }
 
     /// The packets of a sequence, in order.
     pub(crate) fn stored(self, order: Order) -> impl Iterator<Item = Stored<'a>> {
         let (next, writing) = (self.next(order), self.outbox.writing);
         core::iter::successors(self.first(order), move |&place| self.after(place)).map(move |place| {
-            let Label { slot, alias, lifetime } = self.label(place);
+            let (slot, alias, lifetime) = (self.slot(place), self.alias(place), self.lifetime(place));
             let shown = if writing.place == Some(place) { Some(writing.left) } else { None };
-            Stored { packet: self.packet(place), slot, alias, lifetime, shown, is_next: next == Some(place) }
+            Stored {
+                packet: self.content(place),
+                #[cfg(feature = "streaming")]
+                payload: self.payload(place).map(|payload| (payload, self.progress(place))),
+                slot,
+                alias,
+                lifetime,
+                shown,
+                is_next: next == Some(place),
+            }
         })
     }
 
@@ -334,6 +374,10 @@ impl<'a> Records<'a> {
     pub(crate) fn shown(self) -> &'a [u8] {
         let writing = self.outbox.writing;
         let Some(place) = writing.place else { return &[] };
+        #[cfg(feature = "streaming")]
+        if writing.is_in_pieces() {
+            return self.shown_in_pieces(place);
+        }
         let packet = self.packet(place);
         packet.get(packet.len().wrapping_sub(index(writing.left()))..).unwrap_or_default()
     }
@@ -355,7 +399,7 @@ impl<'a> Records<'a> {
     }
 
     /// Whether the record at `a` was accepted before the one at `b`.
-    pub(crate) const fn is_older(self, a: Place, b: Place) -> bool {
+    const fn is_older(self, a: Place, b: Place) -> bool {
         self.outbox.is_older(a, b)
     }
 
@@ -431,6 +475,53 @@ impl<'m> Store<'m> {
         Records { outbox: self.outbox, bytes: self.bytes }
     }
 
+    /// See [`Records::first`].
+    // This and the next ones are there once for all callers, and asked by reference: a store is less to hand over than its parts.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(crate) fn first(&self, order: Order) -> Option<Place> {
+        self.records().first(order)
+    }
+
+    /// See [`Records::next`].
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(crate) fn next(&self, order: Order) -> Option<Place> {
+        self.records().next(order)
+    }
+
+    /// See [`Records::after`].
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(crate) fn after(&self, place: Place) -> Option<Place> {
+        self.records().after(place)
+    }
+
+    /// See [`Records::packet`].
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(crate) fn packet(&self, place: Place) -> &[u8] {
+        self.records().packet(place)
+    }
+
+    /// See [`Records::is_publish`].
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(crate) fn is_publish(&self, place: Place) -> bool {
+        self.records().is_publish(place)
+    }
+
+    /// See [`Records::slot`].
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(crate) fn slot(&self, place: Place) -> u16 {
+        self.records().slot(place)
+    }
+
+    /// See [`Records::alias`].
+    pub(crate) fn alias(&self, place: Place) -> u16 {
+        self.records().alias(place)
+    }
+
+    /// See [`Records::lifetime`].
+    pub(crate) fn lifetime(&self, place: Place) -> Lifetime {
+        self.records().lifetime(place)
+    }
+
     /// Where a packet of `len` bytes has room. If it has none as the records lie, they are moved together if that helps;
     /// `moved` is told of each that waits for an acknowledgement. `None`: nothing has changed.
     pub(crate) fn make_room(&mut self, len: usize, moved: impl FnMut(u16, Place)) -> Option<Place> {
@@ -492,9 +583,13 @@ impl<'m> Store<'m> {
     /// in another form; if that is all of it, nothing is left, and it is written once they are.
     pub(crate) fn show(&mut self, order: Order, place: Place, skipped: usize) {
         if order == Order::Acknowledged {
-            self.outbox.acknowledged.next = self.records().after(place);
+            self.outbox.acknowledged.next = self.after(place);
         }
-        let left = self.records().packet(place).len().saturating_sub(skipped);
+        #[cfg(feature = "streaming")]
+        if self.records().payload(place).is_some() {
+            return self.show_in_pieces(place, skipped);
+        }
+        let left = self.packet(place).len().saturating_sub(skipped);
         self.outbox.writing = Writing { place: Some(place), left: u32::try_from(left).unwrap_or(u32::MAX) };
     }
 
@@ -515,6 +610,8 @@ impl<'m> Store<'m> {
         let writing = &mut self.outbox.writing;
         match u32::try_from(len) {
             Ok(len) if len < writing.left() => writing.left = writing.left.wrapping_sub(len),
+            #[cfg(feature = "streaming")]
+            _ if writing.is_in_pieces() => self.end_run(),
             _ => self.stop_writing(),
         }
     }
@@ -527,7 +624,7 @@ impl<'m> Store<'m> {
     /// The next packet need not be shown now.
     pub(crate) fn pass_over(&mut self) {
         let next = self.outbox.acknowledged.next;
-        self.outbox.acknowledged.next = next.and_then(|place| self.records().after(place));
+        self.outbox.acknowledged.next = next.and_then(|place| self.after(place));
     }
 
     /// Notes when a packet is shown that is sent again after a time.
@@ -538,17 +635,17 @@ impl<'m> Store<'m> {
     /// The clock was set back: so is the lifetime of each packet.
     pub(crate) fn set_back(&mut self, by: u32) {
         for order in ORDERS {
-            let mut next = self.records().first(order);
+            let mut next = self.first(order);
             while let Some(place) = next {
-                self.set_lifetime(place, self.records().label(place).lifetime.set_back(by));
-                next = self.records().after(place);
+                self.set_lifetime(place, self.lifetime(place).set_back(by));
+                next = self.after(place);
             }
         }
     }
 
     /// Everything that is not being written is still to be shown on this connection.
     pub(crate) fn rewind(&mut self) {
-        self.outbox.acknowledged.next = self.records().first(Order::Acknowledged);
+        self.outbox.acknowledged.next = self.first(Order::Acknowledged);
     }
 
     /// What needs no acknowledgement has done its work once it was written. It is the first of its sequence, if it is still
@@ -558,7 +655,7 @@ impl<'m> Store<'m> {
         let Some(place) = writing.place else { return };
         if writing.passes() {
             self.wipe(place);
-        } else if self.records().first(Order::Immediate) == Some(place) {
+        } else if self.first(Order::Immediate) == Some(place) {
             self.remove(Order::Immediate, place);
         }
     }
@@ -567,7 +664,7 @@ impl<'m> Store<'m> {
     #[cold]
     #[inline(never)]
     fn wipe(&mut self, place: Place) {
-        let len = self.records().packet(place).len();
+        let len = self.packet(place).len();
         self.packet_mut(place, len).fill(0);
     }
 
@@ -585,7 +682,7 @@ impl<'m> Store<'m> {
 
     /// Says in a PUBLISH that it lives for so many seconds, if it said more. [MQTT-3.3.2-6]
     pub(crate) fn shorten(&mut self, place: Place, seconds: u32) {
-        let Some(offset) = publish_expiry_offset(self.records().packet(place)) else { return };
+        let Some(offset) = publish_expiry_offset(self.packet(place)) else { return };
         let packet = self.bytes.get_mut(packet_start(place)..).unwrap_or_default();
         if let Some(bytes) = packet.get_mut(offset..).and_then(|rest| rest.first_chunk_mut()) {
             *bytes = u32::from_be_bytes(*bytes).min(seconds).to_be_bytes();
@@ -594,7 +691,7 @@ impl<'m> Store<'m> {
 
     /// Gives a PUBLISH that was sent another identifier, as if it were a new one.
     pub(crate) fn renew(&mut self, place: Place, packet_id: PacketId) {
-        let offset = publish_id_offset(self.records().packet(place));
+        let offset = publish_id_offset(self.packet(place));
         let Some(packet) = self.bytes.get_mut(packet_start(place)..) else { return };
         if let Some(first) = packet.first_mut() {
             *first &= !PublishFlags::DUP;
@@ -602,7 +699,7 @@ impl<'m> Store<'m> {
         if let Some(bytes) = packet.get_mut(offset..).and_then(|rest| rest.first_chunk_mut()) {
             *bytes = packet_id.get().to_be_bytes();
         }
-        self.outbox.acknowledged.next = self.records().after(place);
+        self.outbox.acknowledged.next = self.after(place);
     }
 
     /// Tells the time to the last `count` records, in whichever sequence, or to all if there are more than can be counted. Answers
@@ -659,7 +756,7 @@ impl<'m> Store<'m> {
                 if before.acknowledged.next == Some(was) {
                     self.outbox.acknowledged.next = Some(place);
                 }
-                moved(self.records().label(place).slot, place);
+                moved(self.slot(place), place);
             }
         }
     }
@@ -674,7 +771,7 @@ impl<'m> Store<'m> {
 
     /// Makes the end of a sequence known to its last record, and tells its first one.
     fn open(&mut self, order: Order) -> Option<Place> {
-        let first = self.records().first(order);
+        let first = self.first(order);
         if let Some(last) = self.outbox.last(order) {
             self.set_part(last, Part::Next, 0);
         }

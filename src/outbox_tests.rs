@@ -356,7 +356,9 @@ impl Pair {
             }
             let store = self.store();
             assert_eq!(store.records().packet(record.place), record.packet, "at {}", record.place);
-            assert_eq!(store.records().label(record.place), record.label, "at {}", record.place);
+            let (slot, alias, lifetime) =
+                (store.slot(record.place), store.alias(record.place), store.lifetime(record.place));
+            assert_eq!(Label { slot, alias, lifetime }, record.label, "at {}", record.place);
         }
         for (at, older) in records.iter().enumerate() {
             for newer in &records[at + 1..] {
@@ -376,7 +378,16 @@ impl Pair {
                 let writing = self.writing.filter(|&(place, _)| place == record.place);
                 let shown = writing.map(|(_, written)| (record.packet.len() - written) as u32);
                 let is_next = !record.shown && unshown == 1;
-                Stored { packet: &record.packet, slot, alias, lifetime, shown, is_next }
+                Stored {
+                    packet: &record.packet,
+                    #[cfg(feature = "streaming")]
+                    payload: None,
+                    slot,
+                    alias,
+                    lifetime,
+                    shown,
+                    is_next,
+                }
             });
             assert!(Records { outbox: &self.outbox, bytes: &self.bytes }.stored(order).eq(expected), "{order:?}");
         }

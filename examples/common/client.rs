@@ -39,11 +39,16 @@ impl Client {
 
     /// The same, where somebody else may acknowledge.
     pub(crate) fn connect_with(&mut self, acknowledgement: Acknowledge) -> Result<Link, Failure> {
+        self.connect_as(|connect| Connect { acknowledgement, ..connect })
+    }
+
+    /// The same, with changes to what is asked for.
+    pub(crate) fn connect_as(&mut self, change: impl FnOnce(Connect<'_>) -> Connect<'_>) -> Result<Link, Failure> {
         let link = self.retry.open(&self.connection, &self.stop)?;
         let properties = self.connection.properties();
         let asked = self.connection.connect(&properties);
         let clean_start = asked.clean_start || self.retry.needs_clean_start(&self.connection);
-        let connect = Connect { acknowledgement, clean_start, ..asked };
+        let connect = change(Connect { clean_start, ..asked });
         self.session
             .connect(&mut *self.inbox, &connect)
             .map_err(|refused| Failure::Failed(format!("CONNECT cannot be sent: {refused}")))?;

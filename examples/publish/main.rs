@@ -4,11 +4,12 @@
 //! seq 1000 | cargo run --example publish -- -t numbers -q 2 -l
 //! ```
 //!
-//! Many messages are under way at a time. The exit status is 0 if each of them came to a
+//! A file may be larger than the memory: it is read as it is sent. Many messages are under way at a time. The exit status is 0 if each of them came to a
 //! good end.
 
 #[path = "../common/mod.rs"]
 mod common;
+mod file;
 mod options;
 mod work;
 
@@ -41,7 +42,7 @@ fn deliver(client: &mut Client, work: &mut Work) -> Result<(), Failure> {
         let reason = converse(client, &mut link, work);
         match (client.stop.reason(), reason) {
             (Some(failure), _) => return Err(failure),
-            (None, CloseReason::Disconnected) => return work.result(),
+            (None, CloseReason::Disconnected | CloseReason::PayloadAborted) => return work.result(),
             (None, reason) => client.retry.after(reason, work.said(), &client.stop)?,
         }
     }
@@ -59,6 +60,7 @@ fn converse(client: &mut Client, link: &mut Link, work: &mut Work) -> CloseReaso
         }
         match session.poll(inbox, clock.now()) {
             Step::Event(Event::Connected(_)) => retry.up(inbox),
+            Step::Event(Event::PayloadRequested(request)) => work.supply(session, &request),
             Step::Event(event) => work.take(&event),
             Step::Transmit(bytes) => match link.write(bytes) {
                 // The socket takes nothing: perhaps the broker wants to be read first.

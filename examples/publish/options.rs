@@ -43,7 +43,7 @@ impl Options {
   -t, --topic TOPIC
   -m, --message TEXT            publish this
   -n, --null-message            publish an empty message
-  -f, --file FILE               publish what is in the file
+  -f, --file FILE               publish what is in the file, of up to 256 MiB
   -l, --stdin-line              publish each line of standard input
   -q, --qos QOS                 0 (the default), 1 or 2
   -r, --retain                  the broker keeps the message

@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
-use mqtt_session::{CommandError, Event, Outcome, PacketId, Publish};
+use mqtt_session::{self as mqtt, CommandError, Event, Outcome, PacketId, PayloadRequest, Publish};
 
 use crate::common::{Clock, Failure, Session, said};
+use crate::file::Payload;
 use crate::options::{Source, Task};
 
 /// How long to wait for the broker while lines may come: nothing in `std` waits for both.
@@ -17,19 +18,32 @@ const LINE_PAUSE: Duration = Duration::from_millis(10);
 /// How often the progress is shown.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(500);
 
+/// How many bytes of a file are read at a time.
+const PIECE: u16 = 8_192;
+
 /// How many lines may be read ahead.
 const LINES_AHEAD: usize = 256;
 
-type Message = io::Result<Vec<u8>>;
+type Message = io::Result<Content>;
+
+/// What a message says.
+#[derive(Debug)]
+enum Content {
+    Bytes(Vec<u8>),
+    /// What is in the file.
+    File,
+}
 
 #[derive(Debug)]
 pub(crate) struct Work {
     task: Task,
     messages: Receiver<Message>,
+    /// What is read as it is sent.
+    file: Option<Payload>,
     /// Whether there is nothing more to come from `messages`.
     ended: bool,
     /// A message that found no room.
-    pending: Option<Vec<u8>>,
+    pending: Option<Content>,
     /// Whether to wait for `Event::Writable`.
     full: bool,
     /// The numbers of the messages of QoS 1 and 2 that are under way.
@@ -47,8 +61,10 @@ pub(crate) struct Work {
 impl Work {
     pub(crate) fn new(task: Task, clock: Clock) -> Result<Self, Failure> {
         let lines = matches!(task.source, Source::Lines);
+        let file = if let Source::File(path) = &task.source { Payload::open(path)? } else { None };
         Ok(Self {
-            messages: messages(&task.source)?,
+            messages: messages(&task.source, file.is_some())?,
+            file,
             task,
             ended: false,
             pending: None,
@@ -70,7 +86,8 @@ impl Work {
 
     /// Whether each message was published and has come to its end.
     pub(crate) fn is_done(&self, session: &Session) -> bool {
-        self.ended && self.pending.is_none() && session.pending() == 0 && session.is_online()
+        let is_sent = session.pending() == 0 && session.is_flushed();
+        self.ended && self.pending.is_none() && is_sent && session.is_online()
     }
 
     /// How long there may be nothing to do.
@@ -83,10 +100,8 @@ impl Work {
     pub(crate) fn publish(&mut self, session: &mut Session) -> bool {
         let mut published = false;
         while session.is_online() && !self.full && session.pending() < self.task.window {
-            let Some(payload) = self.pending.take().or_else(|| self.next()) else { break };
-            let Task { topic, qos, retain, .. } = &self.task;
-            let publish = Publish { qos: *qos, retain: *retain, ..Publish::new(topic, &payload) };
-            match session.publish(&publish) {
+            let Some(content) = self.pending.take().or_else(|| self.next()) else { break };
+            match self.publish_one(session, &content) {
                 Ok(packet_id) => {
                     published = true;
                     if let Some(packet_id) = packet_id {
@@ -94,7 +109,7 @@ impl Work {
                     }
                 }
                 Err(CommandError::Full) => {
-                    self.pending = Some(payload);
+                    self.pending = Some(content);
                     self.full = true;
                 }
                 Err(refused) => self.complain(self.count, &format!("cannot be published: {refused}")),
@@ -103,7 +118,35 @@ impl Work {
         published
     }
 
-    fn next(&mut self) -> Option<Vec<u8>> {
+    fn publish_one(&self, session: &mut Session, content: &Content) -> Result<Option<PacketId>, CommandError> {
+        let Task { topic, qos, retain, .. } = &self.task;
+        let publish = Publish { qos: *qos, retain: *retain, ..Publish::new(topic, &[]) };
+        match content {
+            Content::Bytes(payload) => session.publish(&Publish { payload, ..publish }),
+            Content::File => {
+                let len = self.file.as_ref().map_or(0, |file| file.len);
+                session.publish_from(&publish, &mqtt::Source { piece: PIECE, ..mqtt::Source::new(0, len) })
+            }
+        }
+    }
+
+    /// Reads the next piece of the file.
+    pub(crate) fn supply(&mut self, session: &mut Session, request: &PayloadRequest) {
+        let Some(file) = &mut self.file else { return };
+        let space = session.payload_space();
+        let len = space.len();
+        match file.read(request.offset, space) {
+            Ok(()) => session.payload_filled(len),
+            Err(why) => {
+                self.tell(&why);
+                self.failed = true;
+                // A payload is being sent, so this is not refused.
+                let _ = session.abort_payload();
+            }
+        }
+    }
+
+    fn next(&mut self) -> Option<Content> {
         if self.ended {
             return None;
         }
@@ -209,10 +252,15 @@ impl Work {
 }
 
 /// The messages of a source: at once, or line by line from a thread of its own.
-fn messages(source: &Source) -> Result<Receiver<Message>, Failure> {
+fn messages(source: &Source, is_read_later: bool) -> Result<Receiver<Message>, Failure> {
     let (sender, receiver) = sync_channel(LINES_AHEAD);
     let only = match source {
         Source::Message(message) => message.clone(),
+        Source::File(_) if is_read_later => {
+            // There is room for it, and somebody to take it.
+            let _ = sender.send(Ok(Content::File));
+            return Ok(receiver);
+        }
         Source::File(path) => {
             std::fs::read(path).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?
         }
@@ -220,7 +268,7 @@ fn messages(source: &Source) -> Result<Receiver<Message>, Failure> {
             std::thread::spawn(move || {
                 for line in io::stdin().lock().split(b'\n') {
                     let is_over = line.is_err();
-                    if sender.send(line).is_err() || is_over {
+                    if sender.send(line.map(Content::Bytes)).is_err() || is_over {
                         return;
                     }
                 }
@@ -229,6 +277,6 @@ fn messages(source: &Source) -> Result<Receiver<Message>, Failure> {
         }
     };
     // There is room for it, and somebody to take it.
-    let _ = sender.send(Ok(only));
+    let _ = sender.send(Ok(Content::Bytes(only)));
     Ok(receiver)
 }

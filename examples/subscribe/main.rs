@@ -4,10 +4,12 @@
 //! cargo run --example subscribe -- -t 'meter/#' -q 1 -v
 //! ```
 //!
-//! A message is printed before it is acknowledged: what cannot be printed comes again, if the session is kept.
+//! A message is printed before it is acknowledged: what cannot be printed comes again, if the session is kept. One that is larger than the
+//! memory is kept in a file until all of it is here.
 
 #[path = "../common/mod.rs"]
 mod common;
+mod spool;
 
 use core::mem::take;
 use core::time::Duration;
@@ -17,8 +19,10 @@ use std::process::ExitCode;
 use common::{Arguments, Client, Connection, Failure, Grant, Link, Received, Session, finish, granted, receive, said};
 use mqtt_session::wire::check_topic_filter;
 use mqtt_session::{
-    CloseReason, CommandError, Disconnect, Event, List, Message, QoS, ReasonCode, Step, Subscribe, Subscription,
+    CloseReason, CommandError, Connect, Disconnect, Event, List, MaximumPacketSize, Message, MessagePart, Oversized,
+    QoS, ReasonCode, Step, Subscribe, Subscription,
 };
+use spool::Spool;
 
 const USAGE: &str = "usage: subscribe -t FILTER [-t FILTER ...] [flags]
   -t, --topic FILTER            what to subscribe to
@@ -48,7 +52,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut client = Client::new("subscribe", connection, options.timeout)?;
     let mut reader = Reader::new(options);
     loop {
-        let mut link = client.connect()?;
+        let (oversized, maximum_packet_size) = (Oversized::InPieces, MaximumPacketSize::Absent);
+        let mut link = client.connect_as(|connect| Connect { oversized, maximum_packet_size, ..connect })?;
         let reason = converse(&mut client, &mut link, &mut reader);
         match (reader.end.take(), client.stop.reason()) {
             (Some(result), _) => return result,
@@ -79,7 +84,9 @@ fn converse(client: &mut Client, link: &mut Link, reader: &mut Reader) -> CloseR
                     reader.subscribe(session);
                 }
             }
-            Step::Event(Event::Message(message)) if !leaving => reader.print(&message),
+            Step::Event(Event::Message(message)) if !leaving => reader.take(&message),
+            Step::Event(Event::MessagePart(part)) if !leaving => reader.take_part(&part),
+            Step::Event(Event::MessageAborted) => reader.spool = None,
             Step::Event(Event::Subscribed { reason_codes, properties, .. }) => {
                 reader.subscribed(reason_codes, &said(&properties));
             }
@@ -118,6 +125,8 @@ struct Reader {
     count: u64,
     /// The line that is printed; kept for its memory.
     line: Vec<u8>,
+    /// The message that is coming in parts.
+    spool: Option<Spool>,
     /// Whether a message could not be printed.
     is_mute: bool,
     /// How it ends, once it does.
@@ -128,7 +137,7 @@ struct Reader {
 impl Reader {
     fn new(options: Options) -> Self {
         let (line, said) = (Vec::new(), String::new());
-        Self { options, grant: Grant::Missing, count: 0, line, is_mute: false, end: None, said }
+        Self { options, grant: Grant::Missing, count: 0, line, spool: None, is_mute: false, end: None, said }
     }
 
     fn subscribe(&mut self, session: &mut Session) {
@@ -150,19 +159,50 @@ impl Reader {
         }
     }
 
-    fn print(&mut self, message: &Message<'_>) {
-        let Options { verbose, newline, count, .. } = &self.options;
+    /// Prints a message; or keeps the first part of one.
+    fn take(&mut self, message: &Message<'_>) {
         self.line.clear();
-        if *verbose {
+        if self.options.verbose {
             self.line.extend_from_slice(message.topic.as_bytes());
             self.line.push(b' ');
         }
         self.line.extend_from_slice(message.payload);
+        if message.remaining == 0 {
+            return self.print();
+        }
+        let kept = Spool::new().and_then(|mut spool| {
+            spool.write(&take(&mut self.line))?;
+            Ok(spool)
+        });
+        match kept {
+            Ok(spool) => self.spool = Some(spool),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    fn take_part(&mut self, part: &MessagePart<'_>) {
+        let Some(spool) = &mut self.spool else { return };
+        match spool.write(part.payload) {
+            Ok(()) if part.remaining == 0 => self.print(),
+            Ok(()) => {}
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// A message cannot be kept, so it must not be acknowledged.
+    fn fail(&mut self, error: &io::Error) {
+        self.is_mute = true;
+        self.end = Some(Err(Failure::Failed(format!("a large message cannot be kept: {error}"))));
+    }
+
+    fn print(&mut self) {
+        let Options { newline, count, .. } = &self.options;
         if *newline {
             self.line.push(b'\n');
         }
         let mut out = io::stdout().lock();
-        if let Err(error) = out.write_all(&self.line).and_then(|()| out.flush()) {
+        let spooled = self.spool.take().map_or(Ok(()), |mut spool| spool.copy_to(&mut out));
+        if let Err(error) = spooled.and_then(|()| out.write_all(&self.line)).and_then(|()| out.flush()) {
             self.is_mute = true;
             self.end = Some(match error.kind() {
                 // Whoever reads the output has seen enough.

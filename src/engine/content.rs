@@ -35,7 +35,7 @@ impl<'a, E: End> Content<'a, E> {
     /// Everything that is not in a table. The clock and what only says where things lie are left out.
     fn comparable(self) -> Core<E> {
         let keep_alive = match self.core.phase {
-            Phase::Connecting | Phase::Online | Phase::Completing => self.core.keep_alive.content(),
+            Phase::Connecting | Phase::Awaiting | Phase::Online | Phase::Completing => self.core.keep_alive.content(),
             Phase::Leaving | Phase::Failing | Phase::Parting => self.core.keep_alive.content_of_end(),
             _ => KeepAlive::OFF,
         };

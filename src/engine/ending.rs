@@ -16,6 +16,8 @@ use crate::wire::{self, Measured, Properties, Role, Version, Violation};
 #[cfg(feature = "durable")]
 use super::journal::Change;
 use super::machine::{ANSWER, End, Engine, Processed, StepOf, tell};
+#[cfg(feature = "streaming")]
+use super::state::Arriving;
 use super::state::{
     Authentication, Dropped, Limits, Overdue, Phase, SessionLifetime, SessionLoss, SpaceWait, Support, Tolerated, Turn,
 };
@@ -25,12 +27,18 @@ impl<'m, E: End> Engine<'m, E> {
     #[inline(always)]
     pub(super) fn report<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
         let has_any = E::has_report(self.core) || self.core.news.has_any() || !self.core.untold.is_empty();
+        #[cfg(feature = "streaming")]
+        let has_any = has_any || self.core.arriving == Arriving::Aborted;
         has_any && self.report_next(step)
     }
 
     #[cold]
     #[inline(never)]
     fn report_next<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> bool {
+        #[cfg(feature = "streaming")]
+        if self.tell_aborted(step) {
+            return true;
+        }
         E::report(self, step) || self.tell_lost_request(step) || self.report_news(step)
     }
 
@@ -86,7 +94,7 @@ impl<'m, E: End> Engine<'m, E> {
         self.store.renew(place, packet_id);
         #[cfg(feature = "durable")]
         self.note_sent(id, Change::Altered);
-        if self.stored_version().is_v5() && self.store.records().label(place).lifetime != Lifetime::ENDLESS {
+        if self.stored_version().is_v5() && self.store.lifetime(place) != Lifetime::ENDLESS {
             // It may expire again, so what waits is passed over again.
             self.core.expiry = Timer::of(0);
         }
@@ -95,14 +103,13 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// The first PUBLISH that was in flight. Those in front of it were published anew before a cut.
     fn next_resend(&self) -> Option<(Place, SlotId, Level)> {
-        let records = self.store.records();
-        let mut next = records.next(Order::Acknowledged);
+        let mut next = self.store.next(Order::Acknowledged);
         while let Some(place) = next {
-            let id = SlotId::new(records.label(place).slot)?;
+            let id = SlotId::new(self.store.slot(place))?;
             if let Sent::Resend(level) = slot(self.slots, id)?.sent() {
                 return Some((place, id, level));
             }
-            next = records.after(place);
+            next = self.store.after(place);
         }
         None
     }
@@ -132,6 +139,8 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.limits = Limits::NONE;
         self.core.support = Support::NONE;
         self.core.quota = 0;
+        #[cfg(feature = "streaming")]
+        self.abort_arriving();
         self.store.rewind();
         E::ended(self);
         self.carry_over();
@@ -178,22 +187,30 @@ impl<'m, E: End> Engine<'m, E> {
         }
     }
 
-    /// Each exchange as it stands after the loss of a connection.
+    /// Each exchange as it stands after the loss of a connection. SUBSCRIBE and UNSUBSCRIBE are no session state, not even unsent, and
+    /// that one is lost is still to be told.
     fn carry_over(&mut self) {
-        for slot in self.slots.iter_mut().filter(|slot| !slot.is_request()) {
-            slot.set_sent(slot.sent().carried_over());
+        let mut next = Some(SlotId::MIN);
+        while let Some(id) = next
+            && let Some(slot) = slot_mut(self.slots, id)
+        {
+            let sent = slot.sent();
+            slot.set_sent(sent.carried_over());
+            if sent == Sent::Requesting {
+                self.core.untold.push(self.slots, id);
+            }
+            next = id.checked_add(1);
         }
         self.drop_immediate(false);
     }
 
-    /// Drops the PUBLISHes of QoS 0 that do not outlive their connection, or everything of their sequence.
+    /// Drops requests, and the PUBLISHes of QoS 0 that do not outlive their connection; or everything of their sequence.
     fn drop_immediate(&mut self, all: bool) {
-        let mut next = self.store.records().first(Order::Immediate);
+        let mut next = self.store.first(Order::Immediate);
         while let Some(place) = next {
-            let records = self.store.records();
-            next = records.after(place);
-            let is_publish = records.is_publish(place);
-            if all || (is_publish && records.label(place).slot != 0) {
+            next = self.store.after(place);
+            let is_publish = self.store.is_publish(place);
+            if all || self.store.slot(place) != 0 {
                 self.store.remove(Order::Immediate, place);
                 if is_publish {
                     self.count_dropped();
@@ -204,9 +221,8 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// A PUBLISH of QoS 0 that was shown is not shown again, whether or not all of it has left.
     fn count_half_written(&mut self) {
-        let records = self.store.records();
-        let place = self.store.outbox.written_now().filter(|&place| records.first(Order::Immediate) == Some(place));
-        if place.is_some_and(|place| records.is_publish(place)) {
+        let place = self.store.outbox.written_now().filter(|&place| self.store.first(Order::Immediate) == Some(place));
+        if place.is_some_and(|place| self.store.is_publish(place)) {
             self.count_dropped();
         }
     }
@@ -222,7 +238,9 @@ impl<'m, E: End> Engine<'m, E> {
     pub(crate) fn connection_lost(&mut self) {
         match self.core.phase {
             Phase::Connecting | Phase::Online => self.stop(Phase::Draining, CloseReason::ConnectionLost),
-            Phase::Completing | Phase::Leaving => self.stop(Phase::Settling, CloseReason::ConnectionLost),
+            Phase::Awaiting | Phase::Completing | Phase::Leaving => {
+                self.stop(Phase::Settling, CloseReason::ConnectionLost);
+            }
             Phase::Parting if self.is_leaving() => {
                 // DISCONNECT may not have arrived.
                 let has_left = self.queue.control.is_empty();
@@ -261,21 +279,29 @@ impl<'m, E: End> Engine<'m, E> {
     /// were taken still leave: else it would send them all again, and no place would ever become free.
     pub(crate) fn fail(&mut self, cause: CloseReason) {
         report!(warn, "the peer is at fault: {:?}", cause);
-        if self.core.phase == Phase::Connecting && E::refuse(self, cause) {
+        if self.core.phase.is_connecting() && E::refuse(self, cause) {
             return;
         }
         let answers = matches!(cause, CloseReason::TooManyHeld | CloseReason::ReceiveMaximumExceeded);
         let speaks = self.version().is_v5() && cause.reason_code().is_some();
+        // What is half written could only be ended by the application.
+        #[cfg(feature = "streaming")]
+        let speaks = speaks && !self.store.records().is_incomplete();
         if self.core.phase == Phase::Draining || !(speaks || answers) {
             return self.end(cause);
         }
-        self.core.cause = cause;
-        self.core.phase = Phase::Failing;
-        self.core.deadline = Timer::set(self.core.disconnect_timeout);
+        self.fail_behind_answers(cause);
         if !answers && !self.queue.cut_short(self.store.outbox.is_writing()) {
             self.count_half_written();
             self.store.stop_writing();
         }
+    }
+
+    /// The same where a connection has a DISCONNECT, and what is queued leaves before it.
+    pub(super) fn fail_behind_answers(&mut self, cause: CloseReason) {
+        self.core.cause = cause;
+        self.core.phase = Phase::Failing;
+        self.core.deadline = Timer::set(self.core.disconnect_timeout);
     }
 
     /// DISCONNECT with the code of the cause, behind a packet that is half written. (5.0: 4.13.1)
@@ -288,20 +314,35 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.phase = Phase::Parting;
     }
 
-    /// The application leaves: DISCONNECT follows what needs no answer. A 3.1.1 server has none.
+    /// The application leaves: DISCONNECT follows what needs no answer, before CONNACK what is queued behind CONNECT. A 3.1.1 server
+    /// has none, and none leaves before CONNACK.
     pub(crate) fn leave(&mut self, disconnect: &Disconnect<'_>) -> Result<(), CommandError> {
         if self.version().is_v5() || E::ROLE == Role::Client {
             self.keep_disconnect(disconnect)?;
         }
         self.core.cause = CloseReason::Disconnected;
         let limit = self.core.disconnect_timeout;
-        (self.core.phase, self.core.deadline) = match disconnect.when {
-            DisconnectWhen::Sent => (Phase::Leaving, Timer::set(limit)),
-            DisconnectWhen::Completed { timeout } => {
-                (Phase::Completing, Timer::set(timeout.map_or(limit, |timeout| seconds(timeout).max(1))))
+        let is_connecting = E::ROLE == Role::Client && self.core.phase == Phase::Connecting;
+        match disconnect.when {
+            DisconnectWhen::Sent => {
+                self.core.deadline = Timer::set(limit);
+                self.core.phase = Phase::Leaving;
+                if is_connecting {
+                    self.part();
+                }
             }
-        };
+            DisconnectWhen::Completed { timeout } => {
+                self.core.deadline = Timer::set(timeout.map_or(limit, |timeout| seconds(timeout).max(1)));
+                self.core.phase = if is_connecting { Phase::Awaiting } else { Phase::Completing };
+            }
+        }
         Ok(())
+    }
+
+    /// Nothing follows what is queued but the DISCONNECT that was kept.
+    pub(super) fn part(&mut self) {
+        self.queue.release_disconnect();
+        self.core.phase = Phase::Parting;
     }
 
     /// DISCONNECT waits no longer if every exchange is over, but for those that nobody waits for.
@@ -309,6 +350,10 @@ impl<'m, E: End> Engine<'m, E> {
     #[inline(never)]
     pub(super) fn complete_if_over(&mut self) {
         let is_over = |slot: &Slot| matches!(slot.sent(), Sent::Free | Sent::GivenUp(..));
+        #[cfg(feature = "streaming")]
+        if self.core.arriving != Arriving::Nothing {
+            return;
+        }
         if self.core.pending_received() == 0 && self.slots.iter().all(is_over) {
             self.complete(CloseReason::Disconnected);
         }

@@ -115,7 +115,7 @@ impl<E: End> Engine<'_, E> {
         let mut next = self.store.records().first(Order::Acknowledged);
         while let Some(place) = next {
             next = self.store.records().after(place);
-            let id = SlotId::new(self.store.records().label(place).slot);
+            let id = SlotId::new(self.store.slot(place));
             let sent_so = id.and_then(|id| slot(self.slots, id)).map_or(Sent::Free, Slot::sent);
             if E::QUEUE_OUTLIVES_SESSION && matches!(sent_so, Sent::Queued(_)) {
                 continue;
@@ -288,7 +288,7 @@ fn sent_record<'s>(slots: &[Slot], place: u64, number: u32, records: Records<'s>
     match slot.sent() {
         Sent::Queued(_) | Sent::Published(_) | Sent::Resend(_) => {
             let stored = Place::new(slot.link())?;
-            let lifetime = records.label(stored).lifetime.number();
+            let lifetime = records.lifetime(stored).number();
             Some(Record::Publish(PublishRecord { place, lifetime, packet: records.packet(stored) }))
         }
         Sent::Released(_, receipt) | Sent::ResendRelease(receipt) => Some(release(receipt_number(receipt))),
@@ -307,7 +307,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// Whether anything is; [`into_batch`](Self::into_batch) is it then.
     pub(crate) fn hand_out_records(&mut self, way: Way) -> bool {
         self.note_facts();
-        let part = if way == Way::Step { self.part() } else { Part::All };
+        let part = if way == Way::Step { self.part_due() } else { Part::All };
         let (slots, records) = (&*self.slots, self.store.records());
         let Some(Journal { ledger, sent, held }) = &mut self.journal else { return false };
         let mut count = 0_u32;
@@ -345,7 +345,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// Which part of what is due comes next. The end of a session is written when nothing is left in the store whose outcome is told
     /// already, and before anything is erased whose outcome it decides: what of an ended session is left there is told as lost after a
     /// restore, and identifiers are free only once the session has ended.
-    fn part(&self) -> Part {
+    fn part_due(&self) -> Part {
         let used = self.store.bytes.len().saturating_sub(self.store.records().idle());
         let Some(Journal { ledger, sent, .. }) = &self.journal else { return Part::All };
         let is_before = |numbered: &Numbered| matches!(numbered.mark.due(), Due::Lazily | Due::Anew);

@@ -56,7 +56,7 @@ pub(crate) trait End: Copy + Eq + Hash + Debug {
 
     /// Whether a packet that is neither a PUBLISH nor one of its acknowledgements still matters once the application wants to
     /// disconnect.
-    fn is_awaited(packet_type: PacketType) -> bool;
+    fn is_awaited(engine: &Engine<'_, Self>, packet_type: PacketType) -> bool;
 
     /// Whether CONNACK is still to come or to be given.
     fn is_beginning(engine: &Engine<'_, Self>) -> bool;
@@ -247,7 +247,16 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// What is to be shown, or waited for.
-    pub(crate) fn act<'i>(mut self, step: &mut StepOf<'m, 'i, E>, mut pause: u32) {
+    #[inline(always)]
+    pub(crate) fn act<'i>(mut self, step: &mut StepOf<'m, 'i, E>, pause: u32) {
+        if self.show_next(step, pause) == Acted::Shows {
+            // Where both are being written, the queue holds the head of what the store holds.
+            let is_queued = self.queue.control.is_writing();
+            *step = Step::Transmit(if is_queued { self.queue.into_shown() } else { self.store.into_shown() });
+        }
+    }
+
+    fn show_next<'i>(&mut self, step: &mut StepOf<'m, 'i, E>, mut pause: u32) -> Acted {
         if self.is_quiet() {
             self.core.turn = Turn::Queue;
         } else {
@@ -260,17 +269,15 @@ impl<'m, E: End> Engine<'m, E> {
                 pause = self.core.pause(self.store.outbox);
             }
             if Version::LATEST.is_v5() && self.vet(step) {
-                return;
+                return Acted::Tells;
             }
             self.prepare();
-            // Where both are being written, the queue holds the head of what the store holds.
-            if self.queue.control.is_writing() {
-                *step = Step::Transmit(self.queue.into_shown());
-                return;
-            }
-            if self.store.outbox.is_writing() {
-                *step = Step::Transmit(self.store.into_shown());
-                return;
+            if self.is_writing() {
+                #[cfg(feature = "streaming")]
+                if let Some(place) = self.store.outbox.awaits_piece().filter(|_| !self.queue.control.is_writing()) {
+                    return self.await_piece(place, pause, step);
+                }
+                return Acted::Shows;
             }
         }
         if !self.report(step) {
@@ -280,6 +287,7 @@ impl<'m, E: End> Engine<'m, E> {
                 _ => Step::Wait(self.core.after(pause)),
             };
         }
+        Acted::Tells
     }
 
     /// Whether nothing is shown, and there is nothing that could be. So it is in most polls.
@@ -312,6 +320,8 @@ impl<'m, E: End> Engine<'m, E> {
         }
         match self.core.phase {
             phase if phase.is_watched() => self.core.keep_alive.sent(self.queue.control.is_empty()),
+            // The application has said how long all of it may take.
+            Phase::Awaiting => {}
             phase => self.core.deadline.restart(self.limit(phase)),
         }
         if !self.is_writing() {
@@ -417,6 +427,11 @@ impl<'m, E: End> Engine<'m, E> {
         }
         self.core.overdue = Overdue::No;
         if demand == Demand::Ask {
+            #[cfg(feature = "streaming")]
+            if self.store.outbox.awaits_piece().is_some() {
+                self.core.keep_alive.postponed();
+                return Met::All;
+            }
             if self.queue.has_room(ANSWER) && !self.is_writing() {
                 self.core.keep_alive.asked();
                 self.push_encoded(&PacketType::Pingreq.alone());
@@ -425,6 +440,13 @@ impl<'m, E: End> Engine<'m, E> {
             }
         }
         if !is_online {
+            return Met::All;
+        }
+        #[cfg(feature = "streaming")]
+        if self.store.outbox.awaits_piece().is_some() {
+            if self.core.deadline.is_over() {
+                self.end(CloseReason::PayloadTimeout);
+            }
             return Met::All;
         }
         if !self.retries() {
@@ -439,7 +461,7 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// What is to be done before a limit that is over is judged. `No`: nothing is left to be done.
     fn grace(&self, has_space: bool) -> Overdue {
-        let listens = has_space && (self.core.phase == Phase::Connecting || self.core.phase.is_watched());
+        let listens = has_space && (self.core.phase.is_connecting() || self.core.phase.is_watched());
         match self.core.overdue {
             Overdue::No if self.is_writing() => Overdue::Writing,
             Overdue::No | Overdue::Written if listens => Overdue::Reading,
@@ -452,7 +474,17 @@ impl<'m, E: End> Engine<'m, E> {
     fn give_up_if_silent(&mut self) {
         match self.core.phase {
             Phase::Connecting => self.end(E::NO_BEGINNING),
-            Phase::Completing if self.core.deadline.is_over() => self.complete(CloseReason::DisconnectedIncomplete),
+            Phase::Awaiting => {
+                self.complete(CloseReason::DisconnectedIncomplete);
+                self.part();
+            }
+            Phase::Completing if self.core.deadline.is_over() => {
+                // The last answer may have come with the last read.
+                self.complete_if_over();
+                if self.core.phase == Phase::Completing {
+                    self.complete(CloseReason::DisconnectedIncomplete);
+                }
+            }
             Phase::Online | Phase::Completing => self.fail(E::SILENCE),
             _ if self.core.cause.is_disconnected() => self.end(CloseReason::DisconnectTimeout),
             _ => self.end(self.core.cause),
@@ -480,10 +512,7 @@ impl<'m, E: End> Engine<'m, E> {
             self.complete_if_over();
         }
         match self.core.phase {
-            Phase::Leaving if self.queue.control.is_empty() && self.eligible().is_none() => {
-                self.queue.release_disconnect();
-                self.core.phase = Phase::Parting;
-            }
+            Phase::Leaving if self.queue.control.is_empty() && self.eligible().is_none() => self.part(),
             Phase::Failing => self.send_disconnect(),
             _ => {}
         }
@@ -526,7 +555,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// What is shown of the store, to be reported; without the topic alias that it may leave with.
     #[cfg(any(feature = "defmt", feature = "log"))]
     pub(crate) fn stored_packet(&self, place: Place) -> crate::report::Packets<'_> {
-        self.packets(self.store.records().packet(place))
+        self.packets(self.store.packet(place))
     }
 
     #[cfg(any(feature = "defmt", feature = "log"))]
@@ -565,7 +594,7 @@ impl<'m, E: End> Engine<'m, E> {
         let limit = if self.retries() { u32::from(self.retry_interval()).wrapping_mul(1000) } else { NEVER };
         let mut passed = 0_u32;
         while let Some(place) = self.next_published() {
-            let left = limit.saturating_sub(self.store.records().label(place).lifetime.age(now));
+            let left = limit.saturating_sub(self.store.lifetime(place).age(now));
             if left == 0 {
                 return;
             }
@@ -602,12 +631,14 @@ impl<'m, E: End> Engine<'m, E> {
         self.core.quota = self.core.limits.receive_maximum;
         // Nothing leaves before CONNACK. [MQTT-3.2.0-1]
         self.core.turn = Turn::Queue;
-        self.core.deadline = Timer::OFF;
         if self.core.news.authentication() != Authentication::Without {
             self.core.news.set_authentication(Authentication::Settled);
         }
         if self.core.phase == Phase::Connecting {
             self.core.phase = Phase::Online;
+            self.core.deadline = Timer::OFF;
+        } else if self.core.phase == Phase::Awaiting {
+            self.core.phase = Phase::Completing;
         }
     }
 
@@ -631,7 +662,8 @@ impl<'m, E: End> Engine<'m, E> {
         let packet = Acknowledgement::shortest(kind, packet_id, code);
         let fits = self.push_encoded(packet.bytes());
         if !fits {
-            self.fail(CloseReason::MaximumPacketSizeTooSmall);
+            // Only 5.0 has such a limit.
+            self.fail_behind_answers(CloseReason::MaximumPacketSizeTooSmall);
         }
         fits
     }
@@ -673,6 +705,15 @@ impl<'m, E: End> Engine<'m, E> {
             self.expire_in(millis);
         }
     }
+}
+
+/// What the step is where nothing was received.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Acted {
+    /// It is told.
+    Tells,
+    /// What is shown is to be transmitted.
+    Shows,
 }
 
 /// What became of the demands of time.

@@ -5,10 +5,13 @@ mod content;
 mod ending;
 #[cfg(feature = "durable")]
 pub(crate) mod journal;
+mod large;
 mod machine;
 mod memory;
 mod outcomes;
 mod packed;
+#[cfg(feature = "streaming")]
+mod pieces;
 mod receiving;
 #[cfg(feature = "durable")]
 mod restore;

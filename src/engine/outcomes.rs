@@ -3,7 +3,7 @@
 use crate::event::{CommonEvent, Outcome};
 use crate::flow::identifiers::{self, Slot, SlotId, slot, slot_mut};
 use crate::flow::sender::{Counted, Sent};
-use crate::outbox::{Label, ORDERS, Order, Place};
+use crate::outbox::{ORDERS, Order, Place};
 use crate::timer::Timer;
 use crate::wire::{PacketId, Properties, PublishFlags};
 
@@ -28,6 +28,8 @@ impl<'m, E: End> Engine<'m, E> {
         let Some(id) = identifiers::find(self.slots, packet_id) else { return false };
         // The outcome of what is lost is decided.
         let is_lost = self.core.news.session_loss() != SessionLoss::Nothing;
+        #[cfg(feature = "streaming")]
+        let is_lost = is_lost || self.is_half_given(id);
         let given_up = match slot(self.slots, id).map(Slot::sent) {
             Some(Sent::Published(level)) if !is_lost => Sent::GivingUp(level, Counted::Here),
             Some(Sent::Resend(level)) if !is_lost => Sent::GivingUp(level, Counted::Before),
@@ -54,9 +56,9 @@ impl<'m, E: End> Engine<'m, E> {
             return;
         }
         for order in ORDERS {
-            let mut next = self.store.records().next(order);
+            let mut next = self.store.next(order);
             while let Some(place) = next {
-                next = self.store.records().after(place);
+                next = self.store.after(place);
                 self.expire_at(order, place);
             }
         }
@@ -79,10 +81,9 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     fn expire_at(&mut self, order: Order, place: Place) {
-        let Label { slot, lifetime, .. } = self.store.records().label(place);
-        let Some(left) = lifetime.millis_left(self.core.now) else { return };
+        let Some(left) = self.store.lifetime(place).millis_left(self.core.now) else { return };
         // That of QoS 0 has no slot, and no other packet of its sequence expires.
-        let id = if order == Order::Acknowledged { slot } else { 0 };
+        let id = if order == Order::Acknowledged { self.store.slot(place) } else { 0 };
         let slot = SlotId::new(id).and_then(|id| slot_mut(self.slots, id));
         // What was shown once is sent again, however late.
         if slot.as_ref().is_some_and(|slot| !matches!(slot.sent(), Sent::Queued(_))) {
@@ -207,9 +208,9 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.news.session_loss() != SessionLoss::Nothing {
             return false;
         }
-        while let Some(place) = self.store.records().next(Order::Immediate) {
-            if !self.store.records().is_publish(place) {
-                let id = SlotId::new(self.store.records().label(place).slot);
+        while let Some(place) = self.store.next(Order::Immediate) {
+            if !self.store.is_publish(place) {
+                let id = SlotId::new(self.store.slot(place));
                 if let Some(event) = id.and_then(|id| E::vet_request(self, id, place)) {
                     tell::<E::Event<'_>, _>(step, event);
                     return true;
@@ -227,8 +228,8 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     fn vet_acknowledged<'i>(&mut self, step: &mut StepOf<'m, 'i, E>) -> Option<Processed> {
-        let place = self.store.records().next(Order::Acknowledged)?;
-        let id = SlotId::new(self.store.records().label(place).slot)?;
+        let place = self.store.next(Order::Acknowledged)?;
+        let id = SlotId::new(self.store.slot(place))?;
         if self.is_unsendable(place) { self.finish(id, Outcome::Unsendable, step) } else { None }
     }
 
@@ -238,10 +239,14 @@ impl<'m, E: End> Engine<'m, E> {
         if !self.core.phase.publishes() {
             return false;
         }
-        let packet = self.store.records().packet(place);
+        let packet = self.store.packet(place);
         let flags = packet.first().and_then(|&first| PublishFlags::of_first_byte(first).ok());
         let Some(PublishFlags { qos, retain, .. }) = flags else { return false };
         let support = self.core.support();
-        !support.has(qos) || (retain && !support.retain()) || self.is_oversize(packet.len())
+        #[cfg(feature = "streaming")]
+        let len = self.store.records().sent_len(place);
+        #[cfg(not(feature = "streaming"))]
+        let len = packet.len();
+        !support.has(qos) || (retain && !support.retain()) || self.is_oversize(len)
     }
 }

@@ -1,6 +1,6 @@
 //! What a session receives: messages, and what answers them.
 
-use crate::command::{Acknowledge, Oversized};
+use crate::command::Acknowledge;
 use crate::control::DISCONNECT_RESERVE;
 use crate::error::{CloseReason, CommandError};
 use crate::event::{CommonEvent, Handle, Message};
@@ -18,18 +18,18 @@ use super::machine::{ANSWER, End, Engine, Processed, StepOf, received, tell};
 use super::state::{PendingAnswer, Phase, Tolerated};
 
 /// Who acknowledges a message.
-#[derive(Clone, Copy)]
-enum Handling {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handling {
     /// The session, once the application has seen it.
     Automatic,
     /// The application.
     Manual,
-    /// The session, in its turn behind those of the application.
-    InTurn,
+    /// The session, in its turn behind those of the application, with this code.
+    InTurn(ReasonCode),
 }
 
 /// What becomes of a message.
-enum Arrived {
+pub(super) enum Arrived {
     /// It is handed out; the application acknowledges it by this handle, or not at all.
     Delivered(Option<Handle>),
     /// It was here before, or nobody can take it any more.
@@ -46,7 +46,8 @@ impl<'m, E: End> Engine<'m, E> {
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn receive<'i>(&mut self, inbox: &'i mut Inbox, step: &mut StepOf<'m, 'i, E>) -> bool {
         let mut inbox = inbox.split();
-        while inbox.is_worth_a_look() && self.listens() {
+        // That the inbox is worth a look was found before.
+        while self.listens() {
             let position = inbox.position();
             let taken = self.take_next(&mut inbox, step);
             // What waits in the inbox is not heard again and again.
@@ -73,6 +74,9 @@ impl<'m, E: End> Engine<'m, E> {
                 }
                 Err(cause) => self.fail(cause),
             }
+            if !inbox.is_worth_a_look() {
+                break;
+            }
         }
         false
     }
@@ -81,7 +85,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// answers.
     fn listens(&self) -> bool {
         match self.core.phase {
-            Phase::Connecting | Phase::Online | Phase::Completing | Phase::Leaving => {
+            Phase::Connecting | Phase::Awaiting | Phase::Online | Phase::Completing | Phase::Leaving => {
                 self.core.pending_answer.is_none() && self.queue.has_room(ANSWER)
             }
             Phase::Parting => self.is_leaving(),
@@ -117,6 +121,9 @@ impl<'m, E: End> Engine<'m, E> {
         inbox: &mut Unread<'i>,
         step: &mut StepOf<'m, 'i, E>,
     ) -> Result<Processed, CloseReason> {
+        if inbox.is_in_pieces() {
+            return self.take_part(inbox, step);
+        }
         match E::next(self, inbox) {
             Ok(Some(frame)) => {
                 inbox.pass(&frame);
@@ -133,7 +140,7 @@ impl<'m, E: End> Engine<'m, E> {
                 self.wait_for_rest(inbox);
                 Ok(Processed::Incomplete)
             }
-            Err(CloseReason::Violation(Violation::PacketTooLarge)) if self.skips_large() => {
+            Err(CloseReason::Violation(Violation::PacketTooLarge)) if self.takes_large() => {
                 self.take_large(inbox, step)
             }
             Err(cause) => Err(cause),
@@ -175,7 +182,7 @@ impl<'m, E: End> Engine<'m, E> {
     /// disconnect.
     fn is_awaited(&self, packet_type: PacketType) -> bool {
         let goes_on = matches!(packet_type, PacketType::Pingreq | PacketType::Pingresp | PacketType::Disconnect);
-        (goes_on && self.core.phase == Phase::Completing) || E::is_awaited(packet_type)
+        (goes_on && self.core.phase == Phase::Completing) || E::is_awaited(self, packet_type)
     }
 
     /// Whether a message of this identifier is known, so that its exchange may go on.
@@ -201,12 +208,7 @@ impl<'m, E: End> Engine<'m, E> {
         if self.core.phase == Phase::Completing && !self.is_repeat(publish.delivery.packet_id()) {
             return Ok(Processed::Nothing);
         }
-        let handling = if self.core.terms.acknowledgement() == Acknowledge::Manually {
-            Handling::Manual
-        } else {
-            self.own_handling()
-        };
-        let handle = match self.arrive(&publish.delivery, handling)? {
+        let handle = match self.arrive(&publish.delivery, self.handling())? {
             Arrived::Delivered(handle) => handle,
             Arrived::Silently => return Ok(Processed::Nothing),
             Arrived::Again => return Ok(self.tolerate_repeat(step)),
@@ -221,55 +223,23 @@ impl<'m, E: End> Engine<'m, E> {
         Ok(tell(step, CommonEvent::Message(message)))
     }
 
+    /// How a message is acknowledged.
+    pub(super) fn handling(&self) -> Handling {
+        if self.core.terms.acknowledgement() == Acknowledge::Manually { Handling::Manual } else { self.own_handling() }
+    }
+
     /// How a message is acknowledged that the session acknowledges itself. The application may still have others, also of an
     /// earlier connection on which that was its task. [MQTT-4.6.0-2], [MQTT-4.6.0-3]
-    fn own_handling(&self) -> Handling {
-        if self.core.table.first_due(self.held).is_some() { Handling::InTurn } else { Handling::Automatic }
-    }
-
-    /// Whether a PUBLISH that is too large is let pass.
-    fn skips_large(&self) -> bool {
-        self.core.terms.oversized() == Oversized::Skipped && !E::is_beginning(self)
-    }
-
-    /// Lets a PUBLISH pass that is larger than the inbox. It is acknowledged, or it would come again and again.
-    #[inline(never)]
-    fn take_large<'i>(
-        &mut self,
-        inbox: &mut Unread<'i>,
-        step: &mut StepOf<'m, 'i, E>,
-    ) -> Result<Processed, CloseReason> {
-        let limit = E::packet_limit(self, inbox);
-        let found = inbox.large(self.version(), E::ROLE, limit)?;
-        let Some((publish, len)) = found else { return Ok(Processed::Incomplete) };
-        if self.is_leaving() {
-            inbox.skip(len);
-            return Ok(Processed::Nothing);
+    pub(super) fn own_handling(&self) -> Handling {
+        if self.core.table.first_due(self.held).is_some() {
+            Handling::InTurn(ReasonCode::Success)
+        } else {
+            Handling::Automatic
         }
-        let alias = publish.alias();
-        if let Some(alias) = alias {
-            inbox.map_topic(alias, publish.topic)?;
-        }
-        E::check_publish(self, &publish)?;
-        let PublishPacket { topic, delivery, retain, .. } = publish;
-        let taken = match self.arrive(&delivery, self.own_handling())? {
-            Arrived::Delivered(_) => {
-                let topic = match alias {
-                    Some(alias) if topic.is_empty() => inbox.take_topic(alias),
-                    _ => topic,
-                };
-                tell(step, CommonEvent::Skipped { topic, qos: delivery.qos(), retain, len })
-            }
-            Arrived::Silently => Processed::Nothing,
-            Arrived::Again => self.tolerate_repeat(step),
-            Arrived::NotYet => return Ok(Processed::Deferred),
-        };
-        inbox.skip(len);
-        Ok(taken)
     }
 
     /// What becomes of a message that is delivered so.
-    fn arrive(&mut self, delivery: &Delivery, handling: Handling) -> Result<Arrived, CloseReason> {
+    pub(super) fn arrive(&mut self, delivery: &Delivery, handling: Handling) -> Result<Arrived, CloseReason> {
         match *delivery {
             Delivery::AtMostOnce => Ok(Arrived::Delivered(None)),
             Delivery::AtLeastOnce { packet_id, dup } => self.admit(Level::AtLeastOnce, packet_id, dup, handling),
@@ -278,13 +248,13 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// Whether a message was acknowledged, and nobody has seen that yet: then its identifier is not free for the peer.
-    fn is_answer_unshown(&self, level: Level, packet_id: PacketId) -> bool {
+    pub(super) fn is_answer_unshown(&self, level: Level, packet_id: PacketId) -> bool {
         self.queue.has_unshown(first_answer(level).packet_type().first_byte(), packet_id)
     }
 
     /// Tells that a message came again on the same connection, which 3.1.1 allows. Senders do it that have waited too long for
     /// the application; if the connection ended, they would wait again on the next one. [MQTT-4.4.0-1] of 5.0
-    fn tolerate_repeat<'i>(&self, step: &mut StepOf<'m, 'i, E>) -> Processed {
+    pub(super) fn tolerate_repeat<'i>(&self, step: &mut StepOf<'m, 'i, E>) -> Processed {
         if !self.version().is_v5() {
             return Processed::Nothing;
         }
@@ -292,6 +262,8 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// What becomes of a message that is acknowledged.
+    // As with `receive`.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn admit(
         &mut self,
         level: Level,
@@ -350,8 +322,8 @@ impl<'m, E: End> Engine<'m, E> {
         let held = match (handling, level) {
             (Handling::Automatic, Level::AtLeastOnce) => None,
             (Handling::Automatic, Level::ExactlyOnce) => Some(Held::Received),
-            (Handling::Manual | Handling::InTurn, Level::AtLeastOnce) => Some(Held::Pending),
-            (Handling::Manual | Handling::InTurn, Level::ExactlyOnce) => Some(Held::Handed),
+            (Handling::Manual | Handling::InTurn(_), Level::AtLeastOnce) => Some(Held::Pending),
+            (Handling::Manual | Handling::InTurn(_), Level::ExactlyOnce) => Some(Held::Handed),
         };
         let id = match held.map(|held| self.core.table.insert(self.held, packet_id, held)) {
             None => None,
@@ -366,14 +338,14 @@ impl<'m, E: End> Engine<'m, E> {
         };
         self.open_one();
         let handle = match (handling, id) {
-            (Handling::Manual | Handling::InTurn, Some(id)) => {
+            (Handling::Manual | Handling::InTurn(_), Some(id)) => {
                 self.core.table.enqueue(self.held, id);
                 entry_mut(self.held, id).and_then(|entry| match handling {
-                    Handling::Manual => Some(Handle { packet_id, entry: id.get(), generation: entry.generation }),
-                    _ => {
-                        entry.set_reason(ReasonCode::Success);
+                    Handling::InTurn(reason) => {
+                        entry.set_reason(reason);
                         None
                     }
+                    _ => Some(Handle { packet_id, entry: id.get(), generation: entry.generation }),
                 })
             }
             _ => {
@@ -424,21 +396,21 @@ impl<'m, E: End> Engine<'m, E> {
     }
 
     /// A received message takes quota, which 3.1.1 does not have.
-    fn open_one(&mut self) {
+    pub(super) fn open_one(&mut self) {
         if Version::LATEST.is_v5() {
             self.core.receive_quota = self.core.receive_quota.saturating_sub(1);
         }
     }
 
     /// A received message ends with what is queued last, and gives its quota back.
-    fn close_one(&mut self) {
+    pub(super) fn close_one(&mut self) {
         if Version::LATEST.is_v5() {
             self.core.closing = self.core.closing.saturating_add(1);
         }
     }
 
     /// Whether the peer may send no other message now. [MQTT-3.3.4-9]
-    fn is_receive_quota_used(&self) -> bool {
+    pub(super) fn is_receive_quota_used(&self) -> bool {
         self.version().is_v5() && self.core.receive_quota == 0
     }
 
@@ -620,7 +592,7 @@ fn level_of(entry: &Entry) -> Level {
 }
 
 /// What answers a PUBLISH of this level. [MQTT-3.3.4-1]
-const fn first_answer(level: Level) -> AckType {
+pub(super) const fn first_answer(level: Level) -> AckType {
     match level {
         Level::AtLeastOnce => AckType::Puback,
         Level::ExactlyOnce => AckType::Pubrec,

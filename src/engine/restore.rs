@@ -259,7 +259,7 @@ impl<E: End> Engine<'_, E> {
         let mut next = self.store.records().first(Order::Acknowledged);
         while let Some(place) = next {
             next = self.store.records().after(place);
-            let id = SlotId::new(self.store.records().label(place).slot);
+            let id = SlotId::new(self.store.slot(place));
             if let Some(slot) = id.and_then(|id| slot_mut(self.slots, id)) {
                 slot.set_link(place.get());
             }

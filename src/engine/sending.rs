@@ -21,9 +21,23 @@ use super::machine::{ANSWER, End, Engine, Processed, SHOWN, StepOf, tell};
 use super::state::{Phase, SessionLoss, Turn};
 
 /// A PUBLISH whose payload is put in later.
-struct Head<'a> {
-    publish: wire::PublishPacket<'a>,
-    payload: usize,
+pub(super) struct Head<'a> {
+    pub(super) publish: wire::PublishPacket<'a>,
+    pub(super) payload: usize,
+}
+
+impl<'a> Head<'a> {
+    /// Of a message that has no packet identifier yet.
+    pub(super) fn new(publish: &Publish<'a>, payload: usize) -> Self {
+        let packet = wire::PublishPacket {
+            delivery: delivery(level_of(publish.qos), PacketId::MIN),
+            retain: publish.retain,
+            topic: publish.topic,
+            properties: publish.properties,
+            payload: &[],
+        };
+        Self { publish: packet, payload }
+    }
 }
 
 impl Layout for Head<'_> {
@@ -50,6 +64,13 @@ pub(crate) enum Needs {
     RequestSlot,
 }
 
+/// A message that was accepted, besides its packet.
+pub(super) struct Accepted {
+    pub(super) packet_id: Option<PacketId>,
+    pub(super) order: Order,
+    pub(super) label: Label,
+}
+
 /// The room for a packet in the store: how much, and where.
 #[derive(Clone, Copy)]
 pub(crate) struct Room {
@@ -72,29 +93,35 @@ impl<'m, E: End> Engine<'m, E> {
     ) -> Result<Option<PacketId>, CommandError> {
         let waits = publish.offline.unwrap_or(self.core.terms.offline()).keeps(publish.qos);
         self.check_publish(publish, waits)?;
-        let level = match publish.qos {
-            QoS::AtMostOnce => None,
-            QoS::AtLeastOnce => Some(Level::AtLeastOnce),
-            QoS::ExactlyOnce => Some(Level::ExactlyOnce),
-        };
-        let mut head = Head {
-            publish: wire::PublishPacket {
-                delivery: delivery(level, PacketId::MIN),
-                retain: publish.retain,
-                topic: publish.topic,
-                properties: publish.properties,
-                payload: &[],
-            },
-            payload,
-        };
-        let needs = if level.is_some() { Needs::MessageSlot } else { Needs::Nothing };
-        let room = self.make_room(&head, needs)?;
+        let mut head = Head::new(publish, payload);
+        let room = self.make_room(&head, needs(publish.qos))?;
+        let Accepted { packet_id, order, label } = self.accept_message(publish, waits, room.place, &mut head)?;
+        let packet = self.enter(&head, order, label, room)?;
+        let start = packet.len().saturating_sub(payload);
+        fill(packet.get_mut(start..).unwrap_or_default());
+        #[cfg(feature = "durable")]
+        if let Some(id) = SlotId::new(label.slot).filter(|_| order == Order::Acknowledged) {
+            self.note_sent(id, Change::Begun);
+        }
+        Ok(packet_id)
+    }
+
+    /// A message has room at `place`: takes its identifier, and says what it is besides its packet.
+    #[inline(always)]
+    pub(super) fn accept_message(
+        &mut self,
+        publish: &Publish<'_>,
+        waits: bool,
+        place: Place,
+        head: &mut Head<'_>,
+    ) -> Result<Accepted, CommandError> {
+        let level = level_of(publish.qos);
         let seconds = if Version::LATEST.is_v5() { publish.properties.message_expiry_interval() } else { None };
         let lifetime = seconds.map_or(Lifetime::ENDLESS, Lifetime::of);
         let slot = match level {
             None => None,
             Some(level) => {
-                let taken = self.core.identifiers.take(self.slots, Sent::Queued(level), room.place.get());
+                let taken = self.core.identifiers.take(self.slots, Sent::Queued(level), place.get());
                 Some(taken.ok_or(CommandError::Full)?)
             }
         };
@@ -108,20 +135,15 @@ impl<'m, E: End> Engine<'m, E> {
             alias: publish.topic_alias.map_or(0, NonZeroU16::get),
             lifetime,
         };
-        let packet = self.enter(&head, order, label, room)?;
-        let start = packet.len().saturating_sub(payload);
-        fill(packet.get_mut(start..).unwrap_or_default());
-        #[cfg(feature = "durable")]
-        if let Some((id, _)) = slot {
-            self.note_sent(id, Change::Begun);
-        }
-        Ok(packet_id)
+        Ok(Accepted { packet_id, order, label })
     }
 
     /// `waits`: whether the message waits for a connection.
-    fn check_publish(&self, publish: &Publish<'_>, waits: bool) -> Result<(), CommandError> {
+    pub(super) fn check_publish(&self, publish: &Publish<'_>, waits: bool) -> Result<(), CommandError> {
         match self.core.phase {
-            Phase::Completing | Phase::Leaving | Phase::Parting | Phase::Failing => return Err(CommandError::Closing),
+            Phase::Awaiting | Phase::Completing | Phase::Leaving | Phase::Parting | Phase::Failing => {
+                return Err(CommandError::Closing);
+            }
             _ if self.core.level == 0 => return Err(CommandError::Offline),
             _ => {}
         }
@@ -157,7 +179,9 @@ impl<'m, E: End> Engine<'m, E> {
     pub(crate) fn check_online(&self) -> Result<(), CommandError> {
         match self.core.phase {
             Phase::Online => Ok(()),
-            Phase::Completing | Phase::Leaving | Phase::Parting | Phase::Failing => Err(CommandError::Closing),
+            Phase::Awaiting | Phase::Completing | Phase::Leaving | Phase::Parting | Phase::Failing => {
+                Err(CommandError::Closing)
+            }
             _ => Err(CommandError::Offline),
         }
     }
@@ -165,7 +189,13 @@ impl<'m, E: End> Engine<'m, E> {
     /// Makes room for a packet, in the store and, if it takes a slot, among the slots.
     pub(crate) fn make_room(&mut self, packet: &dyn Layout, needs: Needs) -> Result<Room, CommandError> {
         let extent = Measured::new(packet, self.stored_version(), E::PEER)?.extent();
-        let len = extent.len();
+        let place = self.make_room_for(extent, extent.len(), needs)?;
+        Ok(Room { extent, place })
+    }
+
+    /// The same for a packet that takes `len` bytes of the store.
+    #[inline(always)]
+    pub(super) fn make_room_for(&mut self, extent: Extent, len: usize, needs: Needs) -> Result<Place, CommandError> {
         let capacity = self.store.bytes.len().saturating_sub(OVERHEAD);
         if len > capacity || self.store.bytes.len() < OVERHEAD {
             return Err(CommandError::too_large(SizeLimit::Store, len, capacity));
@@ -173,7 +203,7 @@ impl<'m, E: End> Engine<'m, E> {
         if needs != Needs::Nothing && self.slots.is_empty() {
             return Err(CommandError::too_large(SizeLimit::Outbound, 1, 0));
         }
-        self.check_peer(len)?;
+        self.check_peer(extent.len())?;
         let (taken, slots) = (usize::from(self.core.identifiers.taken()), self.slots.len());
         let has_slot = match needs {
             Needs::Nothing => true,
@@ -185,7 +215,7 @@ impl<'m, E: End> Engine<'m, E> {
             self.wait_for_space();
             return Err(CommandError::Full);
         };
-        Ok(Room { extent, place })
+        Ok(place)
     }
 
     /// Where a packet of `len` bytes has room in the store.
@@ -207,14 +237,20 @@ impl<'m, E: End> Engine<'m, E> {
         Room { extent, place }: Room,
     ) -> Result<&mut [u8], CommandError> {
         let len = extent.len();
-        self.store.accept(order, label, place, len);
-        if Version::LATEST.is_v5() && (label.lifetime != Lifetime::ENDLESS || self.core.unstamped != 0) {
-            self.core.unstamped = self.core.unstamped.saturating_add(1);
-        }
+        self.accept_record(order, label, place, len);
         let measured = Measured::again(packet, self.stored_version(), E::PEER, extent);
         let packet = self.store.packet_mut(place, len);
         measured.encode(packet)?;
         Ok(packet)
+    }
+
+    /// Enters a record of `len` bytes, where it has room.
+    #[inline(always)]
+    pub(super) fn accept_record(&mut self, order: Order, label: Label, place: Place, len: usize) {
+        self.store.accept(order, label, place, len);
+        if Version::LATEST.is_v5() && (label.lifetime != Lifetime::ENDLESS || self.core.unstamped != 0) {
+            self.core.unstamped = self.core.unstamped.saturating_add(1);
+        }
     }
 
     /// The record that is to be shown next: the older of the two that may be. None before CONNACK. [MQTT-3.1.2-30]
@@ -222,14 +258,13 @@ impl<'m, E: End> Engine<'m, E> {
         if !self.core.phase.publishes() {
             return None;
         }
-        let records = self.store.records();
-        let immediate = records.next(Order::Immediate);
-        let acknowledged = records.next(Order::Acknowledged).filter(|_| {
+        let immediate = self.store.next(Order::Immediate);
+        let acknowledged = self.store.next(Order::Acknowledged).filter(|_| {
             let may = self.core.quota != 0 || self.is_next_published();
             may && self.core.next_release.is_none() && self.core.news.session_loss() == SessionLoss::Nothing
         });
         match (acknowledged, immediate) {
-            (Some(a), Some(b)) if records.is_older(b, a) => Some((Order::Immediate, b)),
+            (Some(a), Some(b)) if self.store.outbox.is_older(b, a) => Some((Order::Immediate, b)),
             (Some(a), _) => Some((Order::Acknowledged, a)),
             (None, Some(b)) => Some((Order::Immediate, b)),
             (None, None) => None,
@@ -243,14 +278,14 @@ impl<'m, E: End> Engine<'m, E> {
 
     /// The next record, if it was shown on this connection before.
     pub(super) fn next_published(&self) -> Option<Place> {
-        let place = self.store.records().next(Order::Acknowledged)?;
-        let id = SlotId::new(self.store.records().label(place).slot)?;
+        let place = self.store.next(Order::Acknowledged)?;
+        let id = SlotId::new(self.store.slot(place))?;
         matches!(slot(self.slots, id)?.sent(), Sent::Published(_)).then_some(place)
     }
 
     /// Notes that a packet is shown, which counts as sent. (5.0: 4.9)
     pub(crate) fn show(&mut self, order: Order, place: Place) {
-        let id = SlotId::new(self.store.records().label(place).slot);
+        let id = SlotId::new(self.store.slot(place));
         if order == Order::Acknowledged {
             if let Some(slot) = id.and_then(|id| slot_mut(self.slots, id)) {
                 match slot.sent() {
@@ -273,7 +308,7 @@ impl<'m, E: End> Engine<'m, E> {
             self.note_shown(place);
         }
         if order == Order::Immediate {
-            if self.store.records().is_publish(place) {
+            if self.store.is_publish(place) {
                 self.shorten(place);
             } else if let Some(slot) = id.and_then(|id| slot_mut(self.slots, id)) {
                 slot.set_link(slot.link() | SHOWN);
@@ -288,7 +323,7 @@ impl<'m, E: End> Engine<'m, E> {
     fn shorten(&mut self, place: Place) {
         if E::ROLE == Role::Server
             && self.version().is_v5()
-            && let Some(left) = self.store.records().label(place).lifetime.left(self.core.now)
+            && let Some(left) = self.store.lifetime(place).left(self.core.now)
         {
             self.store.shorten(place, left);
         }
@@ -299,11 +334,15 @@ impl<'m, E: End> Engine<'m, E> {
     // Rare, and not to be paid for by each packet.
     #[inline(never)]
     fn show_front(&mut self, place: Place) -> usize {
-        let alias = self.store.records().label(place).alias;
+        let alias = self.store.alias(place);
         if !self.version().is_v5() || alias == 0 || alias > self.core.limits.topic_alias_maximum {
             return 0;
         }
-        let Some(mut packet) = Aliased::new(self.store.records().packet(place), alias) else { return 0 };
+        let Some(mut packet) = Aliased::new(self.store.packet(place), alias) else { return 0 };
+        #[cfg(feature = "streaming")]
+        if let Some(payload) = self.store.records().payload(place) {
+            packet = packet.with_payload(payload.stored(), usize::try_from(payload.len).unwrap_or(usize::MAX));
+        }
         let topic = packet.topic;
         let is_known = self.queue.topic(alias) == Some(topic);
         if is_known {
@@ -395,6 +434,10 @@ impl<'m, E: End> Engine<'m, E> {
             return Ok(tell(step, CommonEvent::Stray { packet, packet_id }));
         }
         let id = found.ok_or(CloseReason::UnexpectedAcknowledgement)?;
+        #[cfg(feature = "streaming")]
+        if self.is_beyond_reach(id) {
+            return Err(CloseReason::UnexpectedAcknowledgement);
+        }
         let (counted, outcome) = match reaction {
             Reaction::Accepted(counted) => (counted, Outcome::Acknowledged(sent.outcome(reason_code))),
             Reaction::Rejected(counted) => {
@@ -459,6 +502,23 @@ impl<'m, E: End> Engine<'m, E> {
         if counted == Counted::Here {
             self.core.quota = self.core.quota.saturating_add(1).min(self.core.limits.receive_maximum);
         }
+    }
+}
+
+/// What a message needs besides its bytes.
+pub(super) const fn needs(qos: QoS) -> Needs {
+    match qos {
+        QoS::AtMostOnce => Needs::Nothing,
+        QoS::AtLeastOnce | QoS::ExactlyOnce => Needs::MessageSlot,
+    }
+}
+
+/// What acknowledges a message of this QoS, if anything does.
+const fn level_of(qos: QoS) -> Option<Level> {
+    match qos {
+        QoS::AtMostOnce => None,
+        QoS::AtLeastOnce => Some(Level::AtLeastOnce),
+        QoS::ExactlyOnce => Some(Level::ExactlyOnce),
     }
 }
 

@@ -9,6 +9,8 @@ use crate::keepalive::KeepAlive;
 use crate::outbox::Outbox;
 use crate::time::Instant;
 use crate::timer::{NEVER, Timer};
+#[cfg(feature = "streaming")]
+use crate::wire::ReasonCode;
 use crate::wire::{PacketId, Properties, Property, QoS, Version};
 
 use super::packed::packed;
@@ -33,6 +35,11 @@ pub(crate) struct Core<E> {
     /// How many seconds the last packets of a connection may take.
     pub(crate) disconnect_timeout: u8,
     pub(crate) retry_interval: u8,
+    /// The message that is received in pieces, and how many seconds the application has to go on with one that is sent so.
+    #[cfg(feature = "streaming")]
+    pub(crate) arriving: Arriving,
+    #[cfg(feature = "streaming")]
+    pub(crate) payload_timeout: u8,
     /// What only this end has.
     pub(crate) end: E,
     /// The message that was handed out last, if the session is to acknowledge it.
@@ -91,6 +98,10 @@ impl<E> Core<E> {
             pending_answer_type: PendingAnswer::Puback,
             disconnect_timeout: 0,
             retry_interval: 0,
+            #[cfg(feature = "streaming")]
+            arriving: Arriving::Nothing,
+            #[cfg(feature = "streaming")]
+            payload_timeout: 0,
             phase: Phase::Offline,
             cause: CloseReason::NotConnected,
             turn: Turn::Queue,
@@ -161,6 +172,8 @@ pub(crate) enum Phase {
     Connecting,
     /// CONNACK has come, or has been given.
     Online,
+    /// CONNACK is awaited, and the application wants to disconnect once every exchange is over.
+    Awaiting,
     /// The application wants to disconnect once every exchange is over.
     Completing,
     /// The application wants to disconnect: what needs no answer leaves first.
@@ -181,6 +194,11 @@ impl Phase {
     /// Whether the keep alive counts.
     pub(crate) const fn is_watched(self) -> bool {
         matches!(self, Self::Online | Self::Completing)
+    }
+
+    /// Whether CONNACK is what comes next.
+    pub(crate) const fn is_connecting(self) -> bool {
+        matches!(self, Self::Connecting | Self::Awaiting)
     }
 
     /// Whether PUBLISHes leave.
@@ -310,6 +328,22 @@ pub(crate) enum Overdue {
     Reading,
 }
 
+/// What is known of a message that is received in pieces, besides what the inbox knows.
+#[cfg(feature = "streaming")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Arriving {
+    /// There is none.
+    #[default]
+    Nothing,
+    /// Its first pieces were told.
+    Begun,
+    /// The application does not want the rest, and answers with this code.
+    Discarded(ReasonCode),
+    /// The connection ended before its last piece, which is still to be told.
+    Aborted,
+}
+
 /// What answers the message that was handed out last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -381,8 +415,13 @@ packed! {
     Terms {
         acknowledgement, set_acknowledgement: Acknowledge = 1 << 0 { AfterHandling, Manually }
         offline, set_offline: Offline = 3 << 1 { Everything, Acknowledged, Nothing }
-        oversized, set_oversized: Oversized = 1 << 3 { Disconnect, Skipped }
-        session_lifetime, set_session_lifetime: SessionLifetime = 7 << 4 {
+        oversized, set_oversized: Oversized = 3 << 3 {
+            Disconnect,
+            Skipped,
+            #[cfg(feature = "streaming")]
+            InPieces
+        }
+        session_lifetime, set_session_lifetime: SessionLifetime = 7 << 5 {
             None,
             UntilClose,
             Abandoned,

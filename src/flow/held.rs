@@ -46,6 +46,11 @@ impl Table {
         self.len
     }
 
+    /// Whether there is no place for another one.
+    pub(crate) const fn is_full(&self, entries: &[Entry]) -> bool {
+        self.len as usize >= entries.len()
+    }
+
     /// The exchange with this identifier.
     pub(crate) fn find(entries: &[Entry], packet_id: PacketId) -> Option<EntryId> {
         let mut next = entries.get(bucket(entries, packet_id)?)?.bucket;

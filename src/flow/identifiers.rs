@@ -201,12 +201,12 @@ pub(crate) fn packet_id(slots: &[Slot], id: SlotId) -> Option<PacketId> {
     slot(slots, id).map(|slot| identifier(len(slots), id, slot))
 }
 
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) fn slot(slots: &[Slot], id: SlotId) -> Option<&Slot> {
     slots.get(usize::from(id.get()).wrapping_sub(1))
 }
 
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) fn slot_mut(slots: &mut [Slot], id: SlotId) -> Option<&mut Slot> {
     slots.get_mut(usize::from(id.get()).wrapping_sub(1))
 }
@@ -249,7 +249,7 @@ fn number(slots: u32, id: SlotId, generation: u16) -> u32 {
     u32::from(generation).wrapping_mul(slots).wrapping_add(id.get().into()).wrapping_sub(1)
 }
 
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 fn identifier(slots: u32, id: SlotId, slot: &Slot) -> PacketId {
     let number = number(slots, id, slot.generation());
     // Larger ones are left out by `advance`.

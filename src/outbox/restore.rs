@@ -1,6 +1,6 @@
 //! A store that is filled again from records, which come in any order.
 
-use super::{Lifetime, Order, Outbox, Part, Place, Store, index, packet_start, place, size, start};
+use super::{Label, Lifetime, Order, Outbox, Part, Place, Store, index, packet_start, place, size, start};
 use crate::bytes;
 
 impl Store<'_> {
@@ -12,7 +12,7 @@ impl Store<'_> {
             return false;
         };
         let mut at = Place::MIN;
-        while start(at) < end && !is_later(self.records().label(at).slot) {
+        while start(at) < end && !is_later(self.records().slot(at)) {
             at = place(start(at).wrapping_add(self.records().size(at)));
         }
         let tail = self.bytes.get_mut(index(start(at))..index(new_end)).unwrap_or_default();
@@ -32,7 +32,7 @@ impl Store<'_> {
             let at = place(next);
             let packet = Some(records.packet(at)).filter(|packet| next < end && !packet.is_empty())?;
             next = next.wrapping_add(size(packet.len()));
-            Some((records.label(at).slot, packet))
+            Some((records.slot(at), packet))
         })
     }
 
@@ -42,7 +42,8 @@ impl Store<'_> {
         *self.outbox = Outbox::EMPTY;
         while self.outbox.end < end {
             let place = place(self.outbox.end);
-            let (label, len) = (self.records().label(place), self.records().packet(place).len());
+            let label = Label { slot: self.slot(place), alias: self.alias(place), lifetime: self.lifetime(place) };
+            let len = self.records().packet(place).len();
             self.accept(Order::Acknowledged, label, place, len);
         }
     }

@@ -41,6 +41,10 @@ pub struct Accept<'a> {
     /// How long the last packets of the connection may take: 1 to 255 seconds, whole ones; 5 seconds by default. Each time that bytes of them
     /// were written they have as long again, up to ten times as long in all.
     pub disconnect_timeout: Duration,
+    /// How long the application may take for the next piece of a payload that it is asked for: 1 to 255 seconds, whole ones; 30 seconds by
+    /// default. Then the connection ends in [`CloseReason::PayloadTimeout`](crate::CloseReason::PayloadTimeout).
+    #[cfg(feature = "streaming")]
+    pub payload_timeout: Duration,
 }
 
 /// What counts as silence of the client. One and a half times the keep alive of it end the connection.
@@ -69,6 +73,8 @@ impl Default for Accept<'_> {
             topic_aliases: TopicAliases::NONE,
             liveness: Liveness::Packets,
             disconnect_timeout: DISCONNECT_TIMEOUT,
+            #[cfg(feature = "streaming")]
+            payload_timeout: Duration::from_secs(30),
         }
     }
 }

@@ -100,7 +100,7 @@ impl End for Server {
     }
 
     /// DISCONNECT, which takes the will back. [MQTT-3.14.4-3], [MQTT-3.1.2-10] in 3.1.1
-    fn is_awaited(packet_type: PacketType) -> bool {
+    fn is_awaited(_: &Engine<'_, Self>, packet_type: PacketType) -> bool {
         packet_type == PacketType::Disconnect
     }
 
@@ -327,6 +327,10 @@ impl<'m> Engine<'m, Server> {
         let oversized = if may_exceed { accept.oversized } else { Oversized::Disconnect };
         self.core.terms.agree(accept.acknowledgement, accept.offline, oversized);
         self.core.disconnect_timeout = seconds(accept.disconnect_timeout).max(1);
+        #[cfg(feature = "streaming")]
+        {
+            self.core.payload_timeout = seconds(accept.payload_timeout).max(1);
+        }
         self.core.keep_alive = KeepAlive::watching(
             properties.server_keep_alive().unwrap_or(asked.keep_alive),
             accept.liveness == Liveness::Bytes,

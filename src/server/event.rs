@@ -2,6 +2,8 @@
 
 use crate::error::CloseReason;
 use crate::event::{CommonEvent, Message, Outcome, StrayPacket};
+#[cfg(feature = "streaming")]
+use crate::event::{MessagePart, PayloadRequest};
 use crate::wire::{
     Auth, ConnectPacket, DisconnectPacket, List, PacketId, Properties, QoS, ReasonCode, Subscription, Version,
 };
@@ -30,8 +32,18 @@ pub enum Event<'i> {
     /// The client goes on with the authentication, or begins a new one. Before `accept`, answer with `authenticate`,
     /// `accept` or `reject` before the next poll; later with `authenticate`, or `disconnect`. 5.0 only.
     Authenticating(Auth<'i>),
-    /// A message arrived.
+    /// A message arrived; of one that is larger than the inbox, where [`Oversized`](crate::Oversized) says so, the first part.
     Message(Message<'i>),
+    /// More of the payload of a message that is larger than the inbox, behind its [`Message`](Self::Message) and earlier parts.
+    #[cfg(feature = "streaming")]
+    MessagePart(MessagePart<'i>),
+    /// The connection ended before the last part of a message came: what was told of it is to be thrown away. It was not acknowledged. One of QoS 1 or 2
+    /// comes again from its beginning if the session goes on.
+    #[cfg(feature = "streaming")]
+    MessageAborted,
+    /// A message whose payload stays with the application is being sent, and its next piece is due.
+    #[cfg(feature = "streaming")]
+    PayloadRequested(PayloadRequest),
     /// A publish of QoS 1 or 2 has come to its end.
     Published {
         /// What `publish` returned.
@@ -117,6 +129,12 @@ impl<'i> From<CommonEvent<'i>> for Event<'i> {
     fn from(happened: CommonEvent<'i>) -> Self {
         match happened {
             CommonEvent::Message(message) => Self::Message(message),
+            #[cfg(feature = "streaming")]
+            CommonEvent::MessagePart(part) => Self::MessagePart(part),
+            #[cfg(feature = "streaming")]
+            CommonEvent::MessageAborted => Self::MessageAborted,
+            #[cfg(feature = "streaming")]
+            CommonEvent::PayloadRequested(request) => Self::PayloadRequested(request),
             CommonEvent::Published { packet_id, outcome, properties } => {
                 Self::Published { packet_id, outcome, properties }
             }

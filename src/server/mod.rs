@@ -9,6 +9,8 @@ mod event;
 mod identity;
 mod requests;
 mod state;
+#[cfg(feature = "streaming")]
+mod streaming;
 
 use core::fmt;
 use core::time::Duration;
@@ -245,15 +247,19 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         attempt!("acknowledge_with", self.0.engine().acknowledge_with(handle, reason_code, properties))
     }
 
-    /// Ends the connection, after everything that needs no answer has left: acknowledgements, messages of QoS 0, and
-    /// those of QoS 1 and 2 within the quota; or once every exchange is over, as [`Disconnect::when`] says. What is published from now on
-    /// is refused as [`CommandError::Closing`]; what was accepted before leaves within the quota. Of what is received from now on, only acknowledgements and DISCONNECT are taken.
-    /// 3.1.1 has no packet for it; the transport is just closed.
+    /// Ends the connection by DISCONNECT; in 3.1.1, where a server has no such packet, by closing the transport.
+    /// [`Disconnect::when`] says what leaves first: by default everything that needs no answer, which is acknowledgements, messages
+    /// of QoS 0, and messages of QoS 1 and 2 within the quota.
+    ///
+    /// From now on every `publish` is refused as [`CommandError::Closing`]. Of what the client sends from now on, the session takes only
+    /// acknowledgements and DISCONNECT.
+    ///
+    /// Before [`accept`](Self::accept) a server may not send DISCONNECT: [`reject`](Self::reject) says no by CONNACK. [MQTT-3.14.0-1]
     ///
     /// # Errors
     ///
-    /// [`CommandError::Offline`] unless connected; [`CommandError::Forbidden`] for what DISCONNECT cannot say; [`CommandError::Full`] if it
-    /// does not fit now.
+    /// [`CommandError::Offline`] unless connected; [`CommandError::Closing`]; [`CommandError::Forbidden`] for what DISCONNECT cannot say;
+    /// [`CommandError::Full`] if it does not fit now.
     pub fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), CommandError> {
         attempt!("disconnect", self.0.engine().disconnect(disconnect))
     }

@@ -78,6 +78,11 @@ pub struct Connect<'a> {
     /// written they have as long again, up to ten times as long in all. What did not leave by then is told as
     /// [`CloseReason::DisconnectTimeout`](crate::CloseReason::DisconnectTimeout).
     pub disconnect_timeout: Duration,
+    /// How long the application may take for the next piece of a payload that it is asked for: 1 to 255 seconds, whole ones; 30 seconds by
+    /// default. Then the connection ends in [`CloseReason::PayloadTimeout`](crate::CloseReason::PayloadTimeout). The server waits for the
+    /// rest of the packet for one and a half times the keep alive, perhaps, so it should be shorter than that.
+    #[cfg(feature = "streaming")]
+    pub payload_timeout: Duration,
 }
 
 impl<'a> Connect<'a> {
@@ -104,6 +109,8 @@ impl<'a> Connect<'a> {
             retry_interval: Duration::ZERO,
             response_timeout: Duration::from_secs(10),
             disconnect_timeout: Duration::from_secs(5),
+            #[cfg(feature = "streaming")]
+            payload_timeout: Duration::from_secs(30),
         }
     }
 }

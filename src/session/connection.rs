@@ -10,8 +10,7 @@ use crate::engine::state::{
 use crate::engine::{Announcement, Digest, End, Engine, Processed, SHORTEST, StepOf, is_announced, received, tell};
 use crate::error::{CloseReason, CommandError, SizeLimit};
 use crate::event::{Event, StrayPacket};
-use crate::flow::identifiers::{SlotId, slot_mut};
-use crate::flow::sender::Sent;
+use crate::flow::identifiers::SlotId;
 use crate::inbox::{Inbox, Unread};
 use crate::keepalive::KeepAlive;
 use crate::outbox::{Order, Place};
@@ -46,6 +45,8 @@ flags! {
         lasting, with_lasting = 8;
         /// Request Problem Information 0.
         undiagnosed, with_undiagnosed = 16;
+        /// Said by DISCONNECT, not by CONNECT: the session ends with this connection.
+        ending, with_ending = 128;
     }
 }
 
@@ -100,9 +101,13 @@ impl End for Client {
         }
     }
 
-    /// What ends a request.
-    fn is_awaited(packet_type: PacketType) -> bool {
-        matches!(packet_type, PacketType::Suback | PacketType::Unsuback)
+    /// What ends a request, and what says which session there is.
+    fn is_awaited(engine: &Engine<'_, Self>, packet_type: PacketType) -> bool {
+        match packet_type {
+            PacketType::Suback | PacketType::Unsuback => true,
+            PacketType::Connack => Self::is_beginning(engine),
+            _ => false,
+        }
     }
 
     /// [MQTT-3.2.0-1]
@@ -164,7 +169,6 @@ impl End for Client {
 
     fn ended(engine: &mut Engine<'_, Self>) {
         engine.core.end.ping = Ping::NONE;
-        engine.drop_requests();
     }
 
     fn dropped(&mut self) -> &mut u8 {
@@ -263,12 +267,11 @@ impl<'m> Engine<'m, Client> {
 
     /// Whether there are messages in the store. Requests end with their connection, whatever comes.
     fn has_stored_messages(&self) -> bool {
-        let records = self.store.records();
-        let mut immediate = records.first(Order::Immediate);
-        while let Some(place) = immediate.filter(|&place| !records.is_publish(place)) {
-            immediate = records.after(place);
+        let mut immediate = self.store.first(Order::Immediate);
+        while let Some(place) = immediate.filter(|&place| !self.store.is_publish(place)) {
+            immediate = self.store.after(place);
         }
-        immediate.is_some() || records.first(Order::Acknowledged).is_some()
+        immediate.is_some() || self.store.first(Order::Acknowledged).is_some()
     }
 
     fn begin(&mut self, connect: &Connect<'_>, clean_start: bool, client: ClientHash, receive_maximum: u16) {
@@ -297,6 +300,10 @@ impl<'m> Engine<'m, Client> {
         // CONNACK says how much of it the server allows.
         self.core.quota = connect.max_inflight.max(1);
         self.core.disconnect_timeout = seconds(connect.disconnect_timeout).max(1);
+        #[cfg(feature = "streaming")]
+        {
+            self.core.payload_timeout = seconds(connect.payload_timeout).max(1);
+        }
         self.core.limits = Limits::NONE;
         self.core.support = Support::NONE;
         self.core.phase = Phase::Connecting;
@@ -346,7 +353,7 @@ impl<'m> Engine<'m, Client> {
         {
             self.core.client = hash(assigned);
         }
-        self.core.end.request = request.with_awaiting_connack(false);
+        self.core.end.request = request.with_awaiting_connack(false).with_ending(false);
         self.core.limits = Limits::ALL;
         self.core.support = Support::ALL;
         if v5 {
@@ -358,6 +365,7 @@ impl<'m> Engine<'m, Client> {
             self.session_was_lost();
         }
         let lasting = match properties.session_expiry_interval() {
+            _ if request.ending() => false,
             Some(seconds) => seconds != 0,
             None => request.lasting(),
         };
@@ -444,13 +452,18 @@ impl<'m> Engine<'m, Client> {
     }
 
     pub(crate) fn disconnect(&mut self, disconnect: &command::Disconnect<'_>) -> Result<(), CommandError> {
-        self.check_online()?;
+        let is_connecting = self.core.phase == Phase::Connecting;
+        if !is_connecting {
+            self.check_online()?;
+        }
         let expiry = disconnect.properties.session_expiry_interval();
         if expiry.is_some_and(|seconds| seconds != 0) && !self.core.end.request.lasting() {
             return Err(CommandError::ExpiryRaised);
         }
         self.leave(disconnect)?;
         match expiry {
+            // Which session there is, CONNACK says.
+            Some(seconds) if is_connecting => self.core.end.request = self.core.end.request.with_ending(seconds == 0),
             Some(0) => self.core.terms.set_session_lifetime(SessionLifetime::UntilClose),
             Some(_) => self.core.terms.set_session_lifetime(SessionLifetime::Kept),
             None => {}
@@ -461,8 +474,11 @@ impl<'m> Engine<'m, Client> {
     pub(crate) fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), CommandError> {
         let due = matches!(
             (self.core.phase, self.core.news.authentication(), auth.reason_code),
-            (Phase::Connecting | Phase::Online, Authentication::Due, ReasonCode::ContinueAuthentication)
-                | (Phase::Online, Authentication::Settled, ReasonCode::Reauthenticate)
+            (
+                Phase::Connecting | Phase::Awaiting | Phase::Online,
+                Authentication::Due,
+                ReasonCode::ContinueAuthentication,
+            ) | (Phase::Online, Authentication::Settled, ReasonCode::Reauthenticate)
         );
         self.authenticate_if(due, auth)
     }
@@ -493,26 +509,6 @@ impl<'m> Engine<'m, Client> {
         });
         Ok(tell(step, Event::Authenticating(auth)))
     }
-
-    /// SUBSCRIBE and UNSUBSCRIBE are no session state, not even unsent. Each that is lost is still to be told.
-    fn drop_requests(&mut self) {
-        if self.core.end.requests == 0 {
-            return;
-        }
-        let mut next = self.store.records().first(Order::Immediate);
-        while let Some(place) = next {
-            next = self.store.records().after(place);
-            if !self.store.records().is_publish(place) {
-                self.store.remove(Order::Immediate, place);
-            }
-        }
-        for id in (1..=u16::MAX).take(self.slots.len()).filter_map(SlotId::new) {
-            if let Some(slot) = slot_mut(self.slots, id).filter(|slot| slot.sent() == Sent::Requesting) {
-                slot.set_sent(slot.sent().carried_over());
-                self.core.untold.push(self.slots, id);
-            }
-        }
-    }
 }
 
 impl Request {
@@ -520,7 +516,7 @@ impl Request {
 
     /// What becomes of messages in flight if the server has lost the session: beside the flags.
     const fn lost_session(self) -> LostSession {
-        match self.0 >> Self::LOST_SESSION_SHIFT {
+        match self.0 >> Self::LOST_SESSION_SHIFT & 3 {
             0 => LostSession::Standard,
             1 => LostSession::Report,
             _ => LostSession::Republish,

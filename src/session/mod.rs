@@ -4,6 +4,8 @@ pub(crate) mod command;
 mod connection;
 mod ping;
 mod requests;
+#[cfg(feature = "streaming")]
+mod streaming;
 
 use core::fmt;
 
@@ -248,15 +250,40 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
         attempt!("acknowledge_with", self.0.engine().acknowledge_with(handle, reason_code, properties))
     }
 
-    /// Ends the connection, after everything that needs no answer has left: acknowledgements, messages of QoS 0, and
-    /// those of QoS 1 and 2 within the quota; or once every exchange is over, as [`Disconnect::when`] says. What is published from now on
-    /// is refused as [`CommandError::Closing`]; what was accepted before leaves within the quota. Of what is received from now on, only acknowledgements are taken: a message that
-    /// is behind in the inbox comes again on the next connection.
+    /// Ends the connection by DISCONNECT. [`Disconnect::when`] says what leaves first: by default everything that needs no answer,
+    /// which is acknowledgements, messages of QoS 0, and messages of QoS 1 and 2 within the quota.
+    ///
+    /// From now on every `publish`, `subscribe` and `unsubscribe` is refused as [`CommandError::Closing`]. Of what the server sends from
+    /// now on, the session takes only acknowledgements: a message that is behind in the inbox comes again on the next connection.
+    ///
+    /// Before CONNACK nothing may leave but CONNECT and AUTH, so DISCONNECT follows them at once ([MQTT-3.1.2-30]): queued messages wait
+    /// for the next connection, or are dropped, as after any connection, and queued requests end in
+    /// [`Event::RequestLost`](crate::Event::RequestLost). A CONNACK that comes before the transport is closed still counts:
+    /// [`Event::Connected`](crate::Event::Connected) says whether the server had the session, or the connection ends in
+    /// [`CloseReason::ConnectionRefused`](crate::CloseReason::ConnectionRefused). Without CONNACK the session stays what it was, and a
+    /// clean start is asked for again by the next `connect`. [`DisconnectWhen::Completed`](crate::DisconnectWhen::Completed) waits for CONNACK.
+    ///
+    /// ```
+    /// # #[cfg(feature = "v311")] {
+    /// # use mqtt_session::{CloseReason, Connect, Disconnect, Inbox, Instant, Session, Step, Version};
+    /// # let (mut session, mut inbox): (Session<256, 8, 8>, Inbox<[u8; 256]>) = (Session::new(), Inbox::new());
+    /// # let now = Instant::from_millis(0);
+    /// session.connect(&mut inbox, &Connect::new(Version::V311, "meter-7"))?;
+    /// session.disconnect(&Disconnect::default())?;
+    /// let Step::Transmit([0x10, ..]) = session.poll(&mut inbox, now) else { panic!() };
+    /// session.transmitted(usize::MAX);
+    /// let Step::Transmit([0xE0, 0]) = session.poll(&mut inbox, now) else { panic!() };
+    /// session.transmitted(2);
+    /// let Step::Close(CloseReason::Disconnected) = session.poll(&mut inbox, now) else { panic!() };
+    /// # }
+    /// # Ok::<(), mqtt_session::CommandError>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`CommandError::Offline`] unless connected; [`CommandError::ExpiryRaised`]; [`CommandError::Full`] if a DISCONNECT with long
-    /// properties does not fit now.
+    /// [`CommandError::Offline`] unless there is a connection or one has been asked for by [`connect`](Self::connect);
+    /// [`CommandError::Closing`]; [`CommandError::ExpiryRaised`]; [`CommandError::Forbidden`] for what DISCONNECT cannot say;
+    /// [`CommandError::Full`] if DISCONNECT does not fit now, because CONNECT is not yet written or DISCONNECT has long properties.
     pub fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Result<(), CommandError> {
         attempt!("disconnect", self.0.engine().disconnect(disconnect))
     }
@@ -455,4 +482,4 @@ impl<const STORE: usize, const OUTBOUND: usize, const INBOUND: usize, const CONT
 
 // What the README promises: a client with eight messages each way, besides the bytes of packets.
 #[cfg(target_pointer_width = "32")]
-const _: () = assert!(size_of::<Session<0, 8, 8, 0>>() <= 256);
+const _: () = assert!(size_of::<Session<0, 8, 8, 0>>() <= if cfg!(feature = "streaming") { 260 } else { 256 });

@@ -118,12 +118,12 @@ impl Engine<'_, Client> {
     // Its checks were made by the command unless that came before CONNACK.
     #[inline(never)]
     pub(super) fn vet_request<'i>(&mut self, id: SlotId, place: Place) -> Option<Event<'i>> {
-        if !matches!(self.core.phase, Phase::Online | Phase::Leaving) {
+        if !self.core.phase.publishes() {
             return None;
         }
         let asked = Asked(slot(self.slots, id)?.link());
         let checked = asked.check(self.core.support());
-        let error = checked.and_then(|()| self.check_peer(self.store.records().packet(place).len())).err()?;
+        let error = checked.and_then(|()| self.check_peer(self.store.packet(place).len())).err()?;
         self.store.remove(Order::Immediate, place);
         self.end_request(id).map(|packet_id| Event::RequestUnsendable { packet_id, error })
     }

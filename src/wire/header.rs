@@ -51,6 +51,39 @@ impl Header {
     }
 }
 
+/// The length of a fixed header whose Remaining Length takes as many bytes as there may be. So is that of a stored PUBLISH which stands
+/// for one whose payload is elsewhere; a header that is sent is never padded. [MQTT-1.5.5-1]
+#[cfg(feature = "streaming")]
+pub(crate) const PADDED_HEADER: usize = 5;
+
+/// Whether the header of a stored packet is padded. Its last byte says so: the highest digit of a number of four bytes is not 0.
+#[cfg(feature = "streaming")]
+pub(crate) fn is_padded(packet: &[u8]) -> bool {
+    matches!(packet, [_, 0x80..=0xFF, 0x80..=0xFF, 0x80..=0xFF, 0, ..])
+}
+
+/// A header of as many bytes as there may be. [`is_padded`] holds as long as `remaining` is below 2,097,152.
+#[cfg(feature = "streaming")]
+pub(crate) fn padded_header(first_byte: u8, remaining: u32) -> [u8; PADDED_HEADER] {
+    let digit = |shift: u32| {
+        let [low, ..] = (remaining >> shift).to_le_bytes();
+        low & 0x7F
+    };
+    [first_byte, digit(0) | 0x80, digit(7) | 0x80, digit(14) | 0x80, digit(21)]
+}
+
+/// A fixed header, and its length. [MQTT-1.5.5-1]
+#[cfg(feature = "streaming")]
+pub(crate) fn fixed_header(first_byte: u8, remaining: u32) -> ([u8; PADDED_HEADER], usize) {
+    let [first_byte, mut digits @ ..] = padded_header(first_byte, remaining);
+    let len = usize::from(VariableByteInteger::shortest(remaining));
+    if let Some(last) = digits.get_mut(len.wrapping_sub(1)) {
+        *last &= 0x7F;
+    }
+    let [a, b, c, d] = digits;
+    ([first_byte, a, b, c, d], len.wrapping_add(1))
+}
+
 /// The length of the packet at the front of `bytes`, whose header is known to be sound.
 pub(crate) fn packet_len(bytes: &[u8]) -> Option<usize> {
     let remaining = VariableByteInteger::read(bytes.get(1..)?).ok()?;

@@ -48,6 +48,8 @@ pub(crate) use connect::connect_level;
 pub(crate) use connect::connect_version;
 pub(crate) use frame::Frame;
 pub(crate) use header::packet_len;
+#[cfg(feature = "streaming")]
+pub(crate) use header::{PADDED_HEADER, fixed_header, is_padded, padded_header};
 pub(crate) use kind::PublishFlags;
 pub(crate) use property::{Announcing, Secret, Unshown};
 pub(crate) use publish::{Aliased, publish_expiry_offset, publish_id_offset};

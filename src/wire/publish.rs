@@ -83,8 +83,8 @@ impl Delivery {
 }
 
 impl<'a> PublishPacket<'a> {
-    // Part of what takes the message, so that its fields go straight into the event.
-    #[inline]
+    // Part of what takes the message, so that its fields go straight into the event, where that costs nothing but bytes.
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     pub(crate) fn read(first_byte: u8, mut reader: Reader<'a>) -> Result<Self, Violation> {
         let PublishFlags { dup, qos, retain } = PublishFlags::of_first_byte(first_byte)?;
         let topic = reader.characters();
@@ -183,6 +183,12 @@ impl<'p> Aliased<'p> {
             rest,
         })
     }
+
+    /// Of the stored packet, the last `stored` bytes stand for a payload of this length.
+    #[cfg(feature = "streaming")]
+    pub(crate) const fn with_payload(self, stored: usize, payload: usize) -> Self {
+        Self { rest: self.rest.wrapping_sub(stored).wrapping_add(payload), ..self }
+    }
 }
 
 impl Layout for Aliased<'_> {
@@ -219,7 +225,7 @@ impl<'p> Stored<'p> {
         // What is read here is the same in both versions.
         let mut reader = Reader::new(Version::LATEST, Role::Client, packet);
         let first_byte = reader.byte();
-        reader.variable();
+        reader.skip_variable();
         Self { first_byte, topic: reader.binary(), behind: reader }
     }
 }

@@ -143,6 +143,14 @@ impl<'a> Reader<'a> {
         0
     }
 
+    /// A variable byte integer in whatever form. What it counts is the caller's affair, so its value is not told.
+    pub(crate) fn skip_variable(&mut self) {
+        match VariableByteInteger::read(self.rest) {
+            Ok(integer) => drop(self.bytes(integer.len().into())),
+            Err(violation) => self.fail(violation),
+        }
+    }
+
     pub(crate) fn packet_id(&mut self) -> PacketId {
         PacketId::new(self.two()).unwrap_or_else(|| {
             self.fail(Violation::PacketIdentifierZero);

@@ -219,6 +219,18 @@ pub(crate) trait Layout {
 pub(crate) struct Extent(u32);
 
 impl Extent {
+    /// That of a packet with so many bytes behind its fixed header.
+    #[cfg(feature = "streaming")]
+    pub(crate) fn of(remaining: usize) -> Self {
+        Self(u32::try_from(remaining).unwrap_or(u32::MAX))
+    }
+
+    /// How many bytes are behind the fixed header.
+    #[cfg(feature = "streaming")]
+    pub(crate) const fn remaining(self) -> u32 {
+        self.0
+    }
+
     /// The length of the whole packet in bytes.
     pub(crate) fn len(self) -> usize {
         let remaining = usize::try_from(self.0).unwrap_or(usize::MAX);
@@ -266,6 +278,26 @@ impl<'p> Measured<'p> {
     /// The length of what [`encode`](Self::encode) writes.
     pub(crate) fn front_len(&self) -> usize {
         self.len().saturating_sub(self.packet.tail())
+    }
+
+    #[cfg(feature = "streaming")]
+    pub(crate) fn first_byte(&self) -> u8 {
+        self.packet.first_byte()
+    }
+
+    /// The length of what [`encode_body`](Self::encode_body) writes.
+    #[cfg(feature = "streaming")]
+    pub(crate) fn body_len(&self) -> usize {
+        usize::try_from(self.extent.0).unwrap_or(usize::MAX).saturating_sub(self.packet.tail())
+    }
+
+    /// Writes what follows the fixed header, but for its tail, to the front of `out` and tells the length of that.
+    #[cfg(feature = "streaming")]
+    pub(crate) fn encode_body(&self, out: &mut [u8]) -> Result<usize, Unencodable> {
+        let room = out.len();
+        let mut writer = Writer::new(Purpose::Write, self.version, self.to, out);
+        self.packet.body(&mut writer);
+        if writer.written > room { Err(Unencodable::NoRoom(writer.written)) } else { Ok(writer.written) }
     }
 
     /// Writes the packet, but for its tail, to the front of `out` and tells the length of that.

@@ -181,7 +181,7 @@ fn exceeding(maximum_packet_size: MaximumPacketSize, oversized: Oversized) -> Tr
 
 /// The rest comes in, and is nothing to anybody.
 fn passes<const CONTROL: usize, const INBOX: usize>(t: &mut Trace<1024, 8, 8, CONTROL, INBOX>) {
-    while t.wants_to_read() {
+    while t.wants_to_read() && !t.wants_to_write() {
         t.quiet();
     }
 }
@@ -197,17 +197,16 @@ fn what_may_exceed_the_inbox_of_a_client_is_skipped() {
                 t.receives(large(first, 7, len));
                 let len = u32::try_from(len).unwrap();
                 t.tells(&Event::Skipped { topic: "t", qos, retain, len });
+                passes(&mut t);
                 match qos {
                     QoS::AtMostOnce => {}
                     QoS::AtLeastOnce => t.sends(puback(7)),
                     QoS::ExactlyOnce => {
                         t.sends(pubrec(7));
-                        passes(&mut t);
                         t.receives(pubrel(7));
                         t.sends(pubcomp(7));
                     }
                 }
-                passes(&mut t);
                 t.quiet();
             }
         }
@@ -314,6 +313,9 @@ fn what_may_exceed_the_inbox_of_a_server_is_skipped() {
         if is_skipped {
             let len = u32::try_from(len).unwrap();
             t.tells(&server::Event::Skipped { topic: "t", qos: QoS::AtLeastOnce, retain: false, len });
+            while !t.wants_to_write() {
+                t.quiet();
+            }
             t.sends(puback(7).bytes(Version::V5));
             t.quiet();
         } else {

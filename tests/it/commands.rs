@@ -13,9 +13,9 @@ use std::thread;
 use crate::support::{self, encode, hex, to_hex};
 use mqtt_session::wire::{Auth, Connack, Packet, Properties};
 use mqtt_session::{
-    Acknowledge, CloseReason, CommandError, Connect, Disconnect, Event, Handle, Inbox, Instant, LostSession, Message,
-    Outcome, PacketId, Property, Publish, QoS, ReasonCode, Role, Session, SizeLimit, Step, Subscribe, Subscription,
-    Unsubscribe, Version, Violation,
+    Acknowledge, CloseReason, CommandError, Connect, Disconnect, DisconnectWhen, Event, Handle, Inbox, Instant,
+    LostSession, Message, Outcome, PacketId, Property, Publish, QoS, ReasonCode, Role, Session, SizeLimit, Step,
+    Subscribe, Subscription, Unsubscribe, Version, Violation,
 };
 
 const VERSIONS: [Version; 2] = [Version::V311, Version::V5];
@@ -281,7 +281,9 @@ fn answer(first: u8, id: u16) -> Vec<u8> {
 enum At {
     Never,
     Connecting,
+    Awaiting,
     Online,
+    Completing,
     Leaving,
     Failing,
     Parting,
@@ -290,10 +292,12 @@ enum At {
     Closed,
 }
 
-const EVERYWHERE: [At; 9] = [
+const EVERYWHERE: [At; 11] = [
     At::Never,
     At::Connecting,
+    At::Awaiting,
     At::Online,
+    At::Completing,
     At::Leaving,
     At::Failing,
     At::Parting,
@@ -339,11 +343,15 @@ impl Stage {
         match at {
             At::Never => *rig = Rig::new(version),
             At::Online => {}
-            At::Connecting => {
+            At::Connecting | At::Awaiting => {
                 rig.lose();
                 rig.connect(kept(version)).unwrap();
                 rig.settle();
+                if at == At::Awaiting {
+                    rig.session.disconnect(&COMPLETED).unwrap();
+                }
             }
+            At::Completing => rig.session.disconnect(&COMPLETED).unwrap(),
             At::Leaving => rig.disconnect().unwrap(),
             At::Failing if version == Version::V311 => return None,
             At::Failing => {
@@ -416,13 +424,21 @@ enum Command {
     AcknowledgeQos2,
     AcknowledgeDead,
     AcknowledgeForeign,
+    AcknowledgeWith,
+    AcknowledgeWithNotNext,
+    AcknowledgeWithDead,
     Disconnect,
+    DisconnectCompleted,
+    Ping,
+    GiveUp,
+    GiveUpQueued,
+    GiveUpNothing,
     Continue,
     Reauthenticate,
     OtherMethod,
 }
 
-const COMMANDS: [Command; 23] = [
+const COMMANDS: [Command; 31] = [
     Command::Connect,
     Command::ConnectOther,
     Command::ConnectOtherClean,
@@ -442,11 +458,26 @@ const COMMANDS: [Command; 23] = [
     Command::AcknowledgeQos2,
     Command::AcknowledgeDead,
     Command::AcknowledgeForeign,
+    Command::AcknowledgeWith,
+    Command::AcknowledgeWithNotNext,
+    Command::AcknowledgeWithDead,
     Command::Disconnect,
+    Command::DisconnectCompleted,
+    Command::Ping,
+    Command::GiveUp,
+    Command::GiveUpQueued,
+    Command::GiveUpNothing,
     Command::Continue,
     Command::Reauthenticate,
     Command::OtherMethod,
 ];
+
+/// Once every exchange is over.
+const COMPLETED: Disconnect<'static> = Disconnect {
+    reason_code: ReasonCode::Success,
+    properties: Properties::EMPTY,
+    when: DisconnectWhen::Completed { timeout: None },
+};
 
 /// Of whatever size.
 const TOO_LARGE: CommandError = too_large(SizeLimit::Store, 0, 0);
@@ -466,7 +497,23 @@ fn foreign() -> Handle {
 
 impl Command {
     fn call(self, stage: &mut Stage) -> Result<(), CommandError> {
-        let Stage { qos1, qos2, dead, ref mut rig, .. } = *stage;
+        let Stage { qos1, qos2, dead, shown, queued, ref mut rig, .. } = *stage;
+        let mut give_up = |id| if rig.session.give_up(id) { Ok(()) } else { Err(CommandError::StaleHandle) };
+        match self {
+            Self::GiveUp => return give_up(shown),
+            Self::GiveUpQueued => return give_up(queued),
+            Self::GiveUpNothing => return give_up(PacketId::MAX),
+            _ => {}
+        }
+        let why = [Property::ReasonString("why")];
+        let mut acknowledge_with =
+            |handle| rig.session.acknowledge_with(handle, ReasonCode::Success, Properties::of(&why));
+        match self {
+            Self::AcknowledgeWith => return acknowledge_with(qos1),
+            Self::AcknowledgeWithNotNext => return acknowledge_with(qos2),
+            Self::AcknowledgeWithDead => return acknowledge_with(dead),
+            _ => {}
+        }
         let other = Connect { client_id: "d", ..kept(rig.version) };
         match self {
             Self::Connect => rig.connect(kept(rig.version)),
@@ -496,6 +543,14 @@ impl Command {
             Self::AcknowledgeDead => rig.acknowledge(dead),
             Self::AcknowledgeForeign => rig.acknowledge(foreign()),
             Self::Disconnect => rig.disconnect(),
+            Self::DisconnectCompleted => rig.session.disconnect(&COMPLETED),
+            Self::Ping => rig.session.ping(),
+            Self::GiveUp
+            | Self::GiveUpQueued
+            | Self::GiveUpNothing
+            | Self::AcknowledgeWith
+            | Self::AcknowledgeWithNotNext
+            | Self::AcknowledgeWithDead => unreachable!("above"),
             Self::Continue => rig.authenticate(ReasonCode::ContinueAuthentication, "m", b"d"),
             Self::Reauthenticate => rig.authenticate(ReasonCode::Reauthenticate, "m", b"d"),
             Self::OtherMethod => rig.authenticate(ReasonCode::Reauthenticate, "other", b"d"),
@@ -506,7 +561,7 @@ impl Command {
     fn expected(self, version: Version, at: At) -> Result<(), CommandError> {
         let accepted = match at {
             At::Never => Err(CommandError::Offline),
-            At::Leaving | At::Failing | At::Parting => Err(CommandError::Closing),
+            At::Awaiting | At::Completing | At::Leaving | At::Failing | At::Parting => Err(CommandError::Closing),
             _ => Ok(()),
         };
         let online = match at {
@@ -526,15 +581,38 @@ impl Command {
             Self::PublishTooLarge => accepted.and(Err(TOO_LARGE)),
             Self::PublishForbidden => accepted.and(forbidden),
             Self::PublishAlias => accepted.and(Err(CommandError::Reserved)),
-            Self::Subscribe | Self::Unsubscribe if at == At::Connecting => Ok(()),
-            Self::Subscribe | Self::Unsubscribe | Self::Disconnect => online,
+            Self::Subscribe | Self::Unsubscribe | Self::Disconnect | Self::DisconnectCompleted
+                if at == At::Connecting =>
+            {
+                Ok(())
+            }
+            Self::Subscribe | Self::Unsubscribe | Self::Disconnect | Self::DisconnectCompleted | Self::Ping => online,
             Self::SubscribeNothing if at == At::Connecting => forbidden,
             Self::SubscribeNothing => online.and(forbidden),
-            Self::AcknowledgeQos1 if matches!(at, At::Connecting | At::Reporting | At::Closed) => {
+            Self::AcknowledgeQos1 if matches!(at, At::Connecting | At::Awaiting | At::Reporting | At::Closed) => {
                 Err(CommandError::StaleHandle)
             }
+            Self::GiveUp if at != At::Never => Ok(()),
+            // 3.1.1 has no quota that would hold it back.
+            Self::GiveUpQueued if version == Version::V311 && at == At::Parting => Ok(()),
+            Self::GiveUp | Self::GiveUpQueued | Self::GiveUpNothing => Err(CommandError::StaleHandle),
             Self::AcknowledgeQos1 | Self::AcknowledgeQos2 if at == At::Never => Err(CommandError::StaleHandle),
             Self::AcknowledgeQos1 | Self::AcknowledgeQos2 => Ok(()),
+            Self::AcknowledgeWith if Self::AcknowledgeQos1.expected(version, at).is_err() => {
+                Err(CommandError::StaleHandle)
+            }
+            Self::AcknowledgeWith | Self::AcknowledgeWithNotNext if at == At::Never => Err(CommandError::StaleHandle),
+            Self::AcknowledgeWith | Self::AcknowledgeWithNotNext if version == Version::V311 => {
+                Err(CommandError::NotInVersion)
+            }
+            Self::AcknowledgeWith | Self::AcknowledgeWithNotNext
+                if !matches!(at, At::Online | At::Completing | At::Leaving) =>
+            {
+                Err(CommandError::Offline)
+            }
+            Self::AcknowledgeWith => Ok(()),
+            Self::AcknowledgeWithNotNext => Err(CommandError::NotNext),
+            Self::AcknowledgeWithDead => Err(CommandError::StaleHandle),
             Self::AcknowledgeDead | Self::AcknowledgeForeign => Err(CommandError::StaleHandle),
             Self::Reauthenticate if version == Version::V5 && at == At::Online => Ok(()),
             Self::Continue | Self::Reauthenticate | Self::OtherMethod => Err(CommandError::NotAuthenticating),
@@ -580,6 +658,26 @@ fn every_command_in_every_phase() {
 fn a_session_is_online_between_connack_and_the_end() {
     for stage in Stage::every() {
         assert_eq!(stage.rig.session.is_online(), stage.at == At::Online, "{:?}", stage.at);
+    }
+}
+
+/// How many received messages are open, and whether all has left that needs no answer.
+#[test]
+fn what_is_open_is_told_in_every_phase() {
+    for mut stage in Stage::every() {
+        let (version, at) = (stage.rig.version, stage.at);
+        // Of QoS 1 until the connection ends, of QoS 2 until the session does.
+        let open = match at {
+            At::Never => 0,
+            At::Connecting | At::Awaiting | At::Reporting | At::Closed => 1,
+            _ => 2,
+        };
+        assert_eq!(stage.rig.session.pending_received(), open, "{version:?} {at:?}");
+        // What is queued of QoS 1 needs an answer, and a DISCONNECT that waits for others is not counted.
+        let half_written = matches!(at, At::Failing | At::Parting);
+        assert_eq!(stage.rig.session.is_flushed(), !half_written, "{version:?} {at:?}");
+        let accepted = stage.rig.publish(QoS::AtMostOnce, "x").is_ok();
+        assert_eq!(stage.rig.session.is_flushed(), !half_written && !accepted, "{version:?} {at:?}");
     }
 }
 
@@ -634,7 +732,7 @@ fn a_lost_transport_closes_every_phase() {
         assert_eq!(stage.rig.settle(), [Seen::Close(cause(&seen).unwrap())], "Close is repeated");
         let requests = events(&seen).iter().filter(|event| event.starts_with("RequestLost")).count();
         let expected = match at {
-            At::Never | At::Connecting | At::Closed => 0,
+            At::Never | At::Connecting | At::Awaiting | At::Closed => 0,
             At::Reporting => 1,
             _ => 2,
         };

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::{
-    Acknowledge, CloseReason, CommandError, Disconnect, DisconnectWhen, Event, Outcome, Properties, ReasonCode,
+    Acknowledge, CloseReason, CommandError, Disconnect, DisconnectWhen, Event, Outcome, Properties, ReasonCode, Step,
 };
 
 use crate::known_failures::trace::{Trace, both, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2, suback, subscribe};
@@ -69,6 +69,25 @@ fn what_was_published_comes_to_its_end_first() {
         t.quiet();
         t.receives(puback(3));
         t.acknowledged(3);
+        t.sends(DISCONNECT);
+        t.closes(CloseReason::Disconnected);
+    }
+}
+
+/// However long the application was busy: an answer that lies in the transport counts.
+#[test]
+fn an_answer_that_comes_with_the_last_read_completes() {
+    for mut t in both() {
+        t.connects();
+        t.publish(AtLeastOnce, "a");
+        t.completes(&COMPLETED);
+        t.sends(qos1(1, "a"));
+        t.quiet();
+        t.passes(60_000);
+        let now = t.clock();
+        assert!(matches!(t.session.poll(&mut t.inbox, now), Step::Wait(Some(at)) if at <= now));
+        t.receives(puback(1));
+        t.acknowledged(1);
         t.sends(DISCONNECT);
         t.closes(CloseReason::Disconnected);
     }

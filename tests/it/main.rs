@@ -39,10 +39,12 @@ mod server;
 mod statements;
 mod statics;
 mod strategies;
+mod streaming;
 #[cfg(all(feature = "v311", feature = "v5"))]
 #[path = "../support/mod.rs"]
 mod support;
 mod texts;
 mod topic_tree;
 mod topics;
+mod unconfirmed;
 mod vectors;

@@ -20,6 +20,7 @@ mod requests;
 mod session;
 mod time;
 pub(crate) mod trace;
+mod unconfirmed;
 mod variants;
 mod vectors;
 mod will;

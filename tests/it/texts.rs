@@ -53,6 +53,8 @@ const CAUSES: &[(CloseReason, &str)] = &[
     (CloseReason::DisconnectTimeout, "DISCONNECT did not leave in time"),
     (CloseReason::ConnackTimeout, "CONNACK did not come in time"),
     (CloseReason::PingTimeout, "the server does not answer"),
+    (CloseReason::PayloadAborted, "the application could not go on with a payload"),
+    (CloseReason::PayloadTimeout, "a piece of a payload did not come in time"),
     (
         CloseReason::Violation(ALONE),
         "the peer broke a rule: There is authentication data without an authentication method.",

@@ -18,6 +18,7 @@ mod connection;
 pub(crate) mod driver;
 mod exchange;
 mod faults;
+mod large;
 mod on;
 mod others;
 pub(crate) mod process;
@@ -83,6 +84,7 @@ in_both_versions! {
         faults::few_places;
         faults::without_cuts;
         recovery::tools_come_back;
+        large::files_over_cut_links;
         tools::publish_to_mosquitto_sub;
         tools::mosquitto_pub_to_subscribe;
         tools::echo_between_both;

@@ -52,6 +52,20 @@ pub fn serve(session: &mut mqtt_session::server::Session<256, 4, 4>, inbox: &mut
     matches!(step, Step::Event(Event::Connecting { .. })) && session.accept(&Accept::default()).is_ok()
 }
 
+#[cfg(feature = "streaming")]
+pub fn send_log(session: &mut Meter, log: &[u8]) -> Result<(), CommandError> {
+    let len = u32::try_from(log.len()).unwrap_or(u32::MAX);
+    session.publish_from(&Publish::new("log", &[]), &mqtt_session::Source::new(1, len)).map(drop)
+}
+
+#[cfg(feature = "streaming")]
+pub fn go_on(session: &mut Meter, event: &Event<'_>, log: &[u8]) {
+    if let Event::PayloadRequested(request) = event {
+        let offset = usize::try_from(request.offset).unwrap_or(usize::MAX);
+        session.supply(log.get(offset..).unwrap_or_default());
+    }
+}
+
 #[cfg(feature = "defmt")]
 pub fn tell(step: &Step<'_, Event<'_>>) {
     defmt::info!("{}", step);

@@ -7,11 +7,25 @@ use mqtt_session::server::{self, Accept};
 use mqtt_session::wire::{Suback, Unsuback};
 use mqtt_session::{
     Acknowledge, Auth, Connect, Disconnect, DisconnectWhen, Event, Handle, Inbox, Instant, List, LostSession,
-    MaximumPacketSize, Offline, Oversized, PacketId, Properties, Property, Publish, Session, Step, Subscribe,
+    MaximumPacketSize, Offline, Oversized, PacketId, Properties, Property, Publish, Session, Source, Step, Subscribe,
     Subscription, TopicAliases, Unsubscribe, Version, Will,
 };
 
 use super::input::Input;
+
+/// What is called for messages in pieces, whether or not any is under way.
+macro_rules! go_on {
+    ($session:expr, $input:expr) => {
+        match $input.below(4) {
+            0 => $session.abort_payload().err(),
+            1 => $session.discard_message($input.code()).err(),
+            _ => {
+                $session.supply($input.bytes(60));
+                None
+            }
+        }
+    };
+}
 
 const STORE: usize = 160;
 const OUTBOUND: usize = 3;
@@ -129,7 +143,11 @@ impl Either for Session<STORE, OUTBOUND, INBOUND, 120> {
                     offline: offline(input),
                     ..Publish::new(input.topic(), input.bytes(60))
                 };
-                self.publish(&publish).err()
+                if input.flag() {
+                    self.publish_from(&publish, &source(input)).err()
+                } else {
+                    self.publish(&publish).err()
+                }
             }
             4 => {
                 let subscriptions = [Subscription::new(input.topic(), input.qos())];
@@ -143,8 +161,9 @@ impl Either for Session<STORE, OUTBOUND, INBOUND, 120> {
             }
             8 => {
                 let packet_id = PacketId::new(input.below(9).into()).unwrap_or(PacketId::MIN);
-                match input.below(3) {
+                match input.below(5) {
                     0 => self.ping().err(),
+                    3.. => go_on!(self, input),
                     1 => {
                         self.give_up(packet_id);
                         None
@@ -176,6 +195,7 @@ impl Either for Session<STORE, OUTBOUND, INBOUND, 120> {
     fn told(&mut self, event: &Event<'_>, input: &mut Input<'_>) -> Option<Handle> {
         match event {
             Event::Message(message) => message.handle,
+            Event::MessagePart(part) => part.handle,
             Event::Authenticating(_) => {
                 let method = [Property::AuthenticationMethod("m")];
                 let auth = Auth { reason_code: input.code(), properties: Properties::of(&method) };
@@ -215,12 +235,8 @@ fn connect(
             _ => LostSession::Republish,
         },
         offline: if input.flag() { Offline::Acknowledged } else { Offline::Everything },
-        oversized: if input.flag() { Oversized::Skipped } else { Oversized::Disconnect },
-        maximum_packet_size: match input.below(3) {
-            0 => MaximumPacketSize::Inbox,
-            1 => MaximumPacketSize::Bytes(u32::from(input.byte()) * 2),
-            _ => MaximumPacketSize::Absent,
-        },
+        oversized: oversized(input),
+        maximum_packet_size: maximum_packet_size(input),
         receive_maximum: input.below(4).into(),
         topic_aliases: TopicAliases { maximum: input.below(3).into(), topic: input.below(9).into() },
         retry_interval: Duration::from_secs(input.below(3).into()),
@@ -229,6 +245,27 @@ fn connect(
         ..Connect::new(version, if input.flag() { "" } else { "c" })
     };
     session.connect(inbox, &connect)
+}
+
+fn oversized(input: &mut Input<'_>) -> Oversized {
+    match input.below(3) {
+        0 => Oversized::Disconnect,
+        1 => Oversized::Skipped,
+        _ => Oversized::InPieces,
+    }
+}
+
+fn maximum_packet_size(input: &mut Input<'_>) -> MaximumPacketSize {
+    match input.below(3) {
+        0 => MaximumPacketSize::Inbox,
+        1 => MaximumPacketSize::Bytes(u32::from(input.byte()) * 2),
+        _ => MaximumPacketSize::Absent,
+    }
+}
+
+/// A payload that stays with the application.
+fn source(input: &mut Input<'_>) -> Source {
+    Source { id: input.byte().into(), len: u32::from(input.byte()) * 2, piece: input.byte().into() }
 }
 
 /// How long a message waits.
@@ -260,7 +297,11 @@ impl Either for server::Session<STORE, OUTBOUND, INBOUND, 120> {
                 let topic_alias = NonZeroU16::new(input.below(4).into());
                 let (qos, offline) = (input.qos(), offline(input));
                 let publish = Publish { qos, topic_alias, offline, ..Publish::new(input.topic(), input.bytes(60)) };
-                self.publish(&publish).err()
+                if input.flag() {
+                    self.publish_from(&publish, &source(input)).err()
+                } else {
+                    self.publish(&publish).err()
+                }
             }
             4 => self.disconnect(&disconnect(input)).err(),
             5 => {
@@ -269,12 +310,17 @@ impl Either for server::Session<STORE, OUTBOUND, INBOUND, 120> {
             }
             6 => {
                 let packet_id = PacketId::new(input.below(9).into()).unwrap_or(PacketId::MIN);
-                if input.flag() {
-                    self.give_up(packet_id);
-                } else {
-                    self.cancel(packet_id);
+                match input.below(4) {
+                    0 => {
+                        self.give_up(packet_id);
+                        None
+                    }
+                    1 => {
+                        self.cancel(packet_id);
+                        None
+                    }
+                    _ => go_on!(self, input),
                 }
-                None
             }
             _ => {
                 let handle = handles.get(usize::from(input.byte()) % handles.len().max(1));
@@ -309,6 +355,8 @@ impl Either for server::Session<STORE, OUTBOUND, INBOUND, 120> {
                     properties: Properties::of(&properties[..most]),
                     acknowledgement: if input.flag() { Acknowledge::Manually } else { Acknowledge::AfterHandling },
                     topic_aliases: TopicAliases { maximum: input.below(3).into(), topic: 4 },
+                    oversized: oversized(input),
+                    maximum_packet_size: maximum_packet_size(input),
                     ..Accept::default()
                 };
                 let _ = match input.below(4) {
@@ -319,6 +367,7 @@ impl Either for server::Session<STORE, OUTBOUND, INBOUND, 120> {
                 None
             }
             server::Event::Message(message) => message.handle,
+            server::Event::MessagePart(part) => part.handle,
             server::Event::Subscribing { packet_id, subscriptions, .. } => {
                 let codes: Vec<_> = subscriptions.iter().map(|_| input.code()).collect();
                 let suback = Suback { packet_id: *packet_id, reason_codes: List::of(&codes), properties: List::EMPTY };

@@ -412,6 +412,25 @@ fn t13_a_pubcomp_that_has_not_left_raises_nothing() {
     t.closes(CloseReason::ReceiveMaximumExceeded);
 }
 
+/// T13. Nor does it for a message that was shown on an earlier connection and comes again: it is new here, and one too many.
+#[test]
+fn t13_a_message_that_comes_again_counts_as_a_new_one_does() {
+    let mut t = Trace::<1024, 8, 2>::new(Version::V5);
+    t.connects();
+    t.receives([qos2(1, "old"), qos2(2, "old")]);
+    t.message(qos2(1, "old"));
+    t.message(qos2(2, "old"));
+    t.sends([pubrec(1), pubrec(2)]);
+    t.cut();
+    t.announced = 1;
+    t.resumes();
+    t.receives(([pubrel(1), pubrel(2)], [qos1(3, "a").dup(), qos2(4, "b").dup(), qos2(5, "c")]));
+    t.message(qos1(3, "a").dup());
+    // The answers leave, so that the peer does not send the same once more.
+    t.sends(([pubcomp(1), pubcomp(2)], puback(3), "E0 01 93"));
+    t.closes(CloseReason::ReceiveMaximumExceeded);
+}
+
 /// T13. It ends with the connection.
 #[test]
 fn t13_what_was_borne_is_forgotten_with_the_connection() {

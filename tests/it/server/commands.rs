@@ -4,8 +4,8 @@ use mqtt_session::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::server::{Accept, Event, Session};
 use mqtt_session::wire::{Auth, List, Properties, Suback, Unsuback};
 use mqtt_session::{
-    Acknowledge, CloseReason, CommandError, Disconnect, Handle, Inbox, Instant, Property, Publish, QoS, ReasonCode,
-    SizeLimit, Step, Version,
+    Acknowledge, CloseReason, CommandError, Disconnect, DisconnectWhen, Handle, Inbox, Instant, Property, Publish, QoS,
+    ReasonCode, SizeLimit, Step, Version,
 };
 
 use super::packets::{Bytes, packet_id, puback, pubrec, pubrel, qos0, qos1, qos2, subscribe};
@@ -20,6 +20,7 @@ enum At {
     Rejected,
     Online,
     Requested,
+    Completing,
     Leaving,
     Failing,
     Parting,
@@ -28,13 +29,14 @@ enum At {
     Closed,
 }
 
-const EVERYWHERE: [At; 12] = [
+const EVERYWHERE: [At; 13] = [
     At::Never,
     At::Opened,
     At::Asked,
     At::Rejected,
     At::Online,
     At::Requested,
+    At::Completing,
     At::Leaving,
     At::Failing,
     At::Parting,
@@ -72,6 +74,7 @@ fn stage(version: Version, at: At) -> Option<(Trace, [Handle; 2])> {
             t.receives(subscribe(5, "f"));
             t.asked(5, 1);
         }
+        At::Completing => assert_eq!(t.session.disconnect(&COMPLETED), Ok(())),
         At::Leaving => t.disconnect(ReasonCode::Success),
         At::Failing | At::Parting if version == Version::V311 => return None,
         At::Failing => {
@@ -98,6 +101,13 @@ fn stage(version: Version, at: At) -> Option<(Trace, [Handle; 2])> {
     Some((t, handles))
 }
 
+/// Once every exchange is over.
+const COMPLETED: Disconnect<'static> = Disconnect {
+    reason_code: ReasonCode::Success,
+    properties: Properties::EMPTY,
+    when: DisconnectWhen::Completed { timeout: None },
+};
+
 type Call = fn(&mut Trace, [Handle; 2]) -> Result<(), CommandError>;
 
 type Expected = fn(Version, At) -> Result<(), CommandError>;
@@ -106,17 +116,27 @@ fn publish(t: &mut Trace, qos: QoS) -> Result<(), CommandError> {
     t.try_publish(qos, "x").map(drop)
 }
 
+fn acknowledge_with(t: &mut Trace, handle: Handle) -> Result<(), CommandError> {
+    t.session.acknowledge_with(handle, ReasonCode::Success, Properties::of(&[Property::ReasonString("why")]))
+}
+
 /// What must come of each command, by phase and version.
 #[allow(clippy::too_many_lines, reason = "it is a table")]
 fn commands() -> Vec<(&'static str, Call, Expected)> {
     use At::{
-        Asked, Closed, Draining, Failing, Leaving, Never, Online, Opened, Parting, Rejected, Reporting, Requested,
+        Asked, Closed, Completing, Draining, Failing, Leaving, Never, Online, Opened, Parting, Rejected, Reporting,
+        Requested,
     };
     const CODES: &[ReasonCode] = &[ReasonCode::Success];
     let published: Expected = |_, at| match at {
         Never => Err(CommandError::Offline),
-        Rejected | Leaving | Failing | Parting => Err(CommandError::Closing),
+        Rejected | Completing | Leaving | Failing | Parting => Err(CommandError::Closing),
         _ => Ok(()),
+    };
+    let disconnected: Expected = |_, at| match at {
+        Online | Requested => Ok(()),
+        Rejected | Completing | Leaving | Failing | Parting => Err(CommandError::Closing),
+        Never | Opened | Asked | Draining | Reporting | Closed => Err(CommandError::Offline),
     };
     vec![
         (
@@ -177,7 +197,7 @@ fn commands() -> Vec<(&'static str, Call, Expected)> {
             |t, _| t.session.publish(&Publish::new("t", &[0; 1024])).map(drop),
             |version, at| match at {
                 Never => Err(CommandError::Offline),
-                Rejected | Leaving | Failing | Parting => Err(CommandError::Closing),
+                Rejected | Completing | Leaving | Failing | Parting => Err(CommandError::Closing),
                 _ => Err(too_large(SizeLimit::Store, if version == Version::V5 { 1031 } else { 1030 }, 1008)),
             },
         ),
@@ -195,14 +215,37 @@ fn commands() -> Vec<(&'static str, Call, Expected)> {
             |_, at| if at == Never { Err(CommandError::StaleHandle) } else { Ok(()) },
         ),
         (
-            "disconnect",
-            |t, _| t.session.disconnect(&Disconnect::default()),
-            |_, at| match at {
-                Online | Requested => Ok(()),
-                Rejected | Leaving | Failing | Parting => Err(CommandError::Closing),
-                Never | Opened | Asked | Draining | Reporting | Closed => Err(CommandError::Offline),
+            "acknowledge 1 with a reason",
+            |t, handles| acknowledge_with(t, handles[0]),
+            |version, at| match at {
+                Never | Opened | Asked | Rejected | Reporting | Closed => Err(CommandError::StaleHandle),
+                _ if version == Version::V311 => Err(CommandError::NotInVersion),
+                Online | Requested | Completing | Leaving => Ok(()),
+                Failing | Parting | Draining => Err(CommandError::Offline),
             },
         ),
+        (
+            "acknowledge 2 with a reason",
+            |t, handles| acknowledge_with(t, handles[1]),
+            |version, at| match at {
+                Never => Err(CommandError::StaleHandle),
+                _ if version == Version::V311 => Err(CommandError::NotInVersion),
+                Online | Requested | Completing | Leaving => Err(CommandError::NotNext),
+                _ => Err(CommandError::Offline),
+            },
+        ),
+        (
+            "give up",
+            |t, _| if t.session.give_up(packet_id(1)) { Ok(()) } else { Err(CommandError::StaleHandle) },
+            |_, at| if at == Never { Err(CommandError::StaleHandle) } else { Ok(()) },
+        ),
+        (
+            "give up nothing",
+            |t, _| if t.session.give_up(packet_id(2)) { Ok(()) } else { Err(CommandError::StaleHandle) },
+            |_, _| Err(CommandError::StaleHandle),
+        ),
+        ("disconnect", |t, _| t.session.disconnect(&Disconnect::default()), disconnected),
+        ("disconnect, completed", |t, _| t.session.disconnect(&COMPLETED), disconnected),
     ]
 }
 
@@ -244,6 +287,26 @@ fn every_command_in_every_phase() {
         }
     }
     crate::support::report(&faults);
+}
+
+/// How many received messages are open, and whether all has left that needs no answer.
+#[test]
+fn what_is_open_is_told_in_every_phase() {
+    for version in [Version::V311, Version::V5] {
+        for at in EVERYWHERE {
+            let Some((mut t, _)) = stage(version, at) else { continue };
+            let open = match at {
+                At::Never => 0,
+                At::Opened | At::Asked | At::Rejected | At::Reporting | At::Closed => 1,
+                _ => 2,
+            };
+            assert_eq!(t.session.pending_received(), open, "{version:?} {at:?}");
+            let is_writing = matches!(at, At::Rejected | At::Failing | At::Parting);
+            assert_eq!(t.session.is_flushed(), !is_writing, "{version:?} {at:?}");
+            let accepted = t.try_publish(AtMostOnce, "x").is_ok();
+            assert_eq!(t.session.is_flushed(), !is_writing && !accepted, "{version:?} {at:?}");
+        }
+    }
 }
 
 /// How bytes come and go.

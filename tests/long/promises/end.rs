@@ -4,8 +4,8 @@ use core::fmt::Debug;
 
 use mqtt_session::sim::{Endpoint, PlainEndpoint};
 use mqtt_session::{
-    CommandError, Connect, Disconnect, Event, Handle, Inbox, Instant, PacketId, Properties, Publish, ReasonCode, Step,
-    Subscribe, Unsubscribe, server,
+    CommandError, Connect, Disconnect, Event, Handle, Inbox, Instant, PacketId, Properties, Publish, ReasonCode,
+    Source, Step, Subscribe, Unsubscribe, server,
 };
 
 use super::journal::Tap;
@@ -16,6 +16,9 @@ pub(crate) type Attempt<T> = (Result<T, CommandError>, bool);
 /// What both ends do.
 pub(crate) trait Commands {
     fn publish(&mut self, publish: &Publish<'_>, in_place: bool) -> Attempt<Option<PacketId>>;
+    /// The payload, of this length, is asked for later.
+    fn publish_from(&mut self, publish: &Publish<'_>, source: &Source) -> Attempt<Option<PacketId>>;
+    fn supply(&mut self, bytes: &[u8]);
     fn acknowledge(&mut self, handle: Handle, code: ReasonCode) -> Attempt<()>;
     fn disconnect(&mut self, disconnect: &Disconnect<'_>) -> Attempt<()>;
     /// Whether it was taken back, and whether the session is what it was.
@@ -72,6 +75,14 @@ macro_rules! commands {
                     let head = Publish { payload: &[], ..*publish };
                     session.publish_with(&head, publish.payload.len(), |place| place.copy_from_slice(publish.payload))
                 })
+            }
+
+            fn publish_from(&mut self, publish: &Publish<'_>, source: &Source) -> Attempt<Option<PacketId>> {
+                attempt(self, |session| session.publish_from(publish, source))
+            }
+
+            fn supply(&mut self, bytes: &[u8]) {
+                assert!(self.supply(bytes) > 0, "a piece was asked for, and is not taken");
             }
 
             fn acknowledge(&mut self, handle: Handle, code: ReasonCode) -> Attempt<()> {

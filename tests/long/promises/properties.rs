@@ -418,19 +418,23 @@ pub(crate) fn what_was_confirmed_before_leaving_is_not_lost(seen: &Seen) -> Chec
 /// as were allowed, and one more for each acknowledgement, also for each PUBCOMP of an earlier connection. (5.0: 4.9)
 pub(crate) fn no_peer_is_refused_that_counts_each_pubcomp(seen: &Seen) -> Checked {
     let mut allowed = None;
-    // What arrived and was not handed out: which it is, and how many answers had left by then.
+    // What arrived and was not handed out: which it is, whether it may be a repeat that is taken in silence, and how many answers had
+    // left by then.
     let mut waiting: VecDeque<(PacketId, bool, usize)> = VecDeque::new();
-    let (mut used, mut freed) = (0_usize, 0_usize);
-    follow(seen, |_, _, fact| {
+    let (mut used, mut freed, mut has_left) = (0_usize, 0_usize, false);
+    follow(seen, |model, _, fact| {
         match fact {
             Fact::Connected => {
-                allowed = None;
+                (allowed, has_left) = (None, false);
                 waiting.clear();
                 (used, freed) = (0, 0);
             }
             Fact::Allowed(maximum) => allowed = Some(usize::from(*maximum)),
-            Fact::Arrived { from: Role::Server, packet: Wire::Publish { dup, packet_id: Some(id), .. } } => {
-                waiting.push_back((*id, *dup, freed));
+            Fact::Arrived { from: Role::Server, packet: Wire::Publish { dup, packet_id: Some(id), .. } }
+                if !has_left =>
+            {
+                let sent = model.message(Role::Server, Some(*id));
+                waiting.push_back((*id, *dup && sent.is_none_or(|(_, message)| message.deliveries != 0), freed));
             }
             Fact::Delivered { to: Role::Client, packet_id: Some(id), .. } => {
                 // A message is handed out when those before it were seen for repeats.
@@ -443,11 +447,16 @@ pub(crate) fn no_peer_is_refused_that_counts_each_pubcomp(seen: &Seen) -> Checke
             {
                 freed += 1;
             }
-            Fact::Closed { end: Role::Client, cause: CloseReason::ReceiveMaximumExceeded } => {
-                let repeats = waiting.iter().take_while(|(_, dup, _)| *dup).count();
-                let (used, freed) = (used + repeats, waiting.get(repeats).or(waiting.front()).map_or(0, |it| it.2));
-                let exceeded = allowed.is_none_or(|allowed| used >= allowed + freed);
-                ensure!(exceeded, "refused behind {used} messages, where {allowed:?} and {freed} were allowed");
+            Fact::Shown { from: Role::Client, packet: Wire::Disconnect(_) } => has_left = true,
+            // Who has missed that the server lost the session takes its new messages for repeats of old ones: no end can know.
+            Fact::Closed { end: Role::Client, cause: CloseReason::ReceiveMaximumExceeded } if !model.estranged => {
+                let repeats = waiting.iter().take_while(|(_, is_repeat, _)| *is_repeat).count();
+                // It is the first that is no repeat, or one before it that was delivered on an earlier connection alone.
+                let exceeds = |(place, &(.., freed)): (usize, &(PacketId, bool, usize))| {
+                    allowed.is_none_or(|allowed| used + place >= allowed + freed)
+                };
+                let exceeded = waiting.iter().enumerate().take(repeats + 1).any(exceeds);
+                ensure!(exceeded, "{waiting:?} refused behind {used} messages, where {allowed:?} were allowed");
             }
             _ => {}
         }
@@ -519,7 +528,8 @@ pub(crate) fn nothing_comes_before_connack(seen: &Seen) -> Checked {
                     (Role::Client, Wire::Connect { .. }, 0) => true,
                     (Role::Server, Wire::Connack { .. }, 0) => true,
                     (_, Wire::Connect { .. } | Wire::Connack { .. }, _) => false,
-                    (Role::Client, Wire::Disconnect(ReasonCode::ProtocolError), 1) => true,
+                    // A client need not wait for CONNACK to leave. [MQTT-3.1.4-5] of 3.1.1, section 3.1.4 of 5.0
+                    (Role::Client, Wire::Disconnect(_), 1) => true,
                     (Role::Client, _, count) => count != 0 && connected,
                     (Role::Server, _, count) => count != 0,
                 };

@@ -10,8 +10,8 @@ use mqtt_session::sim::{Chart, Faults, Simulation, Turn};
 use mqtt_session::strategies;
 use mqtt_session::{
     Acknowledge, CloseReason, CommandError, Connect, Disconnect, Event, Handle, Inbox, MaximumPacketSize, Message,
-    Offline, Outcome, Oversized, PacketId, Properties, Property, Publish, QoS, ReasonCode, Role, Subscribe,
-    Subscription, TopicAliases, Unsubscribe, Version, server,
+    MessagePart, Offline, Outcome, Oversized, PacketId, PayloadRequest, Properties, Property, Publish, QoS, ReasonCode,
+    Role, Source, Subscribe, Subscription, TopicAliases, Unsubscribe, Version, server,
 };
 
 use super::end::{ClientEnd, Commands, ServerEnd, Watched};
@@ -45,6 +45,8 @@ pub(crate) struct World<C, S> {
     /// The numbers of the messages that each end has under way.
     under_way: [BTreeMap<PacketId, u32>; 2],
     handles: [Vec<Unjudged>; 2],
+    /// The message that each end receives in parts.
+    arriving: [Option<Whole>; 2],
     requests: BTreeSet<PacketId>,
     /// How many messages of each end were never acknowledged: their identifiers may stay taken.
     kept: [u16; 2],
@@ -61,6 +63,15 @@ struct Sent {
     retain: bool,
 }
 
+/// A message as an application has it once all of it is here.
+struct Whole {
+    topic: String,
+    payload: Vec<u8>,
+    retain: bool,
+    qos: QoS,
+    packet_id: Option<PacketId>,
+}
+
 struct Unjudged {
     handle: Handle,
     number: u32,
@@ -74,31 +85,16 @@ enum News {
     Idle,
     Nothing,
     Closed(Role, CloseReason),
-    Message {
-        to: Role,
-        topic: String,
-        payload: Vec<u8>,
-        retain: bool,
-        qos: QoS,
-        handle: Option<Handle>,
-        packet_id: Option<PacketId>,
-    },
-    Skipped {
-        to: Role,
-        topic: String,
-        qos: QoS,
-    },
+    Message { to: Role, message: Whole, remaining: u32, handle: Option<Handle> },
+    Part { to: Role, payload: Vec<u8>, remaining: u32, handle: Option<Handle> },
+    Aborted(Role),
+    Requested { from: Role, number: u32, offset: u32 },
+    Skipped { to: Role, topic: String, qos: QoS },
     Published(Role, PacketId, Outcome),
     Republished(PacketId, PacketId),
-    Answered {
-        packet_id: PacketId,
-        lost: bool,
-    },
+    Answered { packet_id: PacketId, lost: bool },
     Online(bool),
-    Connecting {
-        session_present: bool,
-        lasting: bool,
-    },
+    Connecting { session_present: bool, lasting: bool },
     Subscribing(PacketId, usize),
     Unsubscribing(PacketId, usize),
     Stray(Role),
@@ -131,6 +127,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             sent: Vec::new(),
             under_way: [BTreeMap::new(), BTreeMap::new()],
             handles: [Vec::new(), Vec::new()],
+            arriving: [None, None],
             requests: BTreeSet::new(),
             kept: [0; 2],
             closed: [false; 2],
@@ -264,7 +261,12 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             topic_alias: alias.and_then(NonZeroU16::new),
             ..Publish::new(&topic, &payload)
         };
-        let (answer, unchanged) = self.end(from).publish(&publish, in_place);
+        let (answer, unchanged) = if in_place && self.in_pieces() {
+            let source = Source { piece: 64, ..Source::new(number, u32::try_from(payload.len()).unwrap_or(u32::MAX)) };
+            self.end(from).publish_from(&publish, &source)
+        } else {
+            self.end(from).publish(&publish, in_place)
+        };
         match answer {
             Ok(packet_id) => {
                 self.note(Fact::Accepted {
@@ -359,6 +361,8 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
 
     /// The server forgets everything, its connection included.
     fn lose_server(&mut self) {
+        // What it was receiving ended with it.
+        self.arriving[index(Role::Server)] = None;
         self.server.session = S::default();
         self.server.begin(None);
         self.inboxes[1].clear();
@@ -391,7 +395,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             acknowledgement: acknowledge(plan.manual[0]),
             lost_session: self.setup.lost_session,
             offline: offline(plan.keeps_qos_0),
-            oversized: Oversized::Skipped,
+            oversized: self.oversized(),
             maximum_packet_size: exceeding(plan.exceeds),
             receive_maximum: plan.receive_maximum,
             topic_aliases: if v5 && plan.aliases { ALIASES } else { TopicAliases::NONE },
@@ -431,19 +435,10 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
                 self.clean_needed |= cause == CloseReason::TooManyHeld;
                 self.note(Fact::Closed { end, cause });
             }
-            News::Message { to, topic, payload, retain, qos, handle, packet_id } => {
-                let number = str::from_utf8(payload.get(..8).unwrap_or_default()).ok();
-                let number = number.and_then(|number| u32::from_str_radix(number, 16).ok()).unwrap_or(u32::MAX);
-                let intact = self.sent.get(number as usize).is_some_and(|sent| {
-                    (&sent.topic, &sent.payload, sent.qos, sent.retain) == (&topic, &payload, qos, retain)
-                });
-                let manual = handle.is_some();
-                self.deliveries += 1;
-                let serial = self.deliveries;
-                self.note(Fact::Delivered { to, number, qos, packet_id, intact, manual, serial });
-                if let (Some(handle), Some(packet_id)) = (handle, packet_id) {
-                    self.handles[index(to)].push(Unjudged { handle, number, packet_id, qos, serial });
-                }
+            News::Message { .. } | News::Part { .. } | News::Aborted(_) => self.receive(news),
+            News::Requested { from, number, offset } => {
+                let payload = self.sent[number as usize].payload.clone();
+                self.end(from).supply(&payload[offset as usize..]);
             }
             News::Skipped { to, topic, qos } => {
                 let number = topic.get(2..).and_then(|number| number.parse().ok()).unwrap_or(u32::MAX);
@@ -480,6 +475,67 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
         false
     }
 
+    /// A message, or a part of one.
+    fn receive(&mut self, news: News) {
+        let (to, message, remaining, handle) = match news {
+            News::Message { to, message, remaining, handle } => {
+                self.broken(self.arriving[index(to)].is_some(), to, "a message within a message");
+                (to, message, remaining, handle)
+            }
+            News::Part { to, payload, remaining, handle } => {
+                let Some(mut message) = self.arriving[index(to)].take() else {
+                    return self.broken(true, to, "a part without a front");
+                };
+                message.payload.extend(payload);
+                (to, message, remaining, handle)
+            }
+            News::Aborted(to) => {
+                let is_none = self.arriving[index(to)].take().is_none();
+                return self.broken(is_none, to, "nothing was begun that could break off");
+            }
+            _ => return,
+        };
+        if remaining == 0 {
+            self.delivered(to, message, handle);
+        } else {
+            self.arriving[index(to)] = Some(message);
+        }
+    }
+
+    /// All of a message is here.
+    fn delivered(&mut self, to: Role, message: Whole, handle: Option<Handle>) {
+        let Whole { topic, payload, retain, qos, packet_id } = message;
+        let number = str::from_utf8(payload.get(..8).unwrap_or_default()).ok();
+        let number = number.and_then(|number| u32::from_str_radix(number, 16).ok()).unwrap_or(u32::MAX);
+        let intact = self
+            .sent
+            .get(number as usize)
+            .is_some_and(|sent| (&sent.topic, &sent.payload, sent.qos, sent.retain) == (&topic, &payload, qos, retain));
+        let manual = handle.is_some();
+        self.deliveries += 1;
+        let serial = self.deliveries;
+        self.note(Fact::Delivered { to, number, qos, packet_id, intact, manual, serial });
+        if let (Some(handle), Some(packet_id)) = (handle, packet_id) {
+            self.handles[index(to)].push(Unjudged { handle, number, packet_id, qos, serial });
+        }
+    }
+
+    /// Parts that do not belong together.
+    fn broken(&self, is_broken: bool, to: Role, fault: &'static str) {
+        if is_broken {
+            self.note(Fact::Garbled { from: other(to), fault });
+        }
+    }
+
+    /// Whether messages that are larger than memory go in pieces, or pass.
+    const fn in_pieces(&self) -> bool {
+        self.setup.seed.is_multiple_of(2)
+    }
+
+    const fn oversized(&self) -> Oversized {
+        if self.in_pieces() { Oversized::InPieces } else { Oversized::Skipped }
+    }
+
     fn answer_connect(&mut self, session_present: bool, lasting: bool) {
         let properties: &[Property<'_>] = match self.plan.server {
             ServerPlan::Rejects => return self.server.session.reject(),
@@ -493,7 +549,7 @@ impl<C: ClientEnd, S: ServerEnd> World<C, S> {
             properties: Properties::of(properties),
             acknowledgement: acknowledge(self.plan.manual[1]),
             offline: offline(self.plan.keeps_qos_0),
-            oversized: Oversized::Skipped,
+            oversized: self.oversized(),
             maximum_packet_size: exceeding(self.plan.exceeds),
             receive_maximum: self.plan.receive_maximum,
             topic_aliases: if aliases { ALIASES } else { TopicAliases::NONE },
@@ -682,19 +738,33 @@ impl News {
     fn message(to: Role, message: &Message<'_>) -> Self {
         Self::Message {
             to,
-            topic: message.topic.to_owned(),
-            payload: message.payload.to_vec(),
-            retain: message.retain,
-            qos: message.qos(),
+            message: Whole {
+                topic: message.topic.to_owned(),
+                payload: message.payload.to_vec(),
+                retain: message.retain,
+                qos: message.qos(),
+                packet_id: message.packet_id(),
+            },
+            remaining: message.remaining,
             handle: message.handle,
-            packet_id: message.delivery.packet_id(),
         }
+    }
+
+    fn part(to: Role, part: &MessagePart<'_>) -> Self {
+        Self::Part { to, payload: part.payload.to_vec(), remaining: part.remaining, handle: part.handle }
+    }
+
+    const fn requested(from: Role, request: &PayloadRequest) -> Self {
+        Self::Requested { from, number: request.source, offset: request.offset }
     }
 
     fn of_client(event: Event<'_>) -> Self {
         match event {
             Event::Connected(connack) => Self::Online(connack.session_present),
             Event::Message(message) => Self::message(Role::Client, &message),
+            Event::MessagePart(part) => Self::part(Role::Client, &part),
+            Event::MessageAborted => Self::Aborted(Role::Client),
+            Event::PayloadRequested(request) => Self::requested(Role::Client, &request),
             Event::Skipped { topic, qos, .. } => Self::Skipped { to: Role::Client, topic: topic.to_owned(), qos },
             Event::Published { packet_id, outcome, .. } => Self::Published(Role::Client, packet_id, outcome),
             Event::Republished { lost, packet_id } => Self::Republished(lost, packet_id),
@@ -721,6 +791,9 @@ impl News {
                 Self::Connecting { session_present, lasting }
             }
             Event::Message(message) => Self::message(Role::Server, &message),
+            Event::MessagePart(part) => Self::part(Role::Server, &part),
+            Event::MessageAborted => Self::Aborted(Role::Server),
+            Event::PayloadRequested(request) => Self::requested(Role::Server, &request),
             Event::Skipped { topic, qos, .. } => Self::Skipped { to: Role::Server, topic: topic.to_owned(), qos },
             Event::Published { packet_id, outcome, .. } => Self::Published(Role::Server, packet_id, outcome),
             Event::Subscribing { packet_id, subscriptions, .. } => {

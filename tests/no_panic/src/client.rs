@@ -3,8 +3,8 @@
 use core::num::NonZeroU16;
 
 use mqtt_session::{
-    Acknowledge, Auth, Connect, Disconnect, DisconnectWhen, Event, Handle, Inbox, LostSession, Message, Offline, Oversized, PacketId,
-    Properties, Property, Publish, Session, Step, Subscribe, Subscription, TopicAliases, Unsubscribe, Version, Will,
+    Acknowledge, Auth, Connect, Disconnect, DisconnectWhen, Event, Handle, Inbox, LostSession, MaximumPacketSize, Message, Offline,
+    Oversized, PacketId, Properties, Property, Publish, Session, Source, Step, Subscribe, Subscription, TopicAliases, Unsubscribe, Version, Will,
     matches,
 };
 
@@ -87,6 +87,15 @@ fn command(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) {
             keep(matches(any_text(), any_text()).into());
             None
         }
+        13 => session.publish_from(&Publish { qos: any_qos(), ..Publish::new(any_text(), b"") }, &any_source()).err(),
+        14 => {
+            let filled = fill(session.payload_space());
+            session.payload_filled(filled);
+            keep(session.supply(any_bytes()));
+            None
+        }
+        15 => session.abort_payload().err(),
+        16 => session.discard_message(any_code()).err(),
         _ => {
             let filled = fill(inbox.space());
             inbox.filled(filled);
@@ -112,7 +121,9 @@ fn connect(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) -> Op
         acknowledgement: if any_flag() { Acknowledge::Manually } else { Acknowledge::AfterHandling },
         lost_session: if any_flag() { LostSession::Report } else { LostSession::Republish },
         offline: if any_flag() { Offline::Acknowledged } else { Offline::Everything },
-        oversized: if any_flag() { Oversized::Skipped } else { Oversized::Disconnect },
+        oversized: any_oversized(),
+        maximum_packet_size: MaximumPacketSize::Bytes(any()),
+        payload_timeout: any_duration(),
         topic_aliases: TopicAliases { maximum: any_short(), topic: any_short() },
         retry_interval: any_duration(),
         response_timeout: any_duration(),
@@ -120,6 +131,18 @@ fn connect(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) -> Op
         ..Connect::new(if any_flag() { Version::V311 } else { Version::V5 }, any_text())
     };
     session.connect(inbox, &connect).err()
+}
+
+pub fn any_oversized() -> Oversized {
+    match any() {
+        0 => Oversized::Skipped,
+        1 => Oversized::InPieces,
+        _ => Oversized::Disconnect,
+    }
+}
+
+pub fn any_source() -> Source {
+    Source { id: any(), len: any(), piece: any_short() }
 }
 
 fn publish(session: &mut Session<512, 8, 8>) -> Option<mqtt_session::CommandError> {
@@ -142,6 +165,8 @@ pub fn told(event: Event<'_>) {
     match event {
         Event::Connected(connack) | Event::ConnectionRefused(connack) => keep_properties(&connack.properties),
         Event::Message(message) => received(&message),
+        Event::MessagePart(part) => keep_bytes(part.payload),
+        Event::PayloadRequested(request) => keep(request.offset as usize),
         Event::Published { packet_id, properties, .. } => {
             keep(packet_id.get().into());
             keep_properties(&properties);

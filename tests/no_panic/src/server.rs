@@ -3,10 +3,11 @@
 use mqtt_session::server::{Accept, Event, Session};
 use mqtt_session::wire::{Suback, Unsuback};
 use mqtt_session::{
-    Acknowledge, Auth, Disconnect, DisconnectWhen, Inbox, List, PacketId, Properties, Property, Publish, Step, TopicAliases,
+    Acknowledge, Auth, Disconnect, DisconnectWhen, Inbox, List, MaximumPacketSize, PacketId, Properties, Property, Publish,
+    Step, TopicAliases,
 };
 
-use crate::client::{keep_properties, received};
+use crate::client::{any_oversized, any_source, keep_properties, received};
 use crate::{any, any_code, any_duration, any_flag, any_qos, any_short, any_text, any_time, fill, keep, keep_bytes};
 
 pub static mut SESSION: Session<512, 8, 8> = Session::new();
@@ -59,6 +60,15 @@ fn command(session: &mut Session<512, 8, 8>, inbox: &mut Inbox<[u8; 256]>) {
             None
         }
         8 => session.publish(&Publish { qos: any_qos(), ..Publish::new(any_text(), b"message") }).err(),
+        10 => session.publish_from(&Publish { qos: any_qos(), ..Publish::new(any_text(), b"") }, &any_source()).err(),
+        11 => {
+            let filled = fill(session.payload_space());
+            session.payload_filled(filled);
+            keep(session.supply(b"piece"));
+            None
+        }
+        12 => session.abort_payload().err(),
+        13 => session.discard_message(any_code()).err(),
         9 => {
             keep(session.give_up(packet_id).into());
             keep(session.is_flushed().into());
@@ -80,6 +90,9 @@ fn accept(session: &mut Session<512, 8, 8>) -> Option<mqtt_session::CommandError
         properties: Properties::of(&properties),
         acknowledgement: if any_flag() { Acknowledge::Manually } else { Acknowledge::AfterHandling },
         topic_aliases: TopicAliases { maximum: any_short(), topic: any_short() },
+        oversized: any_oversized(),
+        maximum_packet_size: MaximumPacketSize::Bytes(any()),
+        payload_timeout: any_duration(),
         ..Accept::default()
     };
     session.accept(&accept).err()
@@ -89,6 +102,8 @@ pub fn told(event: Event<'_>) {
     match event {
         Event::Connecting { connect, .. } => keep_properties(&connect.properties),
         Event::Message(message) => received(&message),
+        Event::MessagePart(part) => keep_bytes(part.payload),
+        Event::PayloadRequested(request) => keep(request.offset as usize),
         Event::Subscribing { subscriptions, .. } => {
             subscriptions.iter().for_each(|subscription| keep_bytes(subscription.filter.as_bytes()));
         }

@@ -18,6 +18,9 @@ const LATER: Duration = Duration::from_millis(100);
 /// A client that takes many messages at once.
 type Large = Client<100_000, 64, 1_024, 100_000>;
 
+/// How many messages it has under way at most: one place is kept for a request.
+const MESSAGES: u16 = 63;
+
 fn connected(broker: &Broker, version: Version, name: &str) -> Plain {
     Plain::connected(broker.address(), &connect_as(version, name, false))
 }
@@ -32,7 +35,7 @@ fn fill(broker: &Broker, count: usize, payload: &[u8]) {
     for number in 0..count {
         let topic = format!("kept/{number:05}");
         publisher.session.publish(&retained(&topic, payload, QoS::AtLeastOnce)).unwrap();
-        if publisher.session.pending() == 64 || publisher.session.free_space() < payload.len() + 100 {
+        if publisher.session.pending() == MESSAGES || publisher.session.free_space() < payload.len() + 100 {
             publisher.run_until("outcomes", |seen| seen.published.len() > number);
         }
     }

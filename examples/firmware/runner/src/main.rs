@@ -6,6 +6,7 @@ mod broker;
 mod emulator;
 mod host;
 mod image;
+mod large;
 mod modem;
 
 use std::env;
@@ -32,6 +33,10 @@ const CUTS: [Cut; 6] = [
     Cut { towards: Towards::Board, after: 333 },
 ];
 
+/// The same for `large`: in the midst of what is received, and of what is sent.
+const LARGE_CUTS: [Cut; 2] =
+    [Cut { towards: Towards::Board, after: 300_000 }, Cut { towards: Towards::Broker, after: 700_000 }];
+
 fn main() -> ExitCode {
     match run() {
         Ok(0) => ExitCode::SUCCESS,
@@ -57,6 +62,7 @@ fn run() -> Result<i32> {
     match path.file_stem().and_then(|name| name.to_str()) {
         Some("hello") => play(&path, image, &broker, &[], Duration::from_secs(60)),
         Some("exchange") => exchange(&path, image, &broker),
+        Some("large") => large(&path, image, &broker),
         Some("many") => play(&path, image, &broker, &[], Duration::from_secs(300)),
         _ => bail!("no such image is known here: {}", path.display()),
     }
@@ -65,6 +71,15 @@ fn run() -> Result<i32> {
 fn exchange(path: &Path, image: Image, broker: &Broker) -> Result<i32> {
     let host = Host::start(broker.address())?;
     let status = play(path, image, broker, &CUTS, Duration::from_secs(90))?;
+    if status == 0 {
+        host.check()?;
+    }
+    Ok(status)
+}
+
+fn large(path: &Path, image: Image, broker: &Broker) -> Result<i32> {
+    let host = large::Host::start(broker.address())?;
+    let status = play(path, image, broker, &LARGE_CUTS, Duration::from_secs(300))?;
     if status == 0 {
         host.check()?;
     }
