@@ -3,26 +3,22 @@
 use core::fmt::Debug;
 use core::hash::Hash;
 
-use crate::aliases::TopicAliases;
 use crate::control::{DISCONNECT_RESERVE, Queue};
 use crate::error::{CloseReason, CommandError, SizeLimit};
 use crate::event::{CommonEvent, Step};
-use crate::flow::chain::Ages;
 use crate::flow::held::Entry;
 use crate::flow::identifiers::{Slot, SlotId};
-use crate::flow::sender::Sent;
 use crate::inbox::{Inbox, Unread};
-use crate::keepalive::Demand;
 use crate::outbox::{Lifetime, Place, Store};
 use crate::report::{Reportable, report};
 use crate::time::Instant;
-use crate::timer::{NEVER, Timer};
+use crate::timer::Timer;
 use crate::wire::{
-    AckType, Acknowledgement, Frame, Layout, Measured, PacketId, PacketType, Properties, Property, PublishPacket,
-    Reader, ReasonCode, Role, ShortAcknowledgement, Version,
+    AckType, Acknowledgement, Frame, Layout, Measured, PacketId, PacketType, Properties, PublishPacket, Reader,
+    ReasonCode, Role, ShortAcknowledgement, Version,
 };
 
-use super::state::{Authentication, Core, Overdue, Phase, SessionLoss, Turn};
+use super::state::{Authentication, Core, Met, Overdue, Phase, SessionLoss, Turn};
 
 /// What differs between the two ends. Everything else is written once, for both.
 pub(crate) trait End: Copy + Eq + Hash + Debug {
@@ -167,12 +163,6 @@ pub(crate) const ANSWER: usize = ShortAcknowledgement::LONGEST;
 
 /// The fewest bytes that a queue of answers can do with: one of them, and a DISCONNECT. With fewer nothing would be received.
 pub(crate) const SHORTEST: usize = ANSWER + DISCONNECT_RESERVE;
-
-/// By how much a clock may jitter, in milliseconds. One that goes back by more was set back.
-const JITTER: u64 = 1_000;
-
-/// So many times its limit the beginning or the end of a connection may take in all, as long as bytes are written.
-const LIMITS: u32 = 10;
 
 /// A session for the time of one call.
 #[derive(Debug)]
@@ -350,156 +340,6 @@ impl<'m, E: End> Engine<'m, E> {
         if phase == Phase::Connecting { self.core.keep_alive.response_timeout() } else { self.core.disconnect_timeout }
     }
 
-    fn elapse(&mut self, now: Instant) {
-        let millis = now.millis_since(self.core.now);
-        // Most polls follow within the same millisecond.
-        if millis != 0 {
-            let millis = u32::try_from(millis).unwrap_or(u32::MAX);
-            self.core.now = now;
-            self.core.keep_alive.elapse(millis);
-            self.core.deadline.elapse(millis);
-            if Version::LATEST.is_v5() {
-                self.core.expiry.elapse(millis);
-            }
-            if self.core.overdue == Overdue::Writing {
-                self.core.overdue = Overdue::Written;
-            }
-        } else if now != self.core.now {
-            self.go_back(now);
-        }
-        if self.core.deadline.is_set() {
-            self.begin_limit();
-        }
-        if Version::LATEST.is_v5() && self.core.unstamped != 0 {
-            self.stamp();
-        }
-    }
-
-    /// The clock was set back: what is measured goes on from there, and what was counted stays counted.
-    #[cold]
-    #[inline(never)]
-    fn go_back(&mut self, now: Instant) {
-        let was = self.core.now;
-        let millis = was.millis_since(now);
-        if millis < JITTER {
-            return;
-        }
-        self.core.now = now;
-        self.core.end.set_back(millis);
-        let by = if self.stored_version().is_v5() {
-            was.second_and_millis().0.wrapping_sub(now.second_and_millis().0)
-        } else {
-            was.millisecond().wrapping_sub(now.millisecond())
-        };
-        self.store.set_back(by);
-        if self.retry_interval() != 0 {
-            let (ages, was, now) = (self.ages(), was.millisecond(), now.millisecond());
-            for slot in self.slots.iter_mut().filter(|slot| matches!(slot.sent(), Sent::Released(..))) {
-                ages.set_back(slot, was, now);
-            }
-        }
-    }
-
-    /// It is now that a time limit begins: for the first time, or again because bytes were written, but not for ever.
-    #[inline(never)]
-    fn begin_limit(&mut self) {
-        if self.core.deadline.begin() {
-            let all = u32::from(self.limit(self.core.phase)).wrapping_mul(1000).wrapping_mul(LIMITS);
-            self.core.deadline.shorten(all.saturating_sub(self.core.keep_alive.since_limit_began()));
-        } else if !self.core.phase.is_watched() {
-            self.core.keep_alive.limit_begins();
-        }
-    }
-
-    /// What time demands of the connection.
-    #[inline(never)]
-    fn meet_deadlines(&mut self, has_space: bool) -> Met {
-        let is_online = self.core.phase == Phase::Online;
-        let demand = if self.core.phase.is_watched() { self.core.keep_alive.demand() } else { Demand::Nothing };
-        if demand == Demand::GiveUp || (!is_online && self.core.deadline.is_over()) {
-            self.core.overdue = self.grace(has_space);
-            match self.core.overdue {
-                Overdue::No => self.give_up_if_silent(),
-                Overdue::Reading => return Met::NotRead,
-                Overdue::Writing | Overdue::Written => {}
-            }
-            return Met::All;
-        }
-        self.core.overdue = Overdue::No;
-        if demand == Demand::Ask {
-            #[cfg(feature = "streaming")]
-            if self.store.outbox.awaits_piece().is_some() {
-                self.core.keep_alive.postponed();
-                return Met::All;
-            }
-            if self.queue.has_room(ANSWER) && !self.is_writing() {
-                self.core.keep_alive.asked();
-                self.push_encoded(&PacketType::Pingreq.alone());
-            } else {
-                self.core.keep_alive.stalled();
-            }
-        }
-        if !is_online {
-            return Met::All;
-        }
-        #[cfg(feature = "streaming")]
-        if self.store.outbox.awaits_piece().is_some() {
-            if self.core.deadline.is_over() {
-                self.end(CloseReason::PayloadTimeout);
-            }
-            return Met::All;
-        }
-        if !self.retries() {
-            self.core.deadline = Timer::OFF;
-        } else if self.core.deadline.is_off() {
-            self.begin_retry_interval();
-        } else if self.core.deadline.is_over() {
-            self.look_for_old();
-        }
-        Met::All
-    }
-
-    /// What is to be done before a limit that is over is judged. `No`: nothing is left to be done.
-    fn grace(&self, has_space: bool) -> Overdue {
-        let listens = has_space && (self.core.phase.is_connecting() || self.core.phase.is_watched());
-        match self.core.overdue {
-            Overdue::No if self.is_writing() => Overdue::Writing,
-            Overdue::No | Overdue::Written if listens => Overdue::Reading,
-            Overdue::Writing => Overdue::Writing,
-            _ => Overdue::No,
-        }
-    }
-
-    /// A limit is over, and nothing came of the last attempt.
-    fn give_up_if_silent(&mut self) {
-        match self.core.phase {
-            Phase::Connecting => self.end(E::NO_BEGINNING),
-            Phase::Awaiting => {
-                self.complete(CloseReason::DisconnectedIncomplete);
-                self.part();
-            }
-            Phase::Completing if self.core.deadline.is_over() => {
-                // The last answer may have come with the last read.
-                self.complete_if_over();
-                if self.core.phase == Phase::Completing {
-                    self.complete(CloseReason::DisconnectedIncomplete);
-                }
-            }
-            Phase::Online | Phase::Completing => self.fail(E::SILENCE),
-            _ if self.core.cause.is_disconnected() => self.end(CloseReason::DisconnectTimeout),
-            _ => self.end(self.core.cause),
-        }
-    }
-
-    /// The caller does not read, on purpose: silence says nothing of the peer.
-    pub(crate) fn reading_paused(&mut self) {
-        match self.core.phase {
-            Phase::Online | Phase::Completing => self.core.keep_alive.unwatched(),
-            Phase::Connecting => self.core.deadline = Timer::set(self.limit(Phase::Connecting)),
-            _ => {}
-        }
-    }
-
     /// Shows what is to be written next, if nothing is shown already.
     fn prepare(&mut self) {
         if self.is_writing() {
@@ -567,56 +407,6 @@ impl<'m, E: End> Engine<'m, E> {
     pub(super) fn retry_interval(&self) -> u8 {
         let may_be = E::ROLE == Role::Client && !Version::OLDEST.is_v5();
         if may_be { self.core.retry_interval } else { 0 }
-    }
-
-    /// Whether something is to be sent again after a time.
-    fn retries(&self) -> bool {
-        self.retry_interval() != 0 && self.core.phase == Phase::Online && self.core.identifiers.taken() != 0
-    }
-
-    fn begin_retry_interval(&mut self) {
-        self.core.deadline = Timer::of(u32::from(self.retry_interval()).wrapping_mul(1000));
-    }
-
-    /// Goes through all that is unanswered once more, in order: what is old enough is sent again, and the next look is when
-    /// the next one will be.
-    fn look_for_old(&mut self) {
-        self.begin_retry_interval();
-        self.store.rewind();
-        self.core.next_release = self.core.releases.first(self.slots);
-    }
-
-    /// Passes over what was sent on this connection and is not yet to be sent again.
-    #[cold]
-    #[inline(never)]
-    fn pass_young(&mut self) {
-        let now = self.core.now.millisecond();
-        let limit = if self.retries() { u32::from(self.retry_interval()).wrapping_mul(1000) } else { NEVER };
-        let mut passed = 0_u32;
-        while let Some(place) = self.next_published() {
-            let left = limit.saturating_sub(self.store.lifetime(place).age(now));
-            if left == 0 {
-                return;
-            }
-            self.store.pass_over();
-            passed = passed.wrapping_add(1);
-            self.look_again_in(left, passed);
-        }
-    }
-
-    /// The next look for what is to be sent again, after so many were looked at: with thousands under way, not each
-    /// millisecond.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn look_again_in(&mut self, millis: u32, passed: u32) {
-        if self.core.phase == Phase::Online {
-            self.core.deadline.shorten(millis.max(passed / 64));
-        }
-    }
-
-    /// How old the PUBRELs are, where they are sent again after a time.
-    pub(super) fn ages(&self) -> Ages {
-        Ages::new(self.slots, self.retry_interval())
     }
 
     /// Notes that a packet of QoS 1 or 2 is shown now, where it is sent again after a time.
@@ -696,15 +486,6 @@ impl<'m, E: End> Engine<'m, E> {
         }
         Ok(())
     }
-
-    /// A message lives from its acceptance on, which is told the time by the poll that follows.
-    #[inline(never)]
-    fn stamp(&mut self) {
-        let count = core::mem::take(&mut self.core.unstamped);
-        if let Some(millis) = self.store.stamp(count, self.core.now) {
-            self.expire_in(millis);
-        }
-    }
 }
 
 /// What the step is where nothing was received.
@@ -714,14 +495,6 @@ pub(super) enum Acted {
     Tells,
     /// What is shown is to be transmitted.
     Shows,
-}
-
-/// What became of the demands of time.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Met {
-    All,
-    /// The caller is to read first.
-    NotRead,
 }
 
 /// A packet that came, told to the loggers.
@@ -737,31 +510,4 @@ pub(crate) fn tell<H, T: From<H>>(step: &mut Step<'_, T>, event: H) -> Processed
     // Not `into`, which would be a call.
     *step = Step::Event(T::from(event));
     Processed::Event
-}
-
-/// What each end says of itself in CONNECT and CONNACK: how much it takes. (5.0)
-pub(crate) struct Announcement {
-    properties: [Property<'static>; 3],
-    said: usize,
-}
-
-impl Announcement {
-    pub(crate) fn new(version: Version, receive_maximum: u16, packet_size: Option<u32>, aliases: TopicAliases) -> Self {
-        let aliases_said = Property::TopicAliasMaximum(aliases.maximum);
-        let second = packet_size.map_or(aliases_said, Property::MaximumPacketSize);
-        let said = 1_usize.wrapping_add(packet_size.is_some().into()).wrapping_add((!aliases.is_empty()).into());
-        Self {
-            properties: [Property::ReceiveMaximum(receive_maximum), second, aliases_said],
-            said: if version.is_v5() { said } else { 0 },
-        }
-    }
-
-    pub(crate) fn properties(&self) -> &[Property<'static>] {
-        self.properties.get(..self.said).unwrap_or_default()
-    }
-}
-
-/// Whether a property is one of those.
-pub(crate) const fn is_announced(property: &Property<'_>) -> bool {
-    matches!(property, Property::ReceiveMaximum(_) | Property::MaximumPacketSize(_) | Property::TopicAliasMaximum(_))
 }

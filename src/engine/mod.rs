@@ -1,7 +1,9 @@
 //! A session taken apart, whichever end it is: everything that both do, over slices.
 
+mod announcement;
 mod authentication;
 mod content;
+mod deadlines;
 mod ending;
 #[cfg(feature = "durable")]
 pub(crate) mod journal;
@@ -18,10 +20,9 @@ mod restore;
 mod sending;
 pub(crate) mod state;
 
+pub(crate) use self::announcement::{Announcement, is_announced};
 pub(crate) use self::content::Digest;
-pub(crate) use self::machine::{
-    ANSWER, Announcement, End, Engine, Processed, SHORTEST, SHOWN, StepOf, is_announced, received, tell,
-};
+pub(crate) use self::machine::{ANSWER, End, Engine, Processed, SHORTEST, SHOWN, StepOf, received, tell};
 #[cfg(feature = "durable")]
 pub(crate) use self::memory::Marks;
 pub(crate) use self::memory::Memory;

@@ -344,6 +344,14 @@ pub(crate) enum Arriving {
     Aborted,
 }
 
+/// What became of the demands of time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Met {
+    All,
+    /// The caller is to read first.
+    NotRead,
+}
+
 /// What answers the message that was handed out last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
