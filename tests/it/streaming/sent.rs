@@ -251,7 +251,8 @@ fn a_source_that_does_not_answer_ends_the_connection() {
         t.passes(1);
         // As with every limit, the transport is read once more.
         let now = t.clock();
-        while !matches!(t.session.poll(&mut t.inbox, now), Step::Close(_)) {}
+        let closes = (0..100).any(|_| matches!(t.session.poll(&mut t.inbox, now), Step::Close(_)));
+        assert!(closes);
         t.closes(CloseReason::PayloadTimeout);
     }
 }
@@ -399,7 +400,8 @@ fn a_fault_of_the_peer_ends_what_is_half_written() {
         t.writes();
         t.receives("20 02 00 00");
         let now = t.clock();
-        while !matches!(t.session.poll(&mut t.inbox, now), Step::Close(_)) {}
+        let closes = (0..100).any(|_| matches!(t.session.poll(&mut t.inbox, now), Step::Close(_)));
+        assert!(closes);
     }
 }
 
@@ -425,6 +427,34 @@ fn stale_pieces_do_not_count() {
             t.resumes();
         }
         assert!(used.session == fresh.session);
+    }
+}
+
+/// A keep alive that is due within a packet waits for the application, not for the server: nobody was asked, so nobody is silent.
+#[test]
+fn no_server_is_given_up_for_a_slow_source() {
+    for mut t in both() {
+        t.options = Connect {
+            payload_timeout: Duration::from_secs(200),
+            response_timeout: Duration::from_secs(3),
+            keep_alive: 2,
+            ..t.options
+        };
+        t.begins();
+        t.writes();
+        t.receives(crate::known_failures::trace::connack(false, ""));
+        t.connected(false);
+        t.session.publish_from(&message(QoS::AtLeastOnce), &Source { len: 20, ..SOURCE }).unwrap();
+        t.writes();
+        t.event(|_, event| assert!(matches!(event, Event::PayloadRequested(_)), "{event:?}"));
+        for _ in 0..100 {
+            t.passes(1_000);
+            t.quiet();
+        }
+        t.session.supply(&payload(20));
+        t.sends(payload(20));
+        t.receives(puback(1));
+        t.acknowledged(1);
     }
 }
 
