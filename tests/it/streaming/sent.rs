@@ -356,7 +356,8 @@ fn it_may_be_unsendable_later() {
     let mut t = Trace::<1024>::new(Version::V5);
     t.connects();
     t.cut();
-    t.session.publish_from(&message(QoS::AtLeastOnce), &Source { len: 100, ..SOURCE }).unwrap();
+    // What the store holds of it is shorter than that.
+    t.session.publish_from(&message(QoS::AtLeastOnce), &Source { len: 100, piece: 8, ..SOURCE }).unwrap();
     t.connects_with(true, "27 00 00 00 40");
     t.published(1, Outcome::Unsendable);
     t.quiet();
